@@ -1,0 +1,115 @@
+package box
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Detection is one object found. Score is the class probability, Label the
+// class 0..K-1, Box lies in pixels of the network's input.
+type Detection struct {
+	Box   [4]float32
+	Score float32
+	Label int32
+}
+
+// Post holds the settings of Postprocess; start from DefaultPost.
+type Post struct {
+	Score         float64 // a class of an anchor counts above this probability
+	TopK          int     // candidates kept a pyramid level
+	NMS           float64 // IoU above which the lower score goes, within a class
+	MaxDetections int     // an image
+}
+
+// DefaultPost is the paper's inference (§4.1: score .05, 1000 a level, NMS .5)
+// with the 100 detections an image that COCO's evaluation looks at.
+func DefaultPost() Post { return Post{Score: .05, TopK: 1000, NMS: .5, MaxDetections: 100} }
+
+// Validate names the first setting that makes no sense.
+func (p Post) Validate() error {
+	switch {
+	case !(p.Score >= 0 && p.Score < 1):
+		return fmt.Errorf("score: %g is not in [0,1)", p.Score)
+	case p.TopK < 1:
+		return fmt.Errorf("top_k: %d is below 1", p.TopK)
+	case !(p.NMS >= 0 && p.NMS <= 1):
+		return fmt.Errorf("nms: %g is not in [0,1]", p.NMS)
+	case p.MaxDetections < 1:
+		return fmt.Errorf("max_detections: %d is below 1", p.MaxDetections)
+	}
+	return nil
+}
+
+// Postprocess turns one image's head outputs into detections by falling score:
+// on each pyramid level the best TopK (anchor, class) pairs above Score are
+// kept, decoded and clipped to the image (width × height pixels, without
+// padding); the levels' candidates pass NMS within each class; the best
+// MaxDetections remain.
+//
+// logits is [A,K], deltas [A,4], anchors [A], all in the order of the levels,
+// and levels tells how many anchors each has. Equal scores keep the order of
+// level, anchor, class. A logit that is NaN is never above Score.
+func Postprocess(logits, deltas []float32, anchors [][4]float32, levels []int, width, height int, p Post) ([]Detection, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	a := len(anchors)
+	if a == 0 || len(logits)%a != 0 || len(logits) == 0 || len(deltas) != 4*a {
+		return nil, fmt.Errorf("%d logits and %d deltas for %d anchors; want K and 4 values an anchor", len(logits), len(deltas), a)
+	}
+	total := 0
+	for _, n := range levels {
+		total += n
+		if n < 0 {
+			return nil, fmt.Errorf("levels %v: a count is below 0", levels)
+		}
+	}
+	if total != a {
+		return nil, fmt.Errorf("levels %v hold %d anchors, got %d", levels, total, a)
+	}
+	classes := len(logits) / a
+
+	// sigmoid(x) > Score is x > log(Score/(1-Score)), which spares most of the exponentials.
+	least := math.Log(p.Score) - math.Log1p(-p.Score)
+	var (
+		boxes  [][4]float32
+		scores []float32 // logits: sigmoid keeps their order, and its float32 value ties more often
+		labels []int32
+		level  []int
+	)
+	from := 0
+	for _, n := range levels {
+		level = level[:0]
+		for i := from * classes; i < (from+n)*classes; i++ {
+			if float64(logits[i]) > least {
+				level = append(level, i)
+			}
+		}
+		slices.SortFunc(level, func(i, j int) int {
+			return cmp.Or(cmp.Compare(logits[j], logits[i]), cmp.Compare(i, j))
+		})
+		for _, i := range level[:min(len(level), p.TopK)] {
+			k := i / classes
+			boxes = append(boxes, Clip(Decode(anchors[k], [4]float32(deltas[4*k:4*k+4])), width, height))
+			scores = append(scores, logits[i])
+			labels = append(labels, int32(i%classes))
+		}
+		from += n
+	}
+	keep := Suppress(nil, boxes, labels, byFallingScore(scores), p.NMS, p.MaxDetections)
+	out := make([]Detection, len(keep))
+	for j, i := range keep {
+		out[j] = Detection{Box: boxes[i], Score: float32(sigmoid(float64(scores[i]))), Label: labels[i]}
+	}
+	return out, nil
+}
+
+func sigmoid(x float64) float64 {
+	if x < 0 {
+		e := math.Exp(x)
+		return e / (1 + e)
+	}
+	return 1 / (1 + math.Exp(-x))
+}

@@ -1,0 +1,355 @@
+package coco
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// ReadDataset reads a ground-truth file; see DecodeDataset.
+func ReadDataset(path string) (*Dataset, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("ground truth: %w", err)
+	}
+	defer f.Close()
+	return DecodeDataset(f, path)
+}
+
+// ReadDetections reads a results file; see DecodeDetections.
+func ReadDetections(path string) ([]Detection, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("detections: %w", err)
+	}
+	defer f.Close()
+	return DecodeDetections(f, path)
+}
+
+// DecodeDataset reads ground truth in the format of COCO's instances_*.json:
+// an object with the arrays images, annotations and categories. name stands
+// for the stream in errors.
+//
+// images and categories must be there; annotations may be missing, as in the
+// files of COCO's test sets. An image and a category need their id; an
+// annotation needs id, image_id, category_id and bbox, and Absent tells
+// whether area and iscrowd were given. Fields that are not of these types
+// (segmentation, licenses, ...) are skipped. Of a field given twice the last
+// counts. References between entries are not checked.
+//
+// An error in the content is an *Error; an error of r is wrapped.
+func DecodeDataset(r io.Reader, name string) (*Dataset, error) {
+	s := newScanner(r, name)
+	if err := s.open('{', "an object with images, annotations and categories"); err != nil {
+		return nil, err
+	}
+	d := &Dataset{}
+	var haveImages, haveCategories bool
+	for first := true; ; first = false {
+		ok, err := s.more('}', first)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		key, err := s.key()
+		if err != nil {
+			return nil, err
+		}
+		switch string(key) {
+		case "images":
+			haveImages = true
+			d.Images, err = entries(s, "images", (*scanner).image)
+		case "annotations":
+			d.Annotations, err = entries(s, "annotations", (*scanner).annotation)
+		case "categories":
+			haveCategories = true
+			d.Categories, err = entries(s, "categories", (*scanner).category)
+		default:
+			err = s.skip(1)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	if !haveImages {
+		return nil, s.errAt(s.offset(), "no array \"images\"; is this a ground-truth file?")
+	}
+	if !haveCategories {
+		return nil, s.errAt(s.offset(), "no array \"categories\"; is this a ground-truth file of object detection?")
+	}
+	return d, nil
+}
+
+// DecodeDetections reads a results file of box detection: an array of objects
+// with image_id, category_id, bbox and score, all needed; other fields are
+// skipped. An empty array is valid. name stands for the stream in errors, which
+// are as in DecodeDataset.
+func DecodeDetections(r io.Reader, name string) ([]Detection, error) {
+	s := newScanner(r, name)
+	dets, err := entries(s, "detections", (*scanner).detection)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	return dets, nil
+}
+
+// entries reads an array of objects, each by read. The result is not nil.
+func entries[T any](s *scanner, section string, read func(*scanner, *T) error) ([]T, error) {
+	s.section = section
+	if err := s.open('[', "an array of objects"); err != nil {
+		return nil, err
+	}
+	list := []T{}
+	for first := true; ; first = false {
+		ok, err := s.more(']', first)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		if len(list) == maxEntries {
+			return nil, s.errAt(s.offset(), "more than %d entries", maxEntries)
+		}
+		s.index = len(list)
+		var zero T
+		list = append(list, zero)
+		if err := read(s, &list[len(list)-1]); err != nil {
+			return nil, err
+		}
+		s.index = -1
+	}
+	s.section = ""
+	return list, nil
+}
+
+// object reads one object of a known kind: field is called at each value and
+// returns the bits of the fields that it has read (0 for one it skipped).
+// names lists the needed fields, name i having bit i.
+func (s *scanner) object(names []string, field func(key []byte) (uint, error)) (uint, error) {
+	if err := s.open('{', "an object"); err != nil {
+		return 0, err
+	}
+	at := s.offset() - 1
+	var seen uint
+	for first := true; ; first = false {
+		ok, err := s.more('}', first)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			break
+		}
+		key, err := s.key()
+		if err != nil {
+			return 0, err
+		}
+		bit, err := field(key)
+		if err != nil {
+			return 0, err
+		}
+		s.field = ""
+		seen |= bit
+	}
+	for i, name := range names {
+		if seen&(1<<i) == 0 {
+			s.field = name
+			return 0, s.errAt(at, "missing; every entry needs it")
+		}
+	}
+	return seen, nil
+}
+
+var (
+	needsID        = []string{"id"}
+	needsForObject = []string{"id", "image_id", "category_id", "bbox"}
+	needsForBox    = []string{"image_id", "category_id", "bbox", "score"}
+)
+
+func (s *scanner) image(im *Image) error {
+	_, err := s.object(needsID, func(key []byte) (uint, error) {
+		var err error
+		switch string(key) {
+		case "id":
+			s.field = "id"
+			im.ID, err = s.integer()
+			return 1, err
+		case "file_name":
+			s.field = "file_name"
+			im.FileName, err = s.text()
+		case "width":
+			s.field = "width"
+			im.Width, err = s.pixels()
+		case "height":
+			s.field = "height"
+			im.Height, err = s.pixels()
+		default:
+			err = s.skip(2)
+		}
+		return 0, err
+	})
+	return err
+}
+
+func (s *scanner) category(c *Category) error {
+	_, err := s.object(needsID, func(key []byte) (uint, error) {
+		var err error
+		switch string(key) {
+		case "id":
+			s.field = "id"
+			c.ID, err = s.integer()
+			return 1, err
+		case "name":
+			s.field = "name"
+			c.Name, err = s.text()
+		case "supercategory":
+			s.field = "supercategory"
+			c.Supercategory, err = s.text()
+		default:
+			err = s.skip(2)
+		}
+		return 0, err
+	})
+	return err
+}
+
+func (s *scanner) annotation(a *Annotation) error {
+	const area, iscrowd = 1 << 4, 1 << 5 // after the bits of needsForObject
+	seen, err := s.object(needsForObject, func(key []byte) (uint, error) {
+		var err error
+		switch string(key) {
+		case "id":
+			s.field = "id"
+			a.ID, err = s.integer()
+			return 1, err
+		case "image_id":
+			s.field = "image_id"
+			a.ImageID, err = s.integer()
+			return 2, err
+		case "category_id":
+			s.field = "category_id"
+			a.CategoryID, err = s.integer()
+			return 4, err
+		case "bbox":
+			s.field = "bbox"
+			return 8, s.box(&a.BBox)
+		case "area":
+			s.field = "area"
+			a.Area, err = s.number()
+			return area, err
+		case "iscrowd":
+			s.field = "iscrowd"
+			a.IsCrowd, err = s.flag()
+			return iscrowd, err
+		}
+		return 0, s.skip(2)
+	})
+	if seen&area == 0 {
+		a.Absent |= FieldArea
+	}
+	if seen&iscrowd == 0 {
+		a.Absent |= FieldIsCrowd
+	}
+	return err
+}
+
+func (s *scanner) detection(d *Detection) error {
+	_, err := s.object(needsForBox, func(key []byte) (uint, error) {
+		var err error
+		switch string(key) {
+		case "image_id":
+			s.field = "image_id"
+			d.ImageID, err = s.integer()
+			return 1, err
+		case "category_id":
+			s.field = "category_id"
+			d.CategoryID, err = s.integer()
+			return 2, err
+		case "bbox":
+			s.field = "bbox"
+			return 4, s.box(&d.BBox)
+		case "score":
+			s.field = "score"
+			d.Score, err = s.number()
+			return 8, err
+		}
+		return 0, s.skip(2)
+	})
+	return err
+}
+
+// box reads an array of exactly four numbers.
+func (s *scanner) box(b *[4]float64) error {
+	const what = "an array of 4 numbers: x, y, width, height"
+	if err := s.open('[', what); err != nil {
+		return err
+	}
+	at := s.offset() - 1
+	for i := 0; ; i++ {
+		ok, err := s.more(']', i == 0)
+		if err != nil {
+			return err
+		}
+		if !ok && i < 4 {
+			return s.errAt(at, "expected %s; found %d", what, i)
+		}
+		if !ok {
+			return nil
+		}
+		if i == 4 {
+			return s.errAt(at, "expected %s; found more", what)
+		}
+		if b[i], err = s.number(); err != nil {
+			return err
+		}
+	}
+}
+
+// flag reads 0, 1, true or false. Any whole number up to 255 but 0 is true, as
+// for COCO's own tools.
+func (s *scanner) flag() (bool, error) {
+	const what = "0 or 1"
+	c, err := s.peek()
+	switch {
+	case err == nil && c == 't':
+		return true, s.literal("true", what)
+	case err == nil && c == 'f':
+		return false, s.literal("false", what)
+	case err != nil || c-'0' > 9 && c != '-':
+		return false, s.expected(what, c, err)
+	}
+	at := s.offset()
+	n, err := s.integer()
+	if err != nil {
+		return false, err
+	}
+	if n < 0 || n > 255 {
+		return false, s.errAt(at, "expected %s, found %d", what, n)
+	}
+	return n != 0, nil
+}
+
+// pixels reads a length in pixels; null reads as 0, unknown.
+func (s *scanner) pixels() (int, error) {
+	c, err := s.peek()
+	if err == nil && c == 'n' {
+		return 0, s.literal("null", "a number of pixels")
+	}
+	at := s.offset() // of the number: peek has passed the space before it
+	n, err := s.integer()
+	if err != nil {
+		return 0, err
+	}
+	if n < 0 || n > 1<<30 {
+		return 0, s.errAt(at, "expected a number of pixels from 0 to 2^30, found %d", n)
+	}
+	return int(n), nil
+}

@@ -1,0 +1,667 @@
+package coco
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Error is a complaint about a file's content. File, entry and field say where
+// a person should look; Offset counts bytes from the start of the file.
+type Error struct {
+	File    string
+	Offset  int64
+	Entry   string // "annotations[12]", or empty outside an entry
+	Field   string // "bbox", or empty outside a field
+	Problem string // what was expected, and what was found
+}
+
+func (e *Error) Error() string {
+	where := e.Entry
+	switch {
+	case e.Field != "" && where != "":
+		where += "." + e.Field
+	case e.Field != "":
+		where = e.Field
+	}
+	if where != "" {
+		where += ": "
+	}
+	return fmt.Sprintf("%s: byte %d: %s%s", e.File, e.Offset, where, e.Problem)
+}
+
+// scanner walks JSON text without building a tree. It holds one buffer of the
+// stream; a token that crosses the buffer's end is gathered in tok. After the
+// first error its methods must not be called again.
+type scanner struct {
+	r    io.Reader
+	name string
+
+	buf      []byte
+	pos, end int
+	base     int64 // offset in the stream of buf[0]
+	tok      []byte
+
+	section string // where we are, for errors
+	index   int    // entry within section, -1 outside
+	field   string
+}
+
+const bufferSize = 64 << 10
+
+func newScanner(r io.Reader, name string) *scanner {
+	return &scanner{r: r, name: name, buf: make([]byte, bufferSize), index: -1}
+}
+
+func (s *scanner) offset() int64 { return s.base + int64(s.pos) }
+
+// errAt makes the error for a problem at the given offset.
+func (s *scanner) errAt(offset int64, format string, args ...any) error {
+	e := &Error{File: s.name, Offset: offset, Field: s.field, Problem: fmt.Sprintf(format, args...)}
+	if s.index >= 0 {
+		e.Entry = fmt.Sprintf("%s[%d]", s.section, s.index)
+	} else if s.section != "" && s.field == "" {
+		e.Field = s.section
+	}
+	return e
+}
+
+// expected makes the error for a wrong byte at the current position, or for
+// the end of the file there (err is then what fill returned).
+func (s *scanner) expected(what string, c byte, err error) error {
+	switch {
+	case err == nil:
+		return s.errAt(s.offset(), "expected %s, found %s", what, describe(c))
+	case errors.Is(err, io.EOF):
+		return s.errAt(s.offset(), "expected %s, found the end of the file (is it complete?)", what)
+	}
+	return err
+}
+
+// describe names a byte in an error; what begins a JSON value is named by its kind.
+func describe(c byte) string {
+	switch {
+	case c == '{':
+		return "an object"
+	case c == '[':
+		return "an array"
+	case c == '"':
+		return "a string"
+	case c == 'n':
+		return "null or other text"
+	case c == 't' || c == 'f':
+		return "true, false or other text"
+	case c == '-' || c >= '0' && c <= '9':
+		return "a number"
+	case c == 'N' || c == 'I':
+		return "NaN or Infinity, which are not numbers in JSON"
+	case c < 0x20 || c >= 0x7f:
+		return fmt.Sprintf("byte 0x%02x", c)
+	}
+	return strconv.QuoteRune(rune(c))
+}
+
+// fill replaces the spent buffer by the next bytes of the stream. It returns
+// io.EOF at the end, any other error with file and offset.
+func (s *scanner) fill() error {
+	s.base += int64(s.end)
+	s.pos, s.end = 0, 0
+	for range 100 {
+		n, err := s.r.Read(s.buf)
+		if n > 0 {
+			s.end = n // an error that came with data comes again
+			return nil
+		}
+		if err == io.EOF {
+			return io.EOF
+		}
+		if err != nil {
+			return fmt.Errorf("%s: byte %d: %w", s.name, s.base, err)
+		}
+	}
+	return fmt.Errorf("%s: byte %d: %w", s.name, s.base, io.ErrNoProgress)
+}
+
+// peek returns the next byte that is not white space and leaves it unread.
+func (s *scanner) peek() (byte, error) {
+	for {
+		for s.pos < s.end {
+			c := s.buf[s.pos]
+			if c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+				return c, nil
+			}
+			s.pos++
+		}
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// next returns the next byte, white space included, and reads it.
+func (s *scanner) next() (byte, error) {
+	if s.pos == s.end {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	c := s.buf[s.pos]
+	s.pos++
+	return c, nil
+}
+
+// open reads the given bracket; what says in words what it should begin.
+func (s *scanner) open(bracket byte, what string) error {
+	c, err := s.peek()
+	if err != nil || c != bracket {
+		return s.expected(what, c, err)
+	}
+	s.pos++
+	return nil
+}
+
+// more reads what stands between the elements of an array or object whose
+// closing bracket is given: it returns true when an element follows. first
+// tells that none has been read yet.
+func (s *scanner) more(closing byte, first bool) (bool, error) {
+	c, err := s.peek()
+	switch {
+	case err == nil && c == closing:
+		s.pos++
+		return false, nil
+	case err == nil && first:
+		return true, nil
+	case err == nil && c == ',':
+		s.pos++
+		return true, nil
+	}
+	return false, s.expected(fmt.Sprintf("',' or %q", closing), c, err)
+}
+
+// key reads an object's key and the colon after it. The bytes are valid until
+// the next call.
+func (s *scanner) key() ([]byte, error) {
+	c, err := s.peek()
+	if err != nil || c != '"' {
+		return nil, s.expected("a field name in double quotes", c, err)
+	}
+	k, err := s.stringBytes("a field name")
+	if err != nil {
+		return nil, err
+	}
+	// The colon may lie in the next buffer, which would overwrite k.
+	if s.pos < s.end && s.buf[s.pos] == ':' {
+		s.pos++
+		return k, nil
+	}
+	s.tok = append(s.tok[:0], k...)
+	c, err = s.peek()
+	if err != nil || c != ':' {
+		return nil, s.expected("':' after the field name", c, err)
+	}
+	s.pos++
+	return s.tok, nil
+}
+
+// stringBytes reads a string whose opening quote is the next byte and returns
+// it with its escapes resolved. The bytes are valid until the next read. A lone
+// surrogate becomes U+FFFD.
+func (s *scanner) stringBytes(what string) ([]byte, error) {
+	start := s.offset()
+	s.pos++
+	// The common case: no escape, and the whole string in the buffer.
+	for i := s.pos; i < s.end; i++ {
+		c := s.buf[i]
+		if c == '"' && i-s.pos <= maxString {
+			b := s.buf[s.pos:i]
+			s.pos = i + 1
+			return b, nil
+		}
+		if c == '\\' || c < 0x20 {
+			break
+		}
+	}
+	s.tok = s.tok[:0]
+	for {
+		c, err := s.next()
+		if err != nil {
+			return nil, s.expected("the closing quote of "+what, 0, err)
+		}
+		switch {
+		case c == '"':
+			return s.tok, nil
+		case c < 0x20:
+			s.pos--
+			return nil, s.expected("no control character in "+what, c, nil)
+		case c == '\\':
+			if s.tok, err = s.escape(s.tok); err != nil {
+				return nil, err
+			}
+		default:
+			s.tok = append(s.tok, c)
+		}
+		if len(s.tok) > maxString {
+			return nil, s.errAt(start, "%s has more than %d bytes", what, maxString)
+		}
+	}
+}
+
+// escape reads what follows a backslash and appends the character it means.
+func (s *scanner) escape(dst []byte) ([]byte, error) {
+	at := s.offset() - 1
+	c, err := s.next()
+	if err != nil {
+		return nil, s.expected("the rest of an escape", 0, err)
+	}
+	switch c {
+	case '"', '\\', '/':
+		return append(dst, c), nil
+	case 'b':
+		return append(dst, '\b'), nil
+	case 'f':
+		return append(dst, '\f'), nil
+	case 'n':
+		return append(dst, '\n'), nil
+	case 'r':
+		return append(dst, '\r'), nil
+	case 't':
+		return append(dst, '\t'), nil
+	case 'u':
+		r, err := s.hex4(at)
+		if err != nil {
+			return nil, err
+		}
+		for utf16.IsSurrogate(r) {
+			// Only a following \u escape can complete the pair.
+			c, err := s.next()
+			if err != nil {
+				return nil, s.expected("the rest of a string", 0, err)
+			}
+			if c != '\\' {
+				s.pos--
+				break
+			}
+			c, err = s.next()
+			if err != nil {
+				return nil, s.expected("the rest of an escape", 0, err)
+			}
+			if c != 'u' {
+				s.pos--
+				dst = utf8.AppendRune(dst, utf8.RuneError)
+				return s.escape(dst)
+			}
+			second, err := s.hex4(at)
+			if err != nil {
+				return nil, err
+			}
+			if pair := utf16.DecodeRune(r, second); pair != utf8.RuneError {
+				return utf8.AppendRune(dst, pair), nil
+			}
+			dst = utf8.AppendRune(dst, utf8.RuneError)
+			r = second
+		}
+		return utf8.AppendRune(dst, r), nil
+	}
+	return nil, s.errAt(at, "unknown escape \\%c in a string", c)
+}
+
+// hex4 reads the four digits of a \u escape that began at offset at.
+func (s *scanner) hex4(at int64) (rune, error) {
+	var r rune
+	for range 4 {
+		c, err := s.next()
+		if err != nil {
+			return 0, s.expected("four hexadecimal digits after \\u", 0, err)
+		}
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c >= 'a' && c <= 'f':
+			r = r<<4 | rune(c-'a'+10)
+		case c >= 'A' && c <= 'F':
+			r = r<<4 | rune(c-'A'+10)
+		default:
+			return 0, s.errAt(at, "expected four hexadecimal digits after \\u")
+		}
+	}
+	return r, nil
+}
+
+// text reads a string value. null, where the field is optional, reads as "".
+func (s *scanner) text() (string, error) {
+	c, err := s.peek()
+	if err == nil && c == 'n' {
+		return "", s.literal("null", "a string")
+	}
+	if err != nil || c != '"' {
+		return "", s.expected("a string", c, err)
+	}
+	at := s.offset()
+	b, err := s.stringBytes("a string")
+	if err != nil {
+		return "", err
+	}
+	if !utf8.Valid(b) {
+		return "", s.errAt(at, "expected a string in UTF-8")
+	}
+	return string(b), nil
+}
+
+// literal reads the given word (true, false, null, ...); what is what the
+// caller would accept, for the error.
+func (s *scanner) literal(word, what string) error {
+	at := s.offset()
+	for i := range len(word) {
+		c, err := s.next()
+		if err != nil {
+			return s.expected(what, 0, err)
+		}
+		if c != word[i] {
+			return s.errAt(at, "expected %s, found other text", what)
+		}
+	}
+	return nil
+}
+
+// numeric marks the bytes that a JSON number is made of.
+var numeric = [256]bool{
+	'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true, '8': true, '9': true,
+	'+': true, '-': true, '.': true, 'e': true, 'E': true,
+}
+
+// numberBytes reads the longest run of a number's bytes at the current
+// position, not yet checked. They are valid until the next read.
+func (s *scanner) numberBytes() ([]byte, error) {
+	start := s.pos
+	i := start
+	for i < s.end && numeric[s.buf[i]] {
+		i++
+	}
+	if i < s.end {
+		s.pos = i
+		return s.buf[start:i], nil
+	}
+	at := s.offset()
+	s.tok = s.tok[:0]
+	for {
+		s.tok = append(s.tok, s.buf[s.pos:i]...)
+		s.pos = i
+		if len(s.tok) > maxNumber {
+			return nil, s.errAt(at, "number of more than %d characters", maxNumber)
+		}
+		if i < s.end {
+			return s.tok, nil
+		}
+		if err := s.fill(); err == io.EOF {
+			return s.tok, nil
+		} else if err != nil {
+			return nil, err
+		}
+		i = s.pos
+		for i < s.end && numeric[s.buf[i]] {
+			i++
+		}
+	}
+}
+
+// decimal is a number's text taken apart: value = ±digits × 10^exp10, where
+// digits is exact if it did not overflow. whole tells that the text has
+// neither point nor exponent.
+type decimal struct {
+	negative bool
+	digits   uint64
+	exact    bool
+	whole    bool
+	exp10    int
+}
+
+// parseDecimal checks b against JSON's grammar of numbers.
+func parseDecimal(b []byte) (d decimal, ok bool) {
+	i, n := 0, len(b)
+	d.exact, d.whole = true, true
+	if i < n && b[i] == '-' {
+		d.negative = true
+		i++
+	}
+	first := i
+	for ; i < n && b[i]-'0' <= 9; i++ {
+		d.add(b[i] - '0')
+	}
+	if i == first || b[first] == '0' && i-first > 1 {
+		return d, false
+	}
+	if i < n && b[i] == '.' {
+		d.whole = false
+		i++
+		first = i
+		for ; i < n && b[i]-'0' <= 9; i++ {
+			d.add(b[i] - '0')
+		}
+		if i == first {
+			return d, false
+		}
+		d.exp10 = first - i
+	}
+	if i < n && b[i]|0x20 == 'e' {
+		d.whole = false
+		i++
+		negative := false
+		if i < n && (b[i] == '+' || b[i] == '-') {
+			negative = b[i] == '-'
+			i++
+		}
+		first = i
+		e := 0
+		for ; i < n && b[i]-'0' <= 9; i++ {
+			if e < 100000 {
+				e = e*10 + int(b[i]-'0')
+			}
+		}
+		if i == first {
+			return d, false
+		}
+		if negative {
+			e = -e
+		}
+		d.exp10 += e
+	}
+	return d, i == n
+}
+
+func (d *decimal) add(digit byte) {
+	if d.digits > (math.MaxUint64-9)/10 {
+		d.exact = false
+		return
+	}
+	d.digits = d.digits*10 + uint64(digit)
+}
+
+// tens holds the powers of ten that a float64 represents exactly.
+var tens = [...]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+// float returns the float64 nearest to d, which b spells.
+//
+// With at most 53 bits of digits and an exact power of ten, one multiplication
+// or division of exact operands is rounded once and so is correct (Clinger,
+// "How to Read Floating Point Numbers Accurately", 1990). All else is left to
+// strconv.
+func (d decimal) float(b []byte) (float64, error) {
+	if d.exact && d.digits < 1<<53 && d.exp10 >= 1-len(tens) && d.exp10 < len(tens) {
+		f := float64(d.digits)
+		if d.exp10 < 0 {
+			f /= tens[-d.exp10]
+		} else {
+			f *= tens[d.exp10]
+		}
+		if d.negative {
+			f = -f
+		}
+		return f, nil
+	}
+	return strconv.ParseFloat(string(b), 64)
+}
+
+// number reads a finite number.
+func (s *scanner) number() (float64, error) {
+	c, err := s.peek()
+	if err != nil || c != '-' && c-'0' > 9 {
+		return 0, s.expected("a number", c, err)
+	}
+	at := s.offset()
+	b, err := s.numberBytes()
+	if err != nil {
+		return 0, err
+	}
+	d, ok := parseDecimal(b)
+	if !ok {
+		return 0, s.errAt(at, "expected a number, found %q", shorten(b))
+	}
+	f, err := d.float(b)
+	if err != nil {
+		return 0, s.errAt(at, "expected a number within float64, found %q", shorten(b))
+	}
+	return f, nil
+}
+
+// integer reads a whole number that fits int64. 3.0 and 3e0 are whole as well.
+func (s *scanner) integer() (int64, error) {
+	c, err := s.peek()
+	if err != nil || c != '-' && c-'0' > 9 {
+		return 0, s.expected("a whole number", c, err)
+	}
+	at := s.offset()
+	b, err := s.numberBytes()
+	if err != nil {
+		return 0, err
+	}
+	d, ok := parseDecimal(b)
+	if !ok {
+		return 0, s.errAt(at, "expected a whole number, found %q", shorten(b))
+	}
+	if d.whole {
+		switch {
+		case d.exact && !d.negative && d.digits <= math.MaxInt64:
+			return int64(d.digits), nil
+		case d.exact && d.negative && d.digits <= 1<<63:
+			return -int64(d.digits), nil
+		}
+		return 0, s.errAt(at, "expected a whole number of at most 64 bits, found %q", shorten(b))
+	}
+	f, err := d.float(b)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, s.errAt(at, "expected a whole number, found %q", shorten(b))
+	}
+	return int64(f), nil
+}
+
+// shorten keeps an error to one line whatever the file holds.
+func shorten(b []byte) string {
+	if len(b) > 40 {
+		return string(b[:40]) + "..."
+	}
+	return string(b)
+}
+
+// skip reads a value of any shape and keeps nothing of it. Its grammar is
+// checked. NaN and Infinity, which Python writes, are let pass: nobody looks.
+func (s *scanner) skip(depth int) error {
+	c, err := s.peek()
+	if err != nil {
+		return s.expected("a value", 0, err)
+	}
+	switch {
+	case c == '"':
+		return s.skipString()
+	case c == '[' || c == '{':
+		if depth >= maxDepth {
+			return s.errAt(s.offset(), "values nested more than %d deep", maxDepth)
+		}
+		s.pos++
+		closing := c + 2 // ']' is '['+2 and '}' is '{'+2
+		for first := true; ; first = false {
+			ok, err := s.more(closing, first)
+			if err != nil || !ok {
+				return err
+			}
+			if c == '{' {
+				if _, err := s.key(); err != nil {
+					return err
+				}
+			}
+			if err := s.skip(depth + 1); err != nil {
+				return err
+			}
+		}
+	case c == '-' || c-'0' <= 9:
+		at := s.offset()
+		b, err := s.numberBytes()
+		if err != nil {
+			return err
+		}
+		if len(b) == 1 && c == '-' {
+			return s.literal("Infinity", "a number")
+		}
+		if _, ok := parseDecimal(b); !ok {
+			return s.errAt(at, "expected a number, found %q", shorten(b))
+		}
+		return nil
+	case c == 't':
+		return s.literal("true", "a value")
+	case c == 'f':
+		return s.literal("false", "a value")
+	case c == 'n':
+		return s.literal("null", "a value")
+	case c == 'N':
+		return s.literal("NaN", "a value")
+	case c == 'I':
+		return s.literal("Infinity", "a value")
+	}
+	return s.expected("a value", c, nil)
+}
+
+// skipString reads a string of any length, checks its escapes and keeps
+// nothing: run-length masks are strings of many kilobytes.
+func (s *scanner) skipString() error {
+	s.pos++
+	for {
+		for s.pos < s.end {
+			c := s.buf[s.pos]
+			s.pos++
+			if c == '"' {
+				return nil
+			}
+			if c < 0x20 {
+				s.pos--
+				return s.expected("no control character in a string", c, nil)
+			}
+			if c == '\\' {
+				var err error
+				if s.tok, err = s.escape(s.tok[:0]); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.fill(); err != nil {
+			return s.expected("the closing quote of a string", 0, err)
+		}
+	}
+}
+
+// finish demands that nothing but white space is left.
+func (s *scanner) finish() error {
+	c, err := s.peek()
+	if err == io.EOF {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.expected("the end of the file", c, nil)
+}

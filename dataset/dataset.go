@@ -1,0 +1,197 @@
+// Package dataset turns images on disk into batches of network input.
+//
+// It reads folders in COCO's layout (annotations/instances_SPLIT.json beside a
+// folder SPLIT of JPEG or PNG files), resizes, flips, pads and normalises, and
+// hands out batches whose order depends on a draw and a step alone. It also
+// draws the synthetic set that stands in where no data is, checks folders, and
+// counts what they hold.
+//
+// In a Set a box is x1, y1, x2, y2 in pixels of the original image; in a Batch
+// it is in pixels of the network input. Far edges are exclusive: a box as wide
+// as the image ends at its width. Pixels of a batch are float32 in the order
+// image, channel (red, green, blue), row, column.
+//
+// The JSON itself is package coco's, which object an anchor learns is package
+// sampler's, and scores are package metrics's business.
+package dataset
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"focalgrid/coco"
+)
+
+// Set is one split of a folder, as a detector may learn from it.
+type Set struct {
+	Dir     string
+	Split   string
+	Classes []Class // by ascending id; an object's label is an index into it
+	Images  []Image // in the order of the file, those without objects included
+	Clipped int     // boxes that reached beyond their image and were cut
+	Dropped int     // boxes without area, or with none inside their image: left out
+
+	truth *coco.Dataset
+}
+
+// Class is a category of the file.
+type Class struct {
+	ID   int64 // of the file; ids may have gaps
+	Name string
+}
+
+// Image is a picture and the objects in it.
+type Image struct {
+	ID            int64
+	File          string // path below the split's folder
+	Width, Height int    // pixels, as the file of annotations states them
+	Objects       []Object
+}
+
+// Object is an annotated box.
+type Object struct {
+	AnnotationID int64
+	Box          [4]float32 // x1, y1, x2, y2 in original pixels, inside the image
+	Label        int32      // index into Set.Classes
+	Area         float64    // square pixels as annotated (for COCO the mask's)
+	Crowd        bool       // a region of many objects: neither to be learned nor to be counted
+}
+
+// Open reads the annotations of a split; images are read when they are needed.
+//
+// The error names the file and the entry: besides unreadable JSON these are ids
+// that occur twice, annotations of an unknown image or category, images without
+// a size, and file names that leave the folder. Check finds all of them at once.
+func Open(dir, split string) (*Set, error) {
+	path := annotationsPath(dir, split)
+	truth, err := coco.ReadDataset(path)
+	if err != nil {
+		return nil, err
+	}
+	set, err := newSet(dir, split, truth)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return set, nil
+}
+
+func annotationsPath(dir, split string) string {
+	return filepath.Join(dir, "annotations", "instances_"+split+".json")
+}
+
+// newSet joins annotations to their images.
+func newSet(dir, split string, truth *coco.Dataset) (*Set, error) {
+	s := &Set{Dir: dir, Split: split, truth: truth}
+	for _, c := range truth.Categories {
+		s.Classes = append(s.Classes, Class{c.ID, c.Name})
+	}
+	slices.SortStableFunc(s.Classes, func(a, b Class) int {
+		if a.ID < b.ID {
+			return -1
+		} else if a.ID > b.ID {
+			return 1
+		}
+		return 0
+	})
+	labels := make(map[int64]int32, len(s.Classes))
+	for i, c := range s.Classes {
+		if _, twice := labels[c.ID]; twice {
+			return nil, fmt.Errorf("category id %d occurs twice, expected unique ids", c.ID)
+		}
+		labels[c.ID] = int32(i)
+	}
+	at := make(map[int64]int, len(truth.Images))
+	s.Images = make([]Image, len(truth.Images))
+	for i, im := range truth.Images {
+		if _, twice := at[im.ID]; twice {
+			return nil, fmt.Errorf("image id %d occurs twice, expected unique ids", im.ID)
+		}
+		at[im.ID] = i
+		if problem := badImage(im); problem != "" {
+			return nil, fmt.Errorf("image id %d: %s", im.ID, problem)
+		}
+		s.Images[i] = Image{ID: im.ID, File: im.FileName, Width: im.Width, Height: im.Height}
+	}
+	seen := make(map[int64]bool, len(truth.Annotations))
+	for _, a := range truth.Annotations {
+		if seen[a.ID] {
+			return nil, fmt.Errorf("annotation id %d occurs twice, expected unique ids", a.ID)
+		}
+		seen[a.ID] = true
+		i, ok := at[a.ImageID]
+		if !ok {
+			return nil, fmt.Errorf("annotation id %d: unknown image id %d", a.ID, a.ImageID)
+		}
+		label, ok := labels[a.CategoryID]
+		if !ok {
+			return nil, fmt.Errorf("annotation id %d: unknown category id %d", a.ID, a.CategoryID)
+		}
+		im := &s.Images[i]
+		box, cut, ok := clip(a.BBox, im.Width, im.Height)
+		if !ok {
+			s.Dropped++
+			continue
+		}
+		if cut {
+			s.Clipped++
+		}
+		im.Objects = append(im.Objects, Object{a.ID, box, label, a.Area, a.IsCrowd})
+	}
+	return s, nil
+}
+
+// badImage says what keeps an entry from being read, or "".
+func badImage(im coco.Image) string {
+	switch {
+	case im.FileName == "":
+		return "has no file_name"
+	case !filepath.IsLocal(filepath.FromSlash(im.FileName)):
+		return fmt.Sprintf("file_name %q leaves the folder of the split", im.FileName)
+	case im.Width < 1 || im.Height < 1:
+		return fmt.Sprintf("size is %d x %d pixels, expected at least 1 x 1", im.Width, im.Height)
+	}
+	if err := checkLimits(im.Width, im.Height); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// clip turns x, y, width, height into corners inside a w x h image. cut tells
+// that more than a thousandth of a pixel (the rounding of published files) lay
+// outside; ok is false where no area is left.
+func clip(b [4]float64, w, h int) (box [4]float32, cut, ok bool) {
+	corners := [4]float64{b[0], b[1], b[0] + b[2], b[1] + b[3]}
+	limit := [4]float64{float64(w), float64(h), float64(w), float64(h)}
+	for i, v := range corners {
+		if math.IsNaN(v) {
+			return box, false, false
+		}
+		inside := min(max(v, 0), limit[i])
+		cut = cut || math.Abs(v-inside) > 1e-3
+		box[i] = float32(inside)
+	}
+	return box, cut, b[2] > 0 && b[3] > 0 && box[2] > box[0] && box[3] > box[1]
+}
+
+// GroundTruth returns the annotations as read, nothing clipped or dropped, for
+// evaluation. The caller must not change them.
+func (s *Set) GroundTruth() *coco.Dataset { return s.truth }
+
+// Path is the file of image i.
+func (s *Set) Path(i int) string {
+	return filepath.Join(s.Dir, s.Split, filepath.FromSlash(s.Images[i].File))
+}
+
+// WithObjects returns the indices of the images that hold at least one object
+// that is no crowd: what most detectors train on.
+func (s *Set) WithObjects() []int {
+	var is []int
+	for i, im := range s.Images {
+		if slices.ContainsFunc(im.Objects, func(o Object) bool { return !o.Crowd }) {
+			is = append(is, i)
+		}
+	}
+	return is
+}

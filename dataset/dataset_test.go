@@ -1,0 +1,275 @@
+package dataset
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"focalgrid/coco"
+)
+
+// writeSet writes a split: its annotations, and for each image of them a PNG
+// whose pixels tell the id, the column and the row.
+func writeSet(t testing.TB, dir, split string, d *coco.Dataset) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, "annotations"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := coco.WriteDataset(annotationsPath(dir, split), d); err != nil {
+		t.Fatal(err)
+	}
+	for _, im := range d.Images {
+		p := &RGB{im.Width, im.Height, make([]uint8, 3*im.Width*im.Height)}
+		p.fill(func(x, y int) (uint8, uint8, uint8) { return uint8(im.ID), uint8(x), uint8(y) })
+		put(t, filepath.Join(dir, split, im.FileName), pngBytes(t, p.Image()))
+	}
+}
+
+func pngBytes(t testing.TB, im image.Image) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := png.Encode(&b, im); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func annotation(id, image, category int64, x, y, w, h float64) coco.Annotation {
+	return coco.Annotation{ID: id, ImageID: image, CategoryID: category, BBox: [4]float64{x, y, w, h}, Area: w * h}
+}
+
+func sample() *coco.Dataset {
+	d := &coco.Dataset{
+		Images: []coco.Image{
+			{ID: 42, FileName: "b.png", Width: 40, Height: 30},
+			{ID: 7, FileName: "a.png", Width: 30, Height: 40},
+			{ID: 9, FileName: "c.png", Width: 20, Height: 20},
+		},
+		// Ids with gaps, not in order, as COCO's.
+		Categories: []coco.Category{{ID: 90, Name: "toothbrush"}, {ID: 1, Name: "person"}, {ID: 13, Name: "stop sign"}},
+		Annotations: []coco.Annotation{
+			annotation(1, 7, 13, 1.5, 2, 10, 20),
+			annotation(2, 42, 90, 35, -3, 10, 10),       // over the right and the upper edge
+			annotation(3, 42, 1, 40, 0, 5, 5),           // beside the image
+			annotation(4, 42, 1, 10, 10, 0, 5),          // no width
+			annotation(5, 7, 1, 0, 0, 30.0000001, 40.0), // rounding is no clipping
+			annotation(6, 42, 1, 0, 0, 40, 30),
+		},
+	}
+	d.Annotations[5].IsCrowd = true
+	return d
+}
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	d := sample()
+	writeSet(t, dir, "val2017", d)
+	s, err := Open(dir, "val2017")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Class{{1, "person"}, {13, "stop sign"}, {90, "toothbrush"}}; !reflect.DeepEqual(s.Classes, want) {
+		t.Errorf("classes %v, want %v: labels go by ascending id", s.Classes, want)
+	}
+	want := []Image{
+		{42, "b.png", 40, 30, []Object{{2, [4]float32{35, 0, 40, 7}, 2, 100, false}, {6, [4]float32{0, 0, 40, 30}, 0, 1200, true}}},
+		{7, "a.png", 30, 40, []Object{{1, [4]float32{1.5, 2, 11.5, 22}, 1, 200, false}, {5, [4]float32{0, 0, 30, 40}, 0, d.Annotations[4].Area, false}}},
+		{9, "c.png", 20, 20, nil},
+	}
+	if !reflect.DeepEqual(s.Images, want) {
+		t.Errorf("images\n%v, want\n%v", s.Images, want)
+	}
+	if s.Clipped != 1 || s.Dropped != 2 {
+		t.Errorf("clipped %d, dropped %d, want 1 and 2", s.Clipped, s.Dropped)
+	}
+	if got := len(s.GroundTruth().Annotations); got != 6 {
+		t.Errorf("ground truth of %d annotations, want all 6 as read", got)
+	}
+	if got := s.WithObjects(); !reflect.DeepEqual(got, []int{0, 1}) {
+		t.Errorf("images with objects %v, want [0 1]", got)
+	}
+
+	st := s.Stats()
+	if st.Images != 3 || st.Empty != 1 || st.Objects != 3 || st.Crowds != 1 || !reflect.DeepEqual(st.PerImage, []int{1, 1, 1}) {
+		t.Errorf("stats %+v, want 3 images, 1 empty, 3 objects, 1 crowd, one image each with 0, 1, 2", st)
+	}
+	if want := (SizeCounts{Small: 2, Medium: 1}); st.Sizes != want { // 100, 200 and 1,200 square pixels
+		t.Errorf("sizes %+v, want %+v", st.Sizes, want)
+	}
+	if c := st.Classes[0]; c.Objects != 1 || c.Crowds != 1 || c.ID != 1 || c.Sizes != (SizeCounts{Medium: 1}) {
+		t.Errorf("class person %+v, want one medium object and a crowd", c)
+	}
+}
+
+func TestSizeBounds(t *testing.T) {
+	var s SizeCounts
+	for _, area := range []float64{0, 1023.9, 1024, 9215.9, 9216, 1e9} {
+		s.add(area)
+	}
+	if s != (SizeCounts{2, 2, 2}) {
+		t.Errorf("got %+v, want two each: small ends at 32², medium at 96²", s)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*coco.Dataset)
+		want   string
+	}{
+		{"category twice", func(d *coco.Dataset) { d.Categories[1].ID = 90 }, "category id 90 occurs twice"},
+		{"image twice", func(d *coco.Dataset) { d.Images[1].ID = 42 }, "image id 42 occurs twice"},
+		{"annotation twice", func(d *coco.Dataset) { d.Annotations[1].ID = 1 }, "annotation id 1 occurs twice"},
+		{"unknown image", func(d *coco.Dataset) { d.Annotations[0].ImageID = 8 }, "annotation id 1: unknown image id 8"},
+		{"unknown category", func(d *coco.Dataset) { d.Annotations[0].CategoryID = 2 }, "annotation id 1: unknown category id 2"},
+		{"no name", func(d *coco.Dataset) { d.Images[0].FileName = "" }, "image id 42: has no file_name"},
+		{"path", func(d *coco.Dataset) { d.Images[0].FileName = "../../etc/passwd" }, "leaves the folder"},
+		{"no size", func(d *coco.Dataset) { d.Images[0].Width = 0 }, "size is 0 x 30"},
+		{"huge", func(d *coco.Dataset) { d.Images[0].Width = 1 << 20 }, "expected at most"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := sample()
+			tt.change(d)
+			_, err := newSet("dir", "val", d)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want one with %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := Open(t.TempDir(), "val"); err == nil || !strings.Contains(err.Error(), "instances_val.json") {
+		t.Errorf("no file: error %v, want one that names it", err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	d := sample()
+	writeSet(t, dir, "good", d)
+	for _, p := range Check(dir, []string{"good"}) {
+		if !p.Note {
+			t.Errorf("a good folder: %s", p)
+		}
+	}
+
+	d.Images = append(d.Images,
+		coco.Image{ID: 10, FileName: "missing.png", Width: 5, Height: 5},
+		coco.Image{ID: 11, FileName: "cut.png", Width: 64, Height: 64},
+		coco.Image{ID: 12, FileName: "page.jpg", Width: 5, Height: 5},
+		coco.Image{ID: 13, FileName: "a.png", Width: 30, Height: 40},
+		coco.Image{ID: 14, FileName: "size.png", Width: 5, Height: 6},
+		coco.Image{ID: 9, FileName: "c.png", Width: 20, Height: 20},
+	)
+	d.Annotations = append(d.Annotations,
+		annotation(7, 99, 1, 0, 0, 5, 5),
+		annotation(8, 9, 2, 0, 0, 5, 5),
+		annotation(8, 9, 1, 0, 0, -5, 5),
+	)
+	writeSet(t, dir, "bad", d)
+	at := func(name string) string { return filepath.Join(dir, "bad", name) }
+	if err := os.Remove(at("missing.png")); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(at("cut.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, at("cut.png"), whole[:len(whole)/2])
+	put(t, at("page.jpg"), []byte("<html>"))
+	put(t, at("size.png"), pngBytes(t, image.NewRGBA(image.Rect(0, 0, 6, 5))))
+	put(t, at("stray.txt"), []byte("hello"))
+	put(t, annotationsPath(dir, "json"), []byte(`{"images": [`))
+
+	json := annotationsPath(dir, "bad")
+	want := []string{
+		json + ": image id 13: file_name \"a.png\" is that of image id 7 too",
+		json + ": image id 9: occurs twice, expected unique ids",
+		json + ": annotation id 2: note: bbox [35 -3 10 10] reaches beyond the image of 40 x 30 pixels: clipped",
+		json + ": annotation id 3: note: bbox [40 0 5 5] has no area inside the image of 40 x 30 pixels: left out",
+		json + ": annotation id 4: note: bbox [10 10 0 5] has no area inside the image of 40 x 30 pixels: left out",
+		json + ": annotation id 7: unknown image id 99",
+		json + ": annotation id 8: unknown category id 2",
+		json + ": annotation id 8: occurs twice, expected unique ids",
+		json + ": annotation id 8: area is -25, expected 0 or more",
+		json + ": annotation id 8: bbox [0 0 -5 5] has a negative size, expected x, y, width, height",
+		at("missing.png") + ": image id 10: the file is missing",
+		at("cut.png") + ": image id 11: damaged or truncated: ",
+		at("page.jpg") + ": image id 12: neither a JPEG nor a PNG file",
+		at("size.png") + ": image id 14: size is 6 x 5 pixels, the annotations say 5 x 6",
+		filepath.Join(dir, "bad") + ": note: 1 files that the annotations do not name, the first \"stray.txt\"",
+		annotationsPath(dir, "json") + ": ",
+		annotationsPath(dir, "none") + ": the file is missing",
+	}
+	got := Check(dir, []string{"bad", "json", "none"})
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			t.Errorf("not found: %s", want[i])
+		case i >= len(want):
+			t.Errorf("found as well: %s", got[i])
+		case !strings.HasPrefix(got[i].String(), want[i]) || strings.HasSuffix(want[i], "s") && got[i].String() != want[i]:
+			t.Errorf("finding %d:\n%s, want\n%s", i, got[i], want[i])
+		}
+	}
+}
+
+func TestFolderIdentity(t *testing.T) {
+	dir := t.TempDir()
+	writeSet(t, dir, "train", sample())
+	writeSet(t, dir, "val", sample())
+	id := func(splits ...string) string {
+		t.Helper()
+		s, err := FolderIdentity(dir, splits...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := id("train", "val")
+	if again := id("train", "val"); again != first || len(first) != 64 {
+		t.Errorf("identities %s and %s, want one SHA-256", first, again)
+	}
+	seen := map[string]string{first: "first"}
+	step := func(what, s string) {
+		t.Helper()
+		if was, ok := seen[s]; ok {
+			t.Errorf("identity after %q is that of %q", what, was)
+		}
+		seen[s] = what
+	}
+	step("one split", id("train"))
+	step("other order", id("val", "train"))
+	path := filepath.Join(dir, "val", "a.png")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	put(t, path, data)
+	step("one bit", id("train", "val"))
+	if err := os.Rename(path, filepath.Join(dir, "val", "d.png")); err != nil {
+		t.Fatal(err)
+	}
+	step("other name", id("train", "val"))
+	d := sample()
+	d.Annotations[0].BBox[0]++
+	writeSet(t, dir, "train", d)
+	step("other annotations", id("train", "val"))
+	if _, err := FolderIdentity(dir, "none"); err == nil {
+		t.Error("a missing split has an identity")
+	}
+	if _, err := FolderIdentity(dir); err == nil {
+		t.Error("no split at all has an identity")
+	}
+}
+
+func ExampleProblem_String() {
+	fmt.Println(Problem{File: "val/000000000139.jpg", Subject: "image", ID: 139, Text: "the file is missing"})
+	// Output: val/000000000139.jpg: image id 139: the file is missing
+}

@@ -1,0 +1,320 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+)
+
+// Draw returns the random source of a purpose ("shuffle", "flip") at an index.
+// Equal arguments give equal sources.
+type Draw func(purpose string, index uint64) *rand.Rand
+
+// LoaderOptions says how batches are made.
+type LoaderOptions struct {
+	Batch      int     // images a batch, >= 1
+	FlipProb   float64 // probability of mirroring left to right, [0, 1]
+	Workers    int     // goroutines that decode; 0 means one a core
+	Images     []int   // indices into Set.Images to draw from, in this order; nil means all
+	Cache      bool    // keep decoded and resized pictures, three bytes a pixel
+	CacheBytes int64   // keep no more than this; 0 means 1 GiB
+}
+
+// Batch is the network input of one step and what is known about it.
+type Batch struct {
+	Pixels  []float32 // N x 3 x H x W
+	N, H, W int       // H and W: the largest of the batch, rounded up to PadTo
+	Items   []Item    // one an image
+}
+
+// Item is one image of a batch.
+type Item struct {
+	Index               int     // into Set.Images
+	ID                  int64   // of the image in the file
+	Scale               float32 // network pixels per original pixel, in both directions
+	Width, Height       int     // original pixels
+	NetWidth, NetHeight int     // network pixels that show the image; the rest is padding
+	Flipped             bool    // mirrored: network x is NetWidth - Scale * original x
+	Boxes               [][4]float32
+	Labels              []int32 // index into Set.Classes
+	Crowd               []bool
+}
+
+// Loader makes batches of a set. Batch and Eval may be called from any number
+// of goroutines; Start, Next and Close belong to one.
+type Loader struct {
+	set       *Set
+	transform Transform
+	table     *[3][256]float32
+	options   LoaderOptions
+	images    []int
+	draw      Draw
+
+	epochs sync.Mutex
+	orders map[int][]int // the last epochs asked for
+
+	cache  sync.RWMutex
+	kept   map[int]*RGB
+	budget int64 // bytes left
+
+	stop  context.CancelFunc // of the prefetching, nil when there is none
+	queue chan result
+	done  sync.WaitGroup
+}
+
+type result struct {
+	batch *Batch
+	err   error
+}
+
+// NewLoader checks the settings. draw may be nil where only Eval is used.
+func NewLoader(set *Set, t Transform, o LoaderOptions, draw Draw) (*Loader, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	switch {
+	case o.Batch < 1:
+		return nil, fmt.Errorf("loader: Batch is %d, expected at least 1", o.Batch)
+	case !(o.FlipProb >= 0 && o.FlipProb <= 1):
+		return nil, fmt.Errorf("loader: FlipProb is %g, expected 0 to 1", o.FlipProb)
+	case o.Workers < 0:
+		return nil, fmt.Errorf("loader: Workers is %d, expected 0 (one a core) or more", o.Workers)
+	case o.CacheBytes < 0:
+		return nil, fmt.Errorf("loader: CacheBytes is %d, expected 0 (1 GiB) or more", o.CacheBytes)
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 1 << 30
+	}
+	l := &Loader{
+		set: set, transform: t, table: t.table(), options: o, images: o.Images, draw: draw,
+		orders: map[int][]int{}, kept: map[int]*RGB{}, budget: o.CacheBytes,
+	}
+	if l.images == nil {
+		l.images = make([]int, len(set.Images))
+		for i := range l.images {
+			l.images[i] = i
+		}
+	}
+	if len(l.images) == 0 {
+		return nil, fmt.Errorf("loader: no images in split %q of %s", set.Split, set.Dir)
+	}
+	for _, i := range l.images {
+		if i < 0 || i >= len(set.Images) {
+			return nil, fmt.Errorf("loader: image index %d, expected 0 to %d", i, len(set.Images)-1)
+		}
+	}
+	return l, nil
+}
+
+// Len is the number of images drawn from: one epoch.
+func (l *Loader) Len() int { return len(l.images) }
+
+// Order returns which images step holds, as indices into Set.Images, and which
+// of them are mirrored: a function of the draw and the step alone.
+//
+// Image number n of training, n = step*Batch + slot, is entry n mod Len of the
+// permutation ("shuffle", n div Len); a batch may reach into the next epoch. It
+// is mirrored where the first number of ("flip", n) is below FlipProb.
+func (l *Loader) Order(step int) (images []int, flips []bool, err error) {
+	if l.draw == nil {
+		return nil, nil, errors.New("loader: no draw given, expected one for training batches")
+	}
+	if step < 0 {
+		return nil, nil, fmt.Errorf("loader: step is %d, expected 0 or more", step)
+	}
+	images, flips = make([]int, l.options.Batch), make([]bool, l.options.Batch)
+	for slot := range images {
+		n := step*l.options.Batch + slot
+		images[slot] = l.images[l.epoch(n / l.Len())[n%l.Len()]]
+		flips[slot] = l.draw("flip", uint64(n)).Float64() < l.options.FlipProb
+	}
+	return images, flips, nil
+}
+
+// epoch returns a permutation; the last few stay at hand.
+func (l *Loader) epoch(e int) []int {
+	l.epochs.Lock()
+	defer l.epochs.Unlock()
+	if p, ok := l.orders[e]; ok {
+		return p
+	}
+	if len(l.orders) > 3 {
+		clear(l.orders)
+	}
+	p := l.draw("shuffle", uint64(e)).Perm(l.Len())
+	l.orders[e] = p
+	return p
+}
+
+// Batch makes the batch of a step. The error names the file and the image id.
+func (l *Loader) Batch(step int) (*Batch, error) { return l.batch(context.Background(), step) }
+
+func (l *Loader) batch(ctx context.Context, step int) (*Batch, error) {
+	images, flips, err := l.Order(step)
+	if err != nil {
+		return nil, err
+	}
+	return l.assemble(ctx, images, flips)
+}
+
+// Eval makes a batch of images first to first+n-1 of an epoch in their own
+// order, unmirrored. The last one may be shorter; beyond it the error is io.EOF.
+func (l *Loader) Eval(first, n int) (*Batch, error) {
+	if first < 0 || n < 1 {
+		return nil, fmt.Errorf("loader: images %d and %d more, expected 0 or more and at least 1", first, n)
+	}
+	if first >= l.Len() {
+		return nil, io.EOF
+	}
+	images := l.images[first:min(first+n, l.Len())]
+	return l.assemble(context.Background(), images, make([]bool, len(images)))
+}
+
+// assemble decodes the images and lays them side by side.
+func (l *Loader) assemble(ctx context.Context, images []int, flips []bool) (*Batch, error) {
+	b := &Batch{N: len(images), Items: make([]Item, len(images))}
+	for i, index := range images {
+		b.Items[i] = l.item(index, flips[i])
+		b.H, b.W = max(b.H, b.Items[i].NetHeight), max(b.W, b.Items[i].NetWidth)
+	}
+	pad := l.transform.PadTo
+	b.H, b.W = (b.H+pad-1)/pad*pad, (b.W+pad-1)/pad*pad
+	plane := 3 * b.H * b.W
+	b.Pixels = make([]float32, b.N*plane)
+	err := parallel(ctx, b.N, l.options.Workers, func(i int) error {
+		p, err := l.picture(images[i])
+		if err != nil {
+			return err
+		}
+		p.place(b.Pixels[i*plane:][:plane], b.H, b.W, flips[i], l.table)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// item is all but the pixels of one image.
+func (l *Loader) item(index int, flip bool) Item {
+	im := &l.set.Images[index]
+	w, h, scale := l.transform.Size(im.Width, im.Height)
+	it := Item{
+		Index: index, ID: im.ID, Scale: scale, Width: im.Width, Height: im.Height,
+		NetWidth: w, NetHeight: h, Flipped: flip,
+		Boxes:  make([][4]float32, len(im.Objects)),
+		Labels: make([]int32, len(im.Objects)),
+		Crowd:  make([]bool, len(im.Objects)),
+	}
+	for i, o := range im.Objects {
+		b := o.Box
+		for k := range b {
+			b[k] *= scale
+		}
+		if flip {
+			b = mirrorBox(b, w)
+		}
+		it.Boxes[i], it.Labels[i], it.Crowd[i] = b, o.Label, o.Crowd
+	}
+	return it
+}
+
+// Original maps a box of network pixels back to original pixels, clipped to the
+// image.
+func (it *Item) Original(b [4]float32) [4]float32 {
+	if it.Flipped {
+		b = mirrorBox(b, it.NetWidth)
+	}
+	limit := [4]float32{float32(it.Width), float32(it.Height), float32(it.Width), float32(it.Height)}
+	for k := range b {
+		b[k] = min(max(b[k]/it.Scale, 0), limit[k])
+	}
+	return b
+}
+
+// picture returns image index at network size, from the cache if it is there.
+func (l *Loader) picture(index int) (*RGB, error) {
+	if l.options.Cache {
+		l.cache.RLock()
+		p := l.kept[index]
+		l.cache.RUnlock()
+		if p != nil {
+			return p, nil
+		}
+	}
+	p, err := l.set.Decode(index)
+	if err != nil {
+		return nil, err
+	}
+	p, err = l.transform.Resize(p)
+	if err != nil {
+		return nil, fmt.Errorf("%s: image id %d: %w", l.set.Path(index), l.set.Images[index].ID, err)
+	}
+	if l.options.Cache {
+		l.cache.Lock()
+		if size := int64(len(p.Pix)); l.kept[index] == nil && size <= l.budget {
+			l.kept[index] = p
+			l.budget -= size
+		}
+		l.cache.Unlock()
+	}
+	return p, nil
+}
+
+// Start begins to make batches ahead, from a step on, for Next to return: one
+// waiting and one in the making. A Start while another runs ends that one.
+func (l *Loader) Start(from int) {
+	l.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	queue := make(chan result, 1)
+	l.stop, l.queue = stop, queue
+	l.done.Go(func() {
+		defer close(queue)
+		for step := from; ; step++ {
+			b, err := l.batch(ctx, step)
+			select {
+			case queue <- result{b, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+}
+
+// ErrStopped is returned by Next where nothing is being made ahead: before
+// Start, after Close and after an error.
+var ErrStopped = errors.New("loader: not started")
+
+// Next returns the batches from Start's step on, one a call. After an error the
+// loader must be started again.
+func (l *Loader) Next() (*Batch, error) {
+	if l.queue == nil {
+		return nil, ErrStopped
+	}
+	r, ok := <-l.queue
+	if !ok {
+		return nil, ErrStopped
+	}
+	return r.batch, r.err
+}
+
+// Close ends the making ahead and waits until its goroutines have returned. The
+// loader can be started again.
+func (l *Loader) Close() {
+	if l.stop == nil {
+		return
+	}
+	l.stop()
+	l.done.Wait()
+	l.stop, l.queue = nil, nil
+}

@@ -1,0 +1,127 @@
+// Package engine is the seam between what a network computes and what computes
+// it.
+//
+// A Graph is data: a list of shape-checked nodes built once by small methods
+// (Conv2D, GroupNorm, Focal, …). A Program says which of its nodes are the
+// loss, the predictions and the outputs. An Engine compiles a Program over a
+// State (parameters, running statistics and optimiser slots by name) into a
+// Session, which runs training steps. Reading a Graph (parameters,
+// multiply-adds, its hash) needs no engine.
+//
+// Tensors at the seam are flat float32 in row-major order, images are NCHW. A
+// scalar has the empty shape and one value. What an op means, with its gradient, is
+// said at its builder method and held by the conformance suite in
+// engine/enginetest.
+package engine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNonFinite is wrapped by Session.Step when the loss or the norm of the
+// gradient is NaN or infinite. Nothing was updated by that step.
+var ErrNonFinite = errors.New("not finite")
+
+// ErrUnsupported is wrapped by Engine.Compile for an op the engine lacks.
+var ErrUnsupported = errors.New("not supported by this engine")
+
+// Engine turns programs into sessions.
+type Engine interface {
+	// Name is part of a trial's identity, e.g. "gorgonia".
+	Name() string
+	// Compile prepares p over s. Several sessions may share one State, such as
+	// a training and an evaluation program; they must not run at once.
+	Compile(p *Program, s *State) (Session, error)
+}
+
+// Session runs one compiled Program.
+type Session interface {
+	// Forward computes the program's Predictions and Outputs that need no
+	// more than f, and changes nothing: no running statistics, no parameters.
+	// The values are valid until the next call.
+	Forward(f Feeds) (Values, error)
+
+	// Step runs the forward pass up to the Predictions, asks assign for the
+	// feeds that depend on them (nil where all feeds are static; gradients do
+	// not flow through assign), computes loss and gradients, clips, updates
+	// parameters and running statistics.
+	//
+	// On an error that wraps ErrNonFinite the State is as it was before the
+	// step, and Result is filled as far as it was computed.
+	Step(f Feeds, assign Assign) (Result, error)
+
+	// Gradient returns the last step's gradient of the named parameter, after
+	// clipping, valid until the next call, or nil if it has none.
+	Gradient(param string) []float32
+
+	Close() error
+}
+
+// Feeds gives input nodes their values by name, plus the learning rate under LR.
+type Feeds map[string][]float32
+
+// LR is the key of the learning rate among the feeds of Session.Step.
+const LR = "lr"
+
+// Values holds tensors by node name.
+type Values map[string][]float32
+
+// Assign computes the feeds that depend on predictions (which anchors learn what).
+type Assign func(predictions Values) (Feeds, error)
+
+// Result is what one training step tells.
+type Result struct {
+	Loss     float64
+	GradNorm float64 // of all trained parameters together, before clipping
+	Outputs  Values
+}
+
+// Program is a graph with the roles of its nodes.
+type Program struct {
+	Graph       *Graph
+	Loss        *Node   // a scalar; nil for a program that is only run forward
+	Predictions []*Node // named nodes that Assign sees
+	Outputs     []*Node // named nodes reported by Step and Forward
+	Update      Update
+}
+
+// Update is the optimiser's rule; its state lives in State beside the parameter.
+type Update struct {
+	Kind        string  // "sgd" or "adamw"
+	Momentum    float64 // sgd
+	Beta1       float64 // adamw
+	Beta2       float64 // adamw
+	Eps         float64 // adamw
+	WeightDecay float64 // sgd: added to the gradient; adamw: decoupled
+	DecayBias   bool    // false leaves parameters of rank 1 (biases, norm affine) undecayed
+	Clip        float64 // largest norm of the whole gradient; 0 means none
+}
+
+// Decays tells whether weight decay applies to the parameter p.
+func (u Update) Decays(p *Node) bool {
+	return u.WeightDecay != 0 && (u.DecayBias || len(p.Shape) > 1)
+}
+
+// Validate reports what makes the program impossible to compile.
+func (p *Program) Validate() error {
+	if p.Graph == nil {
+		return errors.New("program without a graph")
+	}
+	if p.Loss != nil && len(p.Loss.Shape) != 0 {
+		return fmt.Errorf("loss must be a scalar, has shape %v", p.Loss.Shape)
+	}
+	for _, n := range append(append([]*Node{}, p.Predictions...), p.Outputs...) {
+		if n.Name == "" {
+			return fmt.Errorf("node %d (%s) is an output without a name", n.ID, n.Op)
+		}
+	}
+	if p.Loss == nil {
+		return nil
+	}
+	switch p.Update.Kind {
+	case "sgd", "adamw":
+		return nil
+	}
+	return fmt.Errorf("update %q; known: adamw, sgd", p.Update.Kind)
+}

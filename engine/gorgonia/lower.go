@@ -1,0 +1,282 @@
+package gorgonia
+
+import (
+	"fmt"
+
+	gg "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"focalgrid/engine"
+	"focalgrid/engine/kernel"
+)
+
+// lowering builds the Gorgonia graph of an engine.Graph.
+type lowering struct {
+	pool  *kernel.Pool
+	g     *gg.ExprGraph
+	node  map[int]*gg.Node // by the engine node's ID
+	stats map[int]*gg.Node // batch statistics of the training batch norms
+}
+
+func (l *lowering) in(n *engine.Node, i int) *gg.Node { return l.node[n.In[i].ID] }
+
+func (l *lowering) lower(n *engine.Node) (*gg.Node, error) {
+	switch n.Op {
+	case engine.OpInput, engine.OpParam, engine.OpBuffer:
+		if len(n.Shape) == 0 {
+			return gg.NewScalar(l.g, gg.Float32, gg.WithName(n.Name)), nil
+		}
+		return gg.NewTensor(l.g, gg.Float32, len(n.Shape), gg.WithShape(n.Shape...), gg.WithName(n.Name)), nil
+	case engine.OpConst:
+		return l.g.AddNode(gg.NewConstant(float32(n.Attr.Value))), nil
+	case engine.OpConv2D:
+		return l.conv(n)
+	case engine.OpBatchNorm:
+		return l.batchNorm(n)
+	case engine.OpFrozenNorm:
+		return l.fixedNorm(n, false)
+	case engine.OpGroupNorm:
+		return l.groupNorm(n)
+	case engine.OpMaxPool:
+		return l.maxPool(n)
+	case engine.OpGlobalAvgPool:
+		return l.globalAvgPool(n)
+	case engine.OpUpsample:
+		return l.upsample(n, l.in(n, 0), nil)
+	case engine.OpUpsampleAdd:
+		return l.upsample(n, l.in(n, 1), l.in(n, 0))
+	case engine.OpPackLevels:
+		return l.packLevels(n)
+	case engine.OpAdd, engine.OpSub, engine.OpMul:
+		return l.binary(n)
+	case engine.OpNeg:
+		return gg.Neg(l.in(n, 0))
+	case engine.OpAbs:
+		return gg.Abs(l.in(n, 0))
+	case engine.OpExp:
+		return gg.Exp(l.in(n, 0))
+	case engine.OpLog:
+		return gg.Log(l.in(n, 0))
+	case engine.OpSoftplus:
+		return gg.Softplus(l.in(n, 0))
+	case engine.OpSigmoid:
+		return gg.Sigmoid(l.in(n, 0))
+	case engine.OpReLU:
+		return l.relu(n)
+	case engine.OpWhere:
+		return l.where(n)
+	case engine.OpOneHot:
+		return l.oneHot(n)
+	case engine.OpExpand:
+		return l.expand(n)
+	case engine.OpSum:
+		return l.sum(n)
+	case engine.OpReshape:
+		return l.reshape(n)
+	case engine.OpTranspose:
+		return l.transpose(n)
+	case engine.OpConcat:
+		return l.concat(n)
+	case engine.OpFocal:
+		return l.focal(n)
+	case engine.OpSmoothL1:
+		return l.smoothL1(n)
+	case engine.OpGIoU:
+		return l.giou(n)
+	case engine.OpSoftmaxCE:
+		return l.softmaxCE(n)
+	}
+	return nil, fmt.Errorf("op %q: %w", n.Op, engine.ErrUnsupported)
+}
+
+func shapeOf(n *engine.Node) kernel.Shape {
+	return kernel.Shape{N: n.Shape[0], C: n.Shape[1], H: n.Shape[2], W: n.Shape[3]}
+}
+
+func (l *lowering) conv(n *engine.Node) (*gg.Node, error) {
+	x, w := n.In[0].Shape, n.In[1].Shape
+	c := kernel.Conv{N: x[0], C: x[1], H: x[2], W: x[3], K: w[0], R: w[2], Stride: n.Attr.Stride, Pad: n.Attr.Pad}
+	out := shapeOf(n)
+	relu := n.Attr.ReLU
+	o := &op{
+		name: fmt.Sprintf("conv s%d p%d relu=%t", c.Stride, c.Pad, relu),
+		out:  n.Shape,
+		run: func(y []float32, in [][]float32) {
+			var bias []float32
+			if len(in) > 2 {
+				bias = in[2]
+			}
+			c.Forward(l.pool, y, in[0], in[1], bias, relu)
+		},
+		diff: []bool{true, true, true}[:len(n.In)],
+		grad: func(in gg.Nodes, y, dy *gg.Node) (gg.Nodes, error) {
+			if relu {
+				var err error
+				if dy, err = l.reluGrad(dy, y); err != nil {
+					return nil, err
+				}
+			}
+			dx, err := apply(fmt.Sprintf("conv to input s%d p%d", c.Stride, c.Pad), x, func(dx []float32, in [][]float32) {
+				c.GradInput(l.pool, dx, in[0], in[1])
+			}, dy, in[1])
+			if err != nil {
+				return nil, err
+			}
+			dw, err := apply(fmt.Sprintf("conv to weights s%d p%d", c.Stride, c.Pad), w, func(dw []float32, in [][]float32) {
+				c.GradWeights(l.pool, dw, in[0], in[1])
+			}, in[0], dy)
+			if err != nil || len(in) < 3 {
+				return gg.Nodes{dx, dw}, err
+			}
+			db, err := apply("bias", tensor.Shape{c.K}, func(db []float32, in [][]float32) {
+				kernel.GradBias(l.pool, db, in[0], out)
+			}, dy)
+			return gg.Nodes{dx, dw, db}, err
+		},
+	}
+	ins := gg.Nodes{l.in(n, 0), l.in(n, 1)}
+	if n.Attr.Bias {
+		ins = append(ins, l.in(n, 2))
+	}
+	return applyDiff(o, ins...)
+}
+
+func (l *lowering) reluGrad(dy, y *gg.Node) (*gg.Node, error) {
+	return apply("relu gradient", y.Shape(), func(dx []float32, in [][]float32) {
+		kernel.ReLUGrad(l.pool, dx, in[0], in[1])
+	}, dy, y)
+}
+
+func (l *lowering) relu(n *engine.Node) (*gg.Node, error) {
+	return applyDiff(&op{
+		name: "relu", out: n.Shape,
+		run:  func(y []float32, in [][]float32) { kernel.ReLU(l.pool, y, in[0]) },
+		diff: []bool{true},
+		grad: func(_ gg.Nodes, y, dy *gg.Node) (gg.Nodes, error) {
+			dx, err := l.reluGrad(dy, y)
+			return gg.Nodes{dx}, err
+		},
+	}, l.in(n, 0))
+}
+
+func (l *lowering) maxPool(n *engine.Node) (*gg.Node, error) {
+	q := kernel.Pooling{K: n.Attr.Kernel, Stride: n.Attr.Stride, Pad: n.Attr.Pad}
+	s := shapeOf(n.In[0])
+	index := make([]int32, n.Size()) // where each maximum was; written forward, read backward
+	return applyDiff(&op{
+		name: fmt.Sprintf("max pool %d s%d p%d", q.K, q.Stride, q.Pad), out: n.Shape,
+		run:  func(y []float32, in [][]float32) { q.Max(l.pool, y, index, in[0], s) },
+		diff: []bool{true},
+		grad: func(in gg.Nodes, y, dy *gg.Node) (gg.Nodes, error) {
+			dx, err := apply("max pool gradient", in[0].Shape(), func(dx []float32, in [][]float32) {
+				q.MaxGrad(l.pool, dx, in[0], index, s)
+			}, dy, y) // y: the index is valid once it is computed
+			return gg.Nodes{dx}, err
+		},
+	}, l.in(n, 0))
+}
+
+func (l *lowering) globalAvgPool(n *engine.Node) (*gg.Node, error) {
+	s := shapeOf(n.In[0])
+	return applyDiff(&op{
+		name: "global average pool", out: n.Shape,
+		run:  func(y []float32, in [][]float32) { kernel.GlobalAvgPool(l.pool, y, in[0], s) },
+		diff: []bool{true},
+		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
+			dx, err := apply("global average pool gradient", in[0].Shape(), func(dx []float32, in [][]float32) {
+				kernel.GlobalAvgPoolGrad(l.pool, dx, in[0], s)
+			}, dy)
+			return gg.Nodes{dx}, err
+		},
+	}, l.in(n, 0))
+}
+
+// upsample lowers both upsampling ops; lateral is nil for the plain one.
+func (l *lowering) upsample(n *engine.Node, top, lateral *gg.Node) (*gg.Node, error) {
+	s := shapeOf(n)
+	ts := top.Shape()
+	s.H, s.W = ts[2], ts[3]
+	h, w := n.Shape[2], n.Shape[3]
+	o := &op{
+		name: "upsample", out: n.Shape,
+		run: func(y []float32, in [][]float32) {
+			var add []float32
+			if len(in) > 1 {
+				add = in[1]
+			}
+			kernel.UpsampleNearest(l.pool, y, in[0], add, h, w, s)
+		},
+		diff: []bool{true},
+		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
+			dx, err := apply("upsample gradient", in[0].Shape(), func(dx []float32, in [][]float32) {
+				kernel.UpsampleGrad(l.pool, dx, in[0], h, w, s)
+			}, dy)
+			return gg.Nodes{dx, dy}[:len(in)], err
+		},
+	}
+	if lateral == nil {
+		return applyDiff(o, top)
+	}
+	o.diff = []bool{true, true}
+	return applyDiff(o, top, lateral)
+}
+
+// packLevels and its gradient move values between [A·size,H,W] maps and rows.
+func (l *lowering) packLevels(n *engine.Node) (*gg.Node, error) {
+	size, images, rows := n.Attr.Size, n.Shape[0], n.Shape[1]
+	type level struct{ a, hw, first int } // anchors a pixel, pixels, first row
+	var levels []level
+	first := 0
+	for _, in := range n.In {
+		v := level{in.Shape[1] / size, in.Shape[2] * in.Shape[3], first}
+		levels = append(levels, v)
+		first += v.a * v.hw
+	}
+	// each calls f with the offsets of one channel of one image: in the map
+	// (pixels contiguous) and in the rows (pixels stride apart).
+	each := func(v level, f func(m, r, stride int)) {
+		l.pool.Run(images, func(i int) {
+			for a := range v.a {
+				for k := range size {
+					f(((i*v.a+a)*size+k)*v.hw, ((i*rows+v.first)+a)*size+k, v.a*size)
+				}
+			}
+		})
+	}
+	o := &op{
+		name: fmt.Sprintf("pack %d", size), out: n.Shape,
+		run: func(y []float32, in [][]float32) {
+			for j, v := range levels {
+				x := in[j]
+				each(v, func(m, r, stride int) {
+					for p := range v.hw {
+						y[r+p*stride] = x[m+p]
+					}
+				})
+			}
+		},
+		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
+			var out gg.Nodes
+			for j, v := range levels {
+				dx, err := apply(fmt.Sprintf("unpack %d level %d of %v", size, j, levels), in[j].Shape(), func(dx []float32, in [][]float32) {
+					each(v, func(m, r, stride int) {
+						for p := range v.hw {
+							dx[m+p] = in[0][r+p*stride]
+						}
+					})
+				}, dy)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, dx)
+			}
+			return out, nil
+		},
+	}
+	var ins gg.Nodes
+	for i := range n.In {
+		o.diff = append(o.diff, true)
+		ins = append(ins, l.in(n, i))
+	}
+	return applyDiff(o, ins...)
+}

@@ -1,0 +1,163 @@
+package kernel
+
+import "math"
+
+// A Focal is the focal loss on a table of logits, one row an anchor, one column
+// a class (§3.2 of Lin et al., eq. 5):
+//
+//	FL(x) = α_t · e^(-γ·sp(z)) · sp(-z), z = x for the row's class and -x else,
+//	sp(t) = max(t, 0) + log(1+e^-|t|)
+//
+// which is -α_t(1-p_t)^γ log p_t without its infinities: value and gradient are
+// finite for every finite logit and every γ ≥ 0.
+type Focal struct {
+	Rows, Classes int
+	Gamma         float32 // γ ≥ 0; 0 is α-balanced cross entropy
+	AlphaPos      float32 // α of the row's class
+	AlphaNeg      float32 // α of the other classes; 1 and 1 mean no balancing
+}
+
+// Sum is Σ_rows weight·Σ_classes FL. logits is [Rows, Classes]; label is the
+// row's class, 0 … Classes-1, or below 0 for background; weight 0 leaves the row out.
+func (f Focal) Sum(p *Pool, logits, label, weight []float32) float64 {
+	f.check("Focal.Sum", logits, label, weight)
+	rows := f.taskRows()
+	return sum(p, (f.Rows+rows-1)/rows, func(task int) float64 {
+		var z, factor [focalBuffer]float32
+		var total float64
+		n := 0
+		flush := func() {
+			focal(p.set, z[:n], z[:n], f.Gamma)
+			for i, v := range z[:n] {
+				total += float64(factor[i]) * float64(v)
+			}
+			n = 0
+		}
+		for r := task * rows; r < min(f.Rows, (task+1)*rows); r++ {
+			w := weight[r]
+			if w == 0 {
+				continue
+			}
+			positive := int(label[r])
+			for k, x := range logits[r*f.Classes : (r+1)*f.Classes] {
+				if n == len(z) {
+					flush()
+				}
+				z[n], factor[n] = -x, w*f.AlphaNeg
+				if k == positive {
+					z[n], factor[n] = x, w*f.AlphaPos
+				}
+				n++
+			}
+		}
+		flush()
+		return total
+	})
+}
+
+// Grad computes d[r,k] = scale·weight[r]·dFL/dx, zero in rows of weight 0:
+//
+//	dFL/dx = -α_t · y · e^(-γ·sp(z)) · (γ·p_t·sp(-z) + 1-p_t), y = ±1
+func (f Focal) Grad(p *Pool, d, logits, label, weight []float32, scale float32) {
+	f.check("Focal.Grad", logits, label, weight)
+	need("Focal.Grad", "d", d, f.Rows*f.Classes)
+	rows := f.taskRows()
+	p.Run((f.Rows+rows-1)/rows, func(task int) {
+		from, to := task*rows, min(f.Rows, (task+1)*rows)
+		for r := from; r < to; r++ {
+			row := d[r*f.Classes : (r+1)*f.Classes]
+			for k, x := range logits[r*f.Classes:][:len(row)] {
+				row[k] = -x
+			}
+			if c := int(label[r]); c >= 0 && c < len(row) {
+				row[c] = -row[c]
+			}
+		}
+		all := d[from*f.Classes : to*f.Classes]
+		focalGrad(p.set, all, all, f.Gamma)
+		for r := from; r < to; r++ {
+			row := d[r*f.Classes : (r+1)*f.Classes]
+			if weight[r] == 0 {
+				clear(row)
+				continue
+			}
+			negative := scale * weight[r] * f.AlphaNeg
+			c := int(label[r])
+			var at float32
+			if c >= 0 && c < len(row) {
+				at = -scale * weight[r] * f.AlphaPos * row[c]
+			}
+			for k := range row {
+				row[k] *= negative
+			}
+			if c >= 0 && c < len(row) {
+				row[c] = at
+			}
+		}
+	})
+}
+
+const focalBuffer = 512 // logits that go through the vector kernel together
+
+// taskRows is the number of rows of a task: about 4 Ki logits.
+func (f Focal) taskRows() int { return max(1, chunk/4/max(1, f.Classes)) }
+
+func (f Focal) check(name string, logits, label, weight []float32) {
+	need(name, "logits", logits, f.Rows*f.Classes)
+	need(name, "label", label, f.Rows)
+	need(name, "weight", weight, f.Rows)
+}
+
+// SmoothL1 is Σ_rows weight·Σ_cols h(pred-target), h(d) = d²/(2β) where |d| < β
+// and |d|-β/2 elsewhere; β = 0 is |d|. pred and target are [rows, cols], weight
+// is [rows]; rows of weight 0 are left out.
+func SmoothL1(p *Pool, pred, target, weight []float32, beta float32, rows, cols int) float64 {
+	need("SmoothL1", "pred", pred, rows*cols)
+	need("SmoothL1", "target", target, rows*cols)
+	need("SmoothL1", "weight", weight, rows)
+	b := float64(beta)
+	var sum float64
+	for r := range rows {
+		if weight[r] == 0 {
+			continue
+		}
+		for i := r * cols; i < (r+1)*cols; i++ {
+			d := math.Abs(float64(pred[i]) - float64(target[i]))
+			if d < b {
+				d = d * d / (2 * b)
+			} else {
+				d -= b / 2
+			}
+			sum += float64(weight[r]) * d
+		}
+	}
+	return sum
+}
+
+// SmoothL1Grad computes d = scale·weight·h'(pred-target), where h'(d) is d/β
+// inside and the sign of d outside; at d = 0 it is 0 also for β = 0.
+func SmoothL1Grad(p *Pool, d, pred, target, weight []float32, beta, scale float32, rows, cols int) {
+	need("SmoothL1Grad", "d", d, rows*cols)
+	need("SmoothL1Grad", "pred", pred, rows*cols)
+	need("SmoothL1Grad", "target", target, rows*cols)
+	need("SmoothL1Grad", "weight", weight, rows)
+	for r := range rows {
+		w := weight[r] * scale
+		if weight[r] == 0 {
+			clear(d[r*cols : (r+1)*cols])
+			continue
+		}
+		for i := r * cols; i < (r+1)*cols; i++ {
+			e := pred[i] - target[i]
+			switch {
+			case e >= beta && e > 0:
+				e = 1
+			case e <= -beta && e < 0:
+				e = -1
+			case e != 0:
+				e /= beta
+			}
+			d[i] = w * e
+		}
+	}
+}

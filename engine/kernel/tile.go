@@ -1,0 +1,110 @@
+package kernel
+
+import "unsafe"
+
+const (
+	lanes    = 16 // pixels of a vector: one AVX-512 register, two AVX2 registers
+	tileRows = 8  // output channels of a panel of packed weights
+	tileVecs = 3  // vectors of a tile at most: 8 × 3 sums and 3 inputs fit 32 registers
+)
+
+// A tile is one call of the convolution's inner kernel: rows × vecs vectors,
+//
+//	y[r][v] = max(floor, bias[r] + Σ_step a[8·step+r] · x[v][off[step]])
+//
+// off counts elements, stride is in bytes from row to row of y. The assembly
+// knows this layout.
+type tile struct {
+	steps  int
+	off    *int32
+	a      *float32
+	x      [tileVecs]*float32
+	y      [tileVecs]*float32
+	stride int
+	bias   *float32
+	floor  float32
+}
+
+// A dots is one call of the weight gradient's inner kernel:
+//
+//	out[r·outRow+c] += Σ_step Σ_lane y[r·stride+off[2·step+1]+lane] · x[c][off[2·step]+lane]
+//
+// for 4 rows and 6 columns; stride and outRow are in bytes. The assembly knows
+// this layout.
+type dots struct {
+	steps  int
+	off    *int32
+	x      [dotCols]*float32
+	y      *float32
+	stride int
+	out    *float32
+	outRow int
+}
+
+const dotRows, dotCols = 4, 6
+
+// at is the address of element i after p.
+func at(p *float32, i int) *float32 {
+	return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i))
+}
+
+func (t *tile) plain(rows, vecs int) {
+	off := unsafe.Slice(t.off, t.steps)
+	bias := unsafe.Slice(t.bias, rows)
+	for v := range vecs {
+		var acc [tileRows][lanes]float32
+		for r := range rows {
+			for l := range lanes {
+				acc[r][l] = bias[r]
+			}
+		}
+		for i, o := range off {
+			x := (*[lanes]float32)(unsafe.Pointer(at(t.x[v], int(o))))
+			w := unsafe.Slice(at(t.a, tileRows*i), rows)
+			for r, w := range w {
+				a := &acc[r]
+				for l := range a {
+					a[l] += w * x[l]
+				}
+			}
+		}
+		for r := range rows {
+			y := (*[lanes]float32)(unsafe.Pointer(at(t.y[v], r*t.stride/4)))
+			for l, s := range acc[r] {
+				if s < t.floor {
+					s = t.floor
+				}
+				y[l] = s
+			}
+		}
+	}
+}
+
+func (d *dots) plain() {
+	off := unsafe.Slice(d.off, 2*d.steps)
+	for r := range dotRows {
+		for c := range dotCols {
+			var acc [lanes]float32
+			for i := 0; i < len(off); i += 2 {
+				x := (*[lanes]float32)(unsafe.Pointer(at(d.x[c], int(off[i]))))
+				y := (*[lanes]float32)(unsafe.Pointer(at(d.y, r*d.stride/4+int(off[i+1]))))
+				for l := range acc {
+					acc[l] += x[l] * y[l]
+				}
+			}
+			*at(d.out, r*d.outRow/4+c) += addTree(&acc)
+		}
+	}
+}
+
+// addTree adds 16 lanes: those 8 apart, then 2, 1 and 4.
+func addTree(a *[lanes]float32) float32 {
+	for i := range 8 {
+		a[i] += a[i+8]
+	}
+	for i := range 2 {
+		a[i] += a[i+2]
+		a[i+4] += a[i+6]
+	}
+	return a[0] + a[1] + (a[4] + a[5])
+}

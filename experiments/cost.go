@@ -1,0 +1,156 @@
+package experiments
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"focalgrid/engine/kernel"
+	"focalgrid/model"
+	"focalgrid/results"
+)
+
+// Cost is an estimate of what a trial takes.
+type Cost struct {
+	MACs     float64 // multiply-adds of training and evaluation
+	Seconds  float64
+	Recorded bool // the median of recorded trials of the same work on this machine; else MACs over a measured rate
+}
+
+// stepShare is the share of the probe's rate that whole trainings reached where
+// it was measured: norms, losses, the update and small maps cost time and count no
+// multiply-adds, and gradients are slower than the forward pass.
+const stepShare = .4
+
+// probeTime bounds ProbeRate.
+const probeTime = 200 * time.Millisecond
+
+// ProbeRate estimates the multiply-adds a second of a training on this pool: it
+// times a typical convolution (64 to 64 channels, 3×3, on 32×32) for a fifth of a second
+// and takes the share of it that whole trainings reach.
+func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
+	c := kernel.Conv{N: 4, C: 64, H: 32, W: 32, K: 64, R: 3, Stride: 1, Pad: 1}
+	x, w, y := make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.Out())
+	c.Forward(pool, y, x, w, nil, false) // caches and memory warm up untimed
+	runs, start := 0, now()
+	for {
+		c.Forward(pool, y, x, w, nil, false)
+		runs++
+		if d := now().Sub(start); d >= probeTime {
+			return stepShare * float64(runs) * float64(c.MACs()) / d.Seconds()
+		}
+	}
+}
+
+// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
+// costs what it took.
+func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
+	walls, err := r.recordedWalls()
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]Cost{}
+	out := make([]Cost, len(states))
+	for i, s := range states {
+		work := workOf(&s.Config)
+		cost, ok := seen[work]
+		if !ok {
+			if cost.MACs, err = trialMACs(&s.Config); err != nil {
+				return nil, err
+			}
+			cost.Seconds = cost.MACs / rate
+			if w := walls[work]; len(w) > 0 {
+				cost.Seconds, cost.Recorded = w[len(w)/2], true
+			}
+			seen[work] = cost
+		}
+		if s.Done() {
+			cost.Seconds, cost.Recorded = s.Recorded.WallSeconds, true
+		}
+		out[i] = cost
+	}
+	return out, nil
+}
+
+// PretrainSeconds estimates the pretrainings that the trials still need.
+func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) {
+	seen, total := map[string]bool{}, 0.
+	for _, s := range states {
+		cfg := s.Config
+		if s.Done() || !crops(&cfg) || r.HasPretrained(&cfg) || seen[r.PretrainKey(&cfg)] {
+			continue
+		}
+		seen[r.PretrainKey(&cfg)] = true
+		p := &cfg.Pretrain
+		sum, err := model.Summarize(cfg.modelConfig(p.Classes+1), p.Pixels, p.Pixels)
+		if err != nil {
+			return 0, err
+		}
+		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(p.Batch) * float64(p.Iters) / rate
+	}
+	return total, nil
+}
+
+// trialMACs counts forward and both gradients (each as much as forward) of every
+// training image, and one forward pass of every test image the settings tell of.
+func trialMACs(cfg *Config) (float64, error) {
+	h, w := cfg.InputSize()
+	sum, err := model.Summarize(cfg.modelConfig(max(1, cfg.Data.Classes)), h, w)
+	if err != nil {
+		return 0, err
+	}
+	images := 3 * float64(cfg.Train.Batch) * float64(cfg.Train.Iters)
+	if synthetic(cfg) {
+		images += float64(map[string]int{"train": cfg.Data.Images.Train, "tune": cfg.Data.Images.Tune, "val": cfg.Data.Images.Val}[cfg.Eval.Split])
+	}
+	return float64(sum.Total.MACs) * images, nil
+}
+
+// workOf are the settings that decide how long a trial takes.
+func workOf(cfg *Config) string {
+	return string(canonical(cfg, func(c *Config, key string) bool {
+		for _, free := range []string{"loss.", "optim.", "pretrain.", "data.seed"} {
+			if strings.HasPrefix(key, free) {
+				return false
+			}
+		}
+		return matters(c, key)
+	}))
+}
+
+// recordedWalls are the seconds that finished trials took on this machine with as many
+// threads, by their work, ascending.
+func (r *Runner) recordedWalls() (map[string][]float64, error) {
+	out := map[string][]float64{}
+	if r.Store == nil {
+		return out, nil
+	}
+	done, err := r.Store.Trials(results.Filter{Kind: results.KindTrain, Statuses: []string{results.StatusDone}})
+	if err != nil {
+		return nil, err
+	}
+	works := map[string]string{} // by config
+	for _, t := range done {
+		var h Host
+		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads {
+			continue
+		}
+		work, ok := works[t.Config]
+		if !ok {
+			// One written by another version of the program may have other
+			// settings; it then tells nothing about these.
+			if cfg, err := ParseResolved(t.Key, []byte(t.Config)); err == nil {
+				work = workOf(&cfg)
+			}
+			works[t.Config] = work
+		}
+		if work != "" {
+			out[work] = append(out[work], t.WallSeconds)
+		}
+	}
+	for _, w := range out {
+		slices.Sort(w)
+	}
+	return out, nil
+}

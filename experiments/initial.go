@@ -1,0 +1,96 @@
+package experiments
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"focalgrid/engine"
+	"focalgrid/model"
+	"focalgrid/weights"
+)
+
+// InitialWeights returns the tensors that a trial of cfg with that seed starts
+// from: the pretrained backbone where the settings ask for one (made now if it
+// has to be), and the draws of the seed for everything else.
+func (r *Runner) InitialWeights(ctx context.Context, cfg *Config, seed uint64) ([]weights.Tensor, error) {
+	classes, err := cfg.Classes()
+	if err != nil {
+		return nil, err
+	}
+	d := newDetector(*cfg, classes, r.Engine, engine.NewState(), drawer(seed))
+	defer d.close()
+	if err := r.initialise(ctx, d); err != nil {
+		return nil, err
+	}
+	h, w := cfg.InputSize()
+	g, err := engine.Build(func(g *engine.Graph) error {
+		model.RetinaNet(g, cfg.modelConfig(classes), g.Input("image", 1, 3, h, w), true)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := d.state.AddMissing(g, d.draw); err != nil {
+		return nil, err
+	}
+	return networkTensors(d.state), nil
+}
+
+// SavePretrained returns the pretrained backbone of cfg as Pretrain does, and
+// puts a copy of its file, named IDENTITY.safetensors, into dir. again
+// trains it whether or not it is there already.
+func (r *Runner) SavePretrained(ctx context.Context, cfg *Config, dir string, again bool) (p Pretrained, path string, err error) {
+	var f *weights.File
+	if again {
+		p.Key = r.PretrainKey(cfg)
+		f, err = r.pretrain(ctx, cfg, p.Key)
+	} else if _, p, err = r.pretrained(ctx, cfg); err == nil {
+		var text []byte
+		if text, err = embedded.ReadFile(embeddedName(p.Key)); err != nil {
+			text, err = os.ReadFile(p.Where)
+		}
+		if err == nil {
+			f, err = weights.Decode(text, p.Where)
+		}
+	}
+	if err != nil {
+		return p, "", err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return p, "", err
+	}
+	path = filepath.Join(dir, p.Key+".safetensors")
+	if again {
+		p.Where, p.Accuracy = path, f.Metadata["accuracy"]
+	}
+	return p, path, weights.Write(path, f.Tensors, f.Metadata)
+}
+
+// Embedded lists the pretrained backbones inside the program.
+func Embedded() ([]Pretrained, error) {
+	files, err := fs.Glob(embedded, embeddedName("*"))
+	if err != nil {
+		return nil, err
+	}
+	var out []Pretrained
+	for _, name := range files {
+		text, err := embedded.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		f, err := weights.Decode(text, name)
+		if err != nil {
+			return nil, err
+		}
+		key := strings.TrimSuffix(filepath.Base(name), ".safetensors")
+		if id := f.Metadata["identity"]; id != key {
+			return nil, fmt.Errorf("%s: says it is %s", name, id)
+		}
+		out = append(out, Pretrained{Key: key, Where: fmt.Sprintf("embedded in the program, %d kB", len(text)/1000), Accuracy: f.Metadata["accuracy"]})
+	}
+	return out, nil
+}

@@ -1,0 +1,126 @@
+package experiments
+
+import (
+	"context"
+
+	"focalgrid/dataset"
+	"focalgrid/model"
+	"focalgrid/sampler"
+)
+
+// cocoClasses is the number of classes where no data can be asked.
+const cocoClasses = 80
+
+// InputSize is the network's input for a typical image: the generator's size, or
+// 640×480 as most of COCO, resized and padded.
+func (c *Config) InputSize() (h, w int) {
+	w, h = 640, 480
+	if synthetic(c) {
+		w, h = c.Data.Pixels, c.Data.Pixels
+	}
+	w, h, _ = c.transform().Size(w, h)
+	return c.padded(h), c.padded(w)
+}
+
+func (c *Config) padded(side int) int {
+	pad := max(1, c.Image.Pad)
+	return (side + pad - 1) / pad * pad
+}
+
+// Classes is the number of object classes: the generator's, those of the
+// annotations in data.dir, or COCO's 80 where no folder is given.
+func (c *Config) Classes() (int, error) {
+	switch {
+	case synthetic(c):
+		return c.Data.Classes, nil
+	case c.Data.Dir == "":
+		return cocoClasses, nil
+	}
+	set, err := dataset.Open(c.Data.Dir, c.evalSplit())
+	if err != nil {
+		return 0, err
+	}
+	return len(set.Classes), nil
+}
+
+// Summary counts the network on an input of h×w pixels; Describe draws it.
+func (c *Config) Summary(h, w int) (*model.Summary, error) {
+	classes, err := c.Classes()
+	if err != nil {
+		return nil, err
+	}
+	return model.Summarize(c.modelConfig(classes), h, w)
+}
+
+// Describe draws the network for an input of h×w pixels as text.
+func (c *Config) Describe(h, w int) (string, error) {
+	classes, err := c.Classes()
+	if err != nil {
+		return "", err
+	}
+	return model.Describe(c.modelConfig(classes), h, w)
+}
+
+// AnchorStats counts what the anchors of a set's images learn.
+type AnchorStats struct {
+	Images     int // looked at
+	Anchors    int // over all of them
+	Positive   int
+	Ignored    int // between sampler.negative and sampler.positive
+	Background int
+	Objects    int // without crowds
+	Unmatched  int // objects that are no anchor's
+}
+
+// AnchorStats matches the first n images of the set (0: all) with the configured
+// anchors at the network's input size.
+func (c *Config) AnchorStats(ctx context.Context, set *dataset.Set, n int) (AnchorStats, error) {
+	var st AnchorStats
+	anchors := map[[2]int][][4]float32{}
+	ac, t, m := c.modelConfig(1).Anchors, c.transform(), c.samplerConfig().Matcher
+	for i, im := range set.Images {
+		if n > 0 && i == n {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return st, err
+		}
+		w, h, scale := t.Size(im.Width, im.Height)
+		size := [2]int{c.padded(h), c.padded(w)}
+		if anchors[size] == nil {
+			anchors[size] = ac.Generate(size[0], size[1])
+		}
+		var boxes [][4]float32
+		for _, o := range im.Objects {
+			if o.Crowd {
+				continue
+			}
+			b := o.Box
+			for k := range b {
+				b[k] *= scale
+			}
+			boxes = append(boxes, b)
+		}
+		matched := make([]bool, len(boxes))
+		for _, object := range m.Match(anchors[size], boxes) {
+			switch object {
+			case sampler.Background:
+				st.Background++
+			case sampler.Ignored:
+				st.Ignored++
+			default:
+				st.Positive++
+				matched[object] = true
+			}
+		}
+		st.Images++
+		st.Anchors += len(anchors[size])
+		st.Objects += len(boxes)
+		for _, ok := range matched {
+			if !ok {
+				st.Unmatched++
+			}
+		}
+	}
+	return st, nil
+}

@@ -1,0 +1,290 @@
+package experiments
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"image/color"
+	"path/filepath"
+	"slices"
+
+	"focalgrid/box"
+	"focalgrid/coco"
+	"focalgrid/dataset"
+	"focalgrid/sampler"
+)
+
+// lookIoU is the overlap from which a detection counts as right in a View: that of
+// AP50.
+const lookIoU = .5
+
+// A View is one picture with what a detector found on it and, where annotations
+// tell, what is there. Boxes are x1,y1,x2,y2 in original pixels.
+type View struct {
+	Name      string // of the file
+	Pixels    *dataset.RGB
+	Annotated bool // false: nothing is known of the truth, and Truth is empty
+	Found     []Found
+	Truth     []Truth
+}
+
+// Found is a detection. Each takes, best score first, the free object of its class
+// that it overlaps most, if that IoU is .5 or more: it is then right. One that overlaps a
+// crowd of its class is neither right nor wrong.
+type Found struct {
+	Box     [4]float32
+	Class   string
+	Score   float64
+	Verdict Verdict
+}
+
+// Truth is an annotated object.
+type Truth struct {
+	Box    [4]float32
+	Class  string
+	Crowd  bool
+	Missed bool // no detection took it
+}
+
+// Verdict is what annotations say of a detection.
+type Verdict string
+
+// The verdicts. Unknown is that of pictures without annotations and of crowds.
+const (
+	Right   Verdict = "right"
+	Wrong   Verdict = "wrong"
+	Unknown Verdict = "unknown"
+)
+
+// Views runs the detector over the first n images of its set and calls each with
+// one view after the other, of detections above score. It returns the
+// detections down to eval.low_score in COCO's form.
+func (d *Detector) Views(ctx context.Context, n int, score float64, each func(View) error) ([]coco.Detection, error) {
+	dets, err := d.Split(ctx, n, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	return dets, d.views(d.Set, min(n, len(d.Set.Images)), dets, score, true, each)
+}
+
+// ViewFiles is Views of picture files, which have no annotations. In the
+// detections the image id is the file's place in the list, from 1.
+func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64, each func(View) error) ([]coco.Detection, error) {
+	set := &dataset.Set{Classes: d.Set.Classes}
+	for i, f := range files {
+		p, err := dataset.ReadImage(f)
+		if err != nil {
+			return nil, err
+		}
+		set.Images = append(set.Images, dataset.Image{ID: int64(i + 1), File: f, Width: p.Width, Height: p.Height})
+	}
+	other := &Detector{d: d.d, Set: set, cfg: d.cfg}
+	dets, err := other.Split(ctx, 0, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	return dets, d.views(set, len(files), dets, score, false, each)
+}
+
+func (d *Detector) views(set *dataset.Set, n int, dets []coco.Detection, score float64, annotated bool, each func(View) error) error {
+	names := map[int64]string{}
+	for _, c := range set.Classes {
+		names[c.ID] = c.Name
+	}
+	byImage := map[int64][]Found{}
+	for _, det := range dets {
+		if det.Score <= score {
+			continue
+		}
+		b := [4]float32{float32(det.BBox[0]), float32(det.BBox[1]), float32(det.BBox[0] + det.BBox[2]), float32(det.BBox[1] + det.BBox[3])}
+		byImage[det.ImageID] = append(byImage[det.ImageID], Found{Box: b, Class: names[det.CategoryID], Score: det.Score, Verdict: Unknown})
+	}
+	for i, im := range set.Images[:n] {
+		pixels, err := set.Decode(i)
+		if err != nil {
+			return err
+		}
+		v := View{Name: filepath.Base(im.File), Pixels: pixels, Annotated: annotated, Found: byImage[im.ID]}
+		slices.SortStableFunc(v.Found, func(a, b Found) int { return cmp.Compare(b.Score, a.Score) })
+		if annotated {
+			for _, o := range im.Objects {
+				v.Truth = append(v.Truth, Truth{Box: o.Box, Class: set.Classes[o.Label].Name, Crowd: o.Crowd, Missed: !o.Crowd})
+			}
+			v.judge()
+		}
+		if err := each(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge compares what was found with the truth. Found must be sorted.
+func (v *View) judge() {
+	for i := range v.Found {
+		f := &v.Found[i]
+		f.Verdict = Wrong
+		best, at := lookIoU, -1
+		for j, t := range v.Truth {
+			if t.Class != f.Class {
+				continue
+			}
+			if t.Crowd {
+				if f.Verdict == Wrong && within(f.Box, t.Box) >= lookIoU {
+					f.Verdict = Unknown
+				}
+				continue
+			}
+			if iou := box.IoU(f.Box, t.Box); t.Missed && iou >= best {
+				best, at = iou, j
+			}
+		}
+		if at >= 0 {
+			f.Verdict, v.Truth[at].Missed = Right, false
+		}
+	}
+}
+
+// within is the share of a that lies in b, COCO's overlap with a crowd.
+func within(a, b [4]float32) float64 {
+	area := box.Area(a)
+	if area == 0 {
+		return 0
+	}
+	w := min(a[2], b[2]) - max(a[0], b[0])
+	h := min(a[3], b[3]) - max(a[1], b[1])
+	return float64(max(w, 0)) * float64(max(h, 0)) / area
+}
+
+// Counts tells the right and wrong detections and the missed objects of a view.
+func (v *View) Counts() (right, wrong, missed int) {
+	for _, f := range v.Found {
+		switch f.Verdict {
+		case Right:
+			right++
+		case Wrong:
+			wrong++
+		}
+	}
+	for _, t := range v.Truth {
+		if t.Missed {
+			missed++
+		}
+	}
+	return right, wrong, missed
+}
+
+// The colours of marks.
+var (
+	green  = color.RGBA{40, 200, 80, 255}   // right, or a found object
+	red    = color.RGBA{235, 50, 50, 255}   // a wrong detection
+	orange = color.RGBA{255, 165, 0, 255}   // a missed object
+	grey   = color.RGBA{170, 170, 170, 255} // a crowd, or an anchor
+	blue   = color.RGBA{70, 150, 255, 255}  // a detection of which nothing is known
+)
+
+// Legend says what the colours of Panels mean.
+const Legend = "left: detections, green right (IoU .5 and class), red wrong, grey on a crowd, blue not known; right: the truth, green found, orange missed"
+
+// Panels draws the view: the detections and, where there are annotations, the
+// truth beside them. A picture with a side above limit pixels is made smaller (0: never).
+func (v *View) Panels(limit int) ([]dataset.Panel, error) {
+	pixels, scale, err := shrink(v.Pixels, limit)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.Name, err)
+	}
+	at := func(b [4]float32) [4]float32 {
+		for k := range b {
+			b[k] *= scale
+		}
+		return b
+	}
+	found := dataset.Panel{Pixels: pixels.Image(), Caption: v.Name}
+	for i := len(v.Found) - 1; i >= 0; i-- { // the best last, on top
+		f := v.Found[i]
+		ink := map[Verdict]color.RGBA{Right: green, Wrong: red, Unknown: blue}[f.Verdict]
+		if v.Annotated && f.Verdict == Unknown {
+			ink = grey
+		}
+		found.Marks = append(found.Marks, dataset.Mark{Box: at(f.Box), Color: ink, Text: fmt.Sprintf("%s %.2f", f.Class, f.Score)})
+	}
+	if !v.Annotated {
+		return []dataset.Panel{found}, nil
+	}
+	right, wrong, missed := v.Counts()
+	truth := dataset.Panel{Pixels: pixels.Image(), Caption: fmt.Sprintf("%d right %d wrong %d missed", right, wrong, missed)}
+	for _, t := range v.Truth {
+		ink := green
+		switch {
+		case t.Crowd:
+			ink = grey
+		case t.Missed:
+			ink = orange
+		}
+		truth.Marks = append(truth.Marks, dataset.Mark{Box: at(t.Box), Color: ink, Text: t.Class})
+	}
+	return []dataset.Panel{found, truth}, nil
+}
+
+// shrink makes a picture smaller until no side is above limit pixels.
+func shrink(p *dataset.RGB, limit int) (*dataset.RGB, float32, error) {
+	long, short := max(p.Width, p.Height), min(p.Width, p.Height)
+	if limit < 1 || long <= limit {
+		return p, 1, nil
+	}
+	t := dataset.Transform{ShortSide: max(1, short*limit/long), LongSide: limit, PadTo: 1, Std: [3]float32{1, 1, 1}}
+	_, _, scale := t.Size(p.Width, p.Height)
+	small, err := t.Resize(p)
+	return small, scale, err
+}
+
+// ShowImages draws the first n images of a set with their objects and, if asked, the
+// anchors that learn them. Pictures with a side above limit pixels are made smaller.
+func (c *Config) ShowImages(ctx context.Context, set *dataset.Set, n, limit int, anchors bool) ([]dataset.Panel, error) {
+	var out []dataset.Panel
+	ac, t, m := c.modelConfig(1).Anchors, c.transform(), c.samplerConfig().Matcher
+	for i, im := range set.Images[:min(n, len(set.Images))] {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		p, err := set.Decode(i)
+		if err != nil {
+			return nil, err
+		}
+		small, scale, err := shrink(p, limit)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", set.Path(i), err)
+		}
+		panel := dataset.Panel{Pixels: small.Image(), Caption: filepath.Base(im.File)}
+		at := func(b [4]float32, by float32) [4]float32 {
+			for k := range b {
+				b[k] *= by
+			}
+			return b
+		}
+		if anchors {
+			w, h, net := t.Size(im.Width, im.Height)
+			var boxes [][4]float32
+			for _, o := range im.Objects {
+				if !o.Crowd {
+					boxes = append(boxes, at(o.Box, net))
+				}
+			}
+			all := ac.Generate(c.padded(h), c.padded(w))
+			for a, object := range m.Match(all, boxes) {
+				if object != sampler.Background && object != sampler.Ignored {
+					panel.Marks = append(panel.Marks, dataset.Mark{Box: at(all[a], scale/net), Color: grey})
+				}
+			}
+		}
+		for _, o := range im.Objects {
+			ink := green
+			if o.Crowd {
+				ink = orange
+			}
+			panel.Marks = append(panel.Marks, dataset.Mark{Box: at(o.Box, scale), Color: ink, Text: set.Classes[o.Label].Name})
+		}
+		out = append(out, panel)
+	}
+	return out, nil
+}

@@ -1,0 +1,238 @@
+package experiments
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"focalgrid/dataset"
+	"focalgrid/engine"
+	"focalgrid/model"
+	"focalgrid/weights"
+)
+
+// The backbone of the mini profile, pretrained by `runner pretrain mini` and kept
+// under its identity, so that a first sweep needs no pretraining.
+//
+//go:embed pretrained
+var embedded embed.FS
+
+// pretrainHoldout is the number of crops, after those trained on, that
+// accuracy is measured on.
+const pretrainHoldout = 500
+
+type tensors map[string]weights.Tensor
+
+// initIdentity says which weights a trial starts from, without making them.
+func (r *Runner) initIdentity(cfg *Config) (string, error) {
+	switch cfg.Pretrain.Type {
+	case "crops":
+		return r.PretrainKey(cfg), nil
+	case "file":
+		f, err := weights.Read(cfg.Pretrain.File)
+		if err != nil {
+			return "", err
+		}
+		return weights.Hash(f.Tensors)
+	}
+	return "", nil
+}
+
+// PretrainKey is the identity of the pretraining that cfg's backbone starts from.
+func (r *Runner) PretrainKey(cfg *Config) string {
+	return PretrainKey(cfg, dataset.CropIdentity(cfg.cropConfig()), r.Engine.Name(), Numerics)
+}
+
+// Pretrained says where a pretrained backbone is.
+type Pretrained struct {
+	Key      string
+	Where    string // "embedded in the program", or the file
+	Accuracy string // on held-out crops, as recorded in the file
+}
+
+// Pretrain returns the pretrained backbone of cfg: embedded, from the cache, or made now.
+func (r *Runner) Pretrain(ctx context.Context, cfg *Config) (Pretrained, error) {
+	_, p, err := r.pretrained(ctx, cfg)
+	return p, err
+}
+
+func (r *Runner) pretrainedPath(key string) string {
+	return filepath.Join(r.Cache, "pretrained", key+".safetensors")
+}
+
+// HasPretrained tells whether the backbone is there already.
+func (r *Runner) HasPretrained(cfg *Config) bool {
+	key := r.PretrainKey(cfg)
+	if _, err := fs.Stat(embedded, embeddedName(key)); err == nil {
+		return true
+	}
+	_, err := os.Stat(r.pretrainedPath(key))
+	return err == nil
+}
+
+func embeddedName(key string) string { return "pretrained/" + key + ".safetensors" }
+
+func (r *Runner) pretrained(ctx context.Context, cfg *Config) (tensors, Pretrained, error) {
+	p := Pretrained{Key: r.PretrainKey(cfg)}
+	if text, err := embedded.ReadFile(embeddedName(p.Key)); err == nil {
+		f, err := weights.Decode(text, embeddedName(p.Key))
+		if err != nil {
+			return nil, p, err
+		}
+		p.Where, p.Accuracy = "embedded in the program", f.Metadata["accuracy"]
+		return byName(f), p, nil
+	}
+	p.Where = r.pretrainedPath(p.Key)
+	f, err := weights.Read(p.Where)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, err = r.pretrain(ctx, cfg, p.Key); err == nil {
+			if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
+				err = weights.Write(p.Where, f.Tensors, f.Metadata)
+			}
+		}
+	}
+	if err != nil {
+		return nil, p, fmt.Errorf("pretraining: %w", err)
+	}
+	p.Accuracy = f.Metadata["accuracy"]
+	return byName(f), p, nil
+}
+
+func byName(f *weights.File) tensors {
+	out := tensors{}
+	for _, t := range f.Tensors {
+		out[t.Name] = t
+	}
+	return out
+}
+
+// pretrain trains the backbone as a classifier of synthetic crops: SGD with
+// momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up.
+func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weights.File, error) {
+	crops, err := dataset.NewCrops(cfg.cropConfig())
+	if err != nil {
+		return nil, err
+	}
+	p := cfg.Pretrain
+	set := crops.Draw(0, p.Crops+pretrainHoldout)
+	mc := cfg.modelConfig(crops.Labels())
+	mc.FreezeStages = 0
+	if mc.Norm == "frozen" {
+		mc.Norm = "batch" // what is frozen later is learnt here
+	}
+	draw := drawer(p.Seed)
+	state := engine.NewState()
+	compile := func(n int, train bool) (engine.Session, error) {
+		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
+		var err error
+		prog.Graph, err = engine.Build(func(g *engine.Graph) error {
+			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Pixels, p.Pixels), crops.Labels(), train)
+			prog.Outputs = []*engine.Node{logits}
+			if train {
+				prog.Loss = g.SoftmaxCE(logits, g.Input("label", n))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := state.AddMissing(prog.Graph, draw); err != nil {
+			return nil, err
+		}
+		return r.Engine.Compile(prog, state)
+	}
+	train, err := compile(p.Batch, true)
+	if err != nil {
+		return nil, err
+	}
+	defer train.Close()
+	t := cfg.transform()
+	for step := range p.Iters {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		pick := draw("crops", uint64(step))
+		indices, flips := make([]int, p.Batch), make([]bool, p.Batch)
+		for i := range indices {
+			indices[i], flips[i] = pick.IntN(p.Crops), pick.Uint64()&1 == 1
+		}
+		x, y, err := set.Batch(indices, flips, t)
+		if err != nil {
+			return nil, err
+		}
+		lr := p.LR / 2 * (1 + math.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
+		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
+			return nil, fmt.Errorf("step %d: %w", step, err)
+		}
+		r.tell(Preparing{What: "pretraining", Done: step + 1, Total: p.Iters + 1})
+	}
+
+	const batch = 50
+	eval, err := compile(batch, false)
+	if err != nil {
+		return nil, err
+	}
+	defer eval.Close()
+	right := 0
+	for first := p.Crops; first < p.Crops+pretrainHoldout; first += batch {
+		indices := make([]int, batch)
+		for i := range indices {
+			indices[i] = first + i
+		}
+		x, y, err := set.Batch(indices, nil, t)
+		if err != nil {
+			return nil, err
+		}
+		v, err := eval.Forward(engine.Feeds{"image": x})
+		if err != nil {
+			return nil, err
+		}
+		for i, label := range y {
+			if argmax(v["logits"][i*crops.Labels():(i+1)*crops.Labels()]) == int(label) {
+				right++
+			}
+		}
+	}
+	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
+	r.tell(Preparing{What: "pretraining", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(PretrainCanonical(cfg))}}
+	for _, name := range state.Names() {
+		if isBody(name) {
+			v := state.Get(name)
+			f.Tensors = append(f.Tensors, weights.Tensor{Name: name, Shape: v.Shape, Data: v.Values})
+		}
+	}
+	return f, nil
+}
+
+// isBody tells a tensor of the backbone from heads, pyramid and optimiser slots.
+func isBody(name string) bool { return strings.HasPrefix(name, "backbone.body.") }
+
+// isNetwork tells parameters and running statistics from optimiser slots.
+func isNetwork(name string) bool {
+	return strings.HasPrefix(name, "backbone.") || strings.HasPrefix(name, "head.")
+}
+
+func labelFeed(labels []int32) []float32 {
+	out := make([]float32, len(labels))
+	for i, l := range labels {
+		out[i] = float32(l)
+	}
+	return out
+}
+
+func argmax(v []float32) int {
+	best := 0
+	for i, x := range v {
+		if x > v[best] {
+			best = i
+		}
+	}
+	return best
+}

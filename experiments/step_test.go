@@ -1,0 +1,72 @@
+package experiments
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"focalgrid/dataset"
+	"focalgrid/engine"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+)
+
+// miniBatch is a first training batch of the mini profile without a folder.
+func miniBatch(tb testing.TB, cfg *Config) *dataset.Batch {
+	tb.Helper()
+	synth, err := dataset.NewSynth(cfg.synthConfig())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n, px := cfg.Train.Batch, cfg.Data.Pixels
+	b := &dataset.Batch{N: n, H: px, W: px, Pixels: make([]float32, n*3*px*px)}
+	for i := range n {
+		s := synth.Scene("train", i)
+		for p := range px * px {
+			for c := range 3 {
+				b.Pixels[(i*3+c)*px*px+p] = (float32(s.Pixels[3*p+c])/255 - float32(cfg.Image.Mean[c])) / float32(cfg.Image.Std[c])
+			}
+		}
+		it := dataset.Item{Scale: 1, Width: px, Height: px, NetWidth: px, NetHeight: px}
+		for j, q := range s.Boxes {
+			it.Boxes = append(it.Boxes, [4]float32{float32(q[0]), float32(q[1]), float32(q[2]), float32(q[3])})
+			it.Labels = append(it.Labels, int32(s.Labels[j]))
+			it.Crowd = append(it.Crowd, false)
+		}
+		b.Items = append(b.Items, it)
+	}
+	return b
+}
+
+// BenchmarkMiniStep is the whole training step of the mini profile without the
+// loader, on the static plan and on Gorgonia's TapeMachine.
+func BenchmarkMiniStep(b *testing.B) {
+	for _, opt := range []gorgonia.Options{{}, {TapeMachine: true}} {
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("tape=%t/threads=%d", opt.TapeMachine, threads), func(b *testing.B) {
+				cfg, err := LoadBaseline("mini", Selection{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				batch := miniBatch(b, &cfg)
+				old := runtime.GOMAXPROCS(threads)
+				defer runtime.GOMAXPROCS(old)
+				pool := kernel.NewPool(threads)
+				defer pool.Close()
+				d := newDetector(cfg, cfg.Data.Classes, gorgonia.New(pool, opt), engine.NewState(), drawer(0))
+				defer d.close()
+				scalars, err := d.scalars()
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					info := StepInfo{Step: i, LR: .001}
+					if err := d.step(batch, scalars, &info); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

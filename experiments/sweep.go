@@ -1,0 +1,159 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"focalgrid/results"
+)
+
+// prepared is a trial with its identity.
+type prepared struct {
+	Trial      Trial
+	key        string
+	data, init string
+}
+
+// prepare computes the identities of the plan's trials. Data and initial
+// weights are looked at once for all trials that share them.
+func (r *Runner) prepare(p *Plan) ([]prepared, error) {
+	data, init := map[string]string{}, map[string]string{}
+	once := func(seen map[string]string, key string, f func() (string, error)) (string, error) {
+		if v, ok := seen[key]; ok {
+			return v, nil
+		}
+		v, err := f()
+		seen[key] = v
+		return v, err
+	}
+	out := make([]prepared, len(p.Trials))
+	for i, t := range p.Trials {
+		cfg := t.Config
+		d, err := once(data, string(write(&cfg, func(_ *Config, key string) bool { return len(key) > 5 && key[:5] == "data." || key == "eval.split" }, false)),
+			func() (string, error) { return r.dataIdentity(&cfg) })
+		if err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+		w, err := once(init, string(PretrainCanonical(&cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(&cfg) })
+		if err != nil {
+			return nil, fmt.Errorf("initial weights: %w", err)
+		}
+		id := Identity{Config: Canonical(&cfg), Seed: t.Seed, Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
+		out[i] = prepared{Trial: t, key: id.Key(), data: d, init: w}
+	}
+	return out, nil
+}
+
+// State is a planned trial and what is recorded of it.
+type State struct {
+	Trial
+	Key      string
+	Recorded *results.Trial // nil: never begun
+}
+
+// Done tells whether the trial needs no more work: it is done, or it diverged.
+func (s State) Done() bool {
+	return s.Recorded != nil && (s.Recorded.Status == results.StatusDone || s.Recorded.Status == results.StatusDiverged)
+}
+
+// States looks the plan's trials up. Nothing is written; without a store
+// nothing is recorded.
+func (r *Runner) States(p *Plan) ([]State, error) {
+	prep, err := r.prepare(p)
+	if err != nil {
+		return nil, err
+	}
+	return r.states(prep)
+}
+
+func (r *Runner) states(prep []prepared) ([]State, error) {
+	out := make([]State, len(prep))
+	for i, q := range prep {
+		out[i] = State{Trial: q.Trial, Key: q.key}
+		if r.Store == nil {
+			continue
+		}
+		t, err := r.Store.Trial(q.key)
+		switch {
+		case errors.Is(err, results.ErrNoTrial):
+		case err != nil:
+			return nil, err
+		default:
+			out[i].Recorded = t
+		}
+	}
+	return out, nil
+}
+
+// Counts says how the trials of a sweep ended, those of earlier runs included.
+type Counts struct{ Done, Diverged, Failed int }
+
+// Sweep runs what is missing of the plan, trial after trial. A failed trial
+// does not stop the others; the context's end does, after the step at hand. The error
+// is the context's or one that concerns all trials.
+func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
+	var c Counts
+	prep, err := r.prepare(p)
+	if err != nil {
+		return c, err
+	}
+	states, err := r.states(prep)
+	if err != nil {
+		return c, err
+	}
+	if err := r.savePlan(p, prep); err != nil {
+		return c, err
+	}
+	for i := range prep {
+		if states[i].Done() {
+			c.count(states[i].Recorded.Status)
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return c, err
+		}
+		out, err := r.runTrial(ctx, i, &prep[i])
+		if ctx.Err() != nil {
+			return c, ctx.Err()
+		}
+		if out.Status == "" {
+			return c, err // not even begun: the database does not answer
+		}
+		c.count(out.Status)
+	}
+	return c, nil
+}
+
+func (c *Counts) count(status string) {
+	switch status {
+	case results.StatusDone:
+		c.Done++
+	case results.StatusDiverged:
+		c.Diverged++
+	default:
+		c.Failed++
+	}
+}
+
+func (r *Runner) savePlan(p *Plan, prep []prepared) error {
+	planned := make([]results.Planned, len(prep))
+	for i, q := range prep {
+		planned[i] = results.Planned{Key: q.key, Row: q.Trial.Row}
+	}
+	return r.Store.SaveSweep(results.Sweep{Name: p.Name, File: p.Text, Hash: p.FileHash, Created: r.now()}, planned)
+}
+
+// CacheDir is the folder for generated data and pretrained weights: FOCALGRID_CACHE,
+// or focalgrid in the user's cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("FOCALGRID_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder (%w): set FOCALGRID_CACHE to one", err)
+	}
+	return dir + "/focalgrid", nil
+}

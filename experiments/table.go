@@ -1,0 +1,123 @@
+package experiments
+
+import (
+	"fmt"
+	"strings"
+
+	"focalgrid/paper"
+	"focalgrid/results"
+)
+
+// Table gathers what is recorded of a plan's rows, beside the published
+// figures. seedless makes a row of every recorded seed, whatever the plan's.
+func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
+	states, err := r.States(p)
+	if err != nil {
+		return nil, err
+	}
+	if everySeed {
+		if states, err = r.everySeed(p, states); err != nil {
+			return nil, err
+		}
+	}
+	return TableOf(p, states)
+}
+
+// TableOf is Table from states at hand.
+func TableOf(p *Plan, states []State) (*results.Table, error) {
+	t := &results.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
+	if t.ID == "" {
+		t.ID = p.Name
+	}
+	if len(p.Rows) > 0 {
+		t.Ours = describeSetting(&p.Rows[0].Config, p.Factors)
+	}
+	var published *paper.Table
+	if p.Table != "" {
+		var err error
+		if published, err = paper.Load(p.Table); err != nil {
+			return nil, err
+		}
+		t.Paper = published.Setting()
+	}
+	for i, row := range p.Rows {
+		var done []results.Trial
+		for _, s := range states {
+			if s.Row == i && s.Recorded != nil {
+				done = append(done, *s.Recorded)
+			}
+		}
+		var figures map[string]*float64
+		if published != nil {
+			if pr := published.Lookup(Settings(&row.Config)); pr != nil {
+				figures = pr.Metrics
+			}
+		}
+		t.Rows = append(t.Rows, results.NewRow(row.Factors, done, figures))
+	}
+	return t, nil
+}
+
+// everySeed adds the trials of the plan's rows recorded with other seeds.
+func (r *Runner) everySeed(p *Plan, states []State) ([]State, error) {
+	if r.Store == nil {
+		return states, nil
+	}
+	all, err := r.Store.Trials(results.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	seeds, known := append([]uint64{}, p.Seeds...), map[uint64]bool{}
+	for _, s := range p.Seeds {
+		known[s] = true
+	}
+	for _, t := range all {
+		if !known[t.Seed] {
+			known[t.Seed] = true
+			seeds = append(seeds, t.Seed)
+		}
+	}
+	wide := *p
+	wide.Seeds, wide.Trials = seeds, nil
+	for _, seed := range seeds {
+		for i, row := range p.Rows {
+			wide.Trials = append(wide.Trials, Trial{Row: i, Seed: seed, Config: row.Config})
+		}
+	}
+	return r.States(&wide)
+}
+
+// Finding is the paper's conclusion from the table that the plan mirrors, or "".
+func (p *Plan) Finding() string {
+	t, err := paper.Load(p.Table)
+	if err != nil {
+		return ""
+	}
+	return t.Finding
+}
+
+// describeSetting says in words what a table's rows share.
+func describeSetting(c *Config, factors []string) string {
+	varied := map[string]bool{}
+	for _, f := range factors {
+		varied[f] = true
+	}
+	var parts []string
+	add := func(key, format string, a ...any) {
+		if !varied[key] {
+			parts = append(parts, fmt.Sprintf(format, a...))
+		}
+	}
+	if synthetic(c) {
+		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Data.Val, c.Data.Classes))
+	} else {
+		parts = append(parts, "COCO-format "+c.evalSplit())
+	}
+	add("model.depth", "ResNet-%d-FPN", c.Model.Depth)
+	if c.Model.Width != 1 {
+		parts[len(parts)-1] += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
+	}
+	add("image.short", "%d px", c.Image.Short)
+	add("train.iters", "%d iterations of %d images", c.Train.Iters, c.Train.Batch)
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,132 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"focalgrid/dataset"
+	"focalgrid/engine"
+	"focalgrid/sampler"
+)
+
+// StepInfo is what one training step told.
+type StepInfo struct {
+	Step                   int
+	Loss, ClsLoss, BoxLoss float64
+	LR, GradNorm           float64
+	Positives              int
+}
+
+// Diverged is how a trial ends whose loss, gradient or weights are not finite.
+type Diverged struct {
+	At     StepInfo // the step that was not finite
+	Reason string
+}
+
+func (d *Diverged) Error() string {
+	return fmt.Sprintf("step %d: %s (class loss %g, box loss %g)", d.At.Step, d.Reason, d.At.ClsLoss, d.At.BoxLoss)
+}
+
+// train runs the steps from 0 to train.iters over the loader's batches. each
+// is called after every step. The error is a *Diverged, the context's, or a failure.
+func (d *detector) train(ctx context.Context, loader *dataset.Loader, each func(StepInfo)) error {
+	scalars, err := d.scalars()
+	if err != nil {
+		return err
+	}
+	schedule := d.cfg.optimConfig()
+	loader.Start(0)
+	for step := range d.cfg.Train.Iters {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := loader.Next()
+		if err != nil {
+			return fmt.Errorf("batch of step %d: %w", step, err)
+		}
+		info := StepInfo{Step: step, LR: schedule.LRAt(step, d.cfg.Train.Iters)}
+		err = d.step(b, scalars, &info)
+		switch {
+		case errors.Is(err, engine.ErrNonFinite):
+			return &Diverged{At: info, Reason: err.Error()}
+		case err != nil:
+			return fmt.Errorf("step %d: %w", step, err)
+		}
+		each(info)
+	}
+	if name := d.state.NonFinite(); name != "" {
+		return &Diverged{At: StepInfo{Step: d.cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}
+	}
+	return nil
+}
+
+// step trains on one batch at info.LR and fills the rest of info.
+func (d *detector) step(b *dataset.Batch, scalars engine.Feeds, info *StepInfo) error {
+	net, err := d.network(b.N, b.H, b.W, true)
+	if err != nil {
+		return err
+	}
+	feeds := engine.Feeds{"image": b.Pixels, engine.LR: {float32(info.LR)}}
+	for name, v := range scalars {
+		feeds[name] = v
+	}
+	if net.boxes != nil {
+		feeds["anchors"] = net.boxes
+	}
+	net.assigner.Running = d.running
+	matched, err := net.assigner.Match(objectsOf(b))
+	if err != nil {
+		return err
+	}
+	assign := func(p engine.Values) (engine.Feeds, error) {
+		t, err := net.assigner.Targets(matched, p["logits"], p["deltas"])
+		if err != nil {
+			return nil, err
+		}
+		info.Positives = t.Positives
+		return targetFeeds(t), nil
+	}
+	if !net.assigner.NeedsPredictions() {
+		static, err := assign(nil)
+		if err != nil {
+			return err
+		}
+		for name, v := range static {
+			feeds[name] = v
+		}
+		assign = nil
+	}
+	r, err := net.session.Step(feeds, assign)
+	d.running = net.assigner.Running
+	info.Loss, info.GradNorm = r.Loss, r.GradNorm
+	info.ClsLoss, info.BoxLoss = scalarOf(r.Outputs["class_loss"]), scalarOf(r.Outputs["box_loss"])
+	return err
+}
+
+func targetFeeds(t sampler.Targets) engine.Feeds {
+	return engine.Feeds{"labels": t.Labels, "class_weight": t.ClassWeight, "box_target": t.BoxTarget, "box_weight": t.BoxWeight}
+}
+
+func scalarOf(v []float32) float64 {
+	if len(v) != 1 {
+		return math.NaN()
+	}
+	return float64(v[0])
+}
+
+// objectsOf lists what a batch's images show. Crowds are left out, as in all
+// public code: their boxes hold many objects and none.
+func objectsOf(b *dataset.Batch) []sampler.Objects {
+	out := make([]sampler.Objects, len(b.Items))
+	for i, it := range b.Items {
+		for j, box := range it.Boxes {
+			if !it.Crowd[j] {
+				out[i].Boxes = append(out[i].Boxes, box)
+				out[i].Labels = append(out[i].Labels, it.Labels[j])
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,226 @@
+// Package loss is the losses of a one-stage detector: classification losses on
+// the logits of K independent sigmoids an anchor, and losses on boxes.
+//
+// Each file holds one loss twice, side by side: as plain float64 value and
+// gradient of one logit or one box (its documentation and its oracle), and as
+// nodes of an engine.Graph, the form that trains. The graph forms are sums
+// over a batch, in nats, weighted anchor by anchor: leaving anchors out and
+// dividing by a normaliser (§4.1 of the paper) is done by the weights, which
+// package sampler makes.
+//
+// Settings such as gamma and alpha are scalar inputs of the graph, not part of
+// it, so that one compiled graph serves a whole sweep.
+package loss
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"focalgrid/engine"
+)
+
+// classifications names every classification loss. To add one, write a file and add a line.
+var classifications = map[string]Classification{
+	"ce":         crossEntropy,
+	"focal":      focal,
+	"focal_star": focalStar,
+}
+
+// boxes names every box loss. To add one, write a file and add a line.
+var boxes = map[string]Box{
+	"giou":      giou,
+	"l1":        l1,
+	"smooth_l1": smoothL1,
+}
+
+// ClassificationByName returns a classification loss; the error lists the known ones.
+func ClassificationByName(name string) (Classification, error) {
+	return lookup("classification loss", classifications, name)
+}
+
+// BoxByName returns a box loss; the error lists the known ones.
+func BoxByName(name string) (Box, error) { return lookup("box loss", boxes, name) }
+
+// ClassificationNames lists what ClassificationByName knows, sorted.
+func ClassificationNames() []string { return slices.Sorted(maps.Keys(classifications)) }
+
+// BoxNames lists what BoxByName knows, sorted.
+func BoxNames() []string { return slices.Sorted(maps.Keys(boxes)) }
+
+func lookup[T any](what string, from map[string]T, name string) (T, error) {
+	v, ok := from[name]
+	if !ok {
+		return v, fmt.Errorf("unknown %s %q; known: %s", what, name, strings.Join(slices.Sorted(maps.Keys(from)), ", "))
+	}
+	return v, nil
+}
+
+// Values are the settings of a loss by parameter name. A nil value is "none".
+type Values map[string]*float64
+
+// Param describes one setting of a loss.
+type Param struct {
+	Name     string
+	Default  *float64 // nil is "none"
+	None     bool     // whether "none" may be given
+	Min, Max float64  // both inclusive; ±math.MaxFloat32 is no bound, as settings travel as float32
+	Doc      string
+}
+
+// Complete returns values with the defaults of what is missing. An unknown
+// name, a value out of range or "none" where it has no meaning is an error
+// that names the setting.
+func Complete(params []Param, values Values) (Values, error) {
+	out := Values{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !slices.ContainsFunc(params, func(p Param) bool { return p.Name == name }) {
+			var known []string
+			for _, p := range params {
+				known = append(known, p.Name)
+			}
+			return nil, fmt.Errorf("%s: no such setting of this loss; known: %q", name, known)
+		}
+	}
+	for _, p := range params {
+		v, given := values[p.Name]
+		switch {
+		case !given:
+			v = p.Default
+		case v == nil && !p.None:
+			return nil, fmt.Errorf("%s: none has no meaning here; want %s", p.Name, p.allowed())
+		case v != nil && !(*v >= p.Min && *v <= p.Max):
+			return nil, fmt.Errorf("%s: %g is not %s", p.Name, *v, p.allowed())
+		}
+		out[p.Name] = v
+	}
+	return out, nil
+}
+
+func (p Param) allowed() string {
+	switch {
+	case p.Min == -math.MaxFloat32 && p.Max == math.MaxFloat32:
+		return "a finite number"
+	case p.Max == math.MaxFloat32:
+		return fmt.Sprintf("a finite number from %g on", p.Min)
+	}
+	return fmt.Sprintf("a number in [%g, %g]", p.Min, p.Max)
+}
+
+// Inputs are the nodes that a classification loss reads. Anchors count by
+// Weight; where it is 0 neither value nor gradient depends on the logits.
+type Inputs struct {
+	Logits *engine.Node // [N,A,K]
+	Labels *engine.Node // [N,A], the class, or a negative number for background
+	Weight *engine.Node // [N,A]
+}
+
+// Classification is a loss on logits.
+type Classification struct {
+	Name   string
+	Params []Param
+
+	// Build adds the loss summed over N, A and K with weights: a scalar. p
+	// gives the scalar node of each name that Scalars feeds.
+	Build func(g *engine.Graph, in Inputs, p func(name string) *engine.Node) *engine.Node
+
+	// Scalars turns complete settings into what the graph is fed, e.g. alpha
+	// into alpha_pos and alpha_neg.
+	Scalars func(v Values) map[string]float32
+
+	// Value is the unweighted loss of one logit, and its derivative: positive
+	// says that the logit is that of the anchor's class. v must be complete.
+	Value func(x float64, positive bool, v Values) (loss, grad float64)
+}
+
+// BoxInputs are the nodes that a box loss reads.
+type BoxInputs struct {
+	Pred    *engine.Node // [N,A,4], deltas
+	Target  *engine.Node // [N,A,4], in the form that Box.Target says
+	Weight  *engine.Node // [N,A]
+	Anchors *engine.Node // [A,4]; read only where Box.Target is "boxes"
+}
+
+// Box is a loss on predicted deltas.
+type Box struct {
+	Name    string
+	Params  []Param
+	Target  string // "deltas" or "boxes": what it compares with, see package sampler
+	Build   func(g *engine.Graph, in BoxInputs, p func(name string) *engine.Node) *engine.Node
+	Scalars func(v Values) map[string]float32
+
+	// Value is the unweighted loss of one anchor's deltas, and its gradient
+	// with respect to them. v must be complete.
+	Value func(pred, target, anchor [4]float64, v Values) (loss float64, grad [4]float64)
+}
+
+// Prefixes of the names under which losses take their scalars.
+const (
+	ClassPrefix = "loss."
+	BoxPrefix   = "box_loss."
+)
+
+// ScalarInputs is the p that Build wants: it makes a scalar input of the
+// prefixed name at the first call and returns the same node afterwards.
+func ScalarInputs(g *engine.Graph, prefix string) func(name string) *engine.Node {
+	return func(name string) *engine.Node {
+		if n := g.Node(prefix + name); n != nil {
+			return n
+		}
+		return g.Input(prefix + name)
+	}
+}
+
+func number(v float64) *float64 { return &v }
+
+// softplus is log(1+e^t), finite for every finite t.
+func softplus(t float64) float64 { return max(t, 0) + math.Log1p(math.Exp(-math.Abs(t))) }
+
+// sign is +1 for the logit of an anchor's class, else -1.
+func sign(positive bool) float64 {
+	if positive {
+		return 1
+	}
+	return -1
+}
+
+var alphaParam = Param{
+	Name: "alpha", Default: number(.25), None: true, Min: 0, Max: 1,
+	Doc: "weight of positives; negatives get 1-alpha (eq. 3); none weights both with 1",
+}
+
+// alphas returns what positives and negatives are weighted with.
+func alphas(v Values) (pos, neg float64) {
+	if v["alpha"] == nil {
+		return 1, 1
+	}
+	return *v["alpha"], 1 - *v["alpha"]
+}
+
+func alphaOf(positive bool, v Values) float64 {
+	pos, neg := alphas(v)
+	if positive {
+		return pos
+	}
+	return neg
+}
+
+// elements are what the composed losses start from, all [N,A,K].
+type elements struct {
+	x      *engine.Node // y·logit with y = 1 at an anchor's class and -1 elsewhere: x_t of the paper
+	weight *engine.Node // the anchor's weight times alpha_pos or alpha_neg
+}
+
+func elementwise(g *engine.Graph, in Inputs, p func(name string) *engine.Node) elements {
+	k := in.Logits.Shape[2]
+	one := g.OneHot(in.Labels, k)
+	y := g.Add(one, one) // x·2t - x = ±x exactly, and needs no constant
+	neg := p("alpha_neg")
+	alpha := g.Add(g.Mul(one, g.Sub(p("alpha_pos"), neg)), neg)
+	return elements{
+		x:      g.Sub(g.Mul(in.Logits, y), in.Logits),
+		weight: g.Mul(alpha, g.Expand(in.Weight, k)),
+	}
+}

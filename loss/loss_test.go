@@ -1,0 +1,286 @@
+package loss
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"focalgrid/engine"
+)
+
+func TestLookup(t *testing.T) {
+	if got, want := strings.Join(ClassificationNames(), " "), "ce focal focal_star"; got != want {
+		t.Errorf("classification losses %q, want %q", got, want)
+	}
+	if got, want := strings.Join(BoxNames(), " "), "giou l1 smooth_l1"; got != want {
+		t.Errorf("box losses %q, want %q", got, want)
+	}
+	for name, c := range classifications {
+		if got, err := ClassificationByName(name); err != nil || got.Name != name || c.Name != name {
+			t.Errorf("%s: got %q, %v", name, got.Name, err)
+		}
+	}
+	for name := range boxes {
+		if got, err := BoxByName(name); err != nil || got.Name != name {
+			t.Errorf("%s: got %q, %v", name, got.Name, err)
+		}
+	}
+	if _, err := ClassificationByName("focla"); err == nil || err.Error() != `unknown classification loss "focla"; known: ce, focal, focal_star` {
+		t.Errorf("error %v", err)
+	}
+	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: giou, l1, smooth_l1` {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	v, err := Complete(focal.Params, Values{"alpha": nil})
+	if err != nil || v["alpha"] != nil || *v["gamma"] != 2 {
+		t.Errorf("alpha none: %v, %v; want none kept and gamma 2", v, err)
+	}
+	if v, err := Complete(focal.Params, nil); err != nil || *v["alpha"] != .25 {
+		t.Errorf("nothing given: %v, %v; want alpha .25", v, err)
+	}
+	tests := []struct {
+		params []Param
+		given  Values
+		want   string
+	}{
+		{focal.Params, Values{"gama": number(1)}, `gama: no such setting of this loss; known: ["gamma" "alpha"]`},
+		{focal.Params, Values{"gamma": nil}, "gamma: none has no meaning here; want a finite number from 0 on"},
+		{focal.Params, Values{"gamma": number(-.1)}, "gamma: -0.1 is not a finite number from 0 on"},
+		{focal.Params, Values{"gamma": number(math.NaN())}, "gamma: NaN is not a finite number from 0 on"},
+		{focal.Params, Values{"gamma": number(math.Inf(1))}, "gamma: +Inf is not a finite number from 0 on"},
+		{focalStar.Params, Values{"beta": number(math.Inf(-1))}, "beta: -Inf is not a finite number"},
+		{focal.Params, Values{"alpha": number(1.5)}, "alpha: 1.5 is not a number in [0, 1]"},
+		{focalStar.Params, Values{"gamma": number(0)}, "gamma: 0 is not a finite number from 1e-06 on"},
+		{smoothL1.Params, Values{"beta": number(-1)}, "beta: -1 is not a finite number from 0 on"},
+		{l1.Params, Values{"beta": number(0)}, "beta: no such setting"},
+	}
+	for _, tt := range tests {
+		if _, err := Complete(tt.params, tt.given); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%v: error %v, want %q", tt.given, err, tt.want)
+		}
+	}
+}
+
+func TestScalars(t *testing.T) {
+	tests := []struct {
+		name  string
+		given Values
+		want  map[string]float32
+	}{
+		{"focal", Values{"gamma": number(.5), "alpha": number(.75)}, map[string]float32{"gamma": .5, "alpha_pos": .75, "alpha_neg": .25}},
+		{"focal", Values{"alpha": nil}, map[string]float32{"gamma": 2, "alpha_pos": 1, "alpha_neg": 1}},
+		{"ce", Values{"alpha": number(.5)}, map[string]float32{"gamma": 0, "alpha_pos": .5, "alpha_neg": .5}},
+		{"focal_star", Values{"gamma": number(4), "beta": number(0)},
+			map[string]float32{"gamma": 4, "inv_gamma": .25, "beta": 0, "alpha_pos": .25, "alpha_neg": .75}},
+	}
+	for _, tt := range tests {
+		c := classifications[tt.name]
+		v, err := Complete(c.Params, tt.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.Scalars(v)
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+		for k, w := range tt.want {
+			if got[k] != w {
+				t.Errorf("%s: %s is %g, want %g", tt.name, k, got[k], w)
+			}
+		}
+	}
+}
+
+func buildClassification(t *testing.T, build func(*engine.Graph, Inputs, func(string) *engine.Node) *engine.Node) *engine.Graph {
+	t.Helper()
+	g, err := engine.Build(func(g *engine.Graph) error {
+		in := Inputs{Logits: g.Input("logits", 2, 7, 3), Labels: g.Input("labels", 2, 7), Weight: g.Input("weight", 2, 7)}
+		if out := build(g, in, ScalarInputs(g, ClassPrefix)); len(out.Shape) != 0 {
+			t.Errorf("shape %v, want a scalar", out.Shape)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func scalarInputs(g *engine.Graph, prefix string) []string {
+	var out []string
+	for _, n := range g.Nodes() {
+		if s, ok := strings.CutPrefix(n.Name, prefix); ok && n.Op == engine.OpInput {
+			out = append(out, s)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func keys(m map[string]float32) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Every loss builds to a scalar whose scalar inputs are those that Scalars feeds.
+func TestGraphForms(t *testing.T) {
+	for _, name := range ClassificationNames() {
+		c := classifications[name]
+		g := buildClassification(t, c.Build)
+		v, err := Complete(c.Params, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := scalarInputs(g, ClassPrefix), keys(c.Scalars(v)); !slices.Equal(got, want) {
+			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
+		}
+	}
+	v, err := Complete(focal.Params, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := scalarInputs(buildClassification(t, FocalComposed), ClassPrefix), keys(focal.Scalars(v)); !slices.Equal(got, want) {
+		t.Errorf("composed focal: graph reads %v, Scalars feeds %v", got, want)
+	}
+	for _, name := range BoxNames() {
+		b := boxes[name]
+		v, err := Complete(b.Params, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := engine.Build(func(g *engine.Graph) error {
+			in := BoxInputs{Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7), Anchors: g.Input("anchors", 7, 4)}
+			if out := b.Build(g, in, ScalarInputs(g, BoxPrefix)); len(out.Shape) != 0 {
+				t.Errorf("%s: shape %v, want a scalar", name, out.Shape)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, want := scalarInputs(g, BoxPrefix), keys(b.Scalars(v)); !slices.Equal(got, want) {
+			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
+		}
+		if b.Target != "deltas" && b.Target != "boxes" {
+			t.Errorf("%s: target %q", name, b.Target)
+		}
+	}
+}
+
+// Cross entropy and focal, L1 and smooth L1 share a graph, so one compile serves both.
+func TestSharedGraphs(t *testing.T) {
+	if ce, fl := buildClassification(t, crossEntropy.Build), buildClassification(t, focal.Build); ce.Hash() != fl.Hash() {
+		t.Errorf("ce and focal build different graphs:\n%s\n%s", ce, fl)
+	}
+}
+
+// ScalarInputs gives one node a name, so two losses of a graph may share it.
+func TestScalarInputs(t *testing.T) {
+	_, err := engine.Build(func(g *engine.Graph) error {
+		p := ScalarInputs(g, "loss.")
+		if a, b := p("gamma"), p("gamma"); a != b || a.Name != "loss.gamma" || len(a.Shape) != 0 {
+			t.Errorf("%v and %v, want one scalar loss.gamma", a, b)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The composed graphs, walked in float64, give the plain form's sum and do not
+// look at what has no weight.
+func TestComposedGraphsByWalking(t *testing.T) {
+	logits := []float64{-3, -1, 0, 1, 3, .5, 2, -2, 700, -700, 40, -40}
+	labels := []float64{0, 2, -1, -2}
+	weight := []float64{.5, .25, 1, 0}
+	for _, tt := range []struct {
+		name  string
+		build func(*engine.Graph, Inputs, func(string) *engine.Node) *engine.Node
+		c     Classification
+		given Values
+	}{
+		{"FocalComposed", FocalComposed, focal, Values{"gamma": number(2)}},
+		{"FocalComposed", FocalComposed, focal, Values{"gamma": number(.5), "alpha": nil}},
+		{"focal_star", focalStar.Build, focalStar, Values{"gamma": number(4), "beta": number(0)}},
+		{"focal_star", focalStar.Build, focalStar, nil},
+	} {
+		v, err := Complete(tt.c.Params, tt.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0.0
+		for i, x := range logits {
+			l, _ := tt.c.Value(x, labels[i/3] == float64(i%3), v)
+			want += weight[i/3] * l
+		}
+		g, err := engine.Build(func(g *engine.Graph) error {
+			in := Inputs{Logits: g.Input("logits", 1, 4, 3), Labels: g.Input("labels", 1, 4), Weight: g.Input("weight", 1, 4)}
+			tt.build(g, in, ScalarInputs(g, ClassPrefix))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feeds := map[string][]float64{"logits": logits, "labels": labels, "weight": weight}
+		for k, s := range tt.c.Scalars(v) {
+			feeds[ClassPrefix+k] = []float64{float64(s)}
+		}
+		if got := walk(t, g, feeds); math.Abs(got-want) > 1e-12*want {
+			t.Errorf("%s %v: graph gives %.15g, the plain form %.15g", tt.name, tt.given, got, want)
+		}
+	}
+}
+
+// walk computes the last node of a graph of elementary ops.
+func walk(t *testing.T, g *engine.Graph, feeds map[string][]float64) float64 {
+	t.Helper()
+	values := make([][]float64, len(g.Nodes()))
+	for _, n := range g.Nodes() {
+		in := func(i, at int) float64 { // a scalar stands for every place
+			v := values[n.In[i].ID]
+			return v[min(at, len(v)-1)]
+		}
+		out := make([]float64, n.Size())
+		for i := range out {
+			switch n.Op {
+			case engine.OpInput:
+				out[i] = feeds[n.Name][i]
+			case engine.OpAdd:
+				out[i] = in(0, i) + in(1, i)
+			case engine.OpSub:
+				out[i] = in(0, i) - in(1, i)
+			case engine.OpMul:
+				out[i] = in(0, i) * in(1, i)
+			case engine.OpNeg:
+				out[i] = -in(0, i)
+			case engine.OpExp:
+				out[i] = math.Exp(in(0, i))
+			case engine.OpSoftplus:
+				out[i] = softplus(in(0, i))
+			case engine.OpExpand:
+				out[i] = in(0, i/n.Attr.Size)
+			case engine.OpOneHot:
+				if in(0, i/n.Attr.Size) == float64(i%n.Attr.Size) {
+					out[i] = 1
+				}
+			case engine.OpSum:
+				for _, v := range values[n.In[0].ID] {
+					out[i] += v
+				}
+			default:
+				t.Fatalf("op %s is not elementary", n.Op)
+			}
+		}
+		values[n.ID] = out
+	}
+	return values[len(values)-1][0]
+}

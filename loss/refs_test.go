@@ -1,0 +1,48 @@
+package loss
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+)
+
+type array struct {
+	Shape []int
+	Data  []float64
+}
+
+func (a array) boxes() [][4]float64 {
+	out := make([][4]float64, len(a.Data)/4)
+	for i := range out {
+		out[i] = [4]float64(a.Data[4*i : 4*i+4])
+	}
+	return out
+}
+
+func readRef(t *testing.T, name string, into any) {
+	t.Helper()
+	f, err := os.Open("testdata/" + name + ".json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.NewDecoder(z).Decode(into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// near allows the relative 1e-9 that the reference's float64 figures are good
+// for; below 1e-290 they lose digits, being close to the smallest float64.
+func near(got, want float64) bool { return math.Abs(got-want) <= 1e-9*math.Abs(want)+1e-290 }
+
+// slope is a central difference with an error of about h².
+func slope(f func(x float64) float64, x float64) float64 {
+	const h = 1e-5
+	return (f(x+h) - f(x-h)) / (2 * h)
+}

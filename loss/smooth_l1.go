@@ -1,0 +1,45 @@
+package loss
+
+import (
+	"math"
+
+	"focalgrid/engine"
+)
+
+// smoothL1 is the box loss of the paper ("the standard smooth L1", §4.1), which
+// does not give beta. 1/9 is that of the authors' code.
+var smoothL1 = Box{
+	Name:   "smooth_l1",
+	Target: "deltas",
+	Params: []Param{{Name: "beta", Default: number(1. / 9), Min: 0, Max: math.MaxFloat32, Doc: "where the parabola ends; 0 is L1"}},
+	Build:  buildSmoothL1,
+	Scalars: func(v Values) map[string]float32 {
+		return map[string]float32{"beta": float32(*v["beta"])}
+	},
+	Value: func(pred, target, _ [4]float64, v Values) (loss float64, grad [4]float64) {
+		for i := range pred {
+			l, g := SmoothL1(pred[i]-target[i], *v["beta"])
+			loss, grad[i] = loss+l, g
+		}
+		return loss, grad
+	},
+}
+
+// SmoothL1 returns d²/(2·beta) for |d| < beta, else |d| - beta/2, and its
+// derivative by d. With beta 0 it is |d|, with derivative 0 at 0.
+func SmoothL1(d, beta float64) (loss, grad float64) {
+	if math.Abs(d) < beta {
+		return d * d / (2 * beta), d / beta
+	}
+	switch {
+	case d > 0:
+		return d - beta/2, 1
+	case d < 0:
+		return -d - beta/2, -1
+	}
+	return 0, 0
+}
+
+func buildSmoothL1(g *engine.Graph, in BoxInputs, p func(name string) *engine.Node) *engine.Node {
+	return g.SmoothL1(in.Pred, in.Target, in.Weight, p("beta"))
+}

@@ -1,0 +1,122 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// AnchorConfig describes the boxes at each place of each level (section 4 of
+// the paper, "Anchors").
+type AnchorConfig struct {
+	Base   float64   // side of the smallest anchor over its level's stride; 4 in the paper: 32² on P3 … 512² on P7
+	Scales int       // n scales an octave: 2^(k/n), k = 0…n-1
+	Ratios []float64 // height over width; the area does not change with it
+	Offset float64   // centre of the first anchor in strides: 0 (torchvision) or .5
+	// Round is "none", or "torchvision": sides are truncated and then corners
+	// rounded, half to even, to whole pixels.
+	Round string
+}
+
+// strides of P3..P7, in pixels of the input.
+var strides = [5]int{8, 16, 32, 64, 128}
+
+// Level is one map of the pyramid with its anchors.
+type Level struct {
+	Name    string // "P3" … "P7"
+	Stride  int
+	H, W    int // cells
+	Anchors int // H·W·PerCell
+}
+
+// Validate reports every field that is wrong and what it may be.
+func (c AnchorConfig) Validate() error {
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if !(c.Base > 0 && c.Base <= 1024) {
+		bad("anchors.base is %v strides; must be above 0 and at most 1024", c.Base)
+	}
+	if c.Scales < 1 || c.Scales > 64 {
+		bad("anchors.scales is %d; must be 1 to 64", c.Scales)
+	}
+	if len(c.Ratios) == 0 || len(c.Ratios) > 64 {
+		bad("anchors.ratios holds %d ratios; must be 1 to 64", len(c.Ratios))
+	}
+	for i, r := range c.Ratios {
+		if !(r >= 1e-3 && r <= 1e3) {
+			bad("anchors.ratios[%d] is %v; must be a height over width between 0.001 and 1000", i, r)
+		}
+	}
+	if c.Offset != 0 && c.Offset != .5 {
+		bad("anchors.offset is %v of a stride; must be 0 or 0.5", c.Offset)
+	}
+	if c.Round != "none" && c.Round != "torchvision" {
+		bad("anchors.round is %q; known: %q", c.Round, []string{"none", "torchvision"})
+	}
+	return errors.Join(errs...)
+}
+
+// PerCell is A, the number of anchors at each place of a map.
+func (c AnchorConfig) PerCell() int { return c.Scales * len(c.Ratios) }
+
+// Levels tells the maps that an input of h×w pixels gives: each stride-2 layer
+// halves a side, rounding up.
+func (c AnchorConfig) Levels(h, w int) []Level {
+	out := make([]Level, len(strides))
+	for i, s := range strides {
+		lh, lw := (h+s-1)/s, (w+s-1)/s
+		out[i] = Level{Name: fmt.Sprintf("P%d", i+3), Stride: s, H: lh, W: lw, Anchors: lh * lw * c.PerCell()}
+	}
+	return out
+}
+
+// Count is the number of anchors of an input of h×w pixels, all levels together.
+func (c AnchorConfig) Count(h, w int) int {
+	n := 0
+	for _, l := range c.Levels(h, w) {
+		n += l.Anchors
+	}
+	return n
+}
+
+// Cell returns the anchors of one place around the origin for a level of that
+// stride, ratio by ratio, each with all its scales. For a side s and a ratio r
+// the box is s/√r wide and s·√r high.
+func (c AnchorConfig) Cell(stride int) [][4]float64 {
+	out := make([][4]float64, 0, c.PerCell())
+	for _, r := range c.Ratios {
+		sr := math.Sqrt(r)
+		for k := range c.Scales {
+			side := c.Base * float64(stride) * math.Pow(2, float64(k)/float64(c.Scales))
+			if c.Round == "torchvision" {
+				side = math.Trunc(side)
+			}
+			x, y := side/sr/2, side*sr/2
+			if c.Round == "torchvision" {
+				x, y = math.RoundToEven(x), math.RoundToEven(y)
+			}
+			out = append(out, [4]float64{-x, -y, x, y})
+		}
+	}
+	return out
+}
+
+// Generate returns all anchors of an input of h×w pixels, in the order of the
+// heads' outputs: level, y, x, then as in Cell. The centre at cell (y, x) is
+// ((x+Offset)·stride, (y+Offset)·stride); boxes are not clipped to the image.
+func (c AnchorConfig) Generate(h, w int) [][4]float32 {
+	out := make([][4]float32, 0, c.Count(h, w))
+	for _, l := range c.Levels(h, w) {
+		cell := c.Cell(l.Stride)
+		for y := range l.H {
+			cy := (float64(y) + c.Offset) * float64(l.Stride)
+			for x := range l.W {
+				cx := (float64(x) + c.Offset) * float64(l.Stride)
+				for _, a := range cell {
+					out = append(out, [4]float32{float32(cx + a[0]), float32(cy + a[1]), float32(cx + a[2]), float32(cy + a[3])})
+				}
+			}
+		}
+	}
+	return out
+}

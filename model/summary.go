@@ -1,0 +1,184 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"focalgrid/engine"
+)
+
+// Part is what one part of the network holds and costs.
+type Part struct {
+	Name      string
+	Params    int64 // values that training could change
+	Trainable int64 // of them, those that this configuration trains
+	Buffers   int64 // values no gradient reaches: running statistics, a frozen norm's affine
+	MACs      int64 // multiply-accumulates of convolutions for one image
+}
+
+// Summary tells a RetinaNet's size, and its cost on one image of H×W pixels.
+type Summary struct {
+	H, W   int
+	Parts  []Part // in the order of the network
+	Total  Part
+	Levels []Level
+}
+
+// The parts of a Summary.
+const (
+	PartBackbone = "backbone convolutions"
+	PartNorm     = "backbone norms"
+	PartFPN      = "FPN laterals and outputs"
+	PartP6       = "P6"
+	PartP7       = "P7"
+	PartClass    = "class head"
+	PartBox      = "box head"
+)
+
+var partNames = []string{PartBackbone, PartNorm, PartFPN, PartP6, PartP7, PartClass, PartBox}
+
+// partOf sorts a tensor's name; a backbone tensor of rank 1 belongs to a norm.
+func partOf(n *engine.Node) string {
+	switch name := n.Name; {
+	case strings.HasPrefix(name, "head.classification_head."):
+		return PartClass
+	case strings.HasPrefix(name, "head.regression_head."):
+		return PartBox
+	case strings.HasPrefix(name, "backbone.fpn.extra_blocks.p6."):
+		return PartP6
+	case strings.HasPrefix(name, "backbone.fpn.extra_blocks.p7."):
+		return PartP7
+	case strings.HasPrefix(name, "backbone.fpn."):
+		return PartFPN
+	case len(n.Shape) == 1:
+		return PartNorm
+	}
+	return PartBackbone
+}
+
+// maxSide bounds an image's sides so that counts stay far from overflow.
+const maxSide = 1 << 15
+
+// evaluation returns the graph of a RetinaNet for one image, for reading only.
+func evaluation(cfg Config, h, w int) (*engine.Graph, Outputs, error) {
+	if h < 1 || w < 1 || h > maxSide || w > maxSide {
+		return nil, Outputs{}, fmt.Errorf("image of %d×%d pixels; both sides must be 1 to %d", h, w, maxSide)
+	}
+	var out Outputs
+	g, err := engine.Build(func(g *engine.Graph) error {
+		image := g.Input("image", 1, 3, h, w)
+		out = newBuilder(g, cfg, image, false).retinaNet(image)
+		return nil
+	})
+	return g, out, err
+}
+
+// Summarize counts the RetinaNet of cfg on one image of h×w pixels.
+//
+// Parameters are counted as in torchvision: those of a frozen norm are
+// constants, not parameters. Multiply-accumulates are those of convolutions, as
+// in the literature's "FLOPs".
+func Summarize(cfg Config, h, w int) (*Summary, error) {
+	g, _, err := evaluation(cfg, h, w)
+	if err != nil {
+		return nil, err
+	}
+	s := &Summary{H: h, W: w, Levels: cfg.Anchors.Levels(h, w), Total: Part{Name: "total"}}
+	for _, name := range partNames {
+		s.Parts = append(s.Parts, Part{Name: name})
+	}
+	part := func(n *engine.Node) *Part { return &s.Parts[slices.Index(partNames, partOf(n))] }
+	for _, n := range g.Nodes() {
+		switch n.Op {
+		case engine.OpParam:
+			p := part(n)
+			p.Params += int64(n.Size())
+			if n.Attr.Trainable {
+				p.Trainable += int64(n.Size())
+			}
+		case engine.OpBuffer:
+			part(n).Buffers += int64(n.Size())
+		case engine.OpConv2D:
+			part(n.In[1]).MACs += n.MACs()
+		}
+	}
+	for _, p := range s.Parts {
+		s.Total.Params += p.Params
+		s.Total.Trainable += p.Trainable
+		s.Total.Buffers += p.Buffers
+		s.Total.MACs += p.MACs
+	}
+	return s, nil
+}
+
+// Part returns the part of that name, or a zero Part.
+func (s *Summary) Part(name string) Part {
+	for _, p := range s.Parts {
+		if p.Name == name {
+			return p
+		}
+	}
+	return Part{}
+}
+
+// Anchors is the number of anchors of all levels.
+func (s *Summary) Anchors() int {
+	n := 0
+	for _, l := range s.Levels {
+		n += l.Anchors
+	}
+	return n
+}
+
+// Rows is the table of parts, its head first and the total last.
+func (s *Summary) Rows() [][]string {
+	rows := [][]string{{"part", "parameters", "trainable", "buffers", "MACs (M)"}}
+	for _, p := range append(slices.Clone(s.Parts), s.Total) {
+		rows = append(rows, []string{p.Name, thousands(p.Params), thousands(p.Trainable), thousands(p.Buffers), thousands((p.MACs + 500_000) / 1_000_000)})
+	}
+	return rows
+}
+
+// LevelRows is the table of levels, its head first and the total last.
+func (s *Summary) LevelRows() [][]string {
+	rows := [][]string{{"level", "stride", "cells", "anchors"}}
+	for _, l := range s.Levels {
+		rows = append(rows, []string{l.Name, strconv.Itoa(l.Stride), fmt.Sprintf("%d×%d", l.H, l.W), thousands(int64(l.Anchors))})
+	}
+	return append(rows, []string{"total", "", "", thousands(int64(s.Anchors()))})
+}
+
+// String is both tables as text.
+func (s *Summary) String() string {
+	return fmt.Sprintf("one image of %d×%d (height×width)\n\n%s\n%s", s.H, s.W, table(s.Rows()), table(s.LevelRows()))
+}
+
+// table aligns the first column left and the others right.
+func table(rows [][]string) string {
+	width := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, c := range r {
+			width[i] = max(width[i], len([]rune(c)))
+		}
+	}
+	var b strings.Builder
+	for _, r := range rows {
+		fmt.Fprintf(&b, "%-*s", width[0], r[0])
+		for i, c := range r[1:] {
+			fmt.Fprintf(&b, "  %*s", width[i+1], c)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// thousands writes 1234567 as 1,234,567.
+func thousands(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

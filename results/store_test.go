@@ -1,0 +1,765 @@
+package results
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// keyOf is a trial key for tests.
+func keyOf(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:])
+}
+
+func newStore(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "runs", "focalgrid.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func trialNamed(name string) Trial {
+	return Trial{
+		Key: keyOf(name), Kind: KindTrain, Config: `{"loss":{"gamma":2,"type":"focal"},"profile":"mini"}`, Seed: 3,
+		Dataset: "synth-1", Init: "r18", Engine: "gorgonia", Numerics: "1",
+		Started: "2030-05-01T10:00:00Z", Provenance: `{"go":"go1.26.8","threads":2}`,
+	}
+}
+
+func finishDone() Finish {
+	return Finish{
+		Outcome: Outcome{
+			Status: StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
+			Metrics: map[string]float64{"AP": .284, "AP50": .5, "APs": math.NaN(), "AP.001": .29},
+		},
+		Steps:      []Step{{Step: 0, Loss: 1.2, ClsLoss: 1, BoxLoss: .2, LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, ClsLoss: .9, BoxLoss: .2, LR: .01, GradNorm: 2, Positives: 7}},
+		Classes:    []ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: math.NaN(), AP50: math.NaN(), AP75: math.NaN()}},
+		Detections: []byte(`[{"image_id":1,"category_id":7,"bbox":[1,2,3,4],"score":0.5}]`),
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump prints every row of every table of ours, for comparing whole databases.
+func dump(t *testing.T, s *Store) string {
+	t.Helper()
+	var out strings.Builder
+	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "artifacts"} {
+		rows, err := s.db.Query("SELECT * FROM " + table)
+		must(t, err)
+		columns, err := rows.Columns()
+		must(t, err)
+		for rows.Next() {
+			cells := make([]any, len(columns))
+			for i := range cells {
+				cells[i] = new(any)
+			}
+			must(t, rows.Scan(cells...))
+			fmt.Fprint(&out, table)
+			for _, c := range cells {
+				fmt.Fprintf(&out, " %v", *c.(*any))
+			}
+			fmt.Fprintln(&out)
+		}
+		must(t, rows.Err())
+		rows.Close()
+	}
+	return out.String()
+}
+
+func TestTrialThereAndBack(t *testing.T) {
+	s := newStore(t)
+	want := trialNamed("a")
+	must(t, s.BeginTrial(want))
+	got, err := s.Trial(want.Key)
+	must(t, err)
+	if got.Status != StatusRunning || len(got.Metrics) != 0 {
+		t.Errorf("a trial that began is %s with %d metrics, want running with none", got.Status, len(got.Metrics))
+	}
+	f := finishDone()
+	must(t, s.RecordSteps(want.Key, f.Steps[:1]))
+	must(t, s.FinishTrial(want.Key, f))
+
+	got, err = s.Trial(want.Key[:8])
+	must(t, err)
+	if v, ok := got.Metrics["APs"]; !ok || !math.IsNaN(v) {
+		t.Errorf("APs is %v (%v), want NaN", v, ok)
+	}
+	delete(got.Metrics, "APs")
+	delete(f.Metrics, "APs")
+	want.Outcome = f.Outcome
+	if !reflect.DeepEqual(*got, want) {
+		t.Errorf("got  %+v\nwant %+v", *got, want)
+	}
+	steps, err := s.StepRows(want.Key)
+	must(t, err)
+	if !slices.Equal(steps, f.Steps) {
+		t.Errorf("steps %v, want %v", steps, f.Steps)
+	}
+	classes, err := s.Classes(want.Key)
+	must(t, err)
+	if len(classes) != 2 || classes[0].Category != 2 || !math.IsNaN(classes[0].AP) || classes[1] != f.Classes[0] {
+		t.Errorf("classes %v, want ring (2) without AP, then disc (7)", classes)
+	}
+	detections, err := s.Detections(want.Key)
+	must(t, err)
+	if !bytes.Equal(detections, f.Detections) {
+		t.Errorf("detections %s, want %s", detections, f.Detections)
+	}
+	if none, err := s.Detections(keyOf("other")); none != nil || err != nil {
+		t.Errorf("detections of no trial: %s, %v", none, err)
+	}
+}
+
+// TestWritingTwice: every write repeated leaves the database as it was.
+func TestWritingTwice(t *testing.T) {
+	s := newStore(t)
+	sweep := Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"}
+	plan := []Planned{{keyOf("a"), 0}, {keyOf("b"), 1}}
+	artifact := Artifact{Hash: keyOf("content"), Kind: "weights", Content: []byte("content")}
+	all := func() {
+		must(t, s.SaveSweep(sweep, plan))
+		must(t, s.FinishTrial(keyOf("a"), finishDone()))
+		must(t, s.RecordSteps(keyOf("a"), finishDone().Steps))
+		must(t, s.PutArtifact(artifact))
+	}
+	must(t, s.BeginTrial(trialNamed("a")))
+	all()
+	once := dump(t, s)
+	all()
+	if twice := dump(t, s); twice != once {
+		t.Errorf("after writing twice:\n%s\nonce:\n%s", twice, once)
+	}
+}
+
+func TestFinishedStays(t *testing.T) {
+	s := newStore(t)
+	must(t, s.BeginTrial(trialNamed("a")))
+	must(t, s.FinishTrial(keyOf("a"), finishDone()))
+	before := dump(t, s)
+	if err := s.BeginTrial(trialNamed("a")); !errors.Is(err, ErrFinished) {
+		t.Errorf("beginning a done trial: %v, want ErrFinished", err)
+	}
+	other := finishDone()
+	other.Weights = keyOf("other weights")
+	if err := s.FinishTrial(keyOf("a"), other); !errors.Is(err, ErrConflict) {
+		t.Errorf("finishing with other weights: %v, want ErrConflict", err)
+	}
+	if err := s.FinishTrial(keyOf("b"), finishDone()); !errors.Is(err, ErrNoTrial) {
+		t.Errorf("finishing a trial that never began: %v, want ErrNoTrial", err)
+	}
+	if err := s.RecordSteps(keyOf("b"), finishDone().Steps); !errors.Is(err, ErrNoTrial) {
+		t.Errorf("steps of a trial that never began: %v, want ErrNoTrial", err)
+	}
+	if after := dump(t, s); after != before {
+		t.Errorf("refused writes changed the database:\n%s\nfrom:\n%s", after, before)
+	}
+}
+
+// TestStartsAgain: a trial that died, was stopped or failed leaves nothing
+// behind when it begins again.
+func TestStartsAgain(t *testing.T) {
+	for _, status := range []string{StatusRunning, StatusInterrupted, StatusFailed} {
+		s := newStore(t)
+		must(t, s.BeginTrial(trialNamed("a")))
+		must(t, s.RecordSteps(keyOf("a"), finishDone().Steps))
+		if status != StatusRunning {
+			must(t, s.FinishTrial(keyOf("a"), Finish{Outcome: Outcome{Status: status, Error: "out of luck", Finished: "2030-05-01T10:00:30Z"}}))
+		}
+		again := trialNamed("a")
+		again.Started = "2030-05-02T10:00:00Z"
+		must(t, s.BeginTrial(again))
+		got := dump(t, s)
+		fresh := newStore(t)
+		must(t, fresh.BeginTrial(again))
+		if want := dump(t, fresh); got != want {
+			t.Errorf("after %s:\n%s\nfresh:\n%s", status, got, want)
+		}
+	}
+}
+
+// TestAllOrNothing: a result that cannot be written leaves the trial running.
+func TestAllOrNothing(t *testing.T) {
+	s := newStore(t)
+	must(t, s.BeginTrial(trialNamed("a")))
+	before := dump(t, s)
+	f := finishDone()
+	f.Classes = append(f.Classes, f.Classes[0])
+	if err := s.FinishTrial(keyOf("a"), f); err == nil || !strings.Contains(err.Error(), "category 7") {
+		t.Errorf("a category twice: %v, want an error naming it", err)
+	}
+	f = finishDone()
+	f.Detections = []byte("[{")
+	if err := s.FinishTrial(keyOf("a"), f); err == nil || !strings.Contains(err.Error(), "detections: not JSON") {
+		t.Errorf("broken detections: %v", err)
+	}
+	if after := dump(t, s); after != before {
+		t.Errorf("refused writes changed the database:\n%s\nfrom:\n%s", after, before)
+	}
+}
+
+func TestBeginRefuses(t *testing.T) {
+	s := newStore(t)
+	for _, tt := range []struct {
+		name   string
+		change func(*Trial)
+		want   string
+	}{
+		{"key", func(t *Trial) { t.Key = "abc" }, "trial abc: the key is not a SHA-256 in lower-case hex"},
+		{"kind", func(t *Trial) { t.Kind = "rehearsal" }, `kind is "rehearsal"; known: "train", "pretrain"`},
+		{"config", func(t *Trial) { t.Config = "loss: 2" }, "the configuration is not JSON"},
+		{"provenance", func(t *Trial) { t.Provenance = "{" }, "the provenance is not JSON"},
+		{"seed", func(t *Trial) { t.Seed = 1 << 63 }, "seed is 9223372036854775808, want less than 2^63"},
+		{"time", func(t *Trial) { t.Started = "" }, "the start time is empty"},
+	} {
+		trial := trialNamed("a")
+		tt.change(&trial)
+		if err := s.BeginTrial(trial); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
+		}
+	}
+	if err := s.FinishTrial(keyOf("a"), Finish{}); err == nil || !strings.Contains(err.Error(), "known: done, diverged, failed, interrupted") {
+		t.Errorf("finishing without a status: %v", err)
+	}
+}
+
+func TestDivergedKeepsItsLastLosses(t *testing.T) {
+	s := newStore(t)
+	step := 17
+	must(t, s.BeginTrial(trialNamed("a")))
+	must(t, s.FinishTrial(keyOf("a"), Finish{
+		Outcome: Outcome{Status: StatusDiverged, Error: "loss is +Inf", DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"},
+		Steps:   []Step{{Step: 16, Loss: 900, Positives: 1}, {Step: 17, Loss: math.Inf(1), GradNorm: math.NaN()}},
+	}))
+	got, err := s.Trial(keyOf("a"))
+	must(t, err)
+	if got.Status != StatusDiverged || got.DivergedStep == nil || *got.DivergedStep != step || len(got.Metrics) != 0 {
+		t.Errorf("got %+v, want diverged at step 17 without metrics", got)
+	}
+	steps, err := s.StepRows(keyOf("a"))
+	must(t, err)
+	if len(steps) != 2 || steps[0].Loss != 900 || !math.IsNaN(steps[1].Loss) || !math.IsNaN(steps[1].GradNorm) {
+		t.Errorf("steps %v, want 900, then NaN", steps)
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	s := newStore(t)
+	keys := []string{"ab" + strings.Repeat("0", 62), "ab" + strings.Repeat("1", 62), "abf" + strings.Repeat("f", 61), strings.Repeat("f", 64)}
+	for _, key := range keys {
+		trial := trialNamed("")
+		trial.Key = key
+		must(t, s.BeginTrial(trial))
+	}
+	for _, tt := range []struct {
+		prefix string
+		want   string // key, or the error's text
+		is     error
+	}{
+		{"ab0", keys[0], nil},
+		{"abf", keys[2], nil},
+		{keys[1], keys[1], nil},
+		{"f", keys[3], nil},
+		{"ab", "more than one trial: ab0000000000, ab1111111111, abffffffffff; give more digits", ErrAmbiguous},
+		{"c", "no such trial; `runner ls` lists them", ErrNoTrial},
+		{"", "a trial is named by the first digits of its key", nil},
+		{"AB0", `"AB0" is not the beginning of a trial's key`, nil},
+		{"ab%", `"ab%" is not the beginning`, nil},
+		{strings.Repeat("a", 65), "65 digits, and a trial's key has 64", nil},
+	} {
+		got, err := s.Trial(tt.prefix)
+		switch {
+		case err == nil && got.Key != tt.want:
+			t.Errorf("%q: got %s, want %s", tt.prefix, got.Key, tt.want)
+		case err != nil && (!strings.Contains(err.Error(), tt.want) || tt.is != nil && !errors.Is(err, tt.is)):
+			t.Errorf("%q: got %v, want %s", tt.prefix, err, tt.want)
+		}
+	}
+}
+
+func FuzzPrefix(f *testing.F) {
+	s, err := Open(filepath.Join(f.TempDir(), "focalgrid.db"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.BeginTrial(trialNamed("a")); err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"", "0", keyOf("a")[:5], keyOf("a"), "g", "a' OR 1=1 --", "\x00", "é"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, prefix string) {
+		got, err := s.Trial(prefix)
+		if found := prefix != "" && strings.HasPrefix(keyOf("a"), prefix); found != (err == nil) {
+			t.Fatalf("%q: got %v, %v", prefix, got, err)
+		}
+	})
+}
+
+func TestFilterAndOrder(t *testing.T) {
+	s := newStore(t)
+	for i, name := range []string{"c", "a", "b", "p"} {
+		trial := trialNamed(name)
+		trial.Started = []string{"2030-05-01T10:00:00Z", "2030-05-01T09:00:00Z", "2030-05-01T10:00:00Z", "2030-05-01T08:00:00Z"}[i]
+		if name == "p" {
+			trial.Kind = KindPretrain
+		}
+		must(t, s.BeginTrial(trial))
+	}
+	must(t, s.FinishTrial(keyOf("a"), finishDone()))
+	must(t, s.SaveSweep(Sweep{Name: "gamma", Hash: "1", Created: "2030-05-01T08:00:00Z"}, []Planned{{keyOf("c"), 0}, {keyOf("later"), 1}}))
+	same := []string{keyOf("b"), keyOf("c")} // started at the same moment: by key
+	slices.Sort(same)
+	for _, tt := range []struct {
+		name   string
+		filter Filter
+		want   []string
+	}{
+		{"all", Filter{}, []string{keyOf("p"), keyOf("a"), same[0], same[1]}},
+		{"kind", Filter{Kind: KindTrain}, []string{keyOf("a"), same[0], same[1]}},
+		{"status", Filter{Statuses: []string{StatusDone, StatusDiverged}}, []string{keyOf("a")}},
+		{"keys", Filter{Keys: []string{keyOf("b"), keyOf("p"), keyOf("none")}}, []string{keyOf("p"), keyOf("b")}},
+		{"no keys", Filter{Keys: []string{}}, nil},
+		{"sweep", Filter{Sweep: "gamma"}, []string{keyOf("c")}},
+		{"sweep and status", Filter{Sweep: "gamma", Statuses: []string{StatusDone}}, nil},
+	} {
+		trials, err := s.Trials(tt.filter)
+		must(t, err)
+		var got []string
+		for _, trial := range trials {
+			got = append(got, trial.Key)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	counts, err := s.Status(Filter{})
+	must(t, err)
+	if want := map[string]int{StatusRunning: 3, StatusDone: 1}; !reflect.DeepEqual(counts, want) {
+		t.Errorf("status %v, want %v", counts, want)
+	}
+}
+
+func TestManyKeys(t *testing.T) {
+	s := newStore(t)
+	must(t, s.BeginTrial(trialNamed("a")))
+	keys := make([]string, 40_000) // more than SQLite takes in one statement
+	for i := range keys {
+		keys[i] = fmt.Sprintf("%064x", i)
+	}
+	keys[35_000] = keyOf("a")
+	trials, err := s.Trials(Filter{Keys: keys})
+	must(t, err)
+	if len(trials) != 1 {
+		t.Errorf("%d trials, want 1", len(trials))
+	}
+}
+
+func TestPlanGrows(t *testing.T) {
+	s := newStore(t)
+	sweep := Sweep{Name: "gamma", File: "x", Hash: "1", Created: "2030-05-01T08:00:00Z"}
+	must(t, s.SaveSweep(sweep, []Planned{{"b", 0}, {"a", 1}}))
+	later := sweep
+	later.Created = "2030-05-02T08:00:00Z"
+	must(t, s.SaveSweep(later, []Planned{{"c", 0}, {"b", 0}, {"d", 1}}))
+	plan, err := s.Plan("gamma", "1")
+	must(t, err)
+	if want := []Planned{{"b", 0}, {"a", 1}, {"c", 0}, {"d", 1}}; !slices.Equal(plan, want) {
+		t.Errorf("plan %v, want %v", plan, want)
+	}
+	sweeps, err := s.Sweeps()
+	must(t, err)
+	if !slices.Equal(sweeps, []Sweep{sweep}) {
+		t.Errorf("sweeps %v, want %v", sweeps, sweep)
+	}
+}
+
+func TestArtifacts(t *testing.T) {
+	s := newStore(t)
+	a := Artifact{Hash: keyOf("content"), Kind: "weights", Content: []byte("content")}
+	must(t, s.PutArtifact(a))
+	got, err := s.Artifact(a.Hash)
+	must(t, err)
+	a.Size = 7
+	if !reflect.DeepEqual(*got, a) {
+		t.Errorf("got %+v, want %+v", *got, a)
+	}
+	must(t, s.PutArtifact(Artifact{Hash: keyOf("far"), Kind: "weights", Size: 9, Path: "/cache/far.safetensors"}))
+	if got, err := s.Artifact(keyOf("far")); err != nil || got.Path != "/cache/far.safetensors" || got.Content != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := s.Artifact(keyOf("none")); got != nil || err != nil {
+		t.Errorf("an artifact that is not there: %v, %v", got, err)
+	}
+	if err := s.PutArtifact(Artifact{Hash: keyOf("x"), Kind: "weights", Content: []byte("y")}); err == nil {
+		t.Error("content with another hash was taken")
+	}
+	if err := s.PutArtifact(Artifact{Hash: keyOf("x"), Kind: "weights"}); err == nil {
+		t.Error("an artifact that is nowhere was taken")
+	}
+}
+
+// TestOpenTwice: what was written is there after closing, the pragmas hold on
+// the connection, and odd characters in the path are no part of the query.
+func TestOpenTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a?b#c%20 d", "focal grid.db")
+	s, err := Open(path)
+	must(t, err)
+	must(t, s.BeginTrial(trialNamed("a")))
+	must(t, s.checkPragmas("wal"))
+	var id int64
+	must(t, s.db.QueryRow("PRAGMA application_id").Scan(&id))
+	if id != applicationID {
+		t.Errorf("application id %#x, want %#x", id, applicationID)
+	}
+	must(t, s.Check())
+	must(t, s.Close())
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenExisting(path)
+	must(t, err)
+	if _, err := r.Trial(keyOf("a")); err != nil {
+		t.Error(err)
+	}
+	if err := r.BeginTrial(trialNamed("b")); err == nil {
+		t.Error("a store opened for reading was written to")
+	}
+	must(t, r.Close())
+	entries, err := os.ReadDir(filepath.Dir(path))
+	must(t, err)
+	if len(entries) != 1 {
+		t.Errorf("reading left %d files, want the database alone", len(entries))
+	}
+}
+
+// BenchmarkList reads a store of 10,000 trials with 10 metrics each, as
+// `runner ls` does.
+func BenchmarkList(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "focalgrid.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	const trials = 10_000
+	err = s.inTx("fill", func(tx *sql.Tx) error {
+		for i := range trials {
+			if _, err := tx.Exec(`INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, started)
+				VALUES (?, 'train', ?, ?, 'd', 'i', 'e', '1', 'done', '2030-05-01T10:00:00Z')`,
+				keyOf(fmt.Sprint(i)), fmt.Sprintf(`{"loss":{"gamma":%d},"train":{"iters":1000,"lr":0.01}}`, i/10), i%10); err != nil {
+				return err
+			}
+			for _, name := range metricNames[:10] {
+				if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, .3)", i+1, name); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, format := range []string{"text", "json"} {
+		b.Run(format, func(b *testing.B) {
+			for b.Loop() {
+				got, err := s.Trials(Filter{})
+				if err != nil || len(got) != trials {
+					b.Fatal(len(got), err)
+				}
+				if err := WriteList(io.Discard, got, format); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestOpenExistingCreatesNothing(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "runs", "none.db")
+	_, err := OpenExisting(path)
+	if !errors.Is(err, ErrNoDatabase) || !strings.Contains(err.Error(), "`runner sweep smoke --db "+path+"` makes one") {
+		t.Errorf("got %v, want ErrNoDatabase with the command that makes one", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("%d entries were created", len(entries))
+	}
+	empty := filepath.Join(dir, "empty.db")
+	must(t, os.WriteFile(empty, nil, 0o666))
+	if _, err := OpenExisting(empty); !errors.Is(err, ErrNoDatabase) {
+		t.Errorf("an empty file: %v, want ErrNoDatabase", err)
+	}
+	s, err := Open(empty)
+	must(t, err)
+	s.Close()
+}
+
+// TestReadOnlyFolder: a copied database opens where nothing can be written.
+func TestReadOnlyFolder(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "focalgrid.db")
+	s, err := Open(path)
+	must(t, err)
+	must(t, s.BeginTrial(trialNamed("a")))
+	must(t, s.Close())
+	must(t, os.Chmod(path, 0o444))
+	must(t, os.Chmod(dir, 0o555))
+	defer os.Chmod(dir, 0o777)
+	r, err := OpenExisting(path)
+	must(t, err)
+	defer r.Close()
+	if trials, err := r.Trials(Filter{}); err != nil || len(trials) != 1 {
+		t.Errorf("%d trials, %v, want 1", len(trials), err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	write := func(t *testing.T, text string) string {
+		path := filepath.Join(t.TempDir(), "x.db")
+		must(t, os.WriteFile(path, []byte(text), 0o666))
+		return path
+	}
+	withSQL := func(t *testing.T, ours bool, statement string) string {
+		path := filepath.Join(t.TempDir(), "x.db")
+		if ours {
+			s, err := Open(path)
+			must(t, err)
+			must(t, s.Close())
+		}
+		db, err := sql.Open("sqlite3", path)
+		must(t, err)
+		_, err = db.Exec(statement)
+		must(t, err)
+		must(t, db.Close())
+		return path
+	}
+	for _, tt := range []struct {
+		name string
+		path func(*testing.T) string
+		is   error
+		want string
+	}{
+		{"text", func(t *testing.T) string { return write(t, "loss: {gamma: 2}\n and a little more\n") }, ErrForeign, "it is not a SQLite file; name another with --db"},
+		{"short", func(t *testing.T) string { return write(t, "x") }, ErrForeign, "it is not a SQLite file"},
+		{"folder", func(t *testing.T) string { return t.TempDir() }, ErrForeign, "it is a folder; name a file"},
+		{"another program's", func(t *testing.T) string { return withSQL(t, false, "CREATE TABLE songs (name TEXT)") }, ErrForeign, "it belongs to another program"},
+		{"newer", func(t *testing.T) string {
+			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
+		}, ErrNewer, "it has schema 900, this program knows 1; update the program, or name another file with --db"},
+		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, ".recover` may save rows"},
+		{"cut off", func(t *testing.T) string {
+			path := withSQL(t, true, "SELECT 1")
+			must(t, os.Truncate(path, 5000))
+			return path
+		}, ErrCorrupt, ".recover` may save rows"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := tt.path(t)
+			before, _ := os.ReadFile(path)
+			for name, open := range map[string]func(string) (*Store, error){"Open": Open, "OpenExisting": OpenExisting} {
+				s, err := open(path)
+				if err == nil {
+					s.Close()
+					t.Fatalf("%s took it", name)
+				}
+				if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
+					t.Errorf("%s: got %v\nwant %v with %q and the path", name, err, tt.is, tt.want)
+				}
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestOlderIsMigratedByWritersOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := Open(path)
+	must(t, err)
+	_, err = s.db.Exec("DELETE FROM goose_db_version WHERE version_id > 0; DROP TABLE sweep_trials; DROP TABLE sweeps; DROP TABLE steps; DROP TABLE metrics; DROP TABLE class_metrics; DROP TABLE detections; DROP TABLE artifacts; DROP TABLE trials")
+	must(t, err)
+	must(t, s.Close())
+	if _, err := OpenExisting(path); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "migrates it") {
+		t.Errorf("reading an older schema: %v, want ErrOlder", err)
+	}
+	s, err = Open(path)
+	must(t, err)
+	must(t, s.Close())
+	r, err := OpenExisting(path)
+	must(t, err)
+	r.Close()
+}
+
+// TestDamageInside: a page overwritten in the middle is found by Check and told
+// as damage by whatever reads it.
+func TestDamageInside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := Open(path)
+	must(t, err)
+	must(t, s.BeginTrial(trialNamed("a")))
+	f := finishDone()
+	for i := range 3000 {
+		f.Steps = append(f.Steps, Step{Step: i, Loss: float64(i)})
+	}
+	must(t, s.FinishTrial(keyOf("a"), f))
+	must(t, s.Close())
+	file, err := os.ReadFile(path)
+	must(t, err)
+	const page = 4096
+	for i := 20 * page; i < len(file); i++ {
+		file[i] = 0xa5
+	}
+	must(t, os.WriteFile(path, file, 0o666))
+	r, err := OpenExisting(path)
+	must(t, err)
+	defer r.Close()
+	if err := r.Check(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("check: %v, want ErrCorrupt", err)
+	}
+	if _, err := r.StepRows(keyOf("a")); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("reading steps: %v, want ErrCorrupt", err)
+	}
+}
+
+// TestReadWhileWriting: readers in their own connection see whole trials only:
+// one that is done has all its metrics.
+func TestReadWhileWriting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	s, err := Open(path)
+	must(t, err)
+	defer s.Close()
+	r, err := OpenExisting(path)
+	must(t, err)
+	defer r.Close()
+	const trials = 20
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				got, err := r.Trials(Filter{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, trial := range got {
+					if want := 4; trial.Status == StatusDone && len(trial.Metrics) != want {
+						t.Errorf("a done trial with %d metrics, want %d", len(trial.Metrics), want)
+					}
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range trials {
+		name := fmt.Sprint(i)
+		must(t, s.BeginTrial(trialNamed(name)))
+		must(t, s.FinishTrial(keyOf(name), finishDone()))
+	}
+	close(done)
+	wg.Wait()
+	got, err := r.Trials(Filter{Statuses: []string{StatusDone}})
+	must(t, err)
+	if len(got) != trials {
+		t.Errorf("%d trials, want %d", len(got), trials)
+	}
+}
+
+// TestOpenAtOnce: several processes may start on one new file, and their
+// writes all arrive.
+func TestOpenAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	const writers = 4
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			s, err := Open(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			for j := range 5 {
+				name := fmt.Sprint(i, j)
+				if err := errors.Join(s.BeginTrial(trialNamed(name)), s.FinishTrial(keyOf(name), finishDone())); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	r, err := OpenExisting(path)
+	must(t, err)
+	defer r.Close()
+	if got, err := r.Trials(Filter{}); err != nil || len(got) != writers*5 {
+		t.Errorf("%d trials, %v, want %d", len(got), err, writers*5)
+	}
+}
+
+// TestStoreAsModel: any sequence of begins and finishes leaves the status that
+// a map of our own would hold.
+func TestStoreAsModel(t *testing.T) {
+	s := newStore(t)
+	round := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		round++
+		model := map[string]string{}
+		for range rapid.IntRange(1, 8).Draw(rt, "operations") {
+			key := keyOf(fmt.Sprint(round, rapid.IntRange(0, 2).Draw(rt, "trial")))
+			status := rapid.SampledFrom([]string{"begin", StatusDone, StatusFailed, StatusDiverged, StatusInterrupted}).Draw(rt, "what")
+			old := model[key]
+			final := old == StatusDone || old == StatusDiverged
+			var err error
+			ok := true
+			if status == "begin" {
+				trial := trialNamed("")
+				trial.Key = key
+				err, ok, status = s.BeginTrial(trial), !final, StatusRunning
+			} else {
+				err = s.FinishTrial(key, Finish{Outcome: Outcome{Status: status}})
+				ok = old != "" && (!final || status == old)
+			}
+			if ok != (err == nil) {
+				rt.Fatalf("%s after %q: %v", status, old, err)
+			}
+			if ok {
+				model[key] = status
+			}
+		}
+		for key, want := range model {
+			if got, err := s.Trial(key); err != nil || got.Status != want {
+				rt.Fatalf("got %v, %v, want %s", got, err, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,396 @@
+package results
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+)
+
+// Kinds of trial.
+const (
+	KindTrain    = "train"    // trained and evaluated: a cell of a table
+	KindPretrain = "pretrain" // makes the weights that others start from
+)
+
+// Status of a trial.
+const (
+	StatusRunning     = "running"
+	StatusDone        = "done"
+	StatusDiverged    = "diverged" // a loss or gradient was not finite: a result, not a failure
+	StatusFailed      = "failed"
+	StatusInterrupted = "interrupted"
+)
+
+// Errors of reading and writing trials.
+var (
+	// ErrNoTrial: no trial has the given key or prefix.
+	ErrNoTrial = errors.New("no such trial")
+	// ErrAmbiguous: more than one trial has the given prefix.
+	ErrAmbiguous = errors.New("more than one trial")
+	// ErrFinished is returned by BeginTrial for a trial that is done or
+	// diverged: what is done is not done again.
+	ErrFinished = errors.New("trial is already finished")
+	// ErrConflict is returned by FinishTrial when the trial is already
+	// recorded with another result.
+	ErrConflict = errors.New("trial is already recorded with another result")
+)
+
+// Trial is what is known of one trial.
+type Trial struct {
+	Key      string // its identity: SHA-256, 64 lower-case hex digits
+	Kind     string // KindTrain if empty
+	Config   string // canonical JSON of the resolved settings
+	Seed     uint64 // below 2^63
+	Dataset  string // identity of the data
+	Init     string // identity of the initial weights
+	Engine   string
+	Numerics string
+	Started  string // RFC 3339
+
+	// Provenance is a JSON object of what does not belong to the identity:
+	// revision, dirty, Go version, kernel set, CPU, threads.
+	Provenance string
+
+	Outcome
+}
+
+// Outcome is how a trial ended.
+type Outcome struct {
+	Status       string // empty is not allowed in FinishTrial
+	Error        string // of a failed trial; of a diverged one what was not finite
+	DivergedStep *int   // the step at which a diverged trial ended
+	Finished     string // RFC 3339
+	WallSeconds  float64
+	Weights      string // hash of the final weights
+
+	// Metrics are fractions by name: AP, AP50, AP75, APs, APm, APl, AR1, AR10,
+	// AR100, ARs, ARm, ARl at the score threshold of the paper, and AP.001 with
+	// detections kept from score .001 on. NaN: not defined.
+	Metrics map[string]float64
+}
+
+// ClassMetric is the AP of one category; NaN where it has no ground truth.
+type ClassMetric struct {
+	Category       int64
+	Name           string
+	AP, AP50, AP75 float64
+}
+
+// Step is one line of the training log. Losses are the values that were
+// optimised, after normalisation; what is not finite is stored as absent and
+// read back as NaN.
+type Step struct {
+	Step                   int
+	Loss, ClsLoss, BoxLoss float64
+	LR, GradNorm           float64
+	Positives              int // anchors assigned to an object in this batch
+}
+
+// Finish is all that FinishTrial writes at once.
+type Finish struct {
+	Outcome
+	Steps   []Step // those not recorded before; repeating one is harmless
+	Classes []ClassMetric
+	// Detections is a COCO results file (JSON); nil: none kept.
+	Detections []byte
+}
+
+var keyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// BeginTrial records that a trial is running. One recorded before as running
+// (its process died), interrupted or failed starts again: its steps and
+// metrics are dropped. The error is ErrFinished if it is done or diverged.
+func (s *Store) BeginTrial(t Trial) error {
+	if t.Kind == "" {
+		t.Kind = KindTrain
+	}
+	if t.Provenance == "" {
+		t.Provenance = "{}"
+	}
+	if err := t.check(); err != nil {
+		return fmt.Errorf("trial %s: %w", t.Key, err)
+	}
+	return s.inTx("begin trial", func(tx *sql.Tx) error {
+		var id int64
+		var status string
+		err := tx.QueryRow("SELECT id, status FROM trials WHERE key = ?", t.Key).Scan(&id, &status)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return err
+		case status == StatusDone || status == StatusDiverged:
+			return fmt.Errorf("trial %s is %s: %w", short(t.Key), status, ErrFinished)
+		default:
+			if err := dropRows(tx, id, "steps", "metrics", "class_metrics", "detections"); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(`
+			INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, started, provenance)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (key) DO UPDATE SET
+				status = excluded.status, started = excluded.started, provenance = excluded.provenance,
+				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''`,
+			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance)
+		return err
+	})
+}
+
+func (t Trial) check() error {
+	switch {
+	case !keyPattern.MatchString(t.Key):
+		return errors.New("the key is not a SHA-256 in lower-case hex")
+	case t.Kind != KindTrain && t.Kind != KindPretrain:
+		return fmt.Errorf("kind is %q; known: %q, %q", t.Kind, KindTrain, KindPretrain)
+	case !json.Valid([]byte(t.Config)):
+		return errors.New("the configuration is not JSON")
+	case !json.Valid([]byte(t.Provenance)):
+		return errors.New("the provenance is not JSON")
+	case t.Seed > math.MaxInt64:
+		return fmt.Errorf("seed is %d, want less than 2^63", t.Seed)
+	case t.Started == "":
+		return errors.New("the start time is empty")
+	}
+	return nil
+}
+
+// RecordSteps adds lines to the log of a trial; a step recorded before is
+// replaced. The error is ErrNoTrial if the trial has not begun.
+func (s *Store) RecordSteps(key string, steps []Step) error {
+	return s.inTx("record steps", func(tx *sql.Tx) error {
+		id, err := trialID(tx, key)
+		if err != nil {
+			return err
+		}
+		return insertSteps(tx, id, steps)
+	})
+}
+
+// FinishTrial writes how a trial ended, with its metrics, classes, detections
+// and remaining steps, in one transaction. Doing it again with the same result
+// changes nothing. The error is ErrNoTrial if the trial has not begun,
+// ErrConflict if it is done or diverged already and this result has another
+// status or other weights.
+func (s *Store) FinishTrial(key string, f Finish) error {
+	switch f.Status {
+	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
+	default:
+		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", short(key), f.Status)
+	}
+	var packed []byte
+	if f.Detections != nil {
+		var err error
+		if packed, err = pack(f.Detections); err != nil {
+			return fmt.Errorf("trial %s: detections: %w", short(key), err)
+		}
+	}
+	return s.inTx("finish trial", func(tx *sql.Tx) error {
+		id, err := trialID(tx, key)
+		if err != nil {
+			return err
+		}
+		var status, weights string
+		if err := tx.QueryRow("SELECT status, weights FROM trials WHERE id = ?", id).Scan(&status, &weights); err != nil {
+			return err
+		}
+		if (status == StatusDone || status == StatusDiverged) && (status != f.Status || weights != f.Weights) {
+			return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
+				short(key), status, short(weights), f.Status, short(f.Weights), ErrConflict)
+		}
+		if err := dropRows(tx, id, "metrics", "class_metrics", "detections"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE trials SET status = ?, error = ?, diverged_step = ?, finished = ?, wall_seconds = ?, weights = ? WHERE id = ?`,
+			f.Status, f.Error, f.DivergedStep, f.Finished, f.WallSeconds, f.Weights, id); err != nil {
+			return err
+		}
+		if err := insertSteps(tx, id, f.Steps); err != nil {
+			return err
+		}
+		for _, name := range sortedNames(f.Metrics) {
+			if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, finite(f.Metrics[name])); err != nil {
+				return err
+			}
+		}
+		for _, c := range f.Classes {
+			if _, err := tx.Exec("INSERT INTO class_metrics (trial_id, category_id, name, ap, ap50, ap75) VALUES (?, ?, ?, ?, ?, ?)",
+				id, c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)); err != nil {
+				return fmt.Errorf("category %d: %w", c.Category, err)
+			}
+		}
+		if packed != nil {
+			if _, err := tx.Exec("INSERT INTO detections (trial_id, size, results) VALUES (?, ?, ?)", id, len(f.Detections), packed); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// dropRows deletes a trial's rows in the given tables.
+func dropRows(tx *sql.Tx, id int64, tables ...string) error {
+	for _, table := range tables {
+		if _, err := tx.Exec("DELETE FROM "+table+" WHERE trial_id = ?", id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	stmt, err := tx.Prepare(`INSERT OR REPLACE INTO steps
+		(trial_id, step, loss, cls_loss, box_loss, lr, grad_norm, positives) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	for _, p := range steps {
+		if _, err := stmt.Exec(id, p.Step, finite(p.Loss), finite(p.ClsLoss), finite(p.BoxLoss), finite(p.LR), finite(p.GradNorm), p.Positives); err != nil {
+			return fmt.Errorf("step %d: %w", p.Step, err)
+		}
+	}
+	return nil
+}
+
+func trialID(tx *sql.Tx, key string) (id int64, err error) {
+	err = tx.QueryRow("SELECT id FROM trials WHERE key = ?", key).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("trial %s: %w", short(key), ErrNoTrial)
+	}
+	return id, err
+}
+
+// finite turns what SQLite should keep as NULL into nil. It would do so for
+// NaN by itself, but keeps infinities, which JSON cannot write.
+func finite(v float64) any {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return v
+}
+
+func sortedNames(m map[string]float64) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// pack compresses detections; the same bytes give the same blob.
+func pack(data []byte) ([]byte, error) {
+	if !json.Valid(data) {
+		return nil, errors.New("not JSON")
+	}
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// Sweep is one ablation file as it was run.
+type Sweep struct {
+	Name    string // "gamma"
+	File    string // the file's text
+	Hash    string // SHA-256 of that text, hex
+	Created string // RFC 3339
+}
+
+// Planned is one trial of a sweep's plan.
+type Planned struct {
+	Key string
+	Row int // of the printed table, from 0; the seeds of one setting share it
+}
+
+// SaveSweep records a sweep and its plan. The same file again keeps its first
+// time and order: only trials not yet in the plan are added, at the end.
+func (s *Store) SaveSweep(sw Sweep, plan []Planned) error {
+	if sw.Name == "" || sw.Created == "" {
+		return errors.New("sweep: its name and time must not be empty")
+	}
+	return s.inTx("save sweep", func(tx *sql.Tx) error {
+		if _, err := tx.Exec("INSERT INTO sweeps (name, file, hash, created) VALUES (?, ?, ?, ?) ON CONFLICT (name, hash) DO NOTHING",
+			sw.Name, sw.File, sw.Hash, sw.Created); err != nil {
+			return err
+		}
+		var id, next int64
+		if err := tx.QueryRow("SELECT id FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id); err != nil {
+			return err
+		}
+		if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
+			return err
+		}
+		for _, p := range plan {
+			res, err := tx.Exec("INSERT INTO sweep_trials (sweep_id, ordinal, table_row, trial_key) VALUES (?, ?, ?, ?) ON CONFLICT (sweep_id, trial_key) DO NOTHING",
+				id, next, p.Row, p.Key)
+			if err != nil {
+				return err
+			}
+			added, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			next += added
+		}
+		return nil
+	})
+}
+
+// Artifact is a file that trials made or used, known by its content.
+type Artifact struct {
+	Hash    string // SHA-256 of the content, hex
+	Kind    string // "weights", …
+	Size    int64
+	Path    string // where it lies; empty if Content is kept here
+	Content []byte // nil if it lies at Path
+}
+
+// PutArtifact records an artifact; recording it again replaces where it lies.
+// The error names both hashes if Content does not have the hash stated.
+func (s *Store) PutArtifact(a Artifact) error {
+	if (a.Path == "") == (a.Content == nil) {
+		return fmt.Errorf("artifact %s: want either a path or the content", short(a.Hash))
+	}
+	var path, content any
+	if a.Content == nil {
+		path = a.Path
+	} else {
+		content = a.Content
+		a.Size = int64(len(a.Content))
+		sum := sha256.Sum256(a.Content)
+		if got := hex.EncodeToString(sum[:]); got != a.Hash {
+			return fmt.Errorf("artifact: its content has hash %s, not %s", got, a.Hash)
+		}
+	}
+	return s.inTx("put artifact", func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT OR REPLACE INTO artifacts (hash, kind, size, path, content) VALUES (?, ?, ?, ?, ?)",
+			a.Hash, a.Kind, a.Size, path, content)
+		return err
+	})
+}
+
+// short is a key as people see it.
+func short(key string) string {
+	const digits = 12
+	if len(key) > digits {
+		return key[:digits]
+	}
+	return key
+}

@@ -1,0 +1,102 @@
+package sampler
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// A miner decides which anchors of a batch count.
+type miner struct {
+	validate func(Config) error
+
+	// mine narrows scratch.selected and scratch.boxed, which come as "all but
+	// the ignored" and "all positives", and may change what the normaliser
+	// counts. It is nil where nothing depends on predictions.
+	mine func(a *Assigner, m Matched, logits, deltas []float32)
+}
+
+// miners names every way to choose examples. To add one, write a file and add a line.
+var miners = map[string]miner{
+	"all":  {validate: func(Config) error { return nil }},
+	"ssd":  {validate: validateSSD, mine: mineSSD},
+	"ohem": {validate: validateOHEM, mine: mineOHEM},
+}
+
+// scratch is an Assigner's memory between steps.
+type scratch struct {
+	selected, boxed      []bool    // [N·A], whether class and box are learnt
+	classCount, boxCount []float64 // [N], what the normalisers count
+
+	group, pool []example
+	boxes       [][4]float32 // [A]
+	labels      []int32      // [A]
+	order, keep []int
+}
+
+// example is an anchor of the batch with its loss.
+type example struct {
+	loss float64
+	at   int // image·A + anchor
+}
+
+// byHardness orders by falling loss, equal losses by index; NaN comes last.
+func byHardness(x, y example) int {
+	return cmp.Or(cmp.Compare(y.loss, x.loss), cmp.Compare(x.at, y.at))
+}
+
+// hardest brings the k hardest examples to the front, sorted, and returns
+// them; the rest is in any order. It selects before it sorts, since k is
+// mostly a small part of e.
+func hardest(e []example, k int) []example {
+	k = min(k, len(e))
+	for lo, hi := 0, len(e); k > lo && k < hi; {
+		pivot := e[lo+(hi-lo)/2]
+		i, j := lo, hi-1
+		for i <= j {
+			for byHardness(e[i], pivot) < 0 {
+				i++
+			}
+			for byHardness(e[j], pivot) > 0 {
+				j--
+			}
+			if i <= j {
+				e[i], e[j] = e[j], e[i]
+				i++
+				j--
+			}
+		}
+		switch { // e[lo:j+1] <= pivot <= e[i:hi], and what is between equals it
+		case k <= j+1:
+			hi = j + 1
+		case k >= i:
+			lo = i
+		default:
+			lo, hi = k, k
+		}
+	}
+	slices.SortFunc(e[:k], byHardness)
+	return e[:k]
+}
+
+// crossEntropy is Σ_k log(1+exp(±x_k)) over the classes' logits, the plain
+// cross entropy of K sigmoids; label is the class, or negative for background.
+//
+// It takes one logarithm for many classes: the log of a product of 1+exp(-|x|),
+// each factor at most 2, so 512 of them stay finite.
+func crossEntropy(logits []float32, label float32) float64 {
+	sum, product, target := 0.0, 1.0, int(label)
+	for k, v := range logits {
+		x := float64(v)
+		if k == target {
+			x = -x
+		}
+		sum += max(x, 0)
+		product *= 1 + math.Exp(-math.Abs(x))
+		if k%512 == 511 {
+			sum += math.Log(product)
+			product = 1
+		}
+	}
+	return sum + math.Log(product)
+}

@@ -1,0 +1,277 @@
+// Package sampler decides which anchors learn what: it matches anchors with
+// objects by IoU, picks the examples that count (all of them, or the hardest,
+// as SSD and OHEM do) and writes labels, box targets and weights for the loss.
+//
+// Boxes are x1,y1,x2,y2 in pixels of the network's input, classes 0..K-1. A
+// batch of N images with A anchors each is laid out flat, image by image:
+// [N·A], [N·A·4], logits [N·A·K]. Weights carry the normaliser, so a loss is a
+// plain weighted sum. What the loss itself is, is package loss's business; only
+// the score that mining sorts by is computed here.
+package sampler
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"focalgrid/box"
+)
+
+// Config says how anchors are assigned; start from DefaultConfig.
+type Config struct {
+	Matcher `yaml:",inline"`
+
+	// Normaliser is what sums over anchors are divided by. The paper says "the
+	// number of anchors assigned to a ground-truth box" (§4.1) and not of what:
+	//
+	//	"batch"  max(1, positives of the batch)
+	//	"image"  each image by max(1, its positives), then the mean over images (torchvision)
+	//	"ema"    a running mean of max(1, positives of the batch), started at 100 (detectron2)
+	Normaliser string `yaml:"normaliser"`
+
+	BoxTarget string  `yaml:"box_target"` // "deltas" (box.Encode) or "boxes" (pixels), as the box loss wants
+	BoxWeight float64 `yaml:"box_weight"` // of the box loss beside the classification loss
+
+	Miner string `yaml:"miner"` // "all", "ssd" or "ohem"
+	SSD   SSD    `yaml:"ssd"`
+	OHEM  OHEM   `yaml:"ohem"`
+}
+
+// DefaultConfig is the paper's assignment (§4, §4.1), all anchors counting, and
+// for what the paper leaves open the choices said at the fields.
+func DefaultConfig() Config {
+	return Config{
+		Matcher:    Matcher{Positive: .5, Negative: .4, Force: "none"},
+		Normaliser: "batch",
+		BoxTarget:  "deltas",
+		BoxWeight:  1,
+		Miner:      "all",
+		SSD:        DefaultSSD(),
+		OHEM:       DefaultOHEM(),
+	}
+}
+
+// The running mean of normaliser "ema", with detectron2's constants.
+const (
+	emaMomentum = .9
+	emaInitial  = 100
+)
+
+// Validate names the first field that makes no sense; settings of a miner that is not
+// chosen are not looked at.
+func (c Config) Validate() error {
+	if err := c.Matcher.Validate(); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"batch", "image", "ema"}, c.Normaliser) {
+		return fmt.Errorf("normaliser: unknown %q; known: batch, ema, image", c.Normaliser)
+	}
+	if c.BoxTarget != "deltas" && c.BoxTarget != "boxes" {
+		return fmt.Errorf("box_target: unknown %q; known: boxes, deltas", c.BoxTarget)
+	}
+	if !(c.BoxWeight >= 0) || math.IsInf(c.BoxWeight, 1) {
+		return fmt.Errorf("box_weight: %g is not a finite number from 0 on", c.BoxWeight)
+	}
+	m, ok := miners[c.Miner]
+	if !ok {
+		return fmt.Errorf("miner: unknown %q; known: %q", c.Miner, slices.Sorted(maps.Keys(miners)))
+	}
+	return m.validate(c)
+}
+
+// Objects is what one image shows.
+type Objects struct {
+	Boxes  [][4]float32
+	Labels []int32 // one a box, 0..K-1
+}
+
+// Matched is a batch with each anchor's object.
+type Matched struct {
+	Images []Objects
+	Match  []int32 // [N·A], index into the image's objects, Background or Ignored
+}
+
+// Targets tells the losses of a batch of N images what to learn. The slices
+// are the Assigner's own and hold until its next call of Targets.
+type Targets struct {
+	Labels      []float32 // [N·A], class, Background or Ignored
+	ClassWeight []float32 // [N·A], 0 where an anchor does not count, else 1/normaliser
+	BoxTarget   []float32 // [N·A·4], deltas or pixels; an anchor without an object has itself as target
+	BoxWeight   []float32 // [N·A], box weight/normaliser where the box is learnt, else 0
+
+	Positives int // anchors with an object
+	Ignored   int // anchors in the band between the two IoUs
+	Selected  int // anchors with a class weight
+}
+
+// Assigner turns the objects of a batch into Targets. It reuses its memory, so
+// one goroutine at a time may call it.
+type Assigner struct {
+	// Running is the mean that normaliser "ema" keeps: the one value here that
+	// a checkpoint needs beside the configuration.
+	Running float64
+
+	config  Config
+	anchors [][4]float32
+	classes int
+	miner   miner
+
+	matched Matched
+	targets Targets
+	scratch scratch
+}
+
+// NewAssigner prepares for the given anchors and number of classes.
+func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if len(anchors) == 0 || classes < 1 {
+		return nil, fmt.Errorf("%d anchors and %d classes; want at least one of each", len(anchors), classes)
+	}
+	for i, a := range anchors {
+		if !solid(a) {
+			return nil, fmt.Errorf("anchor %d, %v: want finite x1 < x2 and y1 < y2", i, a)
+		}
+	}
+	return &Assigner{Running: emaInitial, config: c, anchors: anchors, classes: classes, miner: miners[c.Miner]}, nil
+}
+
+// NeedsPredictions tells whether Targets wants logits and deltas.
+func (a *Assigner) NeedsPredictions() bool { return a.miner.mine != nil }
+
+// Match matches a batch. The result is the Assigner's own and holds until its next
+// call. An object without area or with a class outside 0..K-1 is an error that
+// names image and object by index.
+func (a *Assigner) Match(images []Objects) (Matched, error) {
+	for i, im := range images {
+		if len(im.Boxes) != len(im.Labels) {
+			return Matched{}, fmt.Errorf("image %d of the batch: %d boxes and %d labels", i, len(im.Boxes), len(im.Labels))
+		}
+		for j, b := range im.Boxes {
+			if !solid(b) {
+				return Matched{}, fmt.Errorf("image %d of the batch, object %d, %v: want finite x1 < x2 and y1 < y2", i, j, b)
+			}
+			if k := im.Labels[j]; k < 0 || int(k) >= a.classes {
+				return Matched{}, fmt.Errorf("image %d of the batch, object %d: class %d is not in 0..%d", i, j, k, a.classes-1)
+			}
+		}
+	}
+	n := len(a.anchors)
+	a.matched = Matched{Images: images, Match: resize(a.matched.Match, len(images)*n)}
+	for i, im := range images {
+		match(a.config.Matcher, a.anchors, im.Boxes, a.matched.Match[i*n:(i+1)*n])
+	}
+	return a.matched, nil
+}
+
+func solid(b [4]float32) bool {
+	w, h := float64(b[2])-float64(b[0]), float64(b[3])-float64(b[1])
+	return w > 0 && h > 0 && !math.IsInf(w, 1) && !math.IsInf(h, 1)
+}
+
+// ErrPredictions is returned by Targets when a miner lacks the predictions it chooses by.
+var ErrPredictions = errors.New("this miner chooses by predictions: pass logits and deltas")
+
+// Targets writes labels, box targets and weights of a matched batch. logits
+// [N·A·K] and deltas [N·A·4] are the network's outputs at this step; both may
+// be nil where NeedsPredictions is false. With normaliser "ema" each call
+// moves Running.
+func (a *Assigner) Targets(m Matched, logits, deltas []float32) (Targets, error) {
+	n, all := len(a.anchors), len(m.Images)*len(a.anchors)
+	if len(m.Match) != all || all == 0 {
+		return Targets{}, fmt.Errorf("%d matches of %d images; want %d anchors an image and at least one image", len(m.Match), len(m.Images), n)
+	}
+	if a.NeedsPredictions() {
+		if logits == nil || deltas == nil {
+			return Targets{}, ErrPredictions
+		}
+		if len(logits) != all*a.classes || len(deltas) != all*4 {
+			return Targets{}, fmt.Errorf("%d logits and %d deltas; want %d and %d (%d anchors, %d classes)",
+				len(logits), len(deltas), all*a.classes, all*4, all, a.classes)
+		}
+	}
+
+	t := &a.targets
+	t.Labels, t.ClassWeight, t.BoxWeight = resize(t.Labels, all), resize(t.ClassWeight, all), resize(t.BoxWeight, all)
+	t.BoxTarget = resize(t.BoxTarget, 4*all)
+	t.Positives, t.Ignored, t.Selected = 0, 0, 0
+	s := &a.scratch
+	s.selected, s.boxed = resize(s.selected, all), resize(s.boxed, all)
+	s.classCount, s.boxCount = resize(s.classCount, len(m.Images)), resize(s.boxCount, len(m.Images))
+
+	for i, im := range m.Images {
+		positives := 0
+		for j, anchor := range a.anchors {
+			at := i*n + j
+			k, object := m.Match[at], anchor
+			t.Labels[at] = float32(k)
+			if k >= 0 {
+				t.Labels[at], object = float32(im.Labels[k]), im.Boxes[k]
+				positives++
+			}
+			if k == Ignored {
+				t.Ignored++
+			}
+			switch {
+			case a.config.BoxTarget == "boxes":
+			case k >= 0:
+				object = box.Encode(anchor, object)
+			default:
+				object = [4]float32{}
+			}
+			copy(t.BoxTarget[4*at:], object[:])
+			s.selected[at], s.boxed[at] = k != Ignored, k >= 0
+		}
+		t.Positives += positives
+		s.classCount[i], s.boxCount[i] = float64(positives), float64(positives)
+	}
+	if a.config.Normaliser == "ema" {
+		a.Running = emaMomentum*a.Running + (1-emaMomentum)*max(1, float64(t.Positives))
+	}
+	if a.miner.mine != nil {
+		a.miner.mine(a, m, logits, deltas)
+	}
+
+	for i := range m.Images {
+		class := float32(1 / a.divisor(s.classCount, i))
+		boxes := float32(a.config.BoxWeight / a.divisor(s.boxCount, i))
+		for at := i * n; at < (i+1)*n; at++ {
+			t.ClassWeight[at], t.BoxWeight[at] = 0, 0
+			if s.selected[at] {
+				t.ClassWeight[at] = class
+				t.Selected++
+			}
+			if s.boxed[at] {
+				t.BoxWeight[at] = boxes
+			}
+		}
+	}
+	return *t, nil
+}
+
+// divisor is what the loss of an image is divided by, given how much of what
+// is counted (mostly positives) each image of the batch has.
+func (a *Assigner) divisor(counts []float64, image int) float64 {
+	switch a.config.Normaliser {
+	case "image":
+		return float64(len(counts)) * max(1, counts[image])
+	case "ema":
+		return a.Running
+	}
+	sum := 0.0
+	for _, c := range counts {
+		sum += c
+	}
+	return max(1, sum)
+}
+
+// resize returns a slice of n values, the old one if it is long enough; the values are arbitrary.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

@@ -1,0 +1,317 @@
+package sampler
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"focalgrid/box"
+)
+
+func newAssigner(t testing.TB, c Config, anchors [][4]float32, classes int) *Assigner {
+	t.Helper()
+	a, err := NewAssigner(c, anchors, classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func targets(t testing.TB, a *Assigner, images []Objects, logits, deltas []float32) Targets {
+	t.Helper()
+	m, err := a.Match(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := a.Targets(m, logits, deltas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Five anchors: the first two fit the object at (0,0), the third is in the
+// ignored band with it, the fourth is far away, the fifth fits the second object.
+var (
+	fiveAnchors = [][4]float32{{0, 0, 10, 10}, {0, 0, 10, 8}, {0, 0, 10, 4.5}, {50, 50, 60, 60}, {20, 0, 30, 10}}
+	twoObjects  = Objects{Boxes: [][4]float32{{0, 0, 10, 10}, {20, 0, 30, 20}}, Labels: []int32{2, 0}}
+)
+
+func TestTargetsByHand(t *testing.T) {
+	c := DefaultConfig()
+	c.BoxWeight = 3
+	got := targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{twoObjects, {}}, nil, nil)
+	third := float32(1. / 3)
+	want := Targets{
+		Labels:      []float32{2, 2, Ignored, Background, 0, -1, -1, -1, -1, -1},
+		ClassWeight: []float32{third, third, 0, third, third, third, third, third, third, third},
+		BoxWeight:   []float32{1, 1, 0, 0, 1, 0, 0, 0, 0, 0},
+		Positives:   3, Ignored: 1, Selected: 9,
+	}
+	if !slices.Equal(got.Labels, want.Labels) {
+		t.Errorf("labels %v, want %v", got.Labels, want.Labels)
+	}
+	if !slices.Equal(got.ClassWeight, want.ClassWeight) {
+		t.Errorf("class weights %v, want %v", got.ClassWeight, want.ClassWeight)
+	}
+	if !slices.Equal(got.BoxWeight, want.BoxWeight) {
+		t.Errorf("box weights %v, want %v", got.BoxWeight, want.BoxWeight)
+	}
+	if got.Positives != 3 || got.Ignored != 1 || got.Selected != 9 {
+		t.Errorf("positives %d, ignored %d, selected %d, want 3, 1, 9", got.Positives, got.Ignored, got.Selected)
+	}
+	for at, want := range map[int][4]float32{
+		0: {}, 3: {}, 7: {},
+		1: box.Encode(fiveAnchors[1], twoObjects.Boxes[0]),
+		4: {0, .5, 0, float32(math.Log(2))},
+	} {
+		if d := [4]float32(got.BoxTarget[4*at : 4*at+4]); d != want {
+			t.Errorf("deltas of anchor %d: %v, want %v", at, d, want)
+		}
+	}
+
+	c.BoxTarget = "boxes"
+	got = targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{twoObjects}, nil, nil)
+	for at, want := range [][4]float32{twoObjects.Boxes[0], twoObjects.Boxes[0], fiveAnchors[2], fiveAnchors[3], twoObjects.Boxes[1]} {
+		if b := [4]float32(got.BoxTarget[4*at : 4*at+4]); b != want {
+			t.Errorf("target box of anchor %d: %v, want %v", at, b, want)
+		}
+	}
+}
+
+// Positives of the images are 3, 0 and 1.
+func TestNormalisers(t *testing.T) {
+	images := []Objects{twoObjects, {}, {Boxes: twoObjects.Boxes[1:], Labels: []int32{1}}}
+	tests := []struct {
+		normaliser string
+		want       [3]float64 // divisor of each image, first step
+		second     [3]float64
+	}{
+		{"batch", [3]float64{4, 4, 4}, [3]float64{4, 4, 4}},
+		{"image", [3]float64{9, 3, 3}, [3]float64{9, 3, 3}},
+		{"ema", [3]float64{90.4, 90.4, 90.4}, [3]float64{81.76, 81.76, 81.76}}, // .9·100 + .1·4, then .9·90.4 + .1·4
+	}
+	for _, tt := range tests {
+		c := DefaultConfig()
+		c.Normaliser = tt.normaliser
+		a := newAssigner(t, c, fiveAnchors, 3)
+		for step, want := range [][3]float64{tt.want, tt.second} {
+			got := targets(t, a, images, nil, nil)
+			for i := range images {
+				if w := got.ClassWeight[5*i+4]; math.Abs(float64(w)*want[i]-1) > 1e-6 {
+					t.Errorf("%s, step %d, image %d: weight %g, want 1/%g", tt.normaliser, step, i, w, want[i])
+				}
+			}
+			if w := got.BoxWeight[0]; w != got.ClassWeight[0] {
+				t.Errorf("%s: box weight %g, class weight %g", tt.normaliser, w, got.ClassWeight[0])
+			}
+		}
+		if tt.normaliser == "ema" && math.Abs(a.Running-81.76) > 1e-9 {
+			t.Errorf("running mean %g, want 81.76", a.Running)
+		}
+	}
+}
+
+// A running mean put back, as from a checkpoint, continues as if nothing had happened.
+func TestRunningMeanContinues(t *testing.T) {
+	c := DefaultConfig()
+	c.Normaliser = "ema"
+	a, b := newAssigner(t, c, fiveAnchors, 3), newAssigner(t, c, fiveAnchors, 3)
+	for range 3 {
+		targets(t, a, []Objects{twoObjects}, nil, nil)
+	}
+	b.Running = a.Running
+	x := slices.Clone(targets(t, a, []Objects{{}}, nil, nil).ClassWeight)
+	if y := targets(t, b, []Objects{{}}, nil, nil).ClassWeight; !slices.Equal(x, y) {
+		t.Errorf("%v, continued %v", x, y)
+	}
+}
+
+func TestZeroPositives(t *testing.T) {
+	for _, normaliser := range []string{"batch", "image"} {
+		c := DefaultConfig()
+		c.Normaliser = normaliser
+		got := targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{{}}, nil, nil)
+		for at := range fiveAnchors {
+			if got.ClassWeight[at] != 1 || got.BoxWeight[at] != 0 || got.Labels[at] != Background {
+				t.Errorf("%s, anchor %d: label %g, weights %g and %g, want background, 1 and 0",
+					normaliser, at, got.Labels[at], got.ClassWeight[at], got.BoxWeight[at])
+			}
+		}
+	}
+}
+
+// Every image twice leaves the normalised loss as it is: each anchor's weights halve.
+func TestDoublingTheBatch(t *testing.T) {
+	for _, normaliser := range []string{"batch", "image"} {
+		for miner := range miners {
+			c := DefaultConfig()
+			c.Normaliser, c.Miner = normaliser, miner
+			anchors := grid(96, 96)
+			images := []Objects{randomObjects(1, 8, 96, 96, 4), randomObjects(2, 9, 96, 96, 4)}
+			logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
+			// An image without positives would have the divisor 1 in both.
+			if p := targets(t, newAssigner(t, DefaultConfig(), anchors, 4), images[1:], nil, nil).Positives; p == 0 {
+				t.Fatal("the scene has an image without positives")
+			}
+			one := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas)
+			two := targets(t, newAssigner(t, c, anchors, 4), slices.Repeat(images, 2), slices.Repeat(logits, 2), slices.Repeat(deltas, 2))
+			for at := range two.ClassWeight {
+				k := at % len(one.ClassWeight)
+				if 2*two.ClassWeight[at] != one.ClassWeight[k] || 2*two.BoxWeight[at] != one.BoxWeight[k] {
+					t.Fatalf("%s, %s, anchor %d: weights %g and %g, doubled batch %g and %g", normaliser, miner, k,
+						one.ClassWeight[k], one.BoxWeight[k], two.ClassWeight[at], two.BoxWeight[at])
+				}
+			}
+		}
+	}
+}
+
+func randomPredictions(seed uint64, anchors, classes int) (logits, deltas []float32) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	for range anchors * classes {
+		logits = append(logits, float32(r.NormFloat64()*2-3))
+	}
+	for range anchors * 4 {
+		deltas = append(deltas, float32(r.NormFloat64()*.2))
+	}
+	return logits, deltas
+}
+
+func TestErrors(t *testing.T) {
+	if _, err := NewAssigner(DefaultConfig(), nil, 3); err == nil || !strings.Contains(err.Error(), "0 anchors and 3 classes") {
+		t.Errorf("no anchors: %v", err)
+	}
+	if _, err := NewAssigner(DefaultConfig(), [][4]float32{{0, 0, 0, 4}}, 3); err == nil || !strings.Contains(err.Error(), "anchor 0, [0 0 0 4]") {
+		t.Errorf("anchor without area: %v", err)
+	}
+	a := newAssigner(t, DefaultConfig(), fiveAnchors, 3)
+	nan := float32(math.NaN())
+	for _, tt := range []struct {
+		image Objects
+		want  string
+	}{
+		{Objects{Boxes: [][4]float32{{0, 0, 1, 1}}}, "image 1 of the batch: 1 boxes and 0 labels"},
+		{Objects{Boxes: [][4]float32{{0, 0, 1, 1}}, Labels: []int32{3}}, "image 1 of the batch, object 0: class 3 is not in 0..2"},
+		{Objects{Boxes: [][4]float32{{0, 0, 1, 1}}, Labels: []int32{-1}}, "class -1 is not in 0..2"},
+		{Objects{Boxes: [][4]float32{{0, 0, 0, 1}}, Labels: []int32{0}}, "object 0, [0 0 0 1]: want finite x1 < x2"},
+		{Objects{Boxes: [][4]float32{{0, 0, nan, 1}}, Labels: []int32{0}}, "object 0, [0 0 NaN 1]: want finite"},
+	} {
+		if _, err := a.Match([]Objects{{}, tt.image}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("error %v, want one with %q", err, tt.want)
+		}
+	}
+	if _, err := a.Targets(Matched{}, nil, nil); err == nil || !strings.Contains(err.Error(), "at least one image") {
+		t.Errorf("no images: %v", err)
+	}
+
+	c := DefaultConfig()
+	c.Miner = "ssd"
+	a = newAssigner(t, c, fiveAnchors, 3)
+	m, err := a.Match([]Objects{twoObjects})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Targets(m, nil, nil); !errors.Is(err, ErrPredictions) {
+		t.Errorf("ssd without predictions: %v", err)
+	}
+	if _, err := a.Targets(m, make([]float32, 4), make([]float32, 20)); err == nil || !strings.Contains(err.Error(), "4 logits and 20 deltas; want 15 and 20") {
+		t.Errorf("too few logits: %v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for miner := range miners {
+		c := DefaultConfig()
+		c.Miner = miner
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", miner, err)
+		}
+		if a := newAssigner(t, c, fiveAnchors, 3); a.NeedsPredictions() != (miner != "all") {
+			t.Errorf("%s: NeedsPredictions is %t", miner, a.NeedsPredictions())
+		}
+	}
+	tests := []struct {
+		miner string
+		edit  func(c *Config)
+		want  string
+	}{
+		{"all", func(c *Config) { c.Positive = 2 }, "positive: IoU 2"},
+		{"all", func(c *Config) { c.Normaliser = "mean" }, `normaliser: unknown "mean"; known: batch, ema, image`},
+		{"all", func(c *Config) { c.BoxTarget = "ltrb" }, `box_target: unknown "ltrb"; known: boxes, deltas`},
+		{"all", func(c *Config) { c.BoxWeight = -1 }, "box_weight: -1"},
+		{"all", func(c *Config) { c.BoxWeight = math.NaN() }, "box_weight: NaN"},
+		{"hard", func(*Config) {}, `miner: unknown "hard"; known: ["all" "ohem" "ssd"]`},
+		{"ssd", func(c *Config) { c.SSD.Ratio = 0 }, "ssd.ratio: 0"},
+		{"ssd", func(c *Config) { c.SSD.IfNoObject = -1 }, "ssd.if_no_object: -1"},
+		{"ohem", func(c *Config) { c.OHEM.Batch = 0 }, "ohem.batch: 0"},
+		{"ohem", func(c *Config) { c.OHEM.NMS = 1.5 }, "ohem.nms: 1.5"},
+		{"ohem", func(c *Config) { c.OHEM.Ratio = -3 }, "ohem.ratio: -3"},
+		{"ohem", func(c *Config) { c.OHEM.ScoreBeta = -3 }, "ohem.score_beta: -3"},
+		{"ohem", func(c *Config) { c.OHEM.Preselect = -1 }, "ohem.preselect: -1"},
+		{"ohem", func(c *Config) { c.OHEM.Scope = "gpu" }, `ohem.scope: unknown "gpu"; known: ["batch" "image"]`},
+		{"ohem", func(c *Config) { c.OHEM.Score = "" }, "ohem.score: unknown"},
+		{"ohem", func(c *Config) { c.OHEM.NMSOn = "" }, "ohem.nms_on: unknown"},
+		{"ohem", func(c *Config) { c.OHEM.NMSClass = "" }, "ohem.nms_class: unknown"},
+		{"ohem", func(c *Config) { c.OHEM.NMSGroups = "" }, "ohem.nms_groups: unknown"},
+		{"ohem", func(c *Config) { c.OHEM.Normaliser = "" }, "ohem.normaliser: unknown"},
+		{"ohem", func(c *Config) { c.OHEM.BoxLoss = "" }, "ohem.box_loss: unknown"},
+		{"ohem", func(c *Config) { c.OHEM.BoxNormaliser = "" }, "ohem.box_normaliser: unknown"},
+		{"ohem", func(c *Config) { c.Normaliser = "ema" }, `ohem.normaliser: "selected" beside normaliser "ema"`},
+	}
+	for _, tt := range tests {
+		c := DefaultConfig()
+		c.Miner = tt.miner
+		tt.edit(&c)
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("error %v, want %q", err, tt.want)
+		}
+		if _, err := NewAssigner(c, fiveAnchors, 3); err == nil {
+			t.Errorf("NewAssigner takes what Validate refuses: %s", tt.want)
+		}
+	}
+	c := DefaultConfig()
+	c.OHEM.Batch = 0
+	if err := c.Validate(); err != nil {
+		t.Errorf("settings of a miner not chosen are looked at: %v", err)
+	}
+}
+
+// After the first step no step allocates more than the few words that calls need.
+func TestStepsReuseMemory(t *testing.T) {
+	anchors := grid(64, 64)
+	images := []Objects{randomObjects(1, 3, 64, 64, 4), randomObjects(2, 2, 64, 64, 4)}
+	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
+	for miner := range miners {
+		c := DefaultConfig()
+		c.Miner = miner
+		a := newAssigner(t, c, anchors, 4)
+		step := func() { targets(t, a, images, logits, deltas) }
+		step()
+		if n := testing.AllocsPerRun(5, step); n > 20 {
+			t.Errorf("%s: %g allocations a step", miner, n)
+		}
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	anchors := grid(128, 128)
+	var images []Objects
+	for i := range 16 {
+		images = append(images, randomObjects(uint64(i), 3, 128, 128, 4))
+	}
+	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
+	for _, miner := range []string{"all", "ssd", "ohem"} {
+		b.Run(miner, func(b *testing.B) {
+			c := DefaultConfig()
+			c.Miner = miner
+			a := newAssigner(b, c, anchors, 4)
+			for b.Loop() {
+				targets(b, a, images, logits, deltas)
+			}
+		})
+	}
+}
