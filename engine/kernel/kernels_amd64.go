@@ -94,6 +94,9 @@ func evensAVX2(dst *float32, src *float32, n int)
 //go:noescape
 func placeAVX2(dst *float32, src *float32, rows int, left int, width int, right int)
 
+// spin waits turns PAUSE instructions; turns is positive.
+func spin(turns int)
+
 // addAVX512 computes y = a + b; n is a positive multiple of 16.
 //
 //go:noescape
@@ -164,6 +167,11 @@ func productsAVX512(dy *float32, x *float32, m float32, n int, out *float32)
 //go:noescape
 func squaresAVX512(x *float32, n int, out *float64)
 
+// maxStepAVX512 sets best[j] = x[j], idx[j] = first+2j where x[j] > best[j] or x[j] is NaN; n is a positive multiple of 16.
+//
+//go:noescape
+func maxStepAVX512(best *float32, idx *int32, x *float32, first int, n int)
+
 // addAVX2 computes y = a + b; n is a positive multiple of 16.
 //
 //go:noescape
@@ -233,6 +241,11 @@ func productsAVX2(dy *float32, x *float32, m float32, n int, out *float32)
 //
 //go:noescape
 func squaresAVX2(x *float32, n int, out *float64)
+
+// maxStepAVX2 sets best[j] = x[j], idx[j] = first+2j where x[j] > best[j] or x[j] is NaN; n is a positive multiple of 16.
+//
+//go:noescape
+func maxStepAVX2(best *float32, idx *int32, x *float32, first int, n int)
 
 // peakAVX512 does 12 vector multiply-adds a turn; turns is positive.
 func peakAVX512(turns int)

@@ -1562,6 +1562,16 @@ placeafterright:
 	VZEROUPPER
 	RET
 
+// func spin(turns int)
+TEXT ·spin(SB), NOSPLIT, $0-8
+	MOVQ turns+0(FP), AX
+
+spinloop:
+	PAUSE
+	DECQ AX
+	JNZ  spinloop
+	RET
+
 // func addAVX512(y *float32, a *float32, b *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·addAVX512(SB), NOSPLIT, $0-32
@@ -2164,6 +2174,58 @@ loopsquaresAVX512:
 	VZEROUPPER
 	RET
 
+// func maxStepAVX512(best *float32, idx *int32, x *float32, first int, n int)
+// Requires: AVX, AVX512F
+TEXT ·maxStepAVX512(SB), NOSPLIT, $0-40
+	MOVQ         best+0(FP), AX
+	MOVQ         idx+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), SI
+	MOVQ         first+24(FP), BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Z0
+	VPADDD       twos<>+0(SB), Z0, Z0
+	MOVL         $0x00000020, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Z1
+	XORQ         BX, BX
+
+loopmaxStepAVX512:
+	VMOVUPS   (AX)(BX*4), Z2
+	VMOVUPS   (DX)(BX*4), Z3
+	VMOVDQU32 (CX)(BX*4), Z4
+	VCMPPS    $0x1e, Z2, Z3, K1
+	VCMPPS    $0x03, Z3, Z3, K2
+	KORW      K1, K2, K1
+	VMOVAPS   Z3, K1, Z2
+	VMOVDQA32 Z0, K1, Z4
+	VMOVDQU32 Z4, (CX)(BX*4)
+	VMOVUPS   Z2, (AX)(BX*4)
+	VPADDD    Z1, Z0, Z0
+	ADDQ      $0x10, BX
+	CMPQ      BX, SI
+	JLT       loopmaxStepAVX512
+	VZEROUPPER
+	RET
+
+DATA twos<>+0(SB)/4, $0x00000000
+DATA twos<>+4(SB)/4, $0x00000002
+DATA twos<>+8(SB)/4, $0x00000004
+DATA twos<>+12(SB)/4, $0x00000006
+DATA twos<>+16(SB)/4, $0x00000008
+DATA twos<>+20(SB)/4, $0x0000000a
+DATA twos<>+24(SB)/4, $0x0000000c
+DATA twos<>+28(SB)/4, $0x0000000e
+DATA twos<>+32(SB)/4, $0x00000010
+DATA twos<>+36(SB)/4, $0x00000012
+DATA twos<>+40(SB)/4, $0x00000014
+DATA twos<>+44(SB)/4, $0x00000016
+DATA twos<>+48(SB)/4, $0x00000018
+DATA twos<>+52(SB)/4, $0x0000001a
+DATA twos<>+56(SB)/4, $0x0000001c
+DATA twos<>+60(SB)/4, $0x0000001e
+GLOBL twos<>(SB), RODATA|NOPTR, $64
+
 // func addAVX2(y *float32, a *float32, b *float32, n int)
 // Requires: AVX
 TEXT ·addAVX2(SB), NOSPLIT, $0-32
@@ -2720,6 +2782,40 @@ loopsquaresAVX2:
 	VMOVUPD     Y1, 32(AX)
 	VMOVUPD     Y2, 64(AX)
 	VMOVUPD     Y3, 96(AX)
+	VZEROUPPER
+	RET
+
+// func maxStepAVX2(best *float32, idx *int32, x *float32, first int, n int)
+// Requires: AVX, AVX2
+TEXT ·maxStepAVX2(SB), NOSPLIT, $0-40
+	MOVQ         best+0(FP), AX
+	MOVQ         idx+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+32(FP), SI
+	MOVQ         first+24(FP), BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y0
+	VPADDD       twos<>+0(SB), Y0, Y0
+	MOVL         $0x00000010, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	XORQ         BX, BX
+
+loopmaxStepAVX2:
+	VMOVUPS   (AX)(BX*4), Y2
+	VMOVUPS   (DX)(BX*4), Y3
+	VMOVDQU   (CX)(BX*4), Y4
+	VCMPPS    $0x1e, Y2, Y3, Y5
+	VCMPPS    $0x03, Y3, Y3, Y6
+	VORPS     Y6, Y5, Y5
+	VBLENDVPS Y5, Y3, Y2, Y2
+	VBLENDVPS Y5, Y0, Y4, Y4
+	VMOVDQU   Y4, (CX)(BX*4)
+	VMOVUPS   Y2, (AX)(BX*4)
+	VPADDD    Y1, Y0, Y0
+	ADDQ      $0x08, BX
+	CMPQ      BX, SI
+	JLT       loopmaxStepAVX2
 	VZEROUPPER
 	RET
 

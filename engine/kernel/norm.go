@@ -221,7 +221,7 @@ func GroupNormGrad(p *Pool, dx, dweight, dbias, dy, x, mean, invstd, weight []fl
 	need("GroupNormGrad", "dweight", dweight, s.C)
 	need("GroupNormGrad", "dbias", dbias, s.C)
 	hw, per := s.Area(), s.C/groups
-	sums := make([]float64, 2*s.N*s.C)
+	sums := p.wide.take(2 * s.N * s.C)
 	span(p, s.N*groups, s.Len(), func(from, to int) {
 		for t := from; t < to; t++ {
 			m, inv := mean[t], float64(invstd[t])
@@ -248,4 +248,5 @@ func GroupNormGrad(p *Pool, dx, dweight, dbias, dy, x, mean, invstd, weight []fl
 		}
 		dbias[c], dweight[c] = float32(a), float32(b)
 	}
+	p.wide.give(sums)
 }

@@ -14,20 +14,24 @@ type Pool struct {
 	level   Level
 	set     set
 	threads int
-	mu      sync.Mutex // one parallel region at a time
-	wake    []chan *region
-	closed  sync.Once
-	scratch scratch
+	scratch scratch[float32]
+	wide    scratch[float64]
 	plans   plans
+
+	mu      sync.Mutex // one region at a time
+	current atomic.Pointer[region]
+	parked  atomic.Int32  // workers that wait for a token, or are about to
+	tokens  chan struct{} // one wakes one worker; a token too many costs a look
+	closed  atomic.Bool
 }
 
-// region is one call of Run: tasks are handed out by a counter, which decides
+// A region is one call of Run: tasks are handed out by a counter, which decides
 // who does a task but never what a task is.
 type region struct {
 	f     func(task int)
 	tasks int64
 	next  atomic.Int64
-	busy  sync.WaitGroup
+	done  atomic.Int64
 }
 
 func (r *region) work() {
@@ -37,7 +41,51 @@ func (r *region) work() {
 			return
 		}
 		r.f(int(t))
+		r.done.Add(1)
 	}
+}
+
+// Kernels of a training step follow each other within microseconds, while waking
+// a sleeping thread takes tens of them. So a worker looks around for a while, some
+// 200 µs, before it sleeps, and gives way to other goroutines now and then.
+const (
+	looks      = 500
+	looksYield = 32
+	lookPauses = 16
+)
+
+// serve is a worker's life.
+func (p *Pool) serve() {
+	var last *region
+	for {
+		for i := 0; i < looks; i++ {
+			if r := p.current.Load(); r != nil && r != last {
+				r.work()
+				last, i = r, 0
+			}
+			if p.closed.Load() {
+				return
+			}
+			pause(i)
+		}
+		last = nil
+		p.parked.Add(1)
+		// Whoever starts a region looks at parked after setting current, and this
+		// looks at current after setting parked: one of the two sees the other.
+		if r := p.current.Load(); r == nil && !p.closed.Load() {
+			<-p.tokens
+		}
+		p.parked.Add(-1)
+	}
+}
+
+// pause waits a little in a loop's turn i.
+func pause(i int) {
+	if i%looksYield == looksYield-1 {
+		runtime.Gosched()
+		return
+	}
+	spin(lookPauses)
 }
 
 // NewPool starts a pool with the best kernel set of this CPU. threads < 1 means
@@ -59,16 +107,9 @@ func newPool(threads int, level Level) *Pool {
 	if threads < 1 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	p := &Pool{level: level, set: level.set(), threads: threads}
-	for i := 1; i < threads; i++ {
-		c := make(chan *region, 1)
-		p.wake = append(p.wake, c)
-		go func() {
-			for r := range c {
-				r.work()
-				r.busy.Done()
-			}
-		}()
+	p := &Pool{level: level, set: level.set(), threads: threads, tokens: make(chan struct{}, threads)}
+	for range threads - 1 {
+		go p.serve()
 	}
 	return p
 }
@@ -94,20 +135,23 @@ func (p *Pool) Run(tasks int, f func(task int)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := &region{f: f, tasks: int64(tasks)}
-	n := min(tasks-1, len(p.wake))
-	r.busy.Add(n)
-	for _, c := range p.wake[:n] {
-		c <- r
+	p.current.Store(r)
+	for range min(int(p.parked.Load()), tasks-1) {
+		select {
+		case p.tokens <- struct{}{}:
+		default:
+		}
 	}
 	r.work()
-	r.busy.Wait()
+	for i := 0; r.done.Load() < r.tasks; i++ {
+		pause(i)
+	}
+	p.current.Store(nil)
 }
 
 // Close ends the pool's goroutines. The pool must not be used afterwards.
 func (p *Pool) Close() {
-	p.closed.Do(func() {
-		for _, c := range p.wake {
-			close(c)
-		}
-	})
+	if !p.closed.Swap(true) {
+		close(p.tokens)
+	}
 }

@@ -48,11 +48,12 @@ func sum(p *Pool, tasks int, f func(task int) float64) float64 {
 	if tasks == 1 {
 		return f(0)
 	}
-	parts := make([]float64, tasks)
+	parts := p.wide.take(tasks)
 	p.Run(tasks, func(task int) { parts[task] = f(task) })
 	var s float64
 	for _, v := range parts {
 		s += v
 	}
+	p.wide.give(parts)
 	return s
 }

@@ -77,3 +77,22 @@ func vecPlace(set set, dst, src []float32, rows, left, width, right int) bool {
 	placeAVX2(&dst[0], &src[0], rows, left, width, right)
 	return true
 }
+
+// vecMaxStep sets best[j] = x[j], idx[j] = first+2j where x[j] > best[j] or x[j]
+// is NaN, for the first elements, and returns how many those were.
+func vecMaxStep(set set, best []float32, idx []int32, x []float32, first int) int {
+	n := len(best) &^ (lanes - 1)
+	if n == 0 {
+		return 0
+	}
+	_, _ = idx[n-1], x[n-1]
+	switch set {
+	case avx512:
+		maxStepAVX512(&best[0], &idx[0], &x[0], first, n)
+	case avx2:
+		maxStepAVX2(&best[0], &idx[0], &x[0], first, n)
+	default:
+		return 0
+	}
+	return n
+}

@@ -21,9 +21,11 @@ func main() {
 	dot512()
 	dot256()
 	weaves()
+	spin()
 	for _, set := range []isa{isa512, isa256} {
 		elementwise(set)
 		reductions(set)
+		maxStep(set)
 	}
 	peak(isa512)
 	peak(isa256)

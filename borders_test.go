@@ -1,0 +1,174 @@
+package focalgrid_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// border is what of ours a package may import, and why no more.
+type border struct {
+	may []string
+	why string
+}
+
+// borders has a line for each package. Packages that only tests import, such
+// as engine/enginetest, stand in no list.
+var borders = map[string]border{
+	"ablations": {nil, "it holds files; reading them is package experiments's business"},
+	"box":       {nil, "a leaf: geometry is checked by hand, with four numbers a box"},
+	"coco":      {nil, "a leaf: the files of any detector can be read without ours"},
+	"weights":   {nil, "a leaf: a file of tensors knows no network"},
+	"engine":    {nil, "a leaf: a graph is data, and is read with no engine loaded"},
+
+	"engine/enginetest": {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
+	"engine/gorgonia":   {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
+	"engine/kernel":     {nil, "kernels are arithmetic on slices, and are tested as such"},
+	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
+
+	"loss":    {[]string{"engine"}, "a loss must be checkable by hand, without building a network"},
+	"model":   {[]string{"engine"}, "a network's size and cost do not depend on how it is trained"},
+	"optim":   {[]string{"engine"}, "an update rule sees numbers and their gradients alone"},
+	"sampler": {[]string{"box"}, "which anchors learn what is a pure function of boxes and scores"},
+	"dataset": {[]string{"coco"}, "images and boxes on disk are the same for any detector"},
+	"metrics": {[]string{"box", "coco"}, "AP must be computable on detections from any detector"},
+
+	"paper":   {nil, "the published figures are data, whatever we measured"},
+	"results": {nil, "a results file must open on a machine with no ML installed"},
+
+	"experiments": {[]string{
+		"ablations", "box", "coco", "dataset", "engine", "engine/kernel", "loss", "metrics", "model",
+		"optim", "paper", "results", "sampler", "weights",
+	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
+	"cmd/runner": {[]string{
+		"ablations", "box", "coco", "dataset", "engine", "engine/gorgonia", "engine/kernel", "experiments",
+		"metrics", "model", "paper", "results", "weights",
+	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
+}
+
+// guests are imports that only some packages may have; a name that ends in a
+// slash stands for all below it.
+var guests = map[string]border{
+	"gorgonia.org/":               {[]string{"engine/gorgonia"}, "the library can be replaced in one place"},
+	"github.com/mmcloughlin/avo/": {[]string{"engine/kernel/gen"}, "assembly is written by the generator alone"},
+	"unsafe":                      {[]string{"engine/kernel"}, "only assembly needs addresses"},
+	"database/sql":                {[]string{"results"}, "one package speaks SQL"},
+	"github.com/mattn/go-sqlite3": {[]string{"results"}, "one package speaks SQL"},
+	"github.com/pressly/goose/":   {[]string{"results"}, "one package knows the schema and its history"},
+	"gopkg.in/yaml.v3":            {[]string{"experiments"}, "one package reads ablation YAML"},
+	"github.com/spf13/":           {[]string{"cmd/runner"}, "flags are the command line's"},
+	"github.com/vbauerster/":      {[]string{"cmd/runner"}, "progress bars are the terminal's"},
+	"math/rand":                   {nil, "its global source is state that no trial records; math/rand/v2 is handed in"},
+	"net/http":                    {nil, "nothing is fetched and nothing is sent"},
+	"github.com/sbinet/npyio/":    {nil, "NumPy files are reference data of tests"},
+	"testing":                     {[]string{"engine/enginetest"}, "no program carries test flags"},
+}
+
+// goPackage is the part of go list's answer that is read here.
+type goPackage struct {
+	ImportPath string
+	Doc        string
+	GoFiles    []string
+	CgoFiles   []string
+	Imports    []string
+	Deps       []string
+}
+
+const module = "focalgrid"
+
+// listPackages asks go list for our packages, by path below the module.
+func listPackages(t *testing.T) map[string]goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,CgoFiles,Imports,Deps", "./...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	packages := map[string]goPackage{}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatalf("go list's answer: %v", err)
+		}
+		if len(p.GoFiles)+len(p.CgoFiles) > 0 { // the module's root holds tests alone
+			packages[strings.TrimPrefix(p.ImportPath, module+"/")] = p
+		}
+	}
+}
+
+// TestBorders holds each package to the imports that borders gives it.
+func TestBorders(t *testing.T) {
+	packages := listPackages(t)
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		b, ok := borders[name]
+		if !ok {
+			t.Errorf("package %s has no line in borders: say what of ours it may import, and why no more", name)
+			continue
+		}
+		for _, path := range packages[name].Imports {
+			if ours, ok := strings.CutPrefix(path, module+"/"); ok && !slices.Contains(b.may, ours) {
+				t.Errorf("%s imports %s: %s", name, ours, b.why)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(borders)) {
+		if _, ok := packages[name]; !ok {
+			t.Errorf("borders has a line for %s, which is no package", name)
+		}
+		for _, may := range borders[name].may {
+			if _, ok := packages[may]; !ok {
+				t.Errorf("borders lets %s import %s, which is no package", name, may)
+			}
+		}
+	}
+}
+
+// TestGuests holds imports from outside to the packages that need them.
+func TestGuests(t *testing.T) {
+	packages := listPackages(t)
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		for _, path := range packages[name].Imports {
+			for guest, b := range guests {
+				of := path == guest || strings.HasSuffix(guest, "/") && strings.HasPrefix(path+"/", guest)
+				if of && !slices.Contains(b.may, name) {
+					t.Errorf("%s imports %s, which only %q may: %s", name, path, b.may, b.why)
+				}
+			}
+		}
+	}
+}
+
+// TestReach follows imports all the way: an engine's library must not come in
+// through something else, ours or not.
+func TestReach(t *testing.T) {
+	packages := listPackages(t)
+	for name := range borders {
+		if name == "engine/gorgonia" || slices.Contains(borders[name].may, "engine/gorgonia") {
+			continue
+		}
+		for _, dep := range packages[name].Deps {
+			if strings.HasPrefix(dep, "gorgonia.org/") {
+				t.Errorf("%s reaches %s; only a program that picks an engine may", name, dep)
+			}
+		}
+	}
+}
+
+// TestPackageComments wants to be told what each package is.
+func TestPackageComments(t *testing.T) {
+	for name, p := range listPackages(t) {
+		if p.Doc == "" {
+			t.Errorf("package %s has no comment before its package clause: say what it is, in which units, and what is elsewhere", name)
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/results"
+)
+
+// tiny is a grid whose trials take a fraction of a second: a very narrow
+// network on 64 px images.
+const tiny = `
+title: tiny
+profile: mini
+baseline:
+  data: {pixels: 64, images: {train: 24, tune: 4, val: 12}, min_size: 0.2}
+  image: {short: 64, long: 64}
+  model: {width: 0.125, fpn: 16}
+  train: {iters: 6, batch: 4}
+  optim.warmup: 2
+  pretrain.type: none
+zip:
+  loss.gamma: [0, 2]
+  loss.alpha: [0.75, 0.25]
+seeds: [0, 1]
+`
+
+type bench struct {
+	*Runner
+	dir string
+}
+
+// newBench opens a runner over a temporary folder.
+func newBench(t *testing.T, threads int) *bench {
+	t.Helper()
+	dir := t.TempDir()
+	store, err := results.Open(filepath.Join(dir, "runs", "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	pool := kernel.NewPool(threads)
+	t.Cleanup(pool.Close)
+	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return &bench{dir: dir, Runner: &Runner{
+		Engine: gorgonia.New(pool, gorgonia.Options{}), Store: store, Cache: filepath.Join(dir, "cache"),
+		Now: func() time.Time { clock = clock.Add(time.Second); return clock }, Host: DescribeHost("test", threads),
+	}}
+}
+
+func (b *bench) plan(t *testing.T, text string, sel Selection) *Plan {
+	t.Helper()
+	path := filepath.Join(b.dir, "grid.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Load(path, sel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (b *bench) trials(t *testing.T) []results.Trial {
+	t.Helper()
+	all, err := b.Store.Trials(results.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestSweepRunsWhatIsMissing(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{})
+	var started, ended []int
+	b.Observe = func(e Event) {
+		switch e := e.(type) {
+		case TrialStarted:
+			started = append(started, e.Index)
+		case TrialEnded:
+			ended = append(ended, e.Index)
+		}
+	}
+	first := *p
+	first.Trials = p.Trials[:2]
+	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (Counts{Done: 2}) {
+		t.Fatalf("first seed: %+v, %v", c, err)
+	}
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 4}) {
+		t.Fatalf("both seeds: %+v, %v", c, err)
+	}
+	if want := []int{0, 1, 2, 3}; !slices.Equal(started, want) || !slices.Equal(ended, want) {
+		t.Errorf("started %v, ended %v; want each of %v once", started, ended, want)
+	}
+	hashes := map[string]bool{}
+	for _, tr := range b.trials(t) {
+		if tr.Status != results.StatusDone || tr.Weights == "" || tr.Dataset == "" {
+			t.Errorf("trial %s: %+v", tr.Key, tr.Outcome)
+		}
+		hashes[tr.Weights] = true
+		steps, err := b.Store.StepRows(tr.Key)
+		if err != nil || len(steps) != 6 {
+			t.Errorf("trial %s: %d step rows, %v; want 6", tr.Key, len(steps), err)
+		}
+		for _, name := range []string{"AP", "AP50", "AP.001", "AR100"} {
+			if v, ok := tr.Metrics[name]; !ok || v < 0 || v > 1 {
+				t.Errorf("trial %s: %s = %v", tr.Key, name, v)
+			}
+		}
+	}
+	if len(hashes) != 4 {
+		t.Errorf("%d different final weights of 4 trials", len(hashes))
+	}
+
+	table, err := b.Table(p, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range table.Rows {
+		if r.N != 2 || r.Metrics["AP"].N != 2 || r.Metrics["AP"].SD == nil {
+			t.Errorf("row %d: %+v", i, r)
+		}
+	}
+	one := b.plan(t, tiny, Selection{Seeds: "0"})
+	if table, err = b.Table(one, true); err != nil || table.Rows[0].N != 2 {
+		t.Errorf("every recorded seed: %+v, %v", table.Rows[0], err)
+	}
+
+	det, err := b.OpenDetector(t.Context(), &b.trials(t)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer det.Close()
+	dets, err := det.Split(t.Context(), 0, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := score(det.Config(), det.Set, dets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := b.trials(t)[0].Metrics["AP"]; again.Stats[0] != want {
+		t.Errorf("AP of the recorded weights is %v, of the trial %v", again.Stats[0], want)
+	}
+}
+
+// The same trial gives the same bits whatever the number of threads.
+func TestTrialBits(t *testing.T) {
+	var want string
+	for _, threads := range []int{1, 2, 3, 8} {
+		b := newBench(t, threads)
+		if _, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})); err != nil {
+			t.Fatal(err)
+		}
+		got := b.trials(t)[0]
+		text := fmt.Sprint(got.Key, got.Weights, got.Metrics)
+		if want == "" {
+			want = text
+		}
+		if text != want {
+			t.Errorf("%d threads: %s\n1 thread: %s", threads, text, want)
+		}
+	}
+}
+
+func TestSweepInterrupted(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0"})
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Observe = func(e Event) {
+		if s, ok := e.(Stepped); ok && s.Index == 1 && s.Step == 2 {
+			cancel()
+		}
+	}
+	if _, err := b.Sweep(ctx, p); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v, want the context's", err)
+	}
+	st, err := b.States(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st[0].Recorded.Status != results.StatusDone || st[1].Recorded.Status != results.StatusInterrupted {
+		t.Errorf("trials are %s and %s, want done and interrupted", st[0].Recorded.Status, st[1].Recorded.Status)
+	}
+	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 2 {
+		t.Errorf("continued: %+v, %v", c, err)
+	}
+}
+
+func TestSweepDiverges(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"optim.lr=1e6", "train.iters=40"}})
+	c, err := b.Sweep(t.Context(), p)
+	if err != nil || c.Diverged != 2 {
+		t.Fatalf("%+v, %v; want both diverged", c, err)
+	}
+	for _, tr := range b.trials(t) {
+		if tr.DivergedStep == nil || tr.Error == "" || tr.Weights != "" || len(tr.Metrics) > 0 {
+			t.Errorf("diverged trial: %+v", tr.Outcome)
+		}
+	}
+	table, err := b.Table(p, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := table.Rows[0]; r.N != 1 || r.Status.Diverged != 1 || r.Metrics["AP"].Mean != nil {
+		t.Errorf("row of a diverged trial: %+v", r)
+	}
+}
+
+// A trial that fails does not stop the others.
+func TestSweepFails(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0"})
+	if _, err := b.PrepareData(t.Context(), &p.Rows[0].Config); err != nil {
+		t.Fatal(err)
+	}
+	p.Trials[0].Config.Loss.Type = "hinge" // no such loss: fails when its network is built
+	c, err := b.Sweep(t.Context(), p)
+	if err != nil || c != (Counts{Done: 1, Failed: 1}) {
+		t.Errorf("%+v, %v; want one failed, one done", c, err)
+	}
+}
+
+// Mining chooses by the network's own output: targets come from predictions.
+func TestSweepMining(t *testing.T) {
+	const grid = tiny + `
+exclude: []
+`
+	b := newBench(t, 2)
+	for _, sampler := range [][]string{{"sampler.type=ssd"}, {"sampler.type=ohem"}, {"sampler.type=ohem", "sampler.ratio=0"}} {
+		p := b.plan(t, grid, Selection{Seeds: "0", Only: []string{"loss.gamma=0"}, Set: append(sampler, "train.iters=3")})
+		if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
+			t.Errorf("%v: %+v, %v", sampler, c, err)
+		}
+	}
+	if n := len(b.trials(t)); n != 3 {
+		t.Errorf("%d trials, want 3 identities", n)
+	}
+}
+
+// Every pairing of losses, norms and options trains a step with finite results.
+func TestVariants(t *testing.T) {
+	b := newBench(t, 2)
+	for _, set := range [][]string{
+		{"loss.type=ce"}, {"loss.type=focal_star", "loss.beta=1"}, {"loss.alpha=none"},
+		{"box_loss.type=giou"}, {"box_loss.type=l1"}, {"optim.type=adamw", "optim.lr=.001"}, {"optim.clip=1"},
+		{"model.norm=frozen"}, {"model.norm=group", "model.width=0.25"}, {"model.head_norm=batch"}, {"model.head_norm=none"},
+		{"model.freeze_stages=2"}, {"model.p6=p5"}, {"model.prior=none"}, {"sampler.normalizer=image"}, {"sampler.normalizer=ema"},
+		{"sampler.force=torchvision"}, {"anchors.scales=1", "anchors.ratios=[1]"}, {"model.depth=50"},
+	} {
+		t.Run(fmt.Sprint(set), func(t *testing.T) {
+			base := `
+profile: mini
+baseline:
+  data: {pixels: 64, images: {train: 24, tune: 4, val: 12}, min_size: 0.2}
+  image: {short: 64, long: 64}
+  model: {width: 0.125, fpn: 16}
+  train: {iters: 2, batch: 2}
+  optim.warmup: 0
+  optim.lr: 0.01
+  pretrain.type: none
+`
+			p := b.plan(t, base+"seeds: [0]\n", Selection{Set: set})
+			if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
+				all := b.trials(t)
+				t.Errorf("%+v, %v: %s", c, err, all[len(all)-1].Error)
+			}
+		})
+	}
+}
