@@ -1,5 +1,7 @@
 package kernel
 
+import "fmt"
+
 // A Conv is a square 2-D convolution (cross-correlation, as in every deep
 // learning library) with its extents:
 //
@@ -13,6 +15,21 @@ type Conv struct {
 	R          int // kernel size, R × R
 	Stride     int
 	Pad        int // the same on all four sides
+}
+
+// Check reports extents that are not those of a convolution.
+func (c Conv) Check() error {
+	switch {
+	case c.N < 1 || c.C < 1 || c.H < 1 || c.W < 1 || c.K < 1 || c.R < 1:
+		return fmt.Errorf("convolution %+v: every extent must be at least 1", c)
+	case c.Stride < 1:
+		return fmt.Errorf("convolution %+v: stride must be at least 1", c)
+	case c.Pad < 0:
+		return fmt.Errorf("convolution %+v: padding must not be negative", c)
+	case c.H+2*c.Pad < c.R || c.W+2*c.Pad < c.R:
+		return fmt.Errorf("convolution %+v: the kernel is larger than the padded map", c)
+	}
+	return nil
 }
 
 // OutH is the height of the output, ⌊(H+2·Pad-R)/Stride⌋+1.

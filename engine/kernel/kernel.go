@@ -18,6 +18,8 @@ package kernel
 
 import "fmt"
 
+//go:generate go run ./gen -out kernels_amd64.s -stubs kernels_amd64.go -pkg kernel
+
 // A Shape is the extent of an NCHW tensor.
 type Shape struct{ N, C, H, W int }
 

@@ -79,10 +79,10 @@ func unweave4AVX2(dst *float32, src *float32, stride int, n int)
 //go:noescape
 func transpose8AVX2(dst *float32, src *float32, dstRow int, dstStep int, srcRow int, srcStep int, blocks int)
 
-// split2AVX2 computes even[j] = src[2j], odd[j] = src[2j+1] for j < n; n is a positive multiple of 8.
+// split2AVX2 computes even[r·step+j] = src[2(r·n+j)], odd[r·step+j] = src[2(r·n+j)+1] for r < rows, j < n; rows is positive, n a positive multiple of 8.
 //
 //go:noescape
-func split2AVX2(even *float32, odd *float32, src *float32, n int)
+func split2AVX2(even *float32, odd *float32, src *float32, rows int, step int, n int)
 
 // evensAVX2 computes dst[j] = src[2j] for j < n, reading 2n elements; n is a positive multiple of 8.
 //

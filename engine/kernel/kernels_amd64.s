@@ -1470,13 +1470,19 @@ transpose8loop:
 	VZEROUPPER
 	RET
 
-// func split2AVX2(even *float32, odd *float32, src *float32, n int)
+// func split2AVX2(even *float32, odd *float32, src *float32, rows int, step int, n int)
 // Requires: AVX
-TEXT ·split2AVX2(SB), NOSPLIT, $0-32
+TEXT ·split2AVX2(SB), NOSPLIT, $0-48
 	MOVQ even+0(FP), AX
 	MOVQ odd+8(FP), CX
 	MOVQ src+16(FP), DX
-	MOVQ n+24(FP), BX
+	MOVQ rows+24(FP), BX
+	MOVQ step+32(FP), SI
+	MOVQ n+40(FP), DI
+	SHLQ $0x02, SI
+
+split2row:
+	XORQ R8, R8
 
 split2loop:
 	VMOVUPS    (DX), Y0
@@ -1485,13 +1491,16 @@ split2loop:
 	VPERM2F128 $0x31, Y1, Y0, Y0
 	VSHUFPS    $0x88, Y0, Y2, Y1
 	VSHUFPS    $0xdd, Y0, Y2, Y0
-	VMOVUPS    Y1, (AX)
-	VMOVUPS    Y0, (CX)
+	VMOVUPS    Y1, (AX)(R8*4)
+	VMOVUPS    Y0, (CX)(R8*4)
 	ADDQ       $0x40, DX
-	ADDQ       $0x20, AX
-	ADDQ       $0x20, CX
-	SUBQ       $0x08, BX
-	JNZ        split2loop
+	ADDQ       $0x08, R8
+	CMPQ       R8, DI
+	JLT        split2loop
+	ADDQ       SI, AX
+	ADDQ       SI, CX
+	DECQ       BX
+	JNZ        split2row
 	VZEROUPPER
 	RET
 
@@ -1814,7 +1823,8 @@ loopfocalAVX512:
 	VMAXPS       Z3, Z2, Z3
 	VADDPS       Z1, Z3, Z4
 	VBROADCASTSS f42aeac4f<>+0(SB), Z2
-	VMINPS       Z4, Z2, Z4
+	VMINPS       Z4, Z2, Z7
+	VMOVAPS      Z7, Z4
 	VBROADCASTSS f4b400000<>+0(SB), Z2
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Z6
 	VFMADD213PS  Z2, Z4, Z6
@@ -1840,6 +1850,9 @@ loopfocalAVX512:
 	VFMADD213PS  Z2, Z4, Z5
 	VPSLLD       $0x17, Z6, Z6
 	VPSUBD       Z6, Z5, Z4
+	VBROADCASTSS f42aeac4f<>+0(SB), Z2
+	VCMPPS       $0x1e, Z7, Z2, K1
+	VMOVAPS.Z    Z4, K1, Z4
 	VBROADCASTSS f40000000<>+0(SB), Z2
 	VADDPS       Z2, Z4, Z5
 	VDIVPS       Z5, Z4, Z5
@@ -1864,7 +1877,8 @@ loopfocalAVX512:
 	VADDPS       Z6, Z3, Z3
 	VMULPS       Z0, Z1, Z1
 	VBROADCASTSS f42aeac4f<>+0(SB), Z4
-	VMINPS       Z1, Z4, Z1
+	VMINPS       Z1, Z4, Z7
+	VMOVAPS      Z7, Z1
 	VBROADCASTSS f4b400000<>+0(SB), Z4
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Z6
 	VFMADD213PS  Z4, Z1, Z6
@@ -1890,6 +1904,9 @@ loopfocalAVX512:
 	VFMADD213PS  Z4, Z1, Z5
 	VPSLLD       $0x17, Z6, Z6
 	VPSUBD       Z6, Z5, Z1
+	VBROADCASTSS f42aeac4f<>+0(SB), Z4
+	VCMPPS       $0x1e, Z7, Z4, K1
+	VMOVAPS.Z    Z1, K1, Z1
 	VMULPS       Z3, Z1, Z1
 	VMOVUPS      Z1, (AX)(BX*4)
 	ADDQ         $0x10, BX
@@ -1975,7 +1992,8 @@ loopfocalGradAVX512:
 	VMAXPS       Z4, Z2, Z4
 	VADDPS       Z3, Z4, Z5
 	VBROADCASTSS f42aeac4f<>+0(SB), Z2
-	VMINPS       Z5, Z2, Z5
+	VMINPS       Z5, Z2, Z8
+	VMOVAPS      Z8, Z5
 	VBROADCASTSS f4b400000<>+0(SB), Z2
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Z7
 	VFMADD213PS  Z2, Z5, Z7
@@ -2001,6 +2019,9 @@ loopfocalGradAVX512:
 	VFMADD213PS  Z2, Z5, Z6
 	VPSLLD       $0x17, Z7, Z7
 	VPSUBD       Z7, Z6, Z5
+	VBROADCASTSS f42aeac4f<>+0(SB), Z2
+	VCMPPS       $0x1e, Z8, Z2, K1
+	VMOVAPS.Z    Z5, K1, Z5
 	VBROADCASTSS f40000000<>+0(SB), Z2
 	VADDPS       Z2, Z5, Z6
 	VDIVPS       Z6, Z5, Z6
@@ -2031,11 +2052,12 @@ loopfocalGradAVX512:
 	VCMPPS       $0x11, Z6, Z1, K1
 	VBLENDMPS    Z5, Z7, K1, Z9
 	VBLENDMPS    Z7, Z5, K1, Z10
-	VMULPS       Z0, Z4, Z4
-	VFMADD213PS  Z10, Z9, Z4
+	VMULPS       Z9, Z4, Z4
+	VFMADD213PS  Z10, Z0, Z4
 	VMULPS       Z0, Z3, Z3
 	VBROADCASTSS f42aeac4f<>+0(SB), Z1
-	VMINPS       Z3, Z1, Z3
+	VMINPS       Z3, Z1, Z7
+	VMOVAPS      Z7, Z3
 	VBROADCASTSS f4b400000<>+0(SB), Z1
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Z6
 	VFMADD213PS  Z1, Z3, Z6
@@ -2061,6 +2083,9 @@ loopfocalGradAVX512:
 	VFMADD213PS  Z1, Z3, Z5
 	VPSLLD       $0x17, Z6, Z6
 	VPSUBD       Z6, Z5, Z3
+	VBROADCASTSS f42aeac4f<>+0(SB), Z1
+	VCMPPS       $0x1e, Z7, Z1, K1
+	VMOVAPS.Z    Z3, K1, Z3
 	VMULPS       Z4, Z3, Z3
 	VMOVUPS      Z3, (AX)(BX*4)
 	ADDQ         $0x10, BX
@@ -2468,7 +2493,8 @@ loopfocalAVX2:
 	VMAXPS       Y3, Y2, Y3
 	VADDPS       Y1, Y3, Y4
 	VBROADCASTSS f42aeac4f<>+0(SB), Y2
-	VMINPS       Y4, Y2, Y4
+	VMINPS       Y4, Y2, Y7
+	VMOVAPS      Y7, Y4
 	VBROADCASTSS f4b400000<>+0(SB), Y2
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Y6
 	VFMADD213PS  Y2, Y4, Y6
@@ -2494,6 +2520,9 @@ loopfocalAVX2:
 	VFMADD213PS  Y2, Y4, Y5
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y6, Y5, Y4
+	VBROADCASTSS f42aeac4f<>+0(SB), Y2
+	VCMPPS       $0x1e, Y7, Y2, Y2
+	VANDPS       Y2, Y4, Y4
 	VBROADCASTSS f40000000<>+0(SB), Y2
 	VADDPS       Y2, Y4, Y5
 	VDIVPS       Y5, Y4, Y5
@@ -2518,7 +2547,8 @@ loopfocalAVX2:
 	VADDPS       Y6, Y3, Y3
 	VMULPS       Y0, Y1, Y1
 	VBROADCASTSS f42aeac4f<>+0(SB), Y4
-	VMINPS       Y1, Y4, Y1
+	VMINPS       Y1, Y4, Y7
+	VMOVAPS      Y7, Y1
 	VBROADCASTSS f4b400000<>+0(SB), Y4
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Y6
 	VFMADD213PS  Y4, Y1, Y6
@@ -2544,6 +2574,9 @@ loopfocalAVX2:
 	VFMADD213PS  Y4, Y1, Y5
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y6, Y5, Y1
+	VBROADCASTSS f42aeac4f<>+0(SB), Y4
+	VCMPPS       $0x1e, Y7, Y4, Y4
+	VANDPS       Y4, Y1, Y1
 	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y1, (AX)(BX*4)
 	ADDQ         $0x08, BX
@@ -2569,7 +2602,8 @@ loopfocalGradAVX2:
 	VMAXPS       Y4, Y2, Y4
 	VADDPS       Y3, Y4, Y5
 	VBROADCASTSS f42aeac4f<>+0(SB), Y2
-	VMINPS       Y5, Y2, Y5
+	VMINPS       Y5, Y2, Y8
+	VMOVAPS      Y8, Y5
 	VBROADCASTSS f4b400000<>+0(SB), Y2
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Y7
 	VFMADD213PS  Y2, Y5, Y7
@@ -2595,6 +2629,9 @@ loopfocalGradAVX2:
 	VFMADD213PS  Y2, Y5, Y6
 	VPSLLD       $0x17, Y7, Y7
 	VPSUBD       Y7, Y6, Y5
+	VBROADCASTSS f42aeac4f<>+0(SB), Y2
+	VCMPPS       $0x1e, Y8, Y2, Y2
+	VANDPS       Y2, Y5, Y5
 	VBROADCASTSS f40000000<>+0(SB), Y2
 	VADDPS       Y2, Y5, Y6
 	VDIVPS       Y6, Y5, Y6
@@ -2625,11 +2662,12 @@ loopfocalGradAVX2:
 	VCMPPS       $0x11, Y6, Y1, Y6
 	VBLENDVPS    Y6, Y5, Y7, Y1
 	VBLENDVPS    Y6, Y7, Y5, Y5
-	VMULPS       Y0, Y4, Y4
-	VFMADD213PS  Y5, Y1, Y4
+	VMULPS       Y1, Y4, Y4
+	VFMADD213PS  Y5, Y0, Y4
 	VMULPS       Y0, Y3, Y3
 	VBROADCASTSS f42aeac4f<>+0(SB), Y1
-	VMINPS       Y3, Y1, Y3
+	VMINPS       Y3, Y1, Y7
+	VMOVAPS      Y7, Y3
 	VBROADCASTSS f4b400000<>+0(SB), Y1
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Y6
 	VFMADD213PS  Y1, Y3, Y6
@@ -2655,6 +2693,9 @@ loopfocalGradAVX2:
 	VFMADD213PS  Y1, Y3, Y5
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y6, Y5, Y3
+	VBROADCASTSS f42aeac4f<>+0(SB), Y1
+	VCMPPS       $0x1e, Y7, Y1, Y1
+	VANDPS       Y1, Y3, Y3
 	VMULPS       Y4, Y3, Y3
 	VMOVUPS      Y3, (AX)(BX*4)
 	ADDQ         $0x08, BX

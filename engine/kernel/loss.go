@@ -116,23 +116,30 @@ func SmoothL1(p *Pool, pred, target, weight []float32, beta float32, rows, cols 
 	need("SmoothL1", "target", target, rows*cols)
 	need("SmoothL1", "weight", weight, rows)
 	b := float64(beta)
-	var sum float64
-	for r := range rows {
-		if weight[r] == 0 {
-			continue
-		}
-		for i := r * cols; i < (r+1)*cols; i++ {
-			d := math.Abs(float64(pred[i]) - float64(target[i]))
-			if d < b {
-				d = d * d / (2 * b)
-			} else {
-				d -= b / 2
+	return sum(p, lossTasks(rows), func(task int) float64 {
+		var sum float64
+		for r := task * lossRows; r < min(rows, (task+1)*lossRows); r++ {
+			if weight[r] == 0 {
+				continue
 			}
-			sum += float64(weight[r]) * d
+			for i := r * cols; i < (r+1)*cols; i++ {
+				d := math.Abs(float64(pred[i]) - float64(target[i]))
+				if d < b {
+					d = d * d / (2 * b)
+				} else {
+					d -= b / 2
+				}
+				sum += float64(weight[r]) * d
+			}
 		}
-	}
-	return sum
+		return sum
+	})
 }
+
+// lossRows is the number of rows a task of the box loss takes.
+const lossRows = 4096
+
+func lossTasks(rows int) int { return max(1, (rows+lossRows-1)/lossRows) }
 
 // SmoothL1Grad computes d = scale·weight·h'(pred-target), where h'(d) is d/β
 // inside and the sign of d outside; at d = 0 it is 0 also for β = 0.
@@ -141,23 +148,25 @@ func SmoothL1Grad(p *Pool, d, pred, target, weight []float32, beta, scale float3
 	need("SmoothL1Grad", "pred", pred, rows*cols)
 	need("SmoothL1Grad", "target", target, rows*cols)
 	need("SmoothL1Grad", "weight", weight, rows)
-	for r := range rows {
-		w := weight[r] * scale
-		if weight[r] == 0 {
-			clear(d[r*cols : (r+1)*cols])
-			continue
-		}
-		for i := r * cols; i < (r+1)*cols; i++ {
-			e := pred[i] - target[i]
-			switch {
-			case e >= beta && e > 0:
-				e = 1
-			case e <= -beta && e < 0:
-				e = -1
-			case e != 0:
-				e /= beta
+	p.Run(lossTasks(rows), func(task int) {
+		for r := task * lossRows; r < min(rows, (task+1)*lossRows); r++ {
+			w := weight[r] * scale
+			if weight[r] == 0 {
+				clear(d[r*cols : (r+1)*cols])
+				continue
 			}
-			d[i] = w * e
+			for i := r * cols; i < (r+1)*cols; i++ {
+				e := pred[i] - target[i]
+				switch {
+				case e >= beta && e > 0:
+					e = 1
+				case e <= -beta && e < 0:
+					e = -1
+				case e != 0:
+					e /= beta
+				}
+				d[i] = w * e
+			}
 		}
-	}
+	})
 }

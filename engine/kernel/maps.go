@@ -25,8 +25,9 @@ func (q Pooling) Max(p *Pool, y []float32, idx []int32, x []float32, s Shape) {
 		panic(fmt.Sprintf("kernel: Pooling.Max: idx has %d elements, its shape needs %d", len(idx), o.Len()))
 	}
 	span(p, s.N*s.C, s.Len(), func(from, to int) {
-		var w *windows
-		if q.Stride == 2 && o.W >= lanes {
+		var w windows
+		split := q.Stride == 2 && o.W >= lanes
+		if split {
 			w = newWindows(p, q, s)
 		}
 		for t := from; t < to; t++ {
@@ -42,7 +43,7 @@ func (q Pooling) Max(p *Pool, y []float32, idx []int32, x []float32, s Shape) {
 				}
 				for yy := y0; yy < y1; yy++ {
 					row := m[yy*s.W:][:s.W]
-					if w != nil {
+					if split {
 						w.offer(p.set, b, a, row, yy*s.W)
 						continue
 					}
@@ -56,7 +57,7 @@ func (q Pooling) Max(p *Pool, y []float32, idx []int32, x []float32, s Shape) {
 				}
 			}
 		}
-		if w != nil {
+		if split {
 			p.scratch.give(w.buf)
 		}
 	})
@@ -74,8 +75,8 @@ type windows struct {
 // margin is how far a window may reach to the left, in pairs of pixels.
 func (w *windows) margin() int { return (w.q.Pad + 1) / 2 }
 
-func newWindows(p *Pool, q Pooling, s Shape) *windows {
-	w := &windows{q: q, width: s.W}
+func newWindows(p *Pool, q Pooling, s Shape) windows {
+	w := windows{q: q, width: s.W}
 	n := w.margin() + q.Out(s).W + q.K + s.W/2
 	w.buf = p.scratch.take(2 * n)
 	for i := range w.buf {

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Pool runs kernels on a fixed number of threads with one set of kernels. The
@@ -144,7 +145,12 @@ func (p *Pool) Run(tasks int, f func(task int)) {
 	}
 	r.work()
 	for i := 0; r.done.Load() < r.tasks; i++ {
-		pause(i)
+		if i < looks {
+			pause(i)
+		} else {
+			// The system has put the worker aside, perhaps for this very thread.
+			time.Sleep(20 * time.Microsecond)
+		}
 	}
 	p.current.Store(nil)
 }

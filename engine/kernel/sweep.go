@@ -405,21 +405,30 @@ func (l *layout) place(set set, x, src []float32, low, high, band int) {
 			return
 		}
 	}
+	if l.step == 2 && l.fold == 2 && ni == 1 && high > low {
+		if even, odd, ok := l.halves(); ok {
+			row := l.fold * width
+			clear(x)
+			x := x[(low-begin)*row:]
+			if vecSplitRows(set, x[even:], x[odd:], src, high-low, row, l.ws/2) {
+				return
+			}
+		}
+	}
 	for r := range l.rows {
-		if l.step > 1 && !l.used[r%l.step] {
+		line := x[r*l.fold*width:][:l.fold*width]
+		if !l.used[r%l.step] {
+			// No tap reads it, but lanes without a pixel may, and a NaN there would
+			// survive being multiplied by the zeros of dy.
+			clear(line[:min(lanes, len(line))])
 			continue
 		}
-		line := x[r*l.fold*width:][:l.fold*width]
 		sy := begin + r
 		if sy < low || sy >= high {
 			clear(line)
 			continue
 		}
 		s := src[(sy-low)*l.ws*ni:][:l.ws*ni]
-		if l.step == 2 && l.fold == 2 && ni == 1 {
-			l.parts(set, line, s)
-			continue
-		}
 		for f := range l.fold {
 			// Columns t0 … t1-1 lie inside the source: 0 ≤ step·t+f+dx < ws.
 			row := line[f*width:][:width]
@@ -480,32 +489,12 @@ func (l *layout) inside(f int) (from, to int) {
 	return from, max(from, min(l.cols, (l.ws-f-l.dx+l.step-1)/l.step))
 }
 
-// parts splits a row into its two column phases.
-func (l *layout) parts(set set, line, s []float32) {
-	even := 0 // the phase of the source's even columns
-	if l.dx%2 != 0 {
-		even = 1
-	}
-	e0, e1 := l.inside(even)
-	o0, o1 := l.inside(1 - even)
-	for f, r := range [2][2]int{{e0, e1}, {o0, o1}} {
-		row := line[(f^even)*l.cols:][:l.cols]
-		clear(row[:r[0]])
-		clear(row[r[1]:])
-	}
-	// The first column inside is the source's first of its parity, or a later one
-	// if the border cuts into the source.
-	n := min(e1-e0, o1-o0)
-	at, to := line[even*l.cols+e0:], line[(1-even)*l.cols+o0:]
-	fromE, fromO := 2*e0+even+l.dx, 2*o0+1-even+l.dx
-	j := 0
-	if fromE == 0 && fromO == 1 {
-		j = vecSplit(set, at, to, s, n)
-	}
-	for i := j; i < e1-e0; i++ {
-		at[i] = s[fromE+2*i]
-	}
-	for i := j; i < o1-o0; i++ {
-		to[i] = s[fromO+2*i]
-	}
+// halves tells where in a row of two column phases the source's even and its odd
+// columns begin, if all of them are kept.
+func (l *layout) halves() (even, odd int, ok bool) {
+	f := l.dx & 1 // the phase of the even columns
+	e0, e1 := l.inside(f)
+	o0, o1 := l.inside(1 - f)
+	ok = l.ws%2 == 0 && 2*e0+f+l.dx == 0 && 2*o0+1-f+l.dx == 1 && e1-e0 == l.ws/2 && o1-o0 == l.ws/2
+	return f*l.cols + e0, (1-f)*l.cols + o0, ok
 }

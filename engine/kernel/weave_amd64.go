@@ -45,15 +45,26 @@ func vecUnweave(set set, dst, src []float32, ni, stride, n int) int {
 	return n
 }
 
-// vecSplit computes even[j] = src[2j] and odd[j] = src[2j+1].
+// vecSplit computes even[j] = src[2j] and odd[j] = src[2j+1] for the first
+// elements, and returns how many those were.
 func vecSplit(set set, even, odd, src []float32, n int) int {
 	n &^= 7
-	if set == plain || n == 0 {
+	if !vecSplitRows(set, even, odd, src, 1, n, n) {
 		return 0
 	}
-	_, _, _ = even[n-1], odd[n-1], src[2*n-1]
-	split2AVX2(&even[0], &odd[0], &src[0], n)
 	return n
+}
+
+// vecSplitRows splits rows of 2n elements, which follow each other in src, into
+// rows that begin step apart. It does all of it or nothing.
+func vecSplitRows(set set, even, odd, src []float32, rows, step, n int) bool {
+	if set == plain || rows <= 0 || n <= 0 || n%8 != 0 {
+		return false
+	}
+	last := (rows-1)*step + n - 1
+	_, _, _ = even[last], odd[last], src[2*rows*n-1]
+	split2AVX2(&even[0], &odd[0], &src[0], rows, step, n)
+	return true
 }
 
 // vecEvens computes dst[j] = src[2j].

@@ -156,8 +156,8 @@ func elementwise(set isa) {
 		zero := one
 		VXORPS(zero.AsX(), zero.AsX(), zero.AsX())
 		swapWhereNegative(set, in[0], zero, big, e, p, q)
-		VMULPS(c[0], down, down)
-		VFMADD213PS(q, p, down)
+		VMULPS(p, down, down) // first: γ·sp(-z) may be infinite where p is 0
+		VFMADD213PS(q, c[0], down)
 		VMULPS(c[0], up, up)
 		expNegative(set, up)
 		VMULPS(down, up, up)
@@ -238,15 +238,16 @@ func softplus(set isa, z VecVirtual) (up, down, e VecVirtual) {
 	return up, down, e
 }
 
-// expNegative replaces x ≥ 0 by e^-x; beyond 87.3 it stays at the smallest
-// normal number.
+// expNegative replaces x ≥ 0 by e^-x, and by 0 beyond 87.3, where numbers stop
+// being normal, and for NaN.
 //
 // e^-x = 2^-k·e^r with k = round(x/ln 2): adding 1.5·2²³ rounds and leaves k in
 // the low bits, which are then taken from the exponent of e^r's series.
 func expNegative(set isa, x VecVirtual) {
-	c, k, t, magic := set.vec(), set.vec(), set.vec(), set.vec()
+	c, k, t, magic, x0 := set.vec(), set.vec(), set.vec(), set.vec(), set.vec()
 	spread(set, 87.33654, c)
-	VMINPS(x, c, x)
+	VMINPS(x, c, x0)
+	VMOVAPS(x0, x)
 	spread(set, 12582912, magic)
 	spread(set, 1.4426950408889634, t)
 	VFMADD213PS(magic, x, t)
@@ -263,6 +264,8 @@ func expNegative(set isa, x VecVirtual) {
 	}
 	VPSLLD(Imm(23), t, t)
 	VPSUBD(t, poly, x)
+	spread(set, 87.33654, c)
+	keepWhereGreater(set, x, c, x0)
 }
 
 // reductions writes the kernels that add over their input, in 16 chains of one

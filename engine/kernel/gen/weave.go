@@ -9,8 +9,7 @@ import (
 )
 
 // weaves writes the kernels that turn ni rows into one row of ni-tuples and
-// back, for ni = 2, 4 and 8: eight columns a turn, n a positive multiple of 8.
-// In the doc comments of the stubs dst and src are in elements.
+// back, for ni = 2, 4 and 8: eight columns a turn. Strides count elements.
 func weaves() {
 	weave(2)
 	weave(4)
@@ -81,13 +80,17 @@ func place() {
 	RET()
 }
 
-// split2 is unweave for two rows that lie anywhere.
+// split2 splits rows into their even and odd elements.
 func split2() {
-	TEXT("split2AVX2", NOSPLIT, "func(even, odd, src *float32, n int)")
-	Doc("split2AVX2 computes even[j] = src[2j], odd[j] = src[2j+1] for j < n; n is a positive multiple of 8.")
+	TEXT("split2AVX2", NOSPLIT, "func(even, odd, src *float32, rows, step, n int)")
+	Doc("split2AVX2 computes even[r·step+j] = src[2(r·n+j)], odd[r·step+j] = src[2(r·n+j)+1] for r < rows, j < n; rows is positive, n a positive multiple of 8.")
 	Pragma("noescape")
 	even, odd, src := Load(Param("even"), GP64()), Load(Param("odd"), GP64()), Load(Param("src"), GP64())
-	n := Load(Param("n"), GP64())
+	rows, step, n := Load(Param("rows"), GP64()), Load(Param("step"), GP64()), Load(Param("n"), GP64())
+	SHLQ(Imm(2), step)
+	j := GP64()
+	Label("split2row")
+	XORQ(j, j)
 	Label("split2loop")
 	in := ymm(2)
 	VMOVUPS(Mem{Base: src}, in[0])
@@ -96,13 +99,16 @@ func split2() {
 	out := ymm(2)
 	VSHUFPS(Imm(0x88), b, a, out[0])
 	VSHUFPS(Imm(0xdd), b, a, out[1])
-	VMOVUPS(out[0], Mem{Base: even})
-	VMOVUPS(out[1], Mem{Base: odd})
+	VMOVUPS(out[0], Mem{Base: even, Index: j, Scale: 4})
+	VMOVUPS(out[1], Mem{Base: odd, Index: j, Scale: 4})
 	ADDQ(Imm(64), src)
-	ADDQ(Imm(32), even)
-	ADDQ(Imm(32), odd)
-	SUBQ(Imm(8), n)
-	JNZ(LabelRef("split2loop"))
+	ADDQ(Imm(8), j)
+	CMPQ(j, n)
+	JLT(LabelRef("split2loop"))
+	ADDQ(step, even)
+	ADDQ(step, odd)
+	DECQ(rows)
+	JNZ(LabelRef("split2row"))
 	VZEROUPPER()
 	RET()
 }
