@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -48,14 +49,29 @@ func DescribeHost(kernels string, threads int) Host {
 			h.Dirty = s.Value == "true"
 		}
 	}
-	if h.Revision == "unknown" { // go run leaves it out; a checkout can tell
-		if out, err := exec.Command("git", "rev-parse", "HEAD").Output(); err == nil {
-			h.Revision = strings.TrimSpace(string(out))
-			status, err := exec.Command("git", "status", "--porcelain").Output()
-			h.Dirty = err != nil || len(status) > 0
-		}
+	if h.Revision == "unknown" { // go run leaves it out; the checkout it is run in can tell
+		h.Revision, h.Dirty = checkout()
 	}
 	return h
+}
+
+// checkout asks git for the revision, if the working folder is inside a
+// checkout of this program and of no other.
+func checkout() (revision string, dirty bool) {
+	git := func(args ...string) (string, bool) {
+		out, err := exec.Command("git", args...).Output()
+		return strings.TrimSpace(string(out)), err == nil
+	}
+	if top, ok := git("rev-parse", "--show-toplevel"); ok {
+		mod, err := os.ReadFile(filepath.Join(top, "go.mod"))
+		if err == nil && strings.HasPrefix(string(mod), "module focalgrid\n") {
+			if head, ok := git("rev-parse", "HEAD"); ok {
+				status, ok := git("status", "--porcelain")
+				return head, !ok || status != ""
+			}
+		}
+	}
+	return "unknown", false
 }
 
 func (h Host) json() string {

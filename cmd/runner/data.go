@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+// dataVerbs are the commands below data. To add one, add a line.
+var dataVerbs = []func(*app) *cobra.Command{newDataSynth, newDataStats, newDataCheck, newDataShow}
+
+func newData(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "data",
+		Short: "Make, check, count and look at images",
+		Long:  "Make, check, count and look at images: folders in COCO's layout, with annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.",
+		Example: `  runner data synth synthetic
+  runner data check synthetic
+  runner data stats mini
+  runner data show mini -o sheet.png`,
+		Args: knownVerb,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, verb := range dataVerbs {
+		cmd.AddCommand(verb(a))
+	}
+	return cmd
+}
+
+// defaultConfig is the profile where a verb on data names none.
+const defaultConfig = "mini"
+
+// source is what a verb on data looks at: a folder, or the data of a CONFIG.
+type source struct {
+	name   string // as typed, empty for the default
+	sel    experiments.Selection
+	splits []string // empty: those there are
+	m      machine
+}
+
+func sourceFlags(cmd *cobra.Command, s *source) {
+	baselineFlags(cmd, &s.sel)
+	cmd.Flags().StringArrayVar(&s.splits, "split", nil, "`split` to look at, such as val (repeatable)")
+	machineFlags(cmd, &s.m)
+}
+
+// folder returns the folder, the settings that go with it, and its splits. The data
+// of a CONFIG is made if it is synthetic and not there.
+func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiments.Config, splits []string, err error) {
+	config := s.name
+	if s.name == "" || isFolder(s.name) {
+		config = s.sel.Profile
+		if config == "" {
+			config = defaultConfig
+		}
+	} else if _, err := os.Stat(s.name); errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(s.name, `/\`) {
+		return "", cfg, nil, bad(fmt.Errorf("%s: no such folder or grid file", s.name))
+	}
+	if cfg, err = experiments.LoadBaseline(config, s.sel); err != nil {
+		return "", cfg, nil, bad(err)
+	}
+	switch {
+	case isFolder(s.name):
+		dir = s.name
+	case cfg.Data.Name != "synthetic" && cfg.Data.Dir == "":
+		return "", cfg, nil, bad(fmt.Errorf("%s: data.dir is empty; pass --data DIR, or the folder itself", config))
+	default:
+		r, err := s.m.open(a)
+		if err != nil {
+			return "", cfg, nil, err
+		}
+		defer r.close()
+		r.Observe = a.preparing()
+		if dir, err = r.PrepareData(ctx, &cfg); err != nil {
+			if errors.Is(err, dataset.ErrOtherFolder) {
+				err = bad(err)
+			}
+			return "", cfg, nil, err
+		}
+	}
+	there, err := experiments.Splits(dir)
+	if err != nil {
+		return "", cfg, nil, bad(err)
+	}
+	if len(there) == 0 {
+		return "", cfg, nil, bad(fmt.Errorf("%s: no annotations/instances_SPLIT.json in it; a folder in COCO's layout has one for each split", dir))
+	}
+	if len(s.splits) == 0 {
+		return dir, cfg, there, nil
+	}
+	for _, split := range s.splits {
+		if !slices.Contains(there, split) {
+			return "", cfg, nil, bad(fmt.Errorf("--split %s: not in %s; it has %s", split, dir, strings.Join(there, ", ")))
+		}
+	}
+	return dir, cfg, s.splits, nil
+}
+
+// sourceName is the argument of verbs on data, which may be left out.
+func sourceName(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"focalgrid/dataset"
+
+	"github.com/spf13/cobra"
+)
+
+func newDataCheck(a *app) *cobra.Command {
+	s := &source{}
+	cmd := &cobra.Command{
+		Use:   "check [DIR|CONFIG]",
+		Short: "Find everything wrong with a folder before any training",
+		Long: `Find everything wrong with a folder before any training: invalid JSON, unknown or
+repeated ids, boxes that are none, and each image that is missing, truncated, of another kind
+or of another size than stated. Every image is decoded in full.
+
+A finding names the file and the entry's id. A note is about something that training
+copes with. The exit code is 1 if anything but notes was found.`,
+		Example: `  runner data check COCO
+  runner data check COCO --split val2017
+  runner data check mini`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: configNames,
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			s.name = sourceName(args)
+			return a.dataCheck(ctx, s)
+		}),
+	}
+	sourceFlags(cmd, s)
+	return cmd
+}
+
+func (a *app) dataCheck(ctx context.Context, s *source) error {
+	dir, _, splits, err := s.folder(ctx, a)
+	if err != nil {
+		return err
+	}
+	found := dataset.Check(dir, splits)
+	problems := 0
+	for _, p := range found {
+		fmt.Fprintln(a.out, p)
+		if !p.Note {
+			problems++
+		}
+	}
+	if problems > 0 {
+		return &coded{exitFailed, fmt.Errorf("%s: %s", dir, count(problems, "problem"))}
+	}
+	fmt.Fprintf(a.out, "%s: %s without a problem.\n", dir, count(len(splits), "split"))
+	return nil
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+type statsOptions struct {
+	source
+	n int
+}
+
+func newDataStats(a *app) *cobra.Command {
+	o := &statsOptions{}
+	cmd := &cobra.Command{
+		Use:   "stats [DIR|CONFIG]",
+		Short: "Count objects, sizes, and how rare foreground is among anchors",
+		Long: `Count a data set: objects an image, by size (COCO's: small below 32², medium below
+96² pixels) and by class; and for the configured anchors how many are an object's, how
+many background for each of them, and which share is ignored.
+
+Without an argument it is the profile's data (mini's if none is given). For a folder, image
+size and anchors are those of --profile and --set.`,
+		Example: `  runner data stats
+  runner data stats gamma --set anchors.scales=1
+  runner data stats COCO --profile paper --split val2017`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: configNames,
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.name = sourceName(args)
+			return a.dataStats(ctx, o)
+		}),
+	}
+	sourceFlags(cmd, &o.source)
+	cmd.Flags().IntVar(&o.n, "n", 500, "match anchors on the first `N` images of a split; 0: all")
+	return cmd
+}
+
+func (a *app) dataStats(ctx context.Context, o *statsOptions) error {
+	if o.n < 0 {
+		return bad(fmt.Errorf("--n %d: want 0 or more", o.n))
+	}
+	dir, cfg, splits, err := o.folder(ctx, a)
+	if err != nil {
+		return err
+	}
+	for i, split := range splits {
+		set, err := dataset.Open(dir, split)
+		if err != nil {
+			return bad(err)
+		}
+		anchors, err := cfg.AnchorStats(ctx, set, o.n)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			fmt.Fprintln(a.out)
+		}
+		a.printStats(set, anchors)
+	}
+	return nil
+}
+
+func (a *app) printStats(set *dataset.Set, an experiments.AnchorStats) {
+	st := set.Stats()
+	fmt.Fprintf(a.out, "%s in %s\n", set.Split, set.Dir)
+	rows := [][]string{
+		{"  images", strconv.Itoa(st.Images), fmt.Sprintf("%d without objects (%s)", st.Empty, share(st.Empty, st.Images))},
+		{"  objects", strconv.Itoa(st.Objects), fmt.Sprintf("%s an image", ratio(st.Objects, st.Images))},
+	}
+	if st.Crowds > 0 {
+		rows = append(rows, []string{"  crowds", strconv.Itoa(st.Crowds), "neither learned nor scored"})
+	}
+	if set.Clipped+set.Dropped > 0 {
+		rows = append(rows, []string{"  boxes", strconv.Itoa(set.Clipped), fmt.Sprintf("cut at the image's border; %d left out, with no area inside", set.Dropped)})
+	}
+	columns(a.out, rows)
+
+	var per []string
+	for n, images := range st.PerImage {
+		if images > 0 {
+			per = append(per, fmt.Sprintf("%d×%d", n, images))
+		}
+	}
+	fmt.Fprintf(a.out, "  objects×images: %s\n\n", strings.Join(per, " "))
+
+	table := [][]string{{"  class", "objects", "small", "medium", "large"}}
+	for _, c := range st.Classes {
+		table = append(table, sizes("  "+c.Name, c.Objects, c.Sizes))
+	}
+	table = append(table, sizes("  all", st.Objects, st.Sizes))
+	columns(a.out, table)
+
+	fmt.Fprintf(a.out, "\n  anchors of %s: %s an image, %s of them positive\n", count(an.Images, "image"), ratio(an.Anchors, an.Images), ratio(an.Positive, an.Images))
+	fmt.Fprintf(a.out, "  foreground : background  1 : %s\n", ratio(an.Background, an.Positive))
+	fmt.Fprintf(a.out, "  ignored                  %s of anchors\n", share(an.Ignored, an.Anchors))
+	fmt.Fprintf(a.out, "  objects with no anchor   %d of %d\n", an.Unmatched, an.Objects)
+}
+
+func sizes(name string, objects int, s dataset.SizeCounts) []string {
+	return []string{name, strconv.Itoa(objects), share(s.Small, objects), share(s.Medium, objects), share(s.Large, objects)}
+}
+
+// share is a part in per cent, "–" of nothing.
+func share(part, whole int) string {
+	if whole == 0 {
+		return noValue
+	}
+	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
+}
+
+// ratio is a/b with three digits, "–" where b is 0.
+func ratio(a, b int) string {
+	if b == 0 {
+		return noValue
+	}
+	v := float64(a) / float64(b)
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}

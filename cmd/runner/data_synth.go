@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+type synthOptions struct {
+	dir string
+	sel experiments.Selection
+	m   machine
+}
+
+func newDataSynth(a *app) *cobra.Command {
+	o := &synthOptions{}
+	cmd := &cobra.Command{
+		Use:   "synth DIR",
+		Short: "Draw the synthetic set into a folder",
+		Long: `Draw the synthetic set into a folder, in COCO's layout: train, tune and val. Equal settings
+give equal files on every machine. A folder that holds this very set already is left as it
+is; one that holds anything else is refused.`,
+		Example: `  runner data synth synthetic
+  runner data synth busy --set data.objects=6 --set data.clutter=1
+  runner sweep gamma --data synthetic`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.dir = args[0]
+			return a.dataSynth(ctx, o)
+		}),
+	}
+	baselineFlags(cmd, &o.sel)
+	cmd.Flags().Lookup("data").Hidden = true // the folder is the argument
+	machineFlags(cmd, &o.m)
+	return cmd
+}
+
+func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
+	config := o.sel.Profile
+	if config == "" {
+		config = defaultConfig
+	}
+	if o.sel.DataDir != "" {
+		return bad(errors.New("--data: the folder is the argument of data synth"))
+	}
+	o.sel.DataDir = o.dir
+	cfg, err := experiments.LoadBaseline(config, o.sel)
+	if err != nil {
+		return bad(err)
+	}
+	if cfg.Data.Name != "synthetic" {
+		return bad(fmt.Errorf("profile %s: data.name is %s, not synthetic; --set data.name=synthetic draws it with this profile's settings", config, cfg.Data.Name))
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	r.Observe = a.preparing()
+	if _, err := r.PrepareData(ctx, &cfg); err != nil {
+		if errors.Is(err, dataset.ErrOtherFolder) {
+			err = bad(err)
+		}
+		return err
+	}
+	n := cfg.Data.Images
+	fmt.Fprintf(a.out, "%s: %d images to train on, %d to tune, %d to test (train, tune, val).\n", o.dir, n.Train, n.Tune, n.Val)
+	return nil
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"focalgrid/coco"
+	"focalgrid/dataset"
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+// Pictures of detect: what they are drawn at most as large as, and how many the
+// contact sheet holds.
+const (
+	sheetPixels = 384
+	sheetViews  = 48
+	smallSide   = 256 // pictures below this are enlarged
+)
+
+type detectOptions struct {
+	trial, db string
+	images    []string
+	val       int
+	out, coco string
+	score     float64
+	m         machine
+}
+
+func newDetect(a *app) *cobra.Command {
+	o := &detectOptions{}
+	cmd := &cobra.Command{
+		Use:   "detect TRIAL (--val N | IMAGE...)",
+		Short: "Look at what a trained detector finds",
+		Long: `Look at what a trained detector finds, on the first N images that the trial was
+scored on, or on any JPEG or PNG files.
+
+-o writes a picture for each image and one contact sheet, sheet.png.
+On the ` + experiments.Legend + `.
+--coco writes the detections, with all scores that were kept, as COCO results; for
+IMAGE files the image id is the place on the command line, from 1.`,
+		Example: `  runner detect 3fa85f64 --val 16 -o look
+  runner detect 3fa85f64 --val 300 --coco dets.json
+  runner detect 3fa85f64 street.jpg park.png -o look --score .5`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return bad(errors.New("detect: no trial; `runner ls` lists them"))
+			}
+			return nil
+		},
+		ValidArgsFunction: trialKeys(&o.db),
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.trial, o.images = args[0], args[1:]
+			return a.detect(ctx, o)
+		}),
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.val, "val", 0, "look at the first `N` images of the split that the trial was scored on")
+	f.StringVarP(&o.out, "out", "o", "", "`folder` for pictures and the contact sheet")
+	f.Float64Var(&o.score, "score", .3, "draw detections above this `score`")
+	f.StringVar(&o.coco, "coco", "", "write COCO results to this `file`")
+	dbFlag(cmd, &o.db)
+	machineFlags(cmd, &o.m)
+	return cmd
+}
+
+func (o *detectOptions) check() error {
+	switch {
+	case len(o.images) == 0 && o.val == 0:
+		return errors.New("detect: nothing to look at; pass --val N or image files")
+	case len(o.images) > 0 && o.val != 0:
+		return errors.New("detect: --val and image files are one or the other")
+	case o.val < 0:
+		return fmt.Errorf("--val %d: want 1 or more", o.val)
+	case !(o.score >= 0 && o.score < 1):
+		return fmt.Errorf("--score %g: want at least 0 and below 1", o.score)
+	case o.out == "" && o.coco == "":
+		return errors.New("detect: nowhere to write; pass -o FOLDER or --coco FILE")
+	}
+	return nil
+}
+
+func (a *app) detect(ctx context.Context, o *detectOptions) error {
+	if err := o.check(); err != nil {
+		return bad(err)
+	}
+	for _, f := range o.images {
+		if _, err := dataset.ReadImage(f); err != nil {
+			return bad(err)
+		}
+	}
+	store, t, err := openTrial(o.db, o.trial)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if t.Weights == "" {
+		return bad(fmt.Errorf("trial %.12s is %s: it has no final weights to look with", t.Key, t.Status))
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	r.Store = store
+	r.Observe = a.preparing()
+	d, err := r.OpenDetector(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+
+	p := &pictures{dir: o.out, names: map[string]bool{}}
+	var dets []coco.Detection
+	if o.val > 0 {
+		dets, err = d.Views(ctx, o.val, o.score, p.add)
+	} else {
+		dets, err = d.ViewFiles(ctx, o.images, o.score, p.add)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s, %s above score %g", count(p.views, "image"), count(p.found, "detection"), o.score)
+	if o.val > 0 {
+		fmt.Fprintf(a.out, ": %d right, %d wrong; %d of %s missed", p.right, p.wrong, p.missed, count(p.truth, "object"))
+	}
+	fmt.Fprintln(a.out, ".")
+	if o.out != "" {
+		sheet, err := p.sheet()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "Contact sheet: %s\n", sheet)
+	}
+	if o.coco == "" {
+		return nil
+	}
+	if err := makeFolderOf(o.coco); err != nil {
+		return err
+	}
+	if err := coco.WriteDetections(o.coco, dets); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "COCO results: %s, %s from score %g on\n", o.coco, count(len(dets), "detection"), d.Config().Eval.LowScore)
+	return nil
+}
+
+// pictures writes a picture for each view, and keeps panels for the contact
+// sheet. With no dir it only counts.
+type pictures struct {
+	dir    string
+	names  map[string]bool // of the files written
+	panels []dataset.Panel
+	pair   int // panels a view
+
+	views, found, truth, right, wrong, missed int
+}
+
+func (p *pictures) add(v experiments.View) error {
+	right, wrong, missed := v.Counts()
+	p.views++
+	p.found += len(v.Found)
+	p.right += right
+	p.wrong += wrong
+	p.missed += missed
+	for _, t := range v.Truth {
+		if !t.Crowd {
+			p.truth++
+		}
+	}
+	if p.dir == "" {
+		return nil
+	}
+	if err := makeFolder(p.dir); err != nil {
+		return err
+	}
+	panels, err := v.Panels(0)
+	if err != nil {
+		return err
+	}
+	p.pair = len(panels)
+	zoom := max(1, smallSide/max(1, v.Pixels.Width, v.Pixels.Height))
+	if err := dataset.WritePNG(filepath.Join(p.dir, p.name(v.Name)), dataset.Sheet(panels, len(panels), zoom)); err != nil {
+		return err
+	}
+	if p.views > sheetViews {
+		return nil
+	}
+	small, err := v.Panels(sheetPixels)
+	p.panels = append(p.panels, small...)
+	return err
+}
+
+// name is the file for a picture, numbered where two pictures share a name.
+func (p *pictures) name(file string) string {
+	stem := strings.TrimSuffix(file, filepath.Ext(file))
+	name := stem + ".png"
+	for n := 2; p.names[name] || name == sheetName; n++ {
+		name = fmt.Sprintf("%s-%d.png", stem, n)
+	}
+	p.names[name] = true
+	return name
+}
+
+// sheetName is the contact sheet's file in the folder of pictures.
+const sheetName = "sheet.png"
+
+func (p *pictures) sheet() (string, error) {
+	path := filepath.Join(p.dir, sheetName)
+	columns := 4
+	if p.pair == 1 {
+		columns = 6
+	}
+	return path, dataset.WritePNG(path, dataset.Sheet(p.panels, columns, sheetZoom(p.panels)))
+}
+
+// sheetZoom enlarges small pictures until a label has room.
+func sheetZoom(panels []dataset.Panel) int {
+	side := 1
+	for _, p := range panels {
+		side = max(side, p.Pixels.Rect.Dx(), p.Pixels.Rect.Dy())
+	}
+	return max(1, smallSide/side)
+}

@@ -1,0 +1,76 @@
+// Command runner sweeps ablations of dense object detectors: it trains a full
+// RetinaNet for each row of a grid file, evaluates COCO AP, keeps everything in
+// one SQLite file and prints the paper's table with ours beside it.
+//
+//	runner sweep gamma
+//
+// Here are flags, exit codes and printing; one file a verb. What a setting means,
+// and every number, is package experiments' and those below it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // a trial failed, or the work did; a trial that diverged has a result
+	exitUsage       = 2 // a bad file or flag; nothing was written
+	exitInterrupted = 3 // stopped by Ctrl-C or SIGTERM
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program; the end of ctx is its Ctrl-C.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{out: stdout, err: stderr, now: time.Now}
+	root := newRoot(a)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitUsage // what cobra itself complains of: verbs, flags, numbers of arguments
+	var c *coded
+	if errors.As(err, &c) {
+		code = c.code
+	}
+	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
+		if line = strings.TrimSpace(line); line != "" {
+			fmt.Fprintf(stderr, "runner: %s\n", line)
+		}
+	}
+	return code
+}
+
+// coded is an error with the exit code it leads to.
+type coded struct {
+	code int
+	err  error
+}
+
+func (c *coded) Error() string { return c.err.Error() }
+func (c *coded) Unwrap() error { return c.err }
+
+// bad marks an error that a file or flag is to blame for.
+func bad(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &coded{exitUsage, err}
+}

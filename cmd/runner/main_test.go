@@ -1,0 +1,295 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"focalgrid/results"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts expect; read the difference before keeping it")
+
+// asRunner makes the test binary be the runner, for tests that send signals.
+const asRunner = "FOCALGRID_TEST_AS_RUNNER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asRunner) != "" {
+		main()
+	}
+	testscript.Main(m, map[string]func(){"runner": main})
+}
+
+// TestScripts runs what stands in testdata, each script in a folder and with a cache of
+// its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata",
+		UpdateScripts:      *update,
+		RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("FOCALGRID_CACHE", filepath.Join(e.WorkDir, "cache"))
+			// A network of 8 channels on 12 images: a trial takes a fraction of a second.
+			e.Setenv("TINY", "--set=data.images.train=12 --set=data.images.tune=2 --set=data.images.val=6 --set=train.iters=3 --set=train.batch=2 --set=optim.warmup=1 --set=model.fpn=8 --set=pretrain.type=none")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"tiny": tiny, "timeless": timeless, "quiet": quiet, "key": key,
+		},
+	})
+}
+
+// tiny runs a verb with settings that make trials tiny. A first argument -code=1 is the
+// exit code to expect.
+func tiny(ts *testscript.TestScript, neg bool, args []string) {
+	want := exitOK
+	if code, ok := strings.CutPrefix(args[0], "-code="); ok {
+		_, err := fmt.Sscan(code, &want)
+		ts.Check(err)
+		args = args[1:]
+	}
+	err := ts.Exec("runner", append(args, strings.Fields(ts.Getenv("TINY"))...)...)
+	got := exitOK
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if neg || got != want {
+		ts.Fatalf("runner %s: exit code %d, want %d", strings.Join(args, " "), got, want)
+	}
+}
+
+// key sets KEY to the first trial of the list just printed as JSON.
+func key(ts *testscript.TestScript, _ bool, args []string) {
+	var list []struct{ Trial string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &list))
+	if len(list) == 0 {
+		ts.Fatalf("no trial is listed")
+	}
+	ts.Setenv("KEY", list[0].Trial[:12])
+}
+
+var (
+	costs = regexp.MustCompile(`(?m)(  cost| *~?[0-9][0-9a-z]*| *~?[0-9]+ days)$`)
+	about = regexp.MustCompile(`: about .*`)
+)
+
+// timeless writes the plan just printed to a file, without what it costs here.
+func timeless(ts *testscript.TestScript, _ bool, args []string) {
+	var b strings.Builder
+	inTable := false
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		inTable = strings.HasPrefix(line, "#") || inTable && line != "\n"
+		if inTable {
+			line = costs.ReplaceAllString(line, "")
+		}
+		b.WriteString(about.ReplaceAllString(line, "."))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o666))
+}
+
+// quiet holds that nothing was written: the folder has the named files alone.
+func quiet(ts *testscript.TestScript, _ bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs("."))
+	ts.Check(err)
+	known := map[string]bool{".tmp": true}
+	for _, name := range args {
+		known[name] = true
+	}
+	for _, e := range entries {
+		if !known[e.Name()] {
+			ts.Fatalf("%s was written", e.Name())
+		}
+	}
+}
+
+// runHere calls the program as main does.
+func runHere(ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(ctx, args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("text.db", []byte("no database"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args   string
+		code   int
+		stderr string // a part of it
+	}{
+		{"version", exitOK, ""},
+		{"", exitOK, ""},
+		{"swep", exitUsage, `no command "swep"; it has completion, data, detect`},
+		{"data chek", exitUsage, `runner data has no command "chek"; it has check, show, stats, synth`},
+		{"sweep", exitUsage, "accepts 1 arg(s), received 0"},
+		{"sweep nope", exitUsage, "nope: no such file and no ablation of that name; known: alpha, "},
+		{"sweep smoke --treads 2", exitUsage, "unknown flag: --treads; see `runner sweep --help`"},
+		{"sweep smoke --threads two", exitUsage, `invalid argument "two" for "--threads" flag`},
+		{"sweep smoke --threads -1", exitUsage, "--threads -1: want 1 to 4096"},
+		{"sweep smoke --engine gpu", exitUsage, "--engine gpu: unknown; known: auto, cpu"},
+		{"sweep smoke --profile big", exitUsage, `unknown profile "big"; known: mini, paper`},
+		{"sweep smoke --set loss.gama=1", exitUsage, `--set loss.gama=1: unknown key "loss.gama"; nearest: loss.gamma`},
+		{"sweep smoke --set train.iters=-1", exitUsage, "train.iters"},
+		{"sweep smoke --only loss.gamma=3", exitUsage, "no row left; in the file loss.gamma is 0 or 2"},
+		{"sweep smoke --seeds 5..2", exitUsage, "--seeds 5..2: the range 5..2 falls"},
+		{"sweep smoke --db text.db", exitUsage, "text.db: not a results database"},
+		{"sweep smoke --db text.db/x.db", exitUsage, "text.db"},
+		{"sweep gamma --profile paper", exitUsage, "data.dir is empty: pass --data DIR"},
+		{"sweep gamma --profile paper --data nowhere --set pretrain.type=none", exitUsage, "nowhere"},
+		{"sweep gamma --dry-run --set pretrain.type=file --set pretrain.file=no.safetensors", exitUsage, "no.safetensors"},
+		{"table smoke", exitUsage, "runs/focalgrid.db: no results database; `runner sweep smoke --db runs/focalgrid.db` makes one"},
+		{"table smoke --format latex", exitUsage, "--format latex: unknown; known: csv, json, markdown, text"},
+		{"ls --format yaml", exitUsage, "--format yaml: unknown; known: json, text"},
+		{"show abc", exitUsage, "no results database"},
+		{"detect", exitUsage, "detect: no trial"},
+		{"detect abc", exitUsage, "pass --val N or image files"},
+		{"detect abc --val 2", exitUsage, "pass -o FOLDER or --coco FILE"},
+		{"detect abc --val 2 a.png -o x", exitUsage, "one or the other"},
+		{"detect abc --val 2 --score 1 -o x", exitUsage, "--score 1: want at least 0 and below 1"},
+		{"detect abc none.png -o x", exitUsage, "none.png"},
+		{"pretrain paper", exitUsage, "pretrain.type is file, so there is nothing to pretrain"},
+		{"pretrain mini --again", exitUsage, "--again: pass -o FOLDER"},
+		{"model huge", exitUsage, "profiles: mini, paper"},
+		{"model mini --px 12", exitUsage, "--px 12: want height x width"},
+		{"model mini --px 0x9", exitUsage, "--px 0x9"},
+		{"model mini --set model.depth=19", exitUsage, "model.depth"},
+		{"data check nowhere/else", exitUsage, "nowhere/else: no such folder or grid file"},
+		{"data check .", exitUsage, "no annotations/instances_SPLIT.json in it"},
+		{"data stats paper", exitUsage, "data.dir is empty; pass --data DIR"},
+		{"data show mini", exitUsage, "pass -o FILE.png"},
+		{"data show mini -o x.png --n 0", exitUsage, "--n 0: want 1 to 400"},
+		{"data synth x --profile paper", exitUsage, "data.name is coco, not synthetic"},
+		{"doctor --db text.db", exitUsage, "text.db: not a results database"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			code, _, stderr := runHere(t.Context(), strings.Fields(tt.args)...)
+			if code != tt.code {
+				t.Errorf("exit code is %d, want %d; stderr: %s", code, tt.code, stderr)
+			}
+			if !strings.Contains(stderr, tt.stderr) {
+				t.Errorf("stderr is %q, want %q in it", stderr, tt.stderr)
+			}
+			for line := range strings.Lines(stderr) {
+				if !strings.HasPrefix(line, "runner: ") {
+					t.Errorf("line %q does not begin with the program's name", line)
+				}
+			}
+		})
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil || len(entries) != 1 {
+		t.Errorf("bad input left %v (%v), want text.db alone", entries, err)
+	}
+}
+
+// TestInterrupt sends the signals that end a sweep: it stops after the step with exit
+// code 3, and the same command then does the rest.
+func TestInterrupt(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	sweep := func(iters int) *exec.Cmd {
+		args := []string{"sweep", "smoke", "--only", "loss.gamma=2", "--db", "x.db", "--threads", "1",
+			"--set", "data.images.train=12", "--set", "data.images.tune=2", "--set", "data.images.val=6", "--set", "train.batch=2", "--set", "model.fpn=8",
+			"--set", fmt.Sprintf("train.iters=%d", iters)}
+		cmd := exec.CommandContext(t.Context(), exe, args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), asRunner+"=1", "FOCALGRID_CACHE="+filepath.Join(dir, "cache"))
+		return cmd
+	}
+	cmd := sweep(100_000)
+	seen := &watcher{what: "trial 1 of 1", then: make(chan struct{})}
+	cmd.Stderr = seen
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-seen.then:
+	case <-time.After(30 * time.Second):
+		t.Fatal("no trial began in 30 s")
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Fatalf("exit code is %d (%v), want %d; stderr: %s", code, err, exitInterrupted, seen.text.String())
+	}
+	if want := "runner: interrupted; what is done is kept in x.db"; !strings.Contains(seen.text.String(), want) {
+		t.Errorf("stderr is %q, want %q in it", seen.text.String(), want)
+	}
+	ls := exec.CommandContext(t.Context(), exe, "ls", "--db", "x.db")
+	ls.Dir, ls.Env = dir, cmd.Env
+	if out, err := ls.Output(); err != nil || !strings.Contains(string(out), "interrupted") {
+		t.Errorf("ls says %q (%v), want a trial that was interrupted", out, err)
+	}
+	if out, err := sweep(2).CombinedOutput(); err != nil || !strings.Contains(string(out), "1 done, 0 diverged, 0 failed") {
+		t.Errorf("a sweep after it says %q (%v)", out, err)
+	}
+}
+
+// watcher keeps what is written and closes then when it has seen a text.
+type watcher struct {
+	what string
+	then chan struct{}
+	text bytes.Buffer
+	done bool
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	n, err := w.text.Write(p)
+	if !w.done && strings.Contains(w.text.String(), w.what) {
+		w.done = true
+		close(w.then)
+	}
+	return n, err
+}
+
+// TestCancelled: a context that has ended is an interruption wherever it is noticed.
+func TestCancelled(t *testing.T) {
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	t.Chdir(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range []string{"sweep smoke", "data synth x", "pretrain mini --again -o y"} {
+		if code, _, stderr := runHere(ctx, strings.Fields(args)...); code != exitInterrupted {
+			t.Errorf("runner %s: exit code %d, want %d; stderr: %s", args, code, exitInterrupted, stderr)
+		}
+	}
+}
+
+// TestWatch: the list is shown at once, and Ctrl-C is how watching ends.
+func TestWatch(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "x.db")
+	store, err := results.Open(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if code, out, stderr := runHere(ctx, "ls", "--watch", "--db", db); code != exitOK || out != "no trials\n" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, out, stderr)
+	}
+}

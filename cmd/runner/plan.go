@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"focalgrid/experiments"
+)
+
+// noValue stands for a factor that does not matter to a row.
+const noValue = "–"
+
+// factors writes what tells a trial from its neighbours: "loss.gamma=2 seed=0".
+func factors(p *experiments.Plan, t *experiments.Trial) string {
+	var parts []string
+	for _, key := range p.Factors {
+		if v, ok := p.Rows[t.Row].Factors[key]; ok {
+			parts = append(parts, key+"="+experiments.Spell(v))
+		}
+	}
+	return strings.Join(append(parts, "seed="+strconv.FormatUint(t.Seed, 10)), " ")
+}
+
+// stateOf says in a word how far a trial is.
+func stateOf(s *experiments.State) string {
+	if s.Recorded == nil {
+		return "to do"
+	}
+	if s.Done() {
+		return s.Recorded.Status
+	}
+	return "again (" + s.Recorded.Status + ")"
+}
+
+// printPlan prints what a sweep does: the trials in their order, with their factors,
+// state and cost, what the paper found, and the sum.
+func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64) {
+	title := p.Title
+	if title == "" {
+		title = p.Name
+	}
+	if p.Table != "" {
+		title = "Table " + p.Table + ": " + title
+	}
+	fmt.Fprintf(a.out, "%s (%s, profile %s)\n", title, p.File, p.Profile)
+	if found := p.Finding(); found != "" {
+		fmt.Fprintf(a.out, "The paper found: %s\n", found)
+	}
+	fmt.Fprintln(a.out)
+
+	header := append([]string{"#"}, p.Factors...)
+	rows := [][]string{append(header, "seed", "state", "cost")}
+	var todo, recorded int
+	var seconds float64
+	for i := range states {
+		s := &states[i]
+		line := []string{strconv.Itoa(i + 1)}
+		for _, key := range p.Factors {
+			cell := noValue
+			if v, ok := p.Rows[s.Row].Factors[key]; ok {
+				cell = experiments.Spell(v)
+			}
+			line = append(line, cell)
+		}
+		cost := lasting(costs[i].Seconds)
+		if !s.Done() {
+			todo++
+			cost = "~" + cost
+			seconds += costs[i].Seconds
+			if costs[i].Recorded {
+				recorded++
+			}
+		}
+		rows = append(rows, append(line, strconv.FormatUint(s.Seed, 10), stateOf(s), cost))
+	}
+	columns(a.out, rows)
+	fmt.Fprintf(a.out, "\n%s, %d to do", count(len(states), "trial"), todo)
+	if todo > 0 {
+		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
+		switch recorded {
+		case 0:
+		case todo:
+			basis = "an estimate from recorded trials of the same work on this machine"
+		default:
+			basis += fmt.Sprintf(", for %d of them from recorded trials of the same work", recorded)
+		}
+		fmt.Fprintf(a.out, ": about %s on this machine, %s", lasting(seconds+pretrain), basis)
+		if pretrain > 0 {
+			fmt.Fprintf(a.out, "; %s of it for pretraining the backbone, once", lasting(pretrain))
+		}
+	}
+	fmt.Fprintln(a.out, ".")
+}

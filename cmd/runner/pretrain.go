@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+type pretrainOptions struct {
+	source string
+	sel    experiments.Selection
+	out    string
+	again  bool
+	m      machine
+}
+
+func newPretrain(a *app) *cobra.Command {
+	o := &pretrainOptions{}
+	cmd := &cobra.Command{
+		Use:   "pretrain CONFIG",
+		Short: "Make the pretrained backbone that trials start from",
+		Long: `Make the pretrained backbone that trials start from: the same ResNet as a
+classifier of synthetic crops. A sweep does it by itself on first use; it is kept in the
+cache under its identity, unless it is inside the program already.
+
+CONFIG is a grid file, an ablation or a profile.`,
+		Example: `  runner pretrain mini
+  runner pretrain depth_scale --set model.depth=34
+  runner pretrain mini --again -o experiments/pretrained`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: configNames,
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.source = args[0]
+			return a.pretrain(ctx, o)
+		}),
+	}
+	baselineFlags(cmd, &o.sel)
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "put a copy, IDENTITY.safetensors, into this `folder`")
+	cmd.Flags().BoolVar(&o.again, "again", false, "train it anew, even where it is there (needs -o)")
+	machineFlags(cmd, &o.m)
+	return cmd
+}
+
+func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
+	cfg, err := experiments.LoadBaseline(o.source, o.sel)
+	switch {
+	case err != nil:
+		return bad(err)
+	case cfg.Pretrain.Type != "crops":
+		return bad(fmt.Errorf("%s: pretrain.type is %s, so there is nothing to pretrain; --set pretrain.type=crops", o.source, cfg.Pretrain.Type))
+	case o.again && o.out == "":
+		return bad(fmt.Errorf("--again: pass -o FOLDER for what is trained; the cache keeps what it has"))
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	r.Observe = a.preparing()
+	var p experiments.Pretrained
+	copied := ""
+	if o.out != "" {
+		p, copied, err = r.SavePretrained(ctx, &cfg, o.out, o.again)
+	} else {
+		p, err = r.Pretrain(ctx, &cfg)
+	}
+	if err != nil {
+		return err
+	}
+	rows := [][]string{
+		{"identity", p.Key},
+		{"accuracy", p.Accuracy + " on held-out crops"},
+		{"where", p.Where},
+	}
+	if copied != "" && copied != p.Where {
+		rows = append(rows, []string{"copy", copied})
+	}
+	columns(a.out, rows)
+	return nil
+}
+
+// preparing reports data and pretraining in plain lines, for verbs that do
+// nothing else for long.
+func (a *app) preparing() func(experiments.Event) {
+	l := &lines{tracker: newTracker(nil, nil, a.now), w: a.err, out: a.out}
+	return l.event
+}

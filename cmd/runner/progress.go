@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"focalgrid/experiments"
+	"focalgrid/results"
+)
+
+// progress shows how far a sweep is. event and print are called from one goroutine.
+type progress interface {
+	event(experiments.Event)
+	// print lets something longer be written between the lines.
+	print(func(io.Writer) error)
+	close()
+}
+
+// newProgress shows bars on a terminal, plain lines elsewhere. Results go to
+// stdout and progress to stderr, so that a table can be kept in a file.
+func (a *app) newProgress(plan *experiments.Plan, states []experiments.State) progress {
+	t := newTracker(plan, states, a.now)
+	if terminal(a.err) {
+		return newBars(t, a.err, a.out, terminal(a.out))
+	}
+	return &lines{tracker: t, w: a.err, out: a.out}
+}
+
+// tracker counts what events tell.
+type tracker struct {
+	plan *experiments.Plan
+	now  func() time.Time
+
+	trials, ended int // to do, and of them over
+	steps, done   int // of all trials to do
+	begun         time.Time
+
+	label      string // of the trial at hand
+	step, of   int
+	loss       float64
+	trialBegun time.Time
+}
+
+func newTracker(plan *experiments.Plan, states []experiments.State, now func() time.Time) *tracker {
+	t := &tracker{plan: plan, now: now}
+	for i := range states {
+		if !states[i].Done() {
+			t.trials++
+			t.steps += states[i].Config.Train.Iters
+		}
+	}
+	return t
+}
+
+func (t *tracker) start(e experiments.TrialStarted) {
+	if t.begun.IsZero() {
+		t.begun = t.now()
+	}
+	t.label = fmt.Sprintf("trial %d of %d", t.ended+1, t.trials)
+	t.step, t.of, t.loss = 0, e.Trial.Config.Train.Iters, 0
+	t.trialBegun = time.Time{}
+}
+
+func (t *tracker) stepped(e experiments.Stepped) {
+	if t.trialBegun.IsZero() { // the first step has the data and the network made before it
+		t.trialBegun = t.now()
+		t.step = e.Step + 1
+		t.done++
+		t.loss = e.Loss
+		return
+	}
+	t.step, t.loss = e.Step+1, e.Loss
+	t.done++
+}
+
+func (t *tracker) end() {
+	t.ended++
+	t.done += t.of - t.step // of a trial that ended early
+	t.step = t.of
+}
+
+// rate is steps a second of the trial at hand, 0 where not known.
+func (t *tracker) rate() float64 {
+	if d := t.now().Sub(t.trialBegun).Seconds(); t.step > 1 && d > 0 {
+		return float64(t.step-1) / d
+	}
+	return 0
+}
+
+// trialLeft estimates the seconds of the trial's steps to come.
+func (t *tracker) trialLeft() (seconds float64, ok bool) {
+	if r := t.rate(); r > 0 {
+		return float64(t.of-t.step) / r, true
+	}
+	return 0, false
+}
+
+// allLeft estimates the seconds to the end of the sweep, evaluations included.
+func (t *tracker) allLeft() (seconds float64, ok bool) {
+	if t.begun.IsZero() || t.done == 0 {
+		return 0, false
+	}
+	return t.now().Sub(t.begun).Seconds() / float64(t.done) * float64(t.steps-t.done), true
+}
+
+// outcome says how a trial ended.
+func outcome(o results.Outcome) string {
+	took := " in " + lasting(o.WallSeconds)
+	switch o.Status {
+	case results.StatusDone:
+		ap, ap50, ap75 := o.Metrics["AP"], o.Metrics["AP50"], o.Metrics["AP75"]
+		return fmt.Sprintf("done%s: AP %.1f, AP50 %.1f, AP75 %.1f", took, 100*ap, 100*ap50, 100*ap75)
+	case results.StatusDiverged:
+		return "diverged" + took + ": " + o.Error
+	case results.StatusFailed:
+		return "failed" + took + ": " + o.Error
+	}
+	return o.Status
+}
+
+// lines reports in plain lines, about ten a trial.
+type lines struct {
+	*tracker
+	w, out io.Writer
+	said   string // of the preparation at hand
+}
+
+func (l *lines) print(f func(io.Writer) error) {
+	fmt.Fprintln(l.out)
+	if err := f(l.out); err != nil {
+		fmt.Fprintf(l.w, "runner: table: %v\n", err)
+	}
+	fmt.Fprintln(l.out)
+}
+
+func (l *lines) close() {}
+
+func (l *lines) event(e experiments.Event) {
+	switch e := e.(type) {
+	case experiments.Preparing:
+		const parts = 4
+		if said := fmt.Sprint(e.What, e.Done*parts/max(e.Total, 1)); said != l.said {
+			l.said = said
+			note := ""
+			if e.Done == e.Total && e.Note != "" {
+				note = ": " + e.Note
+			}
+			fmt.Fprintf(l.w, "preparing %s, %d of %d%s\n", e.What, e.Done, e.Total, note)
+		}
+	case experiments.TrialStarted:
+		l.start(e)
+		fmt.Fprintf(l.w, "%s (%.12s): %s\n", l.label, e.Key, factors(l.plan, &e.Trial))
+	case experiments.Stepped:
+		l.stepped(e)
+		tenth := max(1, l.of/10)
+		if l.step%tenth != 0 && l.step != l.of || l.step > l.of-l.of%tenth && l.step != l.of {
+			return
+		}
+		fmt.Fprintf(l.w, "  step %d of %d, loss %.4f", l.step, l.of, e.Loss)
+		if r := l.rate(); r > 0 {
+			fmt.Fprintf(l.w, ", %.1f steps/s", r)
+		}
+		if s, ok := l.trialLeft(); ok && l.step < l.of {
+			fmt.Fprintf(l.w, ", %s left", lasting(s))
+		}
+		fmt.Fprintln(l.w)
+	case experiments.Evaluating:
+		if e.Done == e.Total {
+			fmt.Fprintf(l.w, "  evaluated %d images\n", e.Total)
+		}
+	case experiments.TrialEnded:
+		l.end()
+		fmt.Fprintf(l.w, "%s %s", l.label, outcome(e.Outcome))
+		if s, ok := l.allLeft(); ok && l.ended < l.trials {
+			fmt.Fprintf(l.w, "; %s left", lasting(s))
+		}
+		fmt.Fprintln(l.w)
+	}
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments"
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+type sweepOptions struct {
+	source string
+	sel    experiments.Selection
+	db     string
+	m      machine
+	dryRun bool
+}
+
+func newSweep(a *app) *cobra.Command {
+	o := &sweepOptions{}
+	cmd := &cobra.Command{
+		Use:   "sweep FILE|NAME",
+		Short: "Train and evaluate what a grid file plans, and print its table",
+		Long: `Train and evaluate what a grid file plans, and print its table.
+
+FILE is a grid file; NAME is one of those inside the program: ` + strings.Join(experiments.Ablations(), ", ") + `.
+A file wins over a name. The plan is printed first, and the table so far after each
+trial. Progress goes to stderr: bars on a terminal, plain lines elsewhere.
+
+What is done is never done again: the same command goes on where it was stopped,
+and changed settings make new trials. Ctrl-C stops after the step at hand, with
+exit code 3. A trial that diverges has a result; one that fails does not stop the
+others, and the exit code is 1.`,
+		Example: `  runner sweep smoke
+  runner sweep gamma --dry-run
+  runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
+  runner sweep gamma --set train.iters=100 --set optim.lr=.05 --db runs/short.db
+  runner sweep gamma --profile paper --data COCO --set pretrain.file=resnet50.safetensors`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: gridNames,
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.source = args[0]
+			return a.sweep(ctx, o)
+		}),
+	}
+	selectionFlags(cmd, &o.sel)
+	dbFlag(cmd, &o.db)
+	machineFlags(cmd, &o.m)
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan with its cost here, and write nothing")
+	return cmd
+}
+
+func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
+	plan, err := experiments.Load(o.source, o.sel)
+	if err != nil {
+		return bad(err)
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	missing := plan.Missing()
+	if missing != nil && !o.dryRun {
+		return bad(missing)
+	}
+	states, err := a.plan(r, plan, missing, o)
+	if err != nil || o.dryRun {
+		return err
+	}
+	counts, err := a.runPlan(ctx, r, plan, states, o)
+	var c *coded
+	switch {
+	case err == nil:
+		return a.sum(r, plan, states, counts, o)
+	case ctx.Err() != nil && !errors.As(err, &c):
+		return &coded{exitInterrupted, fmt.Errorf("interrupted; what is done is kept in %s, and the same command goes on from there", o.db)}
+	}
+	return err
+}
+
+// plan looks up what is done, and prints the plan. It writes nothing. Where an
+// input is missing, trials have no identity yet and none can be looked up.
+func (a *app) plan(r *rig, plan *experiments.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
+	store, err := openIfThere(o.db)
+	if err != nil {
+		return nil, err
+	}
+	r.Store = store
+	if store != nil {
+		defer func() {
+			store.Close()
+			r.Store = nil
+		}()
+	}
+	var states []experiments.State
+	if missing != nil {
+		for _, t := range plan.Trials {
+			states = append(states, experiments.State{Trial: t})
+		}
+	} else if states, err = r.States(plan); err != nil {
+		return nil, bad(err) // a folder or a weights file that can't be read
+	}
+	rate := experiments.ProbeRate(r.pool, a.now)
+	costs, err := r.Costs(states, rate)
+	if err != nil {
+		return nil, err
+	}
+	pretrain, err := r.PretrainSeconds(states, rate)
+	if err != nil {
+		return nil, err
+	}
+	a.printPlan(plan, states, costs, pretrain, rate)
+	if missing != nil {
+		for line := range strings.Lines(missing.Error()) {
+			fmt.Fprintf(a.out, "To run it: %s\n", strings.TrimSpace(line))
+		}
+	}
+	return states, nil
+}
+
+// runPlan does what is missing, with progress and the table so far after each trial.
+func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
+	left := 0
+	for i := range states {
+		if !states[i].Done() {
+			left++
+		}
+	}
+	if left > 0 {
+		fmt.Fprintln(a.out)
+		show := a.newProgress(plan, states)
+		defer show.close()
+		r.Observe = func(e experiments.Event) {
+			show.event(e)
+			if end, ok := e.(experiments.TrialEnded); ok && end.Outcome.Status != results.StatusInterrupted {
+				if left--; left > 0 { // the last table is printed at the end
+					show.print(func(w io.Writer) error { return writeTable(w, r, plan, states) })
+				}
+			}
+		}
+	}
+	// Data first: a folder of other data is found before a database is made.
+	if err := r.PrepareAll(ctx, states); errors.Is(err, dataset.ErrOtherFolder) {
+		return counts, bad(err)
+	} else if err != nil {
+		return counts, err
+	}
+	if r.Store, err = results.Open(o.db); err != nil {
+		return counts, bad(err)
+	}
+	return r.Sweep(ctx, plan)
+}
+
+// sum prints what came of a sweep, and what to type next.
+func (a *app) sum(r *rig, plan *experiments.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
+	states, err := r.Refresh(states)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out)
+	if err := writeTable(a.out, r, plan, states); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "\n%s: %d done, %d diverged, %d failed; recorded in %s.\n",
+		count(len(states), "trial"), counts.Done, counts.Diverged, counts.Failed, o.db)
+	fmt.Fprintln(a.out, "\nNext:")
+	for _, line := range next(plan, states, o) {
+		fmt.Fprintf(a.out, "  %s\n", line)
+	}
+	if counts.Failed > 0 {
+		return &coded{exitFailed, fmt.Errorf("%s failed; `%s` says why", count(counts.Failed, "trial"), command("ls", o.db))}
+	}
+	return nil
+}
+
+// writeTable prints the table so far.
+func writeTable(w io.Writer, r *rig, plan *experiments.Plan, states []experiments.State) error {
+	states, err := r.Refresh(states)
+	if err != nil {
+		return err
+	}
+	t, err := experiments.TableOf(plan, states)
+	if err != nil {
+		return err
+	}
+	return t.Write(w, "text")
+}
+
+// next are three commands worth typing after a sweep.
+func next(plan *experiments.Plan, states []experiments.State, o *sweepOptions) []string {
+	best := ""
+	most := -1.
+	failed := ""
+	for _, s := range states {
+		if s.Recorded == nil {
+			continue
+		}
+		if ap := s.Recorded.Metrics["AP"]; s.Recorded.Status == results.StatusDone && ap > most {
+			best, most = s.Key[:12], ap
+		}
+		if s.Recorded.Status == results.StatusFailed && failed == "" {
+			failed = s.Key[:12]
+		}
+	}
+	flags := flagsOf(&o.sel)
+	lines := []string{command("table", o.db, append([]string{o.source}, append(flags, "--format", "markdown")...)...)}
+	switch {
+	case failed != "":
+		lines = append(lines, command("show", o.db, failed))
+	case best != "":
+		lines = append(lines, command("detect", o.db, best, "--val", "16", "-o", "look"))
+	default:
+		lines = append(lines, command("ls", o.db))
+	}
+	seeds := "0..4"
+	if n := len(plan.Seeds); n > 1 {
+		top := slices.Max(plan.Seeds)
+		seeds = fmt.Sprintf("0..%d", top+uint64(n))
+	}
+	return append(lines, command("sweep", o.db, append([]string{o.source}, append(flags, "--seeds", seeds)...)...))
+}
+
+// flagsOf writes a selection as it was typed, but for its seeds.
+func flagsOf(s *experiments.Selection) []string {
+	var out []string
+	if s.Profile != "" {
+		out = append(out, "--profile", s.Profile)
+	}
+	for _, v := range s.Set {
+		out = append(out, "--set", v)
+	}
+	for _, v := range s.Only {
+		out = append(out, "--only", v)
+	}
+	if s.DataDir != "" {
+		out = append(out, "--data", s.DataDir)
+	}
+	return out
+}
+
+// command writes a command line that a shell reads back.
+func command(verb, db string, args ...string) string {
+	words := append([]string{"runner", verb}, args...)
+	if db != defaultDB {
+		words = append(words, "--db", db)
+	}
+	for i, w := range words {
+		words[i] = shellWord(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes a word where a POSIX shell would not take it as it is.
+func shellWord(w string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r)
+	}
+	if w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0 {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+}

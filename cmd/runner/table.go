@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+
+	"focalgrid/experiments"
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+type tableOptions struct {
+	source, db, format string
+	sel                experiments.Selection
+}
+
+func newTable(a *app) *cobra.Command {
+	o := &tableOptions{}
+	cmd := &cobra.Command{
+		Use:   "table FILE|NAME",
+		Short: "Print a grid file's table from what is recorded",
+		Long: `Print a grid file's table from what is recorded, beside the published figures.
+
+The flags that select settings and rows are those of sweep. Without --seeds every
+recorded seed counts. For people AP is × 100 with one decimal; csv and json give
+fractions with all digits.`,
+		Example: `  runner table gamma
+  runner table gamma --format markdown > gamma.md
+  runner table gamma --seeds 0..2 --only loss.gamma=2 --format json
+  runner table my.yaml --set train.iters=100 --db runs/short.db`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: gridNames,
+		RunE: a.work(func(_ context.Context, args []string) error {
+			o.source = args[0]
+			return a.table(o)
+		}),
+	}
+	selectionFlags(cmd, &o.sel)
+	dbFlag(cmd, &o.db)
+	formatFlag(cmd, &o.format, results.Formats()...)
+	return cmd
+}
+
+func (a *app) table(o *tableOptions) error {
+	if err := checkFormat(o.format, results.Formats()...); err != nil {
+		return err
+	}
+	plan, err := experiments.Load(o.source, o.sel)
+	if err != nil {
+		return bad(err)
+	}
+	if err := plan.Missing(); err != nil {
+		return bad(err) // what names a trial includes its data and first weights
+	}
+	m := machine{engine: "auto", threads: 1}
+	r, err := m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	if r.Store, err = results.OpenExisting(o.db); err != nil {
+		return bad(err)
+	}
+	t, err := r.Table(plan, o.sel.Seeds == "")
+	if err != nil {
+		return bad(err)
+	}
+	return t.Write(a.out, o.format)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"strconv"
+
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersion(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Say which program this is",
+		Long:    "Say which program this is: its version and revision, what it was built with, and what decides the bits of its results.",
+		Example: "  runner version",
+		Args:    cobra.NoArgs,
+		RunE:    a.work(func(context.Context, []string) error { return a.version() }),
+	}
+}
+
+func (a *app) version() error {
+	m := machine{engine: "auto"}
+	r, err := m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	revision := r.Host.Revision
+	if r.Host.Dirty {
+		revision += " with changes"
+	}
+	columns(a.out, [][]string{
+		{"version", programVersion()},
+		{"revision", revision},
+		{"go", r.Host.Go},
+		{"engine", r.Engine.Name()},
+		{"kernels", r.Host.Kernels},
+		{"numerics", strconv.Itoa(experiments.Numerics)},
+	})
+	return nil
+}
+
+// programVersion is the module's version, "(devel)" for a build from a checkout.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,132 @@
+package experiments
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+
+	"focalgrid/engine"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/weights"
+)
+
+var updateNumerics = flag.Bool("update-numerics", false, "record the hashes of the short trajectories anew")
+
+// TestNumerics holds the constant Numerics to its meaning: as long as it
+// stays, a short training of each norm and loss family ends in the recorded bits.
+func TestNumerics(t *testing.T) {
+	if kernel.Best() == kernel.Plain {
+		t.Skip("this processor has no AVX2: plain Go agrees within rounding, not to the bit")
+	}
+	got := map[string]string{}
+	for _, set := range [][]string{
+		{"model.norm=batch", "model.head_norm=group"}, {"model.norm=frozen", "model.head_norm=none"},
+		{"model.norm=group", "model.head_norm=batch"},
+		{"loss.type=ce"}, {"loss.gamma=0.5"}, {"loss.type=focal_star"}, {"sampler.type=ssd"}, {"sampler.type=ohem"},
+		{"box_loss.type=giou"}, {"optim.type=adamw", "optim.lr=0.001"},
+	} {
+		cfg, err := LoadBaseline("mini", Selection{Set: append([]string{
+			"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.width=0.25", "model.fpn=16", "train.batch=3", "pretrain.type=none",
+			"optim.warmup=0", "optim.lr=0.01",
+		}, set...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hashes []string
+		for _, level := range kernel.Levels() {
+			if level == kernel.Plain {
+				continue
+			}
+			pool, err := kernel.NewPoolLevel(2, level)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hashes = append(hashes, trainedBits(t, cfg, gorgonia.New(pool, gorgonia.Options{})))
+			pool.Close()
+		}
+		name := fmt.Sprint(set)
+		got[name] = hashes[0]
+		for _, h := range hashes {
+			if h != hashes[0] {
+				t.Errorf("%s: kernel sets %v give the bits %v", name, kernel.Levels(), hashes)
+			}
+		}
+	}
+	type record struct {
+		Numerics int
+		Hashes   map[string]string
+	}
+	const path = "testdata/numerics.json"
+	if *updateNumerics {
+		text, err := json.MarshalIndent(record{Numerics, got}, "", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(text, '\n'), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want record
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	if want.Numerics != Numerics || !slices.Equal(slices.Sorted(maps.Keys(want.Hashes)), slices.Sorted(maps.Keys(got))) {
+		t.Fatalf("%s is of numerics %d with %d trajectories; the code has numerics %d and %d: record anew with -update-numerics", path, want.Numerics, len(want.Hashes), Numerics, len(got))
+	}
+	for name, h := range got {
+		if h != want.Hashes[name] {
+			t.Errorf("%s ends in other bits than recorded: if that is meant, bump Numerics in canonical.go and run this test with -update-numerics", name)
+		}
+	}
+}
+
+// trainedBits trains three steps and hashes the weights.
+func trainedBits(t *testing.T, cfg Config, e engine.Engine) string {
+	t.Helper()
+	d := newDetector(cfg, cfg.Data.Classes, e, engine.NewState(), drawer(0))
+	defer d.close()
+	scalars, err := d.scalars()
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := miniBatch(t, &cfg)
+	for i := range 3 {
+		info := StepInfo{Step: i, LR: cfg.optimConfig().LRAt(i, 3)}
+		if err := d.step(batch, scalars, &info); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := weights.Hash(networkTensors(d.state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestTapeMachineAgrees: Gorgonia's own machine, running the same graph by other
+// code, ends in the plan's bits.
+func TestTapeMachineAgrees(t *testing.T) {
+	for _, set := range []string{"sampler.type=all", "sampler.type=ohem"} {
+		cfg, err := LoadBaseline("mini", Selection{Set: []string{
+			"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "train.batch=2", "pretrain.type=none", "optim.warmup=0", "optim.lr=0.01", set,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := kernel.NewPool(2)
+		defer pool.Close()
+		plan := trainedBits(t, cfg, gorgonia.New(pool, gorgonia.Options{}))
+		if tape := trainedBits(t, cfg, gorgonia.New(pool, gorgonia.Options{TapeMachine: true})); tape != plan {
+			t.Errorf("%s: the tape machine ends in %s, the plan in %s", set, tape, plan)
+		}
+	}
+}
