@@ -243,6 +243,7 @@ func (s *sweep) tiles(p *Pool, f *phase, y []float32, size int, x, w, bias []flo
 	if t.steps > 0 {
 		t.off = &f.off[0]
 	}
+	var partial [tileVecs * tileRows * lanes]float32
 	vectors := rows * s.lay.perRow
 	for low := from; low < to; low += s.group {
 		high := min(to, low+s.group)
@@ -267,7 +268,7 @@ func (s *sweep) tiles(p *Pool, f *phase, y []float32, size int, x, w, bias []flo
 				if s.co-k*tileRows <= 4 {
 					tileHeight = 4
 				}
-				t.run(p.set, tileHeight, vecs)
+				t.chains(p.set, tileHeight, vecs, &partial)
 			}
 			v += vecs
 		}

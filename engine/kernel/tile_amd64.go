@@ -34,6 +34,9 @@ func (t *tile) run(set set, rows, vecs int) {
 					v, half := (h+i)/2, (h+i)%2*8
 					u.x[i] = at(t.x[v], half)
 					u.y[i] = at(t.y[v], half+r*t.stride/4)
+					if t.sums[0] != nil {
+						u.sums[i] = at(t.sums[v], half+r*lanes)
+					}
 				}
 				if width == 3 {
 					tile4x3AVX2((*byte)(unsafe.Pointer(&u)))

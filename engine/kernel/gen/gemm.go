@@ -22,13 +22,15 @@ const (
 	tileStride
 	tileBias
 	tileFloor
+	tileSums
 )
 
 // tile writes a kernel for rows outputs × vecs vectors of neighbouring pixels:
 //
-//	y[r][v] = max(floor, bias[r] + Σ_step a[8·step+r] · x[v][off[step]])
+//	y[r][v] = max(floor, sums[v][r] + bias[r] + Σ_step a[8·step+r] · x[v][off[step]])
 //
-// with one chain of fused multiply-adds for each output, in the order of steps.
+// with one chain of fused multiply-adds from bias for each output, in the order of
+// steps; sums, of rows 64 bytes apart, is added at the end unless its pointers are nil.
 func tile(set isa, rows, vecs int) {
 	TEXT(fmt.Sprintf("tile%dx%d%s", rows, vecs, set.name), NOSPLIT, "func(t *byte)")
 	Doc(fmt.Sprintf("tile%dx%d%s computes %d rows of %d vectors of %d pixels;", rows, vecs, set.name, rows, vecs, set.bytes/4) + " t points to a tile.")
@@ -80,6 +82,17 @@ func tile(set isa, rows, vecs int) {
 	DECQ(steps)
 	JNZ(LabelRef(loop))
 	Label(done)
+	last := fmt.Sprintf("last%dx%d%s", rows, vecs, set.name)
+	any := field(tileSums)
+	TESTQ(any, any)
+	JZ(LabelRef(last))
+	for v := range vecs {
+		sums := field(tileSums + 8*v)
+		for r := range rows {
+			VADDPS(Mem{Base: sums, Disp: 64 * r}, acc[r][v], acc[r][v])
+		}
+	}
+	Label(last)
 	low := w
 	VBROADCASTSS(Mem{Base: t, Disp: tileFloor}, low)
 	stride := field(tileStride)
