@@ -46,7 +46,7 @@ func run(t *testing.T, dir, name string, args ...string) string {
 }
 
 // TestExtending follows extending.md to the letter: its file and its line, laid
-// over the tree, pass the tests of package loss and train.
+// over the tree, pass the tests that every loss must, and train.
 func TestExtending(t *testing.T) {
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -88,7 +88,7 @@ func TestExtending(t *testing.T) {
 	if err := os.WriteFile(file, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	run(t, root, "go", "test", "-overlay", file, "./loss", "-run", "Gradients|Finite|GraphForms")
+	run(t, root, "go", "test", "-overlay", file, "./loss", "./experiments", "-run", "Gradients|Finite|GraphForms|OnEngine")
 	bin := filepath.Join(dir, "runner")
 	run(t, root, "go", "build", "-overlay", file, "-o", bin, "./cmd/runner")
 	out := run(t, dir, bin, append(strings.Fields("sweep gamma --set loss.type=poly --only loss.gamma=2 --set train.iters=2"), small...)...)
