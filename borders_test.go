@@ -47,8 +47,7 @@ var borders = map[string]border{
 		"optim", "paper", "results", "sampler", "weights",
 	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
 	"cmd/runner": {[]string{
-		"ablations", "box", "coco", "dataset", "engine", "engine/gorgonia", "engine/kernel", "experiments",
-		"metrics", "model", "paper", "results", "weights",
+		"coco", "dataset", "engine/gorgonia", "engine/kernel", "experiments", "results", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 

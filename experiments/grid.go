@@ -61,9 +61,6 @@ type block struct {
 	at   place
 }
 
-// blockKinds are the ways to vary a baseline.
-var blockKinds = []string{"grid", "zip", "ablate", "list"}
-
 // bodyKeys are the keys of a grid file that an at: section may replace.
 var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zip", "ablate", "list", "seeds", "exclude"}
 
