@@ -22,6 +22,7 @@ type LoaderOptions struct {
 	Images     []int   // indices into Set.Images to draw from, in this order; nil means all
 	Cache      bool    // keep decoded and resized pictures, three bytes a pixel
 	CacheBytes int64   // keep no more than this; 0 means 1 GiB
+	Pictures   string  // folder for decoded and resized pictures, of this set at this size alone; empty: none
 }
 
 // Batch is the network input of one step and what is known about it.
@@ -249,13 +250,9 @@ func (l *Loader) picture(index int) (*RGB, error) {
 			return p, nil
 		}
 	}
-	p, err := l.set.Decode(index)
+	p, err := l.resized(index)
 	if err != nil {
 		return nil, err
-	}
-	p, err = l.transform.Resize(p)
-	if err != nil {
-		return nil, fmt.Errorf("%s: image id %d: %w", l.set.Path(index), l.set.Images[index].ID, err)
 	}
 	if l.options.Cache {
 		l.cache.Lock()
@@ -264,6 +261,30 @@ func (l *Loader) picture(index int) (*RGB, error) {
 			l.budget -= size
 		}
 		l.cache.Unlock()
+	}
+	return p, nil
+}
+
+// resized returns a picture at the transform's size, from the folder of
+// pictures if it is there. A full disk costs the folder its use, not a training its life.
+func (l *Loader) resized(index int) (*RGB, error) {
+	im, folder := &l.set.Images[index], pictures(l.options.Pictures)
+	if folder != "" {
+		if p := folder.read(im.ID); p != nil {
+			if w, h, _ := l.transform.Size(im.Width, im.Height); p.Width == w && p.Height == h {
+				return p, nil
+			}
+		}
+	}
+	p, err := l.set.Decode(index)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = l.transform.Resize(p); err != nil {
+		return nil, fmt.Errorf("%s: image id %d: %w", l.set.Path(index), im.ID, err)
+	}
+	if folder != "" {
+		_ = folder.write(im.ID, p)
 	}
 	return p, nil
 }

@@ -21,6 +21,8 @@ type Runner struct {
 	Now     func() time.Time
 	Host    Host        // goes into each trial's record
 	Observe func(Event) // progress; nil: silent. Called from one goroutine
+
+	folders map[[3]string]string // identities of the folders read so far; hashing COCO takes minutes
 }
 
 // Event is one of Preparing, TrialStarted, Stepped, Evaluating, TrialEnded.
@@ -72,7 +74,19 @@ func (r *Runner) dataIdentity(cfg *Config) (string, error) {
 	if cfg.Data.Name == "synthetic" {
 		return dataset.Identity(cfg.synthConfig()), nil
 	}
-	return dataset.FolderIdentity(cfg.Data.Dir, cfg.Data.Train, cfg.evalSplit())
+	key := [3]string{cfg.Data.Dir, cfg.Data.Train, cfg.evalSplit()}
+	if id, ok := r.folders[key]; ok {
+		return id, nil
+	}
+	id, err := dataset.FolderIdentity(key[0], key[1], key[2])
+	if err != nil {
+		return "", err
+	}
+	if r.folders == nil {
+		r.folders = map[[3]string]string{}
+	}
+	r.folders[key] = id
+	return id, nil
 }
 
 // dataDir is where a trial's data lies.
@@ -118,11 +132,16 @@ func (c *Config) evalSplit() string {
 	return c.Data.Val
 }
 
-// loader makes batches of a set; train asks for flips and the training batch.
-func (c *Config) loader(set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+// loader makes batches of a trial's data; train asks for flips and the training
+// batch. Photographs are decoded and resized once and kept in the cache folder, under
+// the data's identity; the synthetic set is at its size already and fits memory.
+func (r *Runner) loader(c *Config, data string, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: evalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
+	}
+	if !synthetic(c) {
+		o.Pictures = filepath.Join(r.Cache, "pictures", data[:16], fmt.Sprintf("%s-%dx%d", set.Split, c.Image.Short, c.Image.LongSide()))
 	}
 	return dataset.NewLoader(set, c.transform(), o, draw)
 }

@@ -278,3 +278,28 @@ baseline:
 		})
 	}
 }
+
+// A folder in COCO's layout trains like the synthetic set it is, and its
+// pictures are kept at the size trained on.
+func TestSweepFolder(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	dir, err := b.PrepareData(t.Context(), &p.Rows[0].Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	coco := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: dir, Set: []string{"data.name=coco"}})
+	for _, q := range []*Plan{p, coco} {
+		if c, err := b.Sweep(t.Context(), q); err != nil || c.Done != 1 {
+			t.Fatalf("%+v, %v", c, err)
+		}
+	}
+	all := b.trials(t)
+	if len(all) != 2 || all[0].Key == all[1].Key || all[0].Weights != all[1].Weights {
+		t.Errorf("the same images by folder and by generator: %d trials, weights %s and %s", len(all), all[0].Weights, all[1].Weights)
+	}
+	kept, err := filepath.Glob(filepath.Join(b.Cache, "pictures", "*", "*", "*.rgb"))
+	if err != nil || len(kept) != 24+12 {
+		t.Errorf("%d pictures kept, %v; want those of train and val", len(kept), err)
+	}
+}

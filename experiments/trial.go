@@ -70,7 +70,7 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin 
 	if err := r.initialise(ctx, d); err != nil {
 		return err
 	}
-	loader, err := cfg.loader(train, draw, true)
+	loader, err := r.loader(&cfg, p.data, train, draw, true)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin 
 	if fin.Weights, err = r.keepWeights(d.state); err != nil {
 		return err
 	}
-	dets, err := r.evaluate(ctx, index, d, eval)
+	dets, err := r.evaluate(ctx, index, p, d, eval)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,8 @@ func (r *Runner) initialise(ctx context.Context, d *detector) error {
 	return nil
 }
 
-func (r *Runner) evaluate(ctx context.Context, index int, d *detector, set *dataset.Set) ([]coco.Detection, error) {
-	loader, err := d.cfg.loader(set, dataset.Draw(d.draw), false)
+func (r *Runner) evaluate(ctx context.Context, index int, p *prepared, d *detector, set *dataset.Set) ([]coco.Detection, error) {
+	loader, err := r.loader(&d.cfg, p.data, set, dataset.Draw(d.draw), false)
 	if err != nil {
 		return nil, err
 	}
