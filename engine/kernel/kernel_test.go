@@ -419,7 +419,7 @@ func TestNaNSurvives(t *testing.T) {
 func TestOldScratchDoesNotMatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(19, 20))
 	everyLevel(t, func(t *testing.T, p *Pool) {
-		for _, c := range convShapes {
+		for _, c := range slices.Concat(convShapes, winogradShapes) {
 			x, w, dy := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out())
 			var results [2][]float32
 			for i := range results {

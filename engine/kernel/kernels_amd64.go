@@ -97,6 +97,56 @@ func placeAVX2(dst *float32, src *float32, rows int, left int, width int, right 
 // spin waits turns PAUSE instructions; turns is positive.
 func spin(turns int)
 
+// winoIn4AVX2 is the input's transform for 4 × 4 outputs; t points to a transform.
+//
+//go:noescape
+func winoIn4AVX2(t *byte)
+
+// winoFilter4AVX2 is the kernel's transform for 4 × 4 outputs; t points to a transform.
+//
+//go:noescape
+func winoFilter4AVX2(t *byte)
+
+// winoOut4AVX2 is the output's transform for 4 × 4 outputs; t points to a transform.
+//
+//go:noescape
+func winoOut4AVX2(t *byte)
+
+// winoGrad4AVX2 is the transform of 4 × 4 elements of an output's gradient; t points to a transform.
+//
+//go:noescape
+func winoGrad4AVX2(t *byte)
+
+// winoTaps4AVX2 is the last transform of a kernel's gradient from 4 × 4 blocks; t points to a transform.
+//
+//go:noescape
+func winoTaps4AVX2(t *byte)
+
+// winoIn2AVX2 is the input's transform for 2 × 2 outputs; t points to a transform.
+//
+//go:noescape
+func winoIn2AVX2(t *byte)
+
+// winoFilter2AVX2 is the kernel's transform for 2 × 2 outputs; t points to a transform.
+//
+//go:noescape
+func winoFilter2AVX2(t *byte)
+
+// winoOut2AVX2 is the output's transform for 2 × 2 outputs; t points to a transform.
+//
+//go:noescape
+func winoOut2AVX2(t *byte)
+
+// winoGrad2AVX2 is the transform of 2 × 2 elements of an output's gradient; t points to a transform.
+//
+//go:noescape
+func winoGrad2AVX2(t *byte)
+
+// winoTaps2AVX2 is the last transform of a kernel's gradient from 2 × 2 blocks; t points to a transform.
+//
+//go:noescape
+func winoTaps2AVX2(t *byte)
+
 // addAVX512 computes y = a + b; n is a positive multiple of 16.
 //
 //go:noescape

@@ -7,6 +7,8 @@ type plans struct {
 	mu      sync.Mutex
 	sweeps  map[planKey]*sweep
 	weights map[Conv]*weightSweep
+	blocks  map[planKey]*winograd
+	grads   map[Conv]*winogradWeights
 }
 
 type planKey struct {
@@ -62,6 +64,35 @@ func (p *plans) gradInput(c Conv) *sweep {
 		}
 		return s
 	})
+}
+
+func (p *plans) winograd(c Conv, m int, grad bool) *winograd {
+	k := planKey{c, grad}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.blocks[k]
+	if w == nil {
+		w = newWinograd(c, m, grad)
+		if p.blocks == nil {
+			p.blocks = map[planKey]*winograd{}
+		}
+		p.blocks[k] = w
+	}
+	return w
+}
+
+func (p *plans) winogradWeights(c Conv, m int) *winogradWeights {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.grads[c]
+	if w == nil {
+		w = newWinogradWeights(c, m)
+		if p.grads == nil {
+			p.grads = map[Conv]*winogradWeights{}
+		}
+		p.grads[c] = w
+	}
+	return w
 }
 
 func (p *plans) gradWeights(c Conv) *weightSweep {

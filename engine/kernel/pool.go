@@ -12,6 +12,10 @@ import (
 // goroutine. Kernels of one Pool may be called from several goroutines; they
 // then take turns.
 type Pool struct {
+	// Exact leaves out the algorithms that save multiplications by additions whose
+	// rounding errors are a few times larger. It is set before the first kernel runs.
+	Exact bool
+
 	level   Level
 	set     set
 	threads int

@@ -34,10 +34,10 @@ type tile struct {
 // steps, and in one chain it would be about four times what it is in sixteen.
 const chain = 144
 
-// chains runs t in chains of at most chain steps. All but the last leave their
+// chains runs t in chains of at most longest steps. All but the last leave their
 // sums in partial, since neighbouring tiles may overlap in y.
-func (t *tile) chains(set set, rows, vecs int, partial *[tileVecs * tileRows * lanes]float32) {
-	n := (t.steps + chain - 1) / chain
+func (t *tile) chains(set set, rows, vecs, longest int, partial *[tileVecs * tileRows * lanes]float32) {
+	n := (t.steps + longest - 1) / longest
 	if n <= 1 {
 		t.run(set, rows, vecs)
 		return

@@ -22,6 +22,9 @@ func main() {
 	dot256()
 	weaves()
 	spin()
+	for _, l := range lines() {
+		winograd(l)
+	}
 	for _, set := range []isa{isa512, isa256} {
 		elementwise(set)
 		reductions(set)
