@@ -10,6 +10,7 @@ type winograd struct {
 	grid
 	ci, co  int
 	flipped bool // the input gradient's kernel is turned by 180°
+	chain   int  // products in one chain of multiply-adds
 	tasks   [][]patch
 	lanes   int // of every task, a multiple of 16
 	parts   int // the output channels are cut into so many tasks
@@ -43,8 +44,8 @@ type patch struct{ unit, y0, y1, x0, x1, lane int }
 func (s patch) blocks() int { return (s.y1 - s.y0) * (s.x1 - s.x0) }
 
 const (
-	winogradFloats = 192 << 10 // a task's input and products should not exceed this
-	winogradChain  = 20        // products in one chain of multiply-adds
+	winogradFloats = 288 << 10 // a task's input and products should not exceed this
+	winogradChain  = 32        // products in one chain of multiply-adds
 )
 
 // winogradBlock is the side m of the blocks with which the forward pass and the
@@ -119,7 +120,8 @@ func (g *grid) cut(most int) (tasks [][]patch, lanes int) {
 			}
 		}
 	case g.th*g.tw > blocks:
-		pieces := (g.th*g.tw + blocks - 1) / blocks
+		rows := blocks / g.tw
+		pieces := (g.th + rows - 1) / rows
 		for t := range units * pieces {
 			i := t % pieces
 			tasks = append(tasks, []patch{{unit: t / pieces, y0: i * g.th / pieces, y1: (i + 1) * g.th / pieces, x1: g.tw}})
@@ -307,6 +309,13 @@ func newWinograd(c Conv, m int, grad bool) *winograd {
 	w.panels = (w.co + tileRows - 1) / tileRows
 	most := max(2*lanes, winogradFloats/(w.freq*(w.ci+min(w.co, 64)))&^lanesMask)
 	w.tasks, w.lanes = w.cut(most)
+	if len(w.tasks) == 1 && w.lanes > 2*lanes {
+		w.tasks, w.lanes = w.cut(w.lanes / 2 &^ lanesMask)
+	}
+	w.chain = winogradChain
+	if w.th*w.tw == 1 { // so many zeros that direct sums are more exact than elsewhere
+		w.chain /= 2
+	}
 	w.parts = 1
 	if len(w.tasks) == 1 {
 		w.parts = min(2, w.panels)
@@ -364,7 +373,7 @@ func (w *winograd) multiply(set set, products, in, weights []float32, from, to i
 			if w.co-k*tileRows <= 4 {
 				height = 4
 			}
-			t.chains(set, height, vecs, winogradChain, &partial)
+			t.chains(set, height, vecs, w.chain, &partial)
 		}
 		v += vecs
 	}
