@@ -4437,11 +4437,11 @@ loopadamAVX512:
 	VZEROUPPER
 	RET
 
-// func focalAVX512(y *float32, z *float32, gamma float32, n int)
+// func focalAVX512(y *float32, x *float32, gamma float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·focalAVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
-	MOVQ         z+8(FP), CX
+	MOVQ         x+8(FP), CX
 	VBROADCASTSS gamma+16(FP), Z0
 	MOVQ         n+24(FP), DX
 	XORQ         BX, BX
@@ -4506,40 +4506,40 @@ loopfocalAVX512:
 	VMULPS       Z5, Z6, Z6
 	VADDPS       Z6, Z1, Z1
 	VADDPS       Z6, Z3, Z3
-	VMULPS       Z0, Z1, Z1
+	VMULPS       Z0, Z3, Z3
 	VBROADCASTSS f42aeac4f<>+0(SB), Z4
-	VMINPS       Z1, Z4, Z7
-	VMOVAPS      Z7, Z1
+	VMINPS       Z3, Z4, Z7
+	VMOVAPS      Z7, Z3
 	VBROADCASTSS f4b400000<>+0(SB), Z4
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Z6
-	VFMADD213PS  Z4, Z1, Z6
+	VFMADD213PS  Z4, Z3, Z6
 	VSUBPS       Z4, Z6, Z5
 	VBROADCASTSS f3f318000<>+0(SB), Z4
-	VFMSUB231PS  Z5, Z4, Z1
+	VFMSUB231PS  Z5, Z4, Z3
 	VBROADCASTSS fb95e8083<>+0(SB), Z4
-	VFMADD231PS  Z5, Z4, Z1
+	VFMADD231PS  Z5, Z4, Z3
 	VBROADCASTSS f39500d01<>+0(SB), Z5
 	VBROADCASTSS f3ab60b61<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VBROADCASTSS f3c088889<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VBROADCASTSS f3d2aaaab<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VBROADCASTSS f3e2aaaab<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VBROADCASTSS f3f000000<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VBROADCASTSS f3f800000<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VBROADCASTSS f3f800000<>+0(SB), Z4
-	VFMADD213PS  Z4, Z1, Z5
+	VFMADD213PS  Z4, Z3, Z5
 	VPSLLD       $0x17, Z6, Z6
-	VPSUBD       Z6, Z5, Z1
+	VPSUBD       Z6, Z5, Z3
 	VBROADCASTSS f42aeac4f<>+0(SB), Z4
 	VCMPPS       $0x1e, Z7, Z4, K1
-	VMOVAPS.Z    Z1, K1, Z1
-	VMULPS       Z3, Z1, Z1
-	VMOVUPS      Z1, (AX)(BX*4)
+	VMOVAPS.Z    Z3, K1, Z3
+	VMULPS       Z1, Z3, Z3
+	VMOVUPS      Z3, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	CMPQ         BX, DX
 	JLT          loopfocalAVX512
@@ -4606,11 +4606,11 @@ GLOBL f3ecccccd<>(SB), RODATA|NOPTR, $4
 DATA f3f2aaaab<>+0(SB)/4, $0x3f2aaaab
 GLOBL f3f2aaaab<>(SB), RODATA|NOPTR, $4
 
-// func focalGradAVX512(y *float32, z *float32, gamma float32, n int)
+// func focalGradAVX512(y *float32, x *float32, gamma float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·focalGradAVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
-	MOVQ         z+8(FP), CX
+	MOVQ         x+8(FP), CX
 	VBROADCASTSS gamma+16(FP), Z0
 	MOVQ         n+24(FP), DX
 	XORQ         BX, BX
@@ -4681,44 +4681,44 @@ loopfocalGradAVX512:
 	VMULPS       Z7, Z5, Z5
 	VXORPS       X6, X6, X6
 	VCMPPS       $0x11, Z6, Z1, K1
-	VBLENDMPS    Z5, Z7, K1, Z9
-	VBLENDMPS    Z7, Z5, K1, Z10
-	VMULPS       Z9, Z4, Z4
-	VFMADD213PS  Z10, Z0, Z4
-	VMULPS       Z0, Z3, Z3
+	VBLENDMPS    Z5, Z7, K1, Z10
+	VBLENDMPS    Z7, Z5, K1, Z9
+	VMULPS       Z9, Z3, Z3
+	VFMADD213PS  Z10, Z0, Z3
+	VMULPS       Z0, Z4, Z4
 	VBROADCASTSS f42aeac4f<>+0(SB), Z1
-	VMINPS       Z3, Z1, Z7
-	VMOVAPS      Z7, Z3
+	VMINPS       Z4, Z1, Z7
+	VMOVAPS      Z7, Z4
 	VBROADCASTSS f4b400000<>+0(SB), Z1
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Z6
-	VFMADD213PS  Z1, Z3, Z6
+	VFMADD213PS  Z1, Z4, Z6
 	VSUBPS       Z1, Z6, Z5
 	VBROADCASTSS f3f318000<>+0(SB), Z1
-	VFMSUB231PS  Z5, Z1, Z3
+	VFMSUB231PS  Z5, Z1, Z4
 	VBROADCASTSS fb95e8083<>+0(SB), Z1
-	VFMADD231PS  Z5, Z1, Z3
+	VFMADD231PS  Z5, Z1, Z4
 	VBROADCASTSS f39500d01<>+0(SB), Z5
 	VBROADCASTSS f3ab60b61<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VBROADCASTSS f3c088889<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VBROADCASTSS f3d2aaaab<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VBROADCASTSS f3e2aaaab<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VBROADCASTSS f3f000000<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VBROADCASTSS f3f800000<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VBROADCASTSS f3f800000<>+0(SB), Z1
-	VFMADD213PS  Z1, Z3, Z5
+	VFMADD213PS  Z1, Z4, Z5
 	VPSLLD       $0x17, Z6, Z6
-	VPSUBD       Z6, Z5, Z3
+	VPSUBD       Z6, Z5, Z4
 	VBROADCASTSS f42aeac4f<>+0(SB), Z1
 	VCMPPS       $0x1e, Z7, Z1, K1
-	VMOVAPS.Z    Z3, K1, Z3
-	VMULPS       Z4, Z3, Z3
-	VMOVUPS      Z3, (AX)(BX*4)
+	VMOVAPS.Z    Z4, K1, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)(BX*4)
 	ADDQ         $0x10, BX
 	CMPQ         BX, DX
 	JLT          loopfocalGradAVX512
@@ -4830,39 +4830,62 @@ loopsquaresAVX512:
 	VZEROUPPER
 	RET
 
-// func maxStepAVX512(best *float32, idx *int32, x *float32, first int, n int)
+// func maxWindowsAVX512(best *float32, idx *int32, x *float32, off *int32, first *int32, taps int, start int, pad int, n int)
 // Requires: AVX, AVX512F
-TEXT ·maxStepAVX512(SB), NOSPLIT, $0-40
+TEXT ·maxWindowsAVX512(SB), NOSPLIT, $0-72
 	MOVQ         best+0(FP), AX
 	MOVQ         idx+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         n+32(FP), SI
-	MOVQ         first+24(FP), BX
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Z0
-	VPADDD       twos<>+0(SB), Z0, Z0
-	MOVL         $0x00000020, BX
-	VMOVD        BX, X1
+	MOVQ         off+24(FP), BX
+	MOVQ         first+32(FP), SI
+	MOVQ         taps+40(FP), DI
+	MOVQ         n+64(FP), R8
+	MOVQ         start+48(FP), R9
+	VMOVD        R9, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         pad+56(FP), R9
+	VMOVD        R9, X1
 	VPBROADCASTD X1, Z1
-	XORQ         BX, BX
+	MOVQ         $0x00000020, R9
+	VMOVD        R9, X2
+	VPBROADCASTD X2, Z2
+	VBROADCASTSS fff800000<>+0(SB), Z3
+	VXORPS       X4, X4, X4
+	VMOVUPS      twos<>+0(SB), Z5
+	XORQ         R9, R9
 
-loopmaxStepAVX512:
-	VMOVUPS   (AX)(BX*4), Z2
-	VMOVUPS   (DX)(BX*4), Z3
-	VMOVDQU32 (CX)(BX*4), Z4
-	VCMPPS    $0x1e, Z2, Z3, K1
-	VCMPPS    $0x03, Z3, Z3, K2
-	KORW      K1, K2, K1
-	VMOVAPS   Z3, K1, Z2
-	VMOVDQA32 Z0, K1, Z4
-	VMOVDQU32 Z4, (CX)(BX*4)
-	VMOVUPS   Z2, (AX)(BX*4)
-	VPADDD    Z1, Z0, Z0
-	ADDQ      $0x10, BX
-	CMPQ      BX, SI
-	JLT       loopmaxStepAVX512
+loopmaxWindowsAVX512:
+	VMOVAPS Z3, Z6
+	VPSUBD  Z1, Z5, Z7
+	VPMAXSD Z4, Z7, Z7
+	VPADDD  Z0, Z7, Z7
+	XORQ    R10, R10
+
+tapmaxWindowsAVX512:
+	MOVLQSX      (BX)(R10*4), R11
+	ADDQ         R9, R11
+	VMOVUPS      (DX)(R11*4), Z8
+	VPBROADCASTD (SI)(R10*4), Z9
+	VPADDD       Z5, Z9, Z9
+	VCMPPS       $0x1e, Z6, Z8, K1
+	VCMPPS       $0x03, Z8, Z8, K2
+	KORW         K1, K2, K1
+	VMOVAPS      Z8, K1, Z6
+	VMOVDQA32    Z9, K1, Z7
+	INCQ         R10
+	CMPQ         R10, DI
+	JLT          tapmaxWindowsAVX512
+	VMOVUPS      Z6, (AX)(R9*4)
+	VMOVUPS      Z7, (CX)(R9*4)
+	VPADDD       Z2, Z5, Z5
+	ADDQ         $0x10, R9
+	CMPQ         R9, R8
+	JLT          loopmaxWindowsAVX512
 	VZEROUPPER
 	RET
+
+DATA fff800000<>+0(SB)/4, $0xff800000
+GLOBL fff800000<>(SB), RODATA|NOPTR, $4
 
 DATA twos<>+0(SB)/4, $0x00000000
 DATA twos<>+4(SB)/4, $0x00000002
@@ -5107,11 +5130,11 @@ loopadamAVX2:
 	VZEROUPPER
 	RET
 
-// func focalAVX2(y *float32, z *float32, gamma float32, n int)
+// func focalAVX2(y *float32, x *float32, gamma float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·focalAVX2(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
-	MOVQ         z+8(FP), CX
+	MOVQ         x+8(FP), CX
 	VBROADCASTSS gamma+16(FP), Y0
 	MOVQ         n+24(FP), DX
 	XORQ         BX, BX
@@ -5176,51 +5199,51 @@ loopfocalAVX2:
 	VMULPS       Y5, Y6, Y6
 	VADDPS       Y6, Y1, Y1
 	VADDPS       Y6, Y3, Y3
-	VMULPS       Y0, Y1, Y1
+	VMULPS       Y0, Y3, Y3
 	VBROADCASTSS f42aeac4f<>+0(SB), Y4
-	VMINPS       Y1, Y4, Y7
-	VMOVAPS      Y7, Y1
+	VMINPS       Y3, Y4, Y7
+	VMOVAPS      Y7, Y3
 	VBROADCASTSS f4b400000<>+0(SB), Y4
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Y6
-	VFMADD213PS  Y4, Y1, Y6
+	VFMADD213PS  Y4, Y3, Y6
 	VSUBPS       Y4, Y6, Y5
 	VBROADCASTSS f3f318000<>+0(SB), Y4
-	VFMSUB231PS  Y5, Y4, Y1
+	VFMSUB231PS  Y5, Y4, Y3
 	VBROADCASTSS fb95e8083<>+0(SB), Y4
-	VFMADD231PS  Y5, Y4, Y1
+	VFMADD231PS  Y5, Y4, Y3
 	VBROADCASTSS f39500d01<>+0(SB), Y5
 	VBROADCASTSS f3ab60b61<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VBROADCASTSS f3c088889<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VBROADCASTSS f3d2aaaab<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VBROADCASTSS f3e2aaaab<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VBROADCASTSS f3f000000<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VBROADCASTSS f3f800000<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VBROADCASTSS f3f800000<>+0(SB), Y4
-	VFMADD213PS  Y4, Y1, Y5
+	VFMADD213PS  Y4, Y3, Y5
 	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y6, Y5, Y1
+	VPSUBD       Y6, Y5, Y3
 	VBROADCASTSS f42aeac4f<>+0(SB), Y4
 	VCMPPS       $0x1e, Y7, Y4, Y4
-	VANDPS       Y4, Y1, Y1
-	VMULPS       Y3, Y1, Y1
-	VMOVUPS      Y1, (AX)(BX*4)
+	VANDPS       Y4, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	CMPQ         BX, DX
 	JLT          loopfocalAVX2
 	VZEROUPPER
 	RET
 
-// func focalGradAVX2(y *float32, z *float32, gamma float32, n int)
+// func focalGradAVX2(y *float32, x *float32, gamma float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·focalGradAVX2(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
-	MOVQ         z+8(FP), CX
+	MOVQ         x+8(FP), CX
 	VBROADCASTSS gamma+16(FP), Y0
 	MOVQ         n+24(FP), DX
 	XORQ         BX, BX
@@ -5293,42 +5316,42 @@ loopfocalGradAVX2:
 	VCMPPS       $0x11, Y6, Y1, Y6
 	VBLENDVPS    Y6, Y5, Y7, Y1
 	VBLENDVPS    Y6, Y7, Y5, Y5
-	VMULPS       Y1, Y4, Y4
-	VFMADD213PS  Y5, Y0, Y4
-	VMULPS       Y0, Y3, Y3
+	VMULPS       Y5, Y3, Y3
+	VFMADD213PS  Y1, Y0, Y3
+	VMULPS       Y0, Y4, Y4
 	VBROADCASTSS f42aeac4f<>+0(SB), Y1
-	VMINPS       Y3, Y1, Y7
-	VMOVAPS      Y7, Y3
+	VMINPS       Y4, Y1, Y7
+	VMOVAPS      Y7, Y4
 	VBROADCASTSS f4b400000<>+0(SB), Y1
 	VBROADCASTSS f3fb8aa3b<>+0(SB), Y6
-	VFMADD213PS  Y1, Y3, Y6
+	VFMADD213PS  Y1, Y4, Y6
 	VSUBPS       Y1, Y6, Y5
 	VBROADCASTSS f3f318000<>+0(SB), Y1
-	VFMSUB231PS  Y5, Y1, Y3
+	VFMSUB231PS  Y5, Y1, Y4
 	VBROADCASTSS fb95e8083<>+0(SB), Y1
-	VFMADD231PS  Y5, Y1, Y3
+	VFMADD231PS  Y5, Y1, Y4
 	VBROADCASTSS f39500d01<>+0(SB), Y5
 	VBROADCASTSS f3ab60b61<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VBROADCASTSS f3c088889<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VBROADCASTSS f3d2aaaab<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VBROADCASTSS f3e2aaaab<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VBROADCASTSS f3f000000<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VBROADCASTSS f3f800000<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VBROADCASTSS f3f800000<>+0(SB), Y1
-	VFMADD213PS  Y1, Y3, Y5
+	VFMADD213PS  Y1, Y4, Y5
 	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y6, Y5, Y3
+	VPSUBD       Y6, Y5, Y4
 	VBROADCASTSS f42aeac4f<>+0(SB), Y1
 	VCMPPS       $0x1e, Y7, Y1, Y1
-	VANDPS       Y1, Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VMOVUPS      Y3, (AX)(BX*4)
+	VANDPS       Y1, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	CMPQ         BX, DX
 	JLT          loopfocalGradAVX2
@@ -5457,37 +5480,57 @@ loopsquaresAVX2:
 	VZEROUPPER
 	RET
 
-// func maxStepAVX2(best *float32, idx *int32, x *float32, first int, n int)
+// func maxWindowsAVX2(best *float32, idx *int32, x *float32, off *int32, first *int32, taps int, start int, pad int, n int)
 // Requires: AVX, AVX2
-TEXT ·maxStepAVX2(SB), NOSPLIT, $0-40
+TEXT ·maxWindowsAVX2(SB), NOSPLIT, $0-72
 	MOVQ         best+0(FP), AX
 	MOVQ         idx+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         n+32(FP), SI
-	MOVQ         first+24(FP), BX
-	VMOVD        BX, X1
-	VPBROADCASTD X1, Y0
-	VPADDD       twos<>+0(SB), Y0, Y0
-	MOVL         $0x00000010, BX
-	VMOVD        BX, X1
+	MOVQ         off+24(FP), BX
+	MOVQ         first+32(FP), SI
+	MOVQ         taps+40(FP), DI
+	MOVQ         n+64(FP), R8
+	MOVQ         start+48(FP), R9
+	VMOVD        R9, X0
+	VPBROADCASTD X0, Y0
+	MOVQ         pad+56(FP), R9
+	VMOVD        R9, X1
 	VPBROADCASTD X1, Y1
-	XORQ         BX, BX
+	MOVQ         $0x00000010, R9
+	VMOVD        R9, X2
+	VPBROADCASTD X2, Y2
+	VBROADCASTSS fff800000<>+0(SB), Y3
+	VXORPS       X4, X4, X4
+	VMOVUPS      twos<>+0(SB), Y5
+	XORQ         R9, R9
 
-loopmaxStepAVX2:
-	VMOVUPS   (AX)(BX*4), Y2
-	VMOVUPS   (DX)(BX*4), Y3
-	VMOVDQU   (CX)(BX*4), Y4
-	VCMPPS    $0x1e, Y2, Y3, Y5
-	VCMPPS    $0x03, Y3, Y3, Y6
-	VORPS     Y6, Y5, Y5
-	VBLENDVPS Y5, Y3, Y2, Y2
-	VBLENDVPS Y5, Y0, Y4, Y4
-	VMOVDQU   Y4, (CX)(BX*4)
-	VMOVUPS   Y2, (AX)(BX*4)
-	VPADDD    Y1, Y0, Y0
-	ADDQ      $0x08, BX
-	CMPQ      BX, SI
-	JLT       loopmaxStepAVX2
+loopmaxWindowsAVX2:
+	VMOVAPS Y3, Y6
+	VPSUBD  Y1, Y5, Y7
+	VPMAXSD Y4, Y7, Y7
+	VPADDD  Y0, Y7, Y7
+	XORQ    R10, R10
+
+tapmaxWindowsAVX2:
+	MOVLQSX      (BX)(R10*4), R11
+	ADDQ         R9, R11
+	VMOVUPS      (DX)(R11*4), Y8
+	VPBROADCASTD (SI)(R10*4), Y9
+	VPADDD       Y5, Y9, Y9
+	VCMPPS       $0x1e, Y6, Y8, Y10
+	VCMPPS       $0x03, Y8, Y8, Y11
+	VORPS        Y11, Y10, Y10
+	VBLENDVPS    Y10, Y8, Y6, Y6
+	VBLENDVPS    Y10, Y9, Y7, Y7
+	INCQ         R10
+	CMPQ         R10, DI
+	JLT          tapmaxWindowsAVX2
+	VMOVUPS      Y6, (AX)(R9*4)
+	VMOVUPS      Y7, (CX)(R9*4)
+	VPADDD       Y2, Y5, Y5
+	ADDQ         $0x08, R9
+	CMPQ         R9, R8
+	JLT          loopmaxWindowsAVX2
 	VZEROUPPER
 	RET
 

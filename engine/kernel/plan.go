@@ -149,7 +149,7 @@ func (s *sweep) pack(p *Pool, packed []float32, one func(panel int, f *phase, ds
 }
 
 // packTasks cuts packing into tasks; what a task does isn't changed by their number.
-func packTasks(weights int) int { return min(8, 1+weights>>16) }
+func packTasks(weights int) int { return min(8, 1+weights>>13) }
 
 // packForward packs the rows k … k+7 of w, [K, C·R·R]; rows beyond K are zero.
 func packForward(set set, dst, w []float32, c Conv, k int, f *phase) {

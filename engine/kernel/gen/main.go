@@ -28,7 +28,7 @@ func main() {
 	for _, set := range []isa{isa512, isa256} {
 		elementwise(set)
 		reductions(set)
-		maxStep(set)
+		maxWindows(set)
 	}
 	peak(isa512)
 	peak(isa256)
