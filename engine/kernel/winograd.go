@@ -44,7 +44,7 @@ type patch struct{ unit, y0, y1, x0, x1, lane int }
 func (s patch) blocks() int { return (s.y1 - s.y0) * (s.x1 - s.x0) }
 
 const (
-	winogradFloats = 288 << 10 // a task's input and products should not exceed this
+	winogradFloats = 192 << 10 // a task's input and products should not exceed this
 	winogradChain  = 32        // products in one chain of multiply-adds
 )
 
