@@ -54,9 +54,18 @@ func (c Conv) Forward(p *Pool, y, x, w, bias []float32, relu bool) {
 	if bias != nil {
 		need("Conv.Forward", "bias", bias, c.K)
 	}
-	s := p.plans.forward(c)
-	b := p.scratch.take(s.panels * tileRows)
+	b := p.scratch.take((c.K + tileRows - 1) / tileRows * tileRows)
 	clear(b[copy(b, bias):])
+	if m := p.winogradBlock(c); m > 0 {
+		floor := unbounded
+		if relu {
+			floor = 0
+		}
+		p.plans.winograd(c, m, false).run(p, c, y, x, w, b, floor)
+		p.scratch.give(b)
+		return
+	}
+	s := p.plans.forward(c)
 	packed := p.scratch.take(s.weights)
 	s.pack(p, packed, func(panel int, f *phase, dst []float32) {
 		packForward(p.set, dst, w, c, panel*tileRows, f)
@@ -71,9 +80,14 @@ func (c Conv) GradInput(p *Pool, dx, dy, w []float32) {
 	need("Conv.GradInput", "dx", dx, c.In())
 	need("Conv.GradInput", "dy", dy, c.Out())
 	need("Conv.GradInput", "w", w, c.Weights())
-	s := p.plans.gradInput(c)
-	b := p.scratch.take(s.panels * tileRows)
+	b := p.scratch.take((c.C + tileRows - 1) / tileRows * tileRows)
 	clear(b)
+	if m := p.winogradBlock(c); m > 0 {
+		p.plans.winograd(c, m, true).run(p, c, dx, dy, w, b, unbounded)
+		p.scratch.give(b)
+		return
+	}
+	s := p.plans.gradInput(c)
 	packed := p.scratch.take(s.weights)
 	s.pack(p, packed, func(panel int, f *phase, dst []float32) {
 		packGradInput(p.set, dst, w, c, panel*tileRows, f)
@@ -88,6 +102,10 @@ func (c Conv) GradWeights(p *Pool, dw, x, dy []float32) {
 	need("Conv.GradWeights", "dw", dw, c.Weights())
 	need("Conv.GradWeights", "x", x, c.In())
 	need("Conv.GradWeights", "dy", dy, c.Out())
+	if m := p.winogradWeightsBlock(c); m > 0 {
+		p.plans.winogradWeights(c, m).run(p, dw, x, dy)
+		return
+	}
 	p.plans.gradWeights(c).run(p, dw, x, dy)
 }
 

@@ -82,7 +82,7 @@ func TestConvAgreesWithDefinition(t *testing.T) {
 		}
 		defer p.Close()
 		r := rand.New(rand.NewPCG(1, 2))
-		for i, c := range convShapes {
+		for i, c := range slices.Concat(convShapes, winogradShapes) {
 			x, w, dy := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out())
 			var bias []float32
 			if i%2 == 1 {
@@ -122,7 +122,7 @@ func TestConvAgreesWithDefinition(t *testing.T) {
 
 func TestConvBits(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for _, c := range convShapes {
+	for _, c := range slices.Concat(convShapes, winogradShapes) {
 		x, w, dy, bias := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out()), randoms(r, c.K)
 		var first []float32
 		var firstName string

@@ -419,7 +419,7 @@ func TestNaNSurvives(t *testing.T) {
 func TestOldScratchDoesNotMatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(19, 20))
 	everyLevel(t, func(t *testing.T, p *Pool) {
-		for _, c := range convShapes {
+		for _, c := range slices.Concat(convShapes, winogradShapes) {
 			x, w, dy := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out())
 			var results [2][]float32
 			for i := range results {
@@ -529,4 +529,37 @@ func TestConvCheck(t *testing.T) {
 			t.Errorf("%+v is accepted", c)
 		}
 	}
+}
+
+// TestFocalPrecision: value and gradient keep their relative precision however
+// small they are, but for what e^-t loses by the rounding of a large t.
+func TestFocalPrecision(t *testing.T) {
+	var x []float32
+	for v := float32(-30); v <= 30; v += .0137 {
+		x = append(x, v)
+	}
+	x = x[:len(x)&^(lanes-1)]
+	value, slope := make([]float32, len(x)), make([]float32, len(x))
+	everyLevel(t, func(t *testing.T, p *Pool) {
+		for _, gamma := range []float32{0, .5, 1, 2, 5} {
+			focal(p.set, value, x, gamma)
+			focalGrad(p.set, slope, x, gamma)
+			for i, v := range x {
+				up, down := softplus(-float64(v))
+				e := math.Exp(-float64(gamma) * up)
+				if min(e, e*down) < 1e-36 {
+					continue // below, numbers stop being normal
+				}
+				wantValue := e * down
+				wantSlope := e * (float64(gamma)*math.Exp(-down)*down + math.Exp(-up))
+				tol := 2e-6 * max(1, float64(gamma)*up/8)
+				if d := math.Abs(float64(value[i])/wantValue - 1); !(d <= tol) {
+					t.Fatalf("γ = %g, x = %g: value %g, want %g", gamma, v, value[i], wantValue)
+				}
+				if d := math.Abs(float64(slope[i])/wantSlope - 1); !(d <= tol) {
+					t.Fatalf("γ = %g, x = %g: slope %g, want %g", gamma, v, slope[i], wantSlope)
+				}
+			}
+		}
+	})
 }

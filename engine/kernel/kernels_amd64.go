@@ -97,6 +97,56 @@ func placeAVX2(dst *float32, src *float32, rows int, left int, width int, right 
 // spin waits turns PAUSE instructions; turns is positive.
 func spin(turns int)
 
+// winoIn4AVX2 is the input's transform for 4 × 4 outputs; t points to a transform.
+//
+//go:noescape
+func winoIn4AVX2(t *byte)
+
+// winoFilter4AVX2 is the kernel's transform for 4 × 4 outputs; t points to a transform.
+//
+//go:noescape
+func winoFilter4AVX2(t *byte)
+
+// winoOut4AVX2 is the output's transform for 4 × 4 outputs; t points to a transform.
+//
+//go:noescape
+func winoOut4AVX2(t *byte)
+
+// winoGrad4AVX2 is the transform of 4 × 4 elements of an output's gradient; t points to a transform.
+//
+//go:noescape
+func winoGrad4AVX2(t *byte)
+
+// winoTaps4AVX2 is the last transform of a kernel's gradient from 4 × 4 blocks; t points to a transform.
+//
+//go:noescape
+func winoTaps4AVX2(t *byte)
+
+// winoIn2AVX2 is the input's transform for 2 × 2 outputs; t points to a transform.
+//
+//go:noescape
+func winoIn2AVX2(t *byte)
+
+// winoFilter2AVX2 is the kernel's transform for 2 × 2 outputs; t points to a transform.
+//
+//go:noescape
+func winoFilter2AVX2(t *byte)
+
+// winoOut2AVX2 is the output's transform for 2 × 2 outputs; t points to a transform.
+//
+//go:noescape
+func winoOut2AVX2(t *byte)
+
+// winoGrad2AVX2 is the transform of 2 × 2 elements of an output's gradient; t points to a transform.
+//
+//go:noescape
+func winoGrad2AVX2(t *byte)
+
+// winoTaps2AVX2 is the last transform of a kernel's gradient from 2 × 2 blocks; t points to a transform.
+//
+//go:noescape
+func winoTaps2AVX2(t *byte)
+
 // addAVX512 computes y = a + b; n is a positive multiple of 16.
 //
 //go:noescape
@@ -142,15 +192,15 @@ func sgdAVX512(v *float32, w *float32, grad *float32, lr float32, momentum float
 //go:noescape
 func adamAVX512(m *float32, v *float32, w *float32, grad *float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, lr float32, root float32, eps float32, n int)
 
-// focalAVX512 computes y = e^(-γ·sp(z))·sp(-z); n is a positive multiple of 16.
+// focalAVX512 computes y = e^(-γ·sp(-x))·sp(x); n is a positive multiple of 16.
 //
 //go:noescape
-func focalAVX512(y *float32, z *float32, gamma float32, n int)
+func focalAVX512(y *float32, x *float32, gamma float32, n int)
 
-// focalGradAVX512 computes y = e^(-γ·sp(z))·(γ·p·sp(-z) + 1-p), p = sigmoid(z); n is a positive multiple of 16.
+// focalGradAVX512 computes y = e^(-γ·sp(-x))·(γ·p·sp(x) + 1-p), p = sigmoid(-x); n is a positive multiple of 16.
 //
 //go:noescape
-func focalGradAVX512(y *float32, z *float32, gamma float32, n int)
+func focalGradAVX512(y *float32, x *float32, gamma float32, n int)
 
 // momentsAVX512 computes out[0] = Σ (x-m) and out[1] = Σ (x-m)²; n is a positive multiple of 16.
 //
@@ -167,10 +217,12 @@ func productsAVX512(dy *float32, x *float32, m float32, n int, out *float32)
 //go:noescape
 func squaresAVX512(x *float32, n int, out *float64)
 
-// maxStepAVX512 sets best[j] = x[j], idx[j] = first+2j where x[j] > best[j] or x[j] is NaN; n is a positive multiple of 16.
+// maxWindowsAVX512 begins with best[j] = -Inf, idx[j] = start+max(0, 2j-pad) and then sets, tap by tap,
+// best[j] = x[off[tap]+j], idx[j] = first[tap]+2j where that x > best[j] or is NaN; taps is positive,
+// n a positive multiple of 16.
 //
 //go:noescape
-func maxStepAVX512(best *float32, idx *int32, x *float32, first int, n int)
+func maxWindowsAVX512(best *float32, idx *int32, x *float32, off *int32, first *int32, taps int, start int, pad int, n int)
 
 // addAVX2 computes y = a + b; n is a positive multiple of 16.
 //
@@ -217,15 +269,15 @@ func sgdAVX2(v *float32, w *float32, grad *float32, lr float32, momentum float32
 //go:noescape
 func adamAVX2(m *float32, v *float32, w *float32, grad *float32, b1 float32, c1 float32, b2 float32, c2 float32, keep float32, lr float32, root float32, eps float32, n int)
 
-// focalAVX2 computes y = e^(-γ·sp(z))·sp(-z); n is a positive multiple of 16.
+// focalAVX2 computes y = e^(-γ·sp(-x))·sp(x); n is a positive multiple of 16.
 //
 //go:noescape
-func focalAVX2(y *float32, z *float32, gamma float32, n int)
+func focalAVX2(y *float32, x *float32, gamma float32, n int)
 
-// focalGradAVX2 computes y = e^(-γ·sp(z))·(γ·p·sp(-z) + 1-p), p = sigmoid(z); n is a positive multiple of 16.
+// focalGradAVX2 computes y = e^(-γ·sp(-x))·(γ·p·sp(x) + 1-p), p = sigmoid(-x); n is a positive multiple of 16.
 //
 //go:noescape
-func focalGradAVX2(y *float32, z *float32, gamma float32, n int)
+func focalGradAVX2(y *float32, x *float32, gamma float32, n int)
 
 // momentsAVX2 computes out[0] = Σ (x-m) and out[1] = Σ (x-m)²; n is a positive multiple of 16.
 //
@@ -242,10 +294,12 @@ func productsAVX2(dy *float32, x *float32, m float32, n int, out *float32)
 //go:noescape
 func squaresAVX2(x *float32, n int, out *float64)
 
-// maxStepAVX2 sets best[j] = x[j], idx[j] = first+2j where x[j] > best[j] or x[j] is NaN; n is a positive multiple of 16.
+// maxWindowsAVX2 begins with best[j] = -Inf, idx[j] = start+max(0, 2j-pad) and then sets, tap by tap,
+// best[j] = x[off[tap]+j], idx[j] = first[tap]+2j where that x > best[j] or is NaN; taps is positive,
+// n a positive multiple of 16.
 //
 //go:noescape
-func maxStepAVX2(best *float32, idx *int32, x *float32, first int, n int)
+func maxWindowsAVX2(best *float32, idx *int32, x *float32, off *int32, first *int32, taps int, start int, pad int, n int)
 
 // peakAVX512 does 12 vector multiply-adds a turn; turns is positive.
 func peakAVX512(turns int)

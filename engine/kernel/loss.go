@@ -23,81 +23,93 @@ func (f Focal) Sum(p *Pool, logits, label, weight []float32) float64 {
 	f.check("Focal.Sum", logits, label, weight)
 	rows := f.taskRows()
 	return sum(p, (f.Rows+rows-1)/rows, func(task int) float64 {
-		var z, factor [focalBuffer]float32
+		from, to := task*rows, min(f.Rows, (task+1)*rows)
+		values := p.scratch.take((to - from) * f.Classes)
+		focal(p.set, values, logits[from*f.Classes:to*f.Classes], f.Gamma)
 		var total float64
-		n := 0
-		flush := func() {
-			focal(p.set, z[:n], z[:n], f.Gamma)
-			for i, v := range z[:n] {
-				total += float64(factor[i]) * float64(v)
-			}
-			n = 0
-		}
-		for r := task * rows; r < min(f.Rows, (task+1)*rows); r++ {
-			w := weight[r]
+		f.runs(from, to, weight, func(r0, r1 int, w float32) {
 			if w == 0 {
-				continue
+				return
 			}
-			positive := int(label[r])
-			for k, x := range logits[r*f.Classes : (r+1)*f.Classes] {
-				if n == len(z) {
-					flush()
+			for r := r0; r < r1; r++ {
+				if c := int(label[r]); c >= 0 && c < f.Classes {
+					i := (r-from)*f.Classes + c
+					values[i] = 0
+					one := [1]float32{-logits[r*f.Classes+c]}
+					f.one(p.set, focal, &one)
+					total += float64(w*f.AlphaPos) * float64(one[0])
 				}
-				z[n], factor[n] = -x, w*f.AlphaNeg
-				if k == positive {
-					z[n], factor[n] = x, w*f.AlphaPos
-				}
-				n++
 			}
-		}
-		flush()
+			total += float64(w*f.AlphaNeg) * wideSum(values[(r0-from)*f.Classes:(r1-from)*f.Classes])
+		})
+		p.scratch.give(values)
 		return total
 	})
 }
 
-// Grad computes d[r,k] = scale·weight[r]·dFL/dx, zero in rows of weight 0:
+// wideSum adds in float64, which values near the largest float32 can't overflow,
+// in four chains.
+func wideSum(v []float32) float64 {
+	var s [4]float64
+	for ; len(v) >= 4; v = v[4:] {
+		s[0] += float64(v[0])
+		s[1] += float64(v[1])
+		s[2] += float64(v[2])
+		s[3] += float64(v[3])
+	}
+	for i, x := range v {
+		s[i] += float64(x)
+	}
+	return s[0] + s[1] + (s[2] + s[3])
+}
+
+// one applies a kernel for vectors to one logit.
+func (f Focal) one(set set, kernel func(set set, y, x []float32, gamma float32), v *[1]float32) {
+	var all [lanes]float32
+	all[0] = v[0]
+	kernel(set, all[:], all[:], f.Gamma)
+	v[0] = all[0]
+}
+
+// runs cuts rows from … to-1 into runs of one weight.
+func (f Focal) runs(from, to int, weight []float32, each func(r0, r1 int, w float32)) {
+	for r := from; r < to; {
+		w, first := weight[r], r
+		for r < to && weight[r] == w {
+			r++
+		}
+		r = max(r, first+1) // a NaN isn't equal to itself
+		each(first, r, w)
+	}
+}
+
+// Grad computes d[r,k] = factor·weight[r]·dFL/dx, zero in rows of weight 0:
 //
 //	dFL/dx = -α_t · y · e^(-γ·sp(z)) · (γ·p_t·sp(-z) + 1-p_t), y = ±1
-func (f Focal) Grad(p *Pool, d, logits, label, weight []float32, scale float32) {
+func (f Focal) Grad(p *Pool, d, logits, label, weight []float32, factor float32) {
 	f.check("Focal.Grad", logits, label, weight)
 	need("Focal.Grad", "d", d, f.Rows*f.Classes)
 	rows := f.taskRows()
 	p.Run((f.Rows+rows-1)/rows, func(task int) {
 		from, to := task*rows, min(f.Rows, (task+1)*rows)
-		for r := from; r < to; r++ {
-			row := d[r*f.Classes : (r+1)*f.Classes]
-			for k, x := range logits[r*f.Classes:][:len(row)] {
-				row[k] = -x
+		focalGrad(p.set, d[from*f.Classes:to*f.Classes], logits[from*f.Classes:to*f.Classes], f.Gamma)
+		f.runs(from, to, weight, func(r0, r1 int, w float32) {
+			all := d[r0*f.Classes : r1*f.Classes]
+			if w == 0 {
+				clear(all)
+				return
 			}
-			if c := int(label[r]); c >= 0 && c < len(row) {
-				row[c] = -row[c]
+			scale(p.set, all, factor*w*f.AlphaNeg)
+			for r := r0; r < r1; r++ {
+				if c := int(label[r]); c >= 0 && c < f.Classes {
+					one := [1]float32{-logits[r*f.Classes+c]}
+					f.one(p.set, focalGrad, &one)
+					d[r*f.Classes+c] = -factor * w * f.AlphaPos * one[0]
+				}
 			}
-		}
-		all := d[from*f.Classes : to*f.Classes]
-		focalGrad(p.set, all, all, f.Gamma)
-		for r := from; r < to; r++ {
-			row := d[r*f.Classes : (r+1)*f.Classes]
-			if weight[r] == 0 {
-				clear(row)
-				continue
-			}
-			negative := scale * weight[r] * f.AlphaNeg
-			c := int(label[r])
-			var at float32
-			if c >= 0 && c < len(row) {
-				at = -scale * weight[r] * f.AlphaPos * row[c]
-			}
-			for k := range row {
-				row[k] *= negative
-			}
-			if c >= 0 && c < len(row) {
-				row[c] = at
-			}
-		}
+		})
 	})
 }
-
-const focalBuffer = 512 // logits that go through the vector kernel together
 
 // taskRows is the number of rows of a task: about 4 Ki logits.
 func (f Focal) taskRows() int { return max(1, chunk/4/max(1, f.Classes)) }

@@ -33,20 +33,23 @@ func (q Pooling) Max(p *Pool, y []float32, idx []int32, x []float32, s Shape) {
 		for t := from; t < to; t++ {
 			m := x[t*s.Area() : (t+1)*s.Area()]
 			best, at := y[t*o.Area():(t+1)*o.Area()], idx[t*o.Area():(t+1)*o.Area()]
+			if split {
+				w.split(p.set, m)
+			}
 			for i := range o.H {
 				y0 := max(0, i*q.Stride-q.Pad)
 				y1 := min(s.H, i*q.Stride-q.Pad+q.K)
 				b, a := best[i*o.W:(i+1)*o.W], at[i*o.W:(i+1)*o.W]
+				if split {
+					w.row(p.set, b, a, y0, y1)
+					continue
+				}
 				for j := range b {
 					b[j] = float32(math.Inf(-1))
 					a[j] = int32(y0*s.W + max(0, j*q.Stride-q.Pad))
 				}
 				for yy := y0; yy < y1; yy++ {
 					row := m[yy*s.W:][:s.W]
-					if split {
-						w.offer(p.set, b, a, row, yy*s.W)
-						continue
-					}
 					for j := range b {
 						for xx := max(0, j*q.Stride-q.Pad); xx < min(s.W, j*q.Stride-q.Pad+q.K); xx++ {
 							if v := row[xx]; v > b[j] || v != v {
@@ -63,47 +66,73 @@ func (q Pooling) Max(p *Pool, y []float32, idx []int32, x []float32, s Shape) {
 	})
 }
 
-// windows splits rows for pooling with stride 2: the even and the odd pixels lie
-// apart, between -∞, so that neighbouring windows are neighbours in memory.
+// windows pools one map with stride 2: the even and the odd pixels of each row
+// lie apart, between -∞, so that neighbouring windows are neighbours in memory.
 type windows struct {
-	q     Pooling
-	width int
-	buf   []float32
-	part  [2][]float32 // element i is pixel 2(i-margin)+parity
+	q          Pooling
+	h, w       int
+	n          int       // pixels of half a row with what is around them
+	buf        []float32 // [h][2][n], element i of a half is pixel 2(i-margin)+parity
+	off, first []int32   // of a row's taps
 }
 
 // margin is how far a window may reach to the left, in pairs of pixels.
 func (w *windows) margin() int { return (w.q.Pad + 1) / 2 }
 
 func newWindows(p *Pool, q Pooling, s Shape) windows {
-	w := windows{q: q, width: s.W}
-	n := w.margin() + q.Out(s).W + q.K + s.W/2
-	w.buf = p.scratch.take(2 * n)
-	for i := range w.buf {
-		w.buf[i] = float32(math.Inf(-1))
+	w := windows{q: q, h: s.H, w: s.W}
+	w.n = w.margin() + max((s.W+1)/2, q.Out(s).W+q.K)
+	w.buf = p.scratch.take(s.H * 2 * w.n)
+	low := float32(math.Inf(-1))
+	for half := range 2 * s.H {
+		row := w.buf[half*w.n:][:w.n]
+		for i := range w.margin() {
+			row[i] = low
+		}
+		for i := w.margin() + s.W/2; i < w.n; i++ {
+			row[i] = low
+		}
 	}
-	w.part = [2][]float32{w.buf[:n], w.buf[n:]}
 	return w
 }
 
-// offer takes one row of the map, whose first pixel has index first, into the
-// maxima of a row of windows.
-func (w *windows) offer(set set, best []float32, idx []int32, row []float32, first int) {
-	even, odd := w.part[0][w.margin():], w.part[1][w.margin():]
-	for i := vecSplit(set, even, odd, row, len(row)/2); i < (len(row)+1)/2; i++ {
-		even[i] = row[2*i]
-		if 2*i+1 < len(row) {
-			odd[i] = row[2*i+1]
-		}
+// split takes a map.
+func (w *windows) split(set set, m []float32) {
+	even := w.buf[w.margin():]
+	odd := even[w.n:]
+	if w.w%2 == 0 && vecSplitRows(set, even, odd, m, w.h, 2*w.n, w.w/2) {
+		return
 	}
-	for s := range w.q.K {
-		x := s - w.q.Pad // of window 0
-		part := w.part[x&1][w.margin()+x>>1:][:len(best)]
-		for j := vecMaxStep(set, best, idx, part, first+x); j < len(best); j++ {
-			if v := part[j]; v > best[j] || v != v {
-				best[j], idx[j] = v, int32(first+x+2*j)
+	for y := range w.h {
+		row := m[y*w.w:][:w.w]
+		for i, v := range row {
+			if i%2 == 0 {
+				even[y*2*w.n+i/2] = v
+			} else {
+				odd[y*2*w.n+i/2] = v
 			}
 		}
+	}
+}
+
+// row finds the maxima of a row of windows that cover rows y0 … y1-1.
+func (w *windows) row(set set, best []float32, idx []int32, y0, y1 int) {
+	w.off, w.first = w.off[:0], w.first[:0]
+	for y := y0; y < y1; y++ {
+		for s := range w.q.K {
+			x := s - w.q.Pad // of window 0
+			w.off = append(w.off, int32((2*y+x&1)*w.n+w.margin()+x>>1))
+			w.first = append(w.first, int32(y*w.w+x))
+		}
+	}
+	for j := vecMaxWindows(set, best, idx, w.buf, w.off, w.first, y0*w.w, w.q.Pad); j < len(best); j++ {
+		b, a := float32(math.Inf(-1)), int32(y0*w.w+max(0, 2*j-w.q.Pad))
+		for t, o := range w.off {
+			if v := w.buf[int(o)+j]; v > b || v != v {
+				b, a = v, w.first[t]+int32(2*j)
+			}
+		}
+		best[j], idx[j] = b, a
 	}
 }
 

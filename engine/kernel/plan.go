@@ -7,6 +7,8 @@ type plans struct {
 	mu      sync.Mutex
 	sweeps  map[planKey]*sweep
 	weights map[Conv]*weightSweep
+	blocks  map[planKey]*winograd
+	grads   map[Conv]*winogradWeights
 }
 
 type planKey struct {
@@ -64,6 +66,35 @@ func (p *plans) gradInput(c Conv) *sweep {
 	})
 }
 
+func (p *plans) winograd(c Conv, m int, grad bool) *winograd {
+	k := planKey{c, grad}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.blocks[k]
+	if w == nil {
+		w = newWinograd(c, m, grad)
+		if p.blocks == nil {
+			p.blocks = map[planKey]*winograd{}
+		}
+		p.blocks[k] = w
+	}
+	return w
+}
+
+func (p *plans) winogradWeights(c Conv, m int) *winogradWeights {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.grads[c]
+	if w == nil {
+		w = newWinogradWeights(c, m)
+		if p.grads == nil {
+			p.grads = map[Conv]*winogradWeights{}
+		}
+		p.grads[c] = w
+	}
+	return w
+}
+
 func (p *plans) gradWeights(c Conv) *weightSweep {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +149,7 @@ func (s *sweep) pack(p *Pool, packed []float32, one func(panel int, f *phase, ds
 }
 
 // packTasks cuts packing into tasks; what a task does isn't changed by their number.
-func packTasks(weights int) int { return min(8, 1+weights>>16) }
+func packTasks(weights int) int { return min(8, 1+weights>>13) }
 
 // packForward packs the rows k … k+7 of w, [K, C·R·R]; rows beyond K are zero.
 func packForward(set set, dst, w []float32, c Conv, k int, f *phase) {

@@ -12,6 +12,10 @@ import (
 // goroutine. Kernels of one Pool may be called from several goroutines; they
 // then take turns.
 type Pool struct {
+	// Exact leaves out the algorithms that save multiplications by additions whose
+	// rounding errors are a few times larger. It is set before the first kernel runs.
+	Exact bool
+
 	level   Level
 	set     set
 	threads int
@@ -26,22 +30,25 @@ type Pool struct {
 	closed  atomic.Bool
 }
 
-// A region is one call of Run: tasks are handed out by a counter, which decides
-// who does a task but never what a task is.
+// A region is one call of Run. Tickets decide how many tasks a thread does, never
+// what a task is. The caller takes tasks from the front and the others from the
+// back: then a thread mostly meets the same images in kernel after kernel, which
+// its caches hold.
 type region struct {
-	f     func(task int)
-	tasks int64
-	next  atomic.Int64
-	done  atomic.Int64
+	f       func(task int)
+	tasks   int64
+	tickets atomic.Int64
+	back    atomic.Int64
+	done    atomic.Int64
 }
 
-func (r *region) work() {
-	for {
-		t := r.next.Add(1) - 1
-		if t >= r.tasks {
-			return
+func (r *region) work(caller bool) {
+	for front := int64(0); r.tickets.Add(1) <= r.tasks; front++ {
+		if caller {
+			r.f(int(front))
+		} else {
+			r.f(int(r.tasks - r.back.Add(1)))
 		}
-		r.f(int(t))
 		r.done.Add(1)
 	}
 }
@@ -61,7 +68,7 @@ func (p *Pool) serve() {
 	for {
 		for i := 0; i < looks; i++ {
 			if r := p.current.Load(); r != nil && r != last {
-				r.work()
+				r.work(false)
 				last, i = r, 0
 			}
 			if p.closed.Load() {
@@ -143,7 +150,7 @@ func (p *Pool) Run(tasks int, f func(task int)) {
 		default:
 		}
 	}
-	r.work()
+	r.work(true)
 	for i := 0; r.done.Load() < r.tasks; i++ {
 		if i < looks {
 			pause(i)

@@ -268,7 +268,7 @@ func (s *sweep) tiles(p *Pool, f *phase, y []float32, size int, x, w, bias []flo
 				if s.co-k*tileRows <= 4 {
 					tileHeight = 4
 				}
-				t.chains(p.set, tileHeight, vecs, &partial)
+				t.chains(p.set, tileHeight, vecs, chain, &partial)
 			}
 			v += vecs
 		}

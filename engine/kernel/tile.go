@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"math"
 	"unsafe"
 )
 
@@ -34,26 +33,25 @@ type tile struct {
 // steps, and in one chain it would be about four times what it is in sixteen.
 const chain = 144
 
-// chains runs t in chains of at most chain steps. All but the last leave their
+// chains runs t in chains of at most longest steps. All but the last leave their
 // sums in partial, since neighbouring tiles may overlap in y.
-func (t *tile) chains(set set, rows, vecs int, partial *[tileVecs * tileRows * lanes]float32) {
-	n := (t.steps + chain - 1) / chain
+func (t *tile) chains(set set, rows, vecs, longest int, partial *[tileVecs * tileRows * lanes]float32) {
+	n := (t.steps + longest - 1) / longest
 	if n <= 1 {
 		t.run(set, rows, vecs)
 		return
 	}
-	u := *t
+	// Field by field, for a copy of what was just written waits for the writes.
+	u := tile{bias: t.bias, floor: unbounded, stride: 4 * lanes}
+	u.x[0], u.x[1], u.x[2] = t.x[0], t.x[1], t.x[2]
+	for v := range vecs {
+		u.y[v] = &partial[v*tileRows*lanes]
+	}
 	for i := range n {
 		first, next := i*t.steps/n, (i+1)*t.steps/n
 		u.steps = next - first
 		u.off = (*int32)(unsafe.Add(unsafe.Pointer(t.off), 4*first))
 		u.a = at(t.a, tileRows*first)
-		if i == 0 {
-			u.floor, u.stride = float32(math.Inf(-1)), 4*lanes
-			for v := range vecs {
-				u.y[v] = &partial[v*tileRows*lanes]
-			}
-		}
 		if i == 1 {
 			u.bias = &zeros[0]
 			for v := range vecs {
@@ -61,7 +59,8 @@ func (t *tile) chains(set set, rows, vecs int, partial *[tileVecs * tileRows * l
 			}
 		}
 		if i == n-1 {
-			u.floor, u.stride, u.y = t.floor, t.stride, t.y
+			u.floor, u.stride = t.floor, t.stride
+			u.y[0], u.y[1], u.y[2] = t.y[0], t.y[1], t.y[2]
 		}
 		u.run(set, rows, vecs)
 	}

@@ -75,17 +75,17 @@ func adam(set set, m, v, w, g []float32, b1, c1, b2, c2, keep, lr, root, eps flo
 	}
 }
 
-// focal computes y = e^(-γ·sp(z))·sp(-z).
-func focal(set set, y, z []float32, gamma float32) {
-	for i := vecFocal(set, y, z, gamma); i < len(y); i++ {
-		y[i] = focalValue(z[i], gamma)
+// focal computes y = e^(-γ·sp(-x))·sp(x), the loss of a class that isn't the row's.
+func focal(set set, y, x []float32, gamma float32) {
+	for i := vecFocal(set, y, x, gamma); i < len(y); i++ {
+		y[i] = focalValue(-x[i], gamma)
 	}
 }
 
-// focalGrad computes y = e^(-γ·sp(z))·(γ·p·sp(-z) + 1-p), p = sigmoid(z).
-func focalGrad(set set, y, z []float32, gamma float32) {
-	for i := vecFocalGrad(set, y, z, gamma); i < len(y); i++ {
-		y[i] = focalSlope(z[i], gamma)
+// focalGrad computes y = e^(-γ·sp(-x))·(γ·p·sp(x) + 1-p), p = sigmoid(-x).
+func focalGrad(set set, y, x []float32, gamma float32) {
+	for i := vecFocalGrad(set, y, x, gamma); i < len(y); i++ {
+		y[i] = focalSlope(-x[i], gamma)
 	}
 }
 

@@ -45,16 +45,6 @@ func vecUnweave(set set, dst, src []float32, ni, stride, n int) int {
 	return n
 }
 
-// vecSplit computes even[j] = src[2j] and odd[j] = src[2j+1] for the first
-// elements, and returns how many those were.
-func vecSplit(set set, even, odd, src []float32, n int) int {
-	n &^= 7
-	if !vecSplitRows(set, even, odd, src, 1, n, n) {
-		return 0
-	}
-	return n
-}
-
 // vecSplitRows splits rows of 2n elements, which follow each other in src, into
 // rows that begin step apart. It does all of it or nothing.
 func vecSplitRows(set set, even, odd, src []float32, rows, step, n int) bool {
@@ -89,19 +79,23 @@ func vecPlace(set set, dst, src []float32, rows, left, width, right int) bool {
 	return true
 }
 
-// vecMaxStep sets best[j] = x[j], idx[j] = first+2j where x[j] > best[j] or x[j]
-// is NaN, for the first elements, and returns how many those were.
-func vecMaxStep(set set, best []float32, idx []int32, x []float32, first int) int {
+// vecMaxWindows finds the maxima of the first windows of a row, and returns how
+// many those were: best[j] is the greatest x[off[tap]+j], the last NaN if there
+// is one, and idx[j] = first[tap]+2j; start+max(0, 2j-pad) if all are -∞.
+func vecMaxWindows(set set, best []float32, idx []int32, x []float32, off, first []int32, start, pad int) int {
 	n := len(best) &^ (lanes - 1)
 	if n == 0 {
 		return 0
 	}
-	_, _ = idx[n-1], x[n-1]
+	_ = idx[n-1]
+	for tap, o := range off {
+		_, _ = x[int(o)+n-1], first[tap]
+	}
 	switch set {
 	case avx512:
-		maxStepAVX512(&best[0], &idx[0], &x[0], first, n)
+		maxWindowsAVX512(&best[0], &idx[0], &x[0], &off[0], &first[0], len(off), start, pad, n)
 	case avx2:
-		maxStepAVX2(&best[0], &idx[0], &x[0], first, n)
+		maxWindowsAVX2(&best[0], &idx[0], &x[0], &off[0], &first[0], len(off), start, pad, n)
 	default:
 		return 0
 	}

@@ -137,16 +137,16 @@ func elementwise(set isa) {
 			VFNMADD231PS(q, c[5], w)
 			return []VecVirtual{m, v, w}
 		})
-	maps(set, "focal", "y = e^(-γ·sp(z))·sp(-z)", list("y"), list("z"), list("gamma"), func(set isa, in, c []VecVirtual) []VecVirtual {
-		up, down, _ := softplus(set, in[0])
+	maps(set, "focal", "y = e^(-γ·sp(-x))·sp(x)", list("y"), list("x"), list("gamma"), func(set isa, in, c []VecVirtual) []VecVirtual {
+		down, up, _ := softplus(set, in[0])
 		VMULPS(c[0], up, up)
 		expNegative(set, up)
 		VMULPS(down, up, up)
 		return []VecVirtual{up}
 	})
-	maps(set, "focalGrad", "y = e^(-γ·sp(z))·(γ·p·sp(-z) + 1-p), p = sigmoid(z)", list("y"), list("z"), list("gamma"), func(set isa, in, c []VecVirtual) []VecVirtual {
-		up, down, e := softplus(set, in[0])
-		// big = 1/(1+e), small = e/(1+e): p and 1-p for z ≥ 0, the other way round below.
+	maps(set, "focalGrad", "y = e^(-γ·sp(-x))·(γ·p·sp(x) + 1-p), p = sigmoid(-x)", list("y"), list("x"), list("gamma"), func(set isa, in, c []VecVirtual) []VecVirtual {
+		down, up, e := softplus(set, in[0])
+		// big = 1/(1+e), small = e/(1+e): 1-p and p for x ≥ 0, the other way round below.
 		one, big := set.vec(), set.vec()
 		spread(set, 1, one)
 		VADDPS(one, e, big)
@@ -155,8 +155,8 @@ func elementwise(set isa) {
 		p, q := set.vec(), set.vec()
 		zero := one
 		VXORPS(zero.AsX(), zero.AsX(), zero.AsX())
-		swapWhereNegative(set, in[0], zero, big, e, p, q)
-		VMULPS(p, down, down) // first: γ·sp(-z) may be infinite where p is 0
+		swapWhereNegative(set, in[0], zero, big, e, q, p)
+		VMULPS(p, down, down) // first: γ·sp(x) may be infinite where p is 0
 		VFMADD213PS(q, c[0], down)
 		VMULPS(c[0], up, up)
 		expNegative(set, up)

@@ -22,10 +22,13 @@ func main() {
 	dot256()
 	weaves()
 	spin()
+	for _, l := range lines() {
+		winograd(l)
+	}
 	for _, set := range []isa{isa512, isa256} {
 		elementwise(set)
 		reductions(set)
-		maxStep(set)
+		maxWindows(set)
 	}
 	peak(isa512)
 	peak(isa256)

@@ -1,0 +1,166 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// winogradShapes go by way of frequencies in at least one pass: images in eights
+// and not, channels that fill vectors and not, maps that blocks cover exactly and
+// not, in one task and many.
+var winogradShapes = []Conv{
+	{8, 16, 16, 16, 16, 3, 1, 1}, {16, 24, 8, 8, 20, 3, 1, 1}, {16, 32, 4, 4, 36, 3, 1, 1}, {8, 9, 2, 2, 11, 3, 1, 1},
+	{2, 32, 16, 16, 40, 3, 1, 1}, {1, 64, 32, 32, 24, 3, 1, 1}, {3, 17, 13, 11, 19, 3, 1, 1}, {8, 12, 13, 11, 9, 3, 1, 1},
+	{2, 64, 8, 8, 64, 3, 1, 1}, {2, 96, 4, 4, 96, 3, 1, 1}, {8, 16, 20, 68, 8, 3, 1, 1}, {1, 8, 6, 6, 8, 3, 1, 1},
+	{1, 8, 5, 130, 16, 3, 1, 1}, {1, 200, 16, 16, 16, 3, 1, 1}, {24, 8, 12, 12, 8, 3, 1, 1},
+}
+
+// errors are the root mean square and the largest difference.
+func errors(got []float32, want []float64) (rms, worst float64) {
+	for i, w := range want {
+		d := math.Abs(float64(got[i]) - w)
+		rms += d * d
+		worst = max(worst, d)
+	}
+	return math.Sqrt(rms / float64(len(want))), worst
+}
+
+// TestWinogradErrors: against float64 the root mean square of the errors stays
+// within four times that of the direct kernels, on normal data and on data like
+// that after a ReLU; the largest, which is a matter of luck, within eight times.
+// Plain Go rounds products as well and has a little more.
+func TestWinogradErrors(t *testing.T) {
+	for _, level := range Levels() {
+		if level == AVX2 && Best() == AVX512 {
+			continue // has the same bits
+		}
+		limit := 4.0
+		if level == Plain {
+			limit = 4.5
+		}
+		p, _ := NewPoolLevel(2, level)
+		direct, _ := NewPoolLevel(2, level)
+		direct.Exact = true
+		for _, c := range winogradShapes {
+			for _, positive := range []bool{false, true} {
+				r := rand.New(rand.NewPCG(21, uint64(c.In())))
+				x, w, dy := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out())
+				if positive {
+					for i, v := range x {
+						x[i] = max(v, 0)
+					}
+				}
+				results := func(p *Pool) [][]float32 {
+					y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
+					c.Forward(p, y, x, w, nil, false)
+					c.GradInput(p, dx, dy, w)
+					c.GradWeights(p, dw, x, dy)
+					return [][]float32{y, dx, dw}
+				}
+				got, exact := results(p), results(direct)
+				y, dx, dw := convOracle(c, x, w, nil, dy)
+				for i, want := range [][]float64{y, dx, dw} {
+					rms, worst := errors(got[i], want)
+					rms0, worst0 := errors(exact[i], want)
+					if rms > limit*rms0 || worst > 2*limit*worst0 {
+						t.Errorf("%s %+v %s: rms error %.2f times that of direct sums, the largest %.2f times", level, c, passes[i], rms/rms0, worst/worst0)
+					}
+				}
+			}
+		}
+		p.Close()
+		direct.Close()
+	}
+}
+
+// TestWinogradIsChosen holds which way the convolutions of the networks go.
+func TestWinogradIsChosen(t *testing.T) {
+	p := NewPool(1)
+	defer p.Close()
+	for _, v := range []struct {
+		c                Conv
+		forward, weights int
+	}{
+		{Conv{16, 64, 16, 16, 64, 3, 1, 1}, 4, 4}, // heads of the mini profile, P3 … P7
+		{Conv{16, 64, 8, 8, 64, 3, 1, 1}, 4, 4},
+		{Conv{16, 64, 4, 4, 64, 3, 1, 1}, 4, 2},
+		{Conv{16, 64, 2, 2, 64, 3, 1, 1}, 0, 2},
+		{Conv{16, 64, 1, 1, 64, 3, 1, 1}, 0, 0},
+		{Conv{2, 256, 32, 32, 256, 3, 1, 1}, 4, 4}, // heads of the large one
+		{Conv{2, 256, 16, 16, 256, 3, 1, 1}, 4, 2},
+		{Conv{2, 256, 8, 8, 256, 3, 1, 1}, 2, 2},
+		{Conv{2, 512, 4, 4, 512, 3, 1, 1}, 0, 2},
+		{Conv{16, 32, 16, 16, 64, 3, 2, 1}, 0, 0}, // other strides, sizes and borders
+		{Conv{16, 32, 16, 16, 64, 1, 1, 0}, 0, 0},
+		{Conv{16, 32, 16, 16, 64, 3, 1, 0}, 0, 0},
+		{Conv{16, 3, 16, 16, 64, 3, 1, 1}, 0, 0},
+	} {
+		if f, w := p.winogradBlock(v.c), p.winogradWeightsBlock(v.c); f != v.forward || w != v.weights {
+			t.Errorf("%+v: blocks of %d, for weights of %d; want %d and %d", v.c, f, w, v.forward, v.weights)
+		}
+	}
+	p.Exact = true
+	if c := (Conv{16, 64, 16, 16, 64, 3, 1, 1}); p.winogradBlock(c) != 0 || p.winogradWeightsBlock(c) != 0 {
+		t.Error("an exact pool doesn't add directly")
+	}
+}
+
+// TestTransforms: the stages' matrices make the algorithm exact in float64, and
+// the assembly does what they say.
+func TestTransforms(t *testing.T) {
+	for _, m := range []int{2, 4} {
+		in, filter, out := stageIn.matrix(m), stageFilter.matrix(m), stageOut.matrix(m)
+		grad, taps := stageGrad.matrix(m), stageTaps.matrix(m)
+		for d := range m + 2 {
+			for _, v := range []struct {
+				kernel, back [][]float64
+			}{{filter, out}, {grad, taps}} {
+				for k := range v.kernel[0] {
+					for y := range v.back {
+						var sum float64
+						for f := range m + 2 {
+							sum += v.back[y][f] * v.kernel[f][k] * in[f][d]
+						}
+						want := 0.0
+						if d == y+k {
+							want = 1
+						}
+						if math.Abs(sum-want) > 1e-14 {
+							t.Errorf("m = %d: input %d, kernel element %d and output %d meet %g times, want %g", m, d, k, y, sum, want)
+						}
+					}
+				}
+			}
+		}
+		for s := stageIn; s <= stageTaps; s++ {
+			lines := s.matrix(m)
+			n, o := len(lines[0]), len(lines)
+			r := rand.New(rand.NewPCG(22, uint64(m)))
+			src := randoms(r, 3*n*n*8)
+			off := make([]int32, 3*36)
+			for i := range off {
+				off[i] = int32(8 * (i % (n * n)))
+				if s == stageOut {
+					off[i] = int32(8 * (i % (o * o)))
+				}
+			}
+			bias := randoms(r, 8)
+			var first []float32
+			for _, level := range []Level{Plain, Best()} {
+				dst := make([]float32, 3*o*o*8)
+				f := transform{dst: &dst[0], src: &src[0], off: &off[0], n: 3, srcStride: 32, srcStep: 32 * n * n,
+					dstStride: 32, dstStep: 32 * o * o, bias: &bias[0], floor: -.5}
+				f.run(level.set(), s, m)
+				if first == nil {
+					first = dst
+				}
+				for i, v := range dst {
+					if d := math.Abs(float64(v - first[i])); !(d < 2e-5) {
+						t.Fatalf("stage %d, m = %d: element %d is %g, in plain Go %g", s, m, i, v, first[i])
+					}
+				}
+			}
+		}
+	}
+}
