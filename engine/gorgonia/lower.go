@@ -271,20 +271,30 @@ func (l *lowering) packLevels(n *engine.Node) (*gg.Node, error) {
 }
 
 // turn writes the transpose of x [rows,cols] to y [cols,rows], in blocks whose lines
-// of both fit the first cache.
+// of both fit the first cache, four columns at a time.
 func turn(y, x []float32, rows, cols int) {
 	const block = 16
 	for r0 := 0; r0 < rows; r0 += block {
 		r1 := min(r0+block, rows)
-		for c0 := 0; c0 < cols; c0 += block {
-			c1 := min(c0+block, cols)
-			for c := c0; c < c1; c++ {
-				to := y[c*rows+r0 : c*rows+r1]
-				at := r0*cols + c
-				for i := range to {
-					to[i] = x[at]
-					at += cols
-				}
+		c := 0
+		for ; c+4 <= cols; c += 4 {
+			a := y[c*rows+r0 : c*rows+r1]
+			b := y[(c+1)*rows+r0:][:len(a)]
+			d := y[(c+2)*rows+r0:][:len(a)]
+			e := y[(c+3)*rows+r0:][:len(a)]
+			at := r0*cols + c
+			for i := range a {
+				v := x[at : at+4 : at+4]
+				a[i], b[i], d[i], e[i] = v[0], v[1], v[2], v[3]
+				at += cols
+			}
+		}
+		for ; c < cols; c++ {
+			to := y[c*rows+r0 : c*rows+r1]
+			at := r0*cols + c
+			for i := range to {
+				to[i] = x[at]
+				at += cols
 			}
 		}
 	}
