@@ -9,8 +9,10 @@ package gorgonia
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"time"
 
 	gg "gorgonia.org/gorgonia"
 
@@ -23,6 +25,8 @@ type Options struct {
 	// TapeMachine runs graphs on Gorgonia's own virtual machine instead of the
 	// static plan. Slower; kept as the plan's oracle.
 	TapeMachine bool
+	// Profile, if not nil, is told the time of each op of the static plan.
+	Profile *Profile
 }
 
 // Engine compiles programs for the CPU.
@@ -34,8 +38,14 @@ type Engine struct {
 // New returns an engine that computes on pool.
 func New(pool *kernel.Pool, opt Options) *Engine { return &Engine{pool: pool, opt: opt} }
 
-// Name returns "gorgonia".
-func (e *Engine) Name() string { return "gorgonia" }
+// Name returns "gorgonia", or "gorgonia-exact" where the pool keeps to direct
+// convolutions: their results differ in bits.
+func (e *Engine) Name() string {
+	if e.pool.Exact {
+		return "gorgonia-exact"
+	}
+	return "gorgonia"
+}
 
 // The groups in which a session's graph is run.
 const (
@@ -57,6 +67,13 @@ type session struct {
 	params []param
 	norms  []runningNorm
 	grads  map[string][]float32
+
+	// Made once, valid until the next call.
+	early       []*engine.Node // outputs that Forward computes
+	forward     engine.Values
+	predictions engine.Values
+	outputs     engine.Values
+	feeds       engine.Feeds
 }
 
 // param is a trained parameter with what its update needs.
@@ -89,7 +106,10 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 		}
 		l.node[n.ID] = m
 	}
-	ses := &session{e: e, p: p, state: s, node: l.node, inputs: map[string]*engine.Node{}, grads: map[string][]float32{}}
+	ses := &session{
+		e: e, p: p, state: s, node: l.node, inputs: map[string]*engine.Node{}, grads: map[string][]float32{},
+		forward: engine.Values{}, predictions: engine.Values{}, outputs: engine.Values{}, feeds: engine.Feeds{},
+	}
 
 	var wanted [groups][]*gg.Node
 	fed := map[string]bool{}
@@ -116,7 +136,7 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 	if e.opt.TapeMachine {
 		ses.run, err = newTape(wanted[:])
 	} else {
-		ses.run, err = newPlan(wanted[:])
+		ses.run, err = newPlan(wanted[:], e.pool, e.opt.Profile)
 	}
 	if err != nil {
 		return nil, err
@@ -227,6 +247,11 @@ func (s *session) listNeeds() {
 	if s.p.Loss != nil {
 		add(groupRest, s.p.Loss)
 	}
+	for _, n := range s.p.Outputs {
+		if !slices.ContainsFunc(inputsOf(n), func(in string) bool { return slices.Contains(s.needs[groupRest], in) }) {
+			s.early = append(s.early, n)
+		}
+	}
 }
 
 // inputsOf lists the inputs that n depends on.
@@ -316,14 +341,9 @@ func (s *session) Forward(f engine.Feeds) (engine.Values, error) {
 			return nil, err
 		}
 	}
-	out := engine.Values{}
-	s.collect(s.p.Predictions, out)
-	for _, n := range s.p.Outputs {
-		if !slices.ContainsFunc(inputsOf(n), func(in string) bool { return slices.Contains(s.needs[groupRest], in) }) {
-			s.collect([]*engine.Node{n}, out)
-		}
-	}
-	return out, nil
+	s.collect(s.p.Predictions, s.forward)
+	s.collect(s.early, s.forward)
+	return s.forward, nil
 }
 
 func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
@@ -344,20 +364,15 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 		}
 	}
 	if assign != nil {
-		pred := engine.Values{}
-		s.collect(s.p.Predictions, pred)
-		targets, err := assign(pred)
+		s.collect(s.p.Predictions, s.predictions)
+		targets, err := assign(s.predictions)
 		if err != nil {
 			return r, fmt.Errorf("assigning targets: %w", err)
 		}
-		all := engine.Feeds{}
-		for k, v := range f {
-			all[k] = v
-		}
-		for k, v := range targets {
-			all[k] = v
-		}
-		f = all
+		clear(s.feeds)
+		maps.Copy(s.feeds, f)
+		maps.Copy(s.feeds, targets)
+		f = s.feeds
 	}
 	if err := s.feed(s.needs[groupRest], f); err != nil {
 		return r, err
@@ -366,8 +381,9 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 		return r, err
 	}
 	r.Loss = float64(s.run.value(s.node[s.p.Loss.ID])[0])
-	r.Outputs = engine.Values{}
+	r.Outputs = s.outputs
 	s.collect(s.p.Outputs, r.Outputs)
+	start := s.clock()
 	var sum float64
 	for i := range s.params {
 		g := s.run.value(s.params[i].grad)
@@ -375,6 +391,7 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 		sum += kernel.SumSquares(s.e.pool, g)
 	}
 	r.GradNorm = math.Sqrt(sum)
+	start = s.spent("gradient norm", start)
 	if !finite(r.Loss) {
 		return r, fmt.Errorf("loss is %v: %w", r.Loss, engine.ErrNonFinite)
 	}
@@ -382,7 +399,23 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 		return r, fmt.Errorf("gradient norm is %v: %w", r.GradNorm, engine.ErrNonFinite)
 	}
 	s.update(lr[0], r.GradNorm)
+	s.spent("update", start)
 	return r, nil
+}
+
+// clock and spent tell the profile, if there is one, what is no op of the graph.
+func (s *session) clock() time.Time {
+	if s.e.opt.Profile == nil {
+		return time.Time{}
+	}
+	return s.e.opt.Profile.now()
+}
+
+func (s *session) spent(kind string, start time.Time) time.Time {
+	if s.e.opt.Profile == nil {
+		return start
+	}
+	return s.e.opt.Profile.add(kind, 0, start)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -98,9 +98,11 @@ func (l *lowering) conv(n *engine.Node) (*gg.Node, error) {
 	c := kernel.Conv{N: x[0], C: x[1], H: x[2], W: x[3], K: w[0], R: w[2], Stride: n.Attr.Stride, Pad: n.Attr.Pad}
 	out := shapeOf(n)
 	relu := n.Attr.ReLU
+	kind, flops := fmt.Sprintf("conv %dx%d/%d", c.R, c.R, c.Stride), 2*float64(c.MACs())
 	o := &op{
 		name: fmt.Sprintf("conv s%d p%d relu=%t", c.Stride, c.Pad, relu),
-		out:  n.Shape,
+		kind: kind, flops: flops,
+		out: n.Shape,
 		run: func(y []float32, in [][]float32) {
 			var bias []float32
 			if len(in) > 2 {
@@ -116,14 +118,16 @@ func (l *lowering) conv(n *engine.Node) (*gg.Node, error) {
 					return nil, err
 				}
 			}
-			dx, err := apply(fmt.Sprintf("conv to input s%d p%d", c.Stride, c.Pad), x, func(dx []float32, in [][]float32) {
-				c.GradInput(l.pool, dx, in[0], in[1])
+			dx, err := applyDiff(&op{
+				name: fmt.Sprintf("conv to input s%d p%d", c.Stride, c.Pad), kind: kind + " to input", flops: flops, out: x,
+				run: func(dx []float32, in [][]float32) { c.GradInput(l.pool, dx, in[0], in[1]) },
 			}, dy, in[1])
 			if err != nil {
 				return nil, err
 			}
-			dw, err := apply(fmt.Sprintf("conv to weights s%d p%d", c.Stride, c.Pad), w, func(dw []float32, in [][]float32) {
-				c.GradWeights(l.pool, dw, in[0], in[1])
+			dw, err := applyDiff(&op{
+				name: fmt.Sprintf("conv to weights s%d p%d", c.Stride, c.Pad), kind: kind + " to weights", flops: flops, out: w,
+				run: func(dw []float32, in [][]float32) { c.GradWeights(l.pool, dw, in[0], in[1]) },
 			}, in[0], dy)
 			if err != nil || len(in) < 3 {
 				return gg.Nodes{dx, dw}, err
@@ -142,14 +146,14 @@ func (l *lowering) conv(n *engine.Node) (*gg.Node, error) {
 }
 
 func (l *lowering) reluGrad(dy, y *gg.Node) (*gg.Node, error) {
-	return apply("relu gradient", y.Shape(), func(dx []float32, in [][]float32) {
+	return applyOver("relu gradient", y.Shape(), func(dx []float32, in [][]float32) {
 		kernel.ReLUGrad(l.pool, dx, in[0], in[1])
 	}, dy, y)
 }
 
 func (l *lowering) relu(n *engine.Node) (*gg.Node, error) {
 	return applyDiff(&op{
-		name: "relu", out: n.Shape,
+		name: "relu", out: n.Shape, over: []int{0},
 		run:  func(y []float32, in [][]float32) { kernel.ReLU(l.pool, y, in[0]) },
 		diff: []bool{true},
 		grad: func(_ gg.Nodes, y, dy *gg.Node) (gg.Nodes, error) {
@@ -221,48 +225,33 @@ func (l *lowering) upsample(n *engine.Node, top, lateral *gg.Node) (*gg.Node, er
 	return applyDiff(o, top, lateral)
 }
 
-// packLevels and its gradient move values between [A·size,H,W] maps and rows.
+// packLevels and its gradient transpose each image of each level, between maps
+// [A·size,H·W] and rows [H·W,A·size].
 func (l *lowering) packLevels(n *engine.Node) (*gg.Node, error) {
-	size, images, rows := n.Attr.Size, n.Shape[0], n.Shape[1]
-	type level struct{ a, hw, first int } // anchors a pixel, pixels, first row
+	size, images, row := n.Attr.Size, n.Shape[0], n.Shape[1]*n.Shape[2]
+	type level struct{ channels, pixels, first int } // first value within an image's rows
 	var levels []level
 	first := 0
 	for _, in := range n.In {
-		v := level{in.Shape[1] / size, in.Shape[2] * in.Shape[3], first}
+		v := level{in.Shape[1], in.Shape[2] * in.Shape[3], first}
 		levels = append(levels, v)
-		first += v.a * v.hw
-	}
-	// each calls f with the offsets of one channel of one image: in the map
-	// (pixels contiguous) and in the rows (pixels stride apart).
-	each := func(v level, f func(m, r, stride int)) {
-		l.pool.Run(images, func(i int) {
-			for a := range v.a {
-				for k := range size {
-					f(((i*v.a+a)*size+k)*v.hw, ((i*rows+v.first)+a)*size+k, v.a*size)
-				}
-			}
-		})
+		first += v.channels * v.pixels
 	}
 	o := &op{
 		name: fmt.Sprintf("pack %d", size), out: n.Shape,
 		run: func(y []float32, in [][]float32) {
-			for j, v := range levels {
-				x := in[j]
-				each(v, func(m, r, stride int) {
-					for p := range v.hw {
-						y[r+p*stride] = x[m+p]
-					}
-				})
-			}
+			l.pool.Run(images, func(i int) {
+				for j, v := range levels {
+					turn(y[i*row+v.first:], in[j][i*v.channels*v.pixels:], v.channels, v.pixels)
+				}
+			})
 		},
 		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
 			var out gg.Nodes
 			for j, v := range levels {
 				dx, err := apply(fmt.Sprintf("unpack %d level %d of %v", size, j, levels), in[j].Shape(), func(dx []float32, in [][]float32) {
-					each(v, func(m, r, stride int) {
-						for p := range v.hw {
-							dx[m+p] = in[0][r+p*stride]
-						}
+					l.pool.Run(images, func(i int) {
+						turn(dx[i*v.channels*v.pixels:], in[0][i*row+v.first:], v.pixels, v.channels)
 					})
 				}, dy)
 				if err != nil {
@@ -279,4 +268,34 @@ func (l *lowering) packLevels(n *engine.Node) (*gg.Node, error) {
 		ins = append(ins, l.in(n, i))
 	}
 	return applyDiff(o, ins...)
+}
+
+// turn writes the transpose of x [rows,cols] to y [cols,rows], in blocks whose lines
+// of both fit the first cache, four columns at a time.
+func turn(y, x []float32, rows, cols int) {
+	const block = 16
+	for r0 := 0; r0 < rows; r0 += block {
+		r1 := min(r0+block, rows)
+		c := 0
+		for ; c+4 <= cols; c += 4 {
+			a := y[c*rows+r0 : c*rows+r1]
+			b := y[(c+1)*rows+r0:][:len(a)]
+			d := y[(c+2)*rows+r0:][:len(a)]
+			e := y[(c+3)*rows+r0:][:len(a)]
+			at := r0*cols + c
+			for i := range a {
+				v := x[at : at+4 : at+4]
+				a[i], b[i], d[i], e[i] = v[0], v[1], v[2], v[3]
+				at += cols
+			}
+		}
+		for ; c < cols; c++ {
+			to := y[c*rows+r0 : c*rows+r1]
+			at := r0*cols + c
+			for i := range to {
+				to[i] = x[at]
+				at += cols
+			}
+		}
+	}
 }

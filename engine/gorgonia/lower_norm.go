@@ -67,6 +67,7 @@ func (l *lowering) norm(n *engine.Node, stats *gg.Node, batch, affine bool) (*gg
 	o := &op{
 		name: fmt.Sprintf("norm eps=%g relu=%t batch=%t", eps, relu, batch),
 		out:  n.Shape,
+		over: []int{0},
 		run: func(y []float32, in [][]float32) {
 			mean, is := inv(in[1])
 			var residual []float32
@@ -93,14 +94,14 @@ func (l *lowering) norm(n *engine.Node, stats *gg.Node, batch, affine bool) (*gg
 			}
 			var dx *gg.Node
 			if batch {
-				dx, err = apply(fmt.Sprintf("batch norm to input eps=%g", eps), n.Shape, func(dx []float32, in [][]float32) {
+				dx, err = applyOver(fmt.Sprintf("batch norm to input eps=%g", eps), n.Shape, func(dx []float32, in [][]float32) {
 					mean, is := inv(in[2])
 					a, b := split(in[4])
 					kernel.BatchNormGradInput(l.pool, dx, in[0], in[1], mean, is, in[3], a, b, s)
 				}, dy, in[0], in[1], in[2], sums)
 			} else {
 				scale := make([]float32, s.C)
-				dx, err = apply(fmt.Sprintf("fixed norm to input eps=%g", eps), n.Shape, func(dx []float32, in [][]float32) {
+				dx, err = applyOver(fmt.Sprintf("fixed norm to input eps=%g", eps), n.Shape, func(dx []float32, in [][]float32) {
 					_, is := inv(in[1])
 					for c, w := range in[2] {
 						scale[c] = w * is[c]
@@ -162,7 +163,7 @@ func (l *lowering) groupNorm(n *engine.Node) (*gg.Node, error) {
 			// One pass makes all three gradients; those to weight and bias wait
 			// here until their nodes, which depend on dx, take them.
 			dweight, dbias := make([]float32, s.C), make([]float32, s.C)
-			dx, err := apply(fmt.Sprintf("group norm gradient %d eps=%g", groups, eps), n.Shape, func(dx []float32, in [][]float32) {
+			dx, err := applyOver(fmt.Sprintf("group norm gradient %d eps=%g", groups, eps), n.Shape, func(dx []float32, in [][]float32) {
 				mean, is := inv(in[2])
 				kernel.GroupNormGrad(l.pool, dx, dweight, dbias, in[0], in[1], mean, is, in[3], groups, s)
 			}, dy, in[0], in[1], in[2])

@@ -28,7 +28,7 @@ func (l *lowering) binary(n *engine.Node) (*gg.Node, error) {
 
 func (l *lowering) withScalar(kind engine.Op, a, b *gg.Node) (*gg.Node, error) {
 	return applyDiff(&op{
-		name: string(kind) + " scalar", out: a.Shape(),
+		name: string(kind) + " scalar", out: a.Shape(), over: []int{0},
 		run: func(y []float32, in [][]float32) {
 			s := in[1][0]
 			for i, v := range in[0] {
@@ -161,9 +161,9 @@ func (l *lowering) sum(n *engine.Node) (*gg.Node, error) {
 func (l *lowering) reshape(n *engine.Node) (*gg.Node, error) {
 	move := func(y []float32, in [][]float32) { copy(y, in[0]) }
 	return applyDiff(&op{
-		name: "reshape", out: n.Shape, run: move, diff: []bool{true},
+		name: "reshape", out: n.Shape, over: []int{0}, run: move, diff: []bool{true},
 		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
-			dx, err := apply("reshape back", in[0].Shape(), move, dy)
+			dx, err := applyOver("reshape back", in[0].Shape(), move, dy)
 			return gg.Nodes{dx}, err
 		},
 	}, l.in(n, 0))

@@ -20,6 +20,10 @@ type op struct {
 	out  tensor.Shape
 	run  func(out []float32, in [][]float32)
 
+	over  []int   // inputs in whose place the output may be written
+	kind  string  // for a Profile; "" stands for the name without settings
+	flops float64 // of one run, for a Profile
+
 	// diff says which inputs take a gradient, and grad makes it; an op without
 	// grad ends the backward pass.
 	diff []bool
@@ -121,9 +125,14 @@ func view(v gg.Value) ([]float32, error) {
 	return nil, fmt.Errorf("a %T is no float32 tensor", v)
 }
 
-// apply adds o over in to the graph.
+// apply adds an op without a gradient over in to the graph.
 func apply(name string, out tensor.Shape, run func(out []float32, in [][]float32), in ...*gg.Node) (*gg.Node, error) {
 	return applyDiff(&op{name: name, out: out, run: run}, in...)
+}
+
+// applyOver is apply for an op that may write its output over its first input.
+func applyOver(name string, out tensor.Shape, run func(out []float32, in [][]float32), in ...*gg.Node) (*gg.Node, error) {
+	return applyDiff(&op{name: name, out: out, run: run, over: []int{0}}, in...)
 }
 
 func applyDiff(o *op, in ...*gg.Node) (*gg.Node, error) {

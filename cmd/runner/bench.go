@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+type benchOptions struct {
+	experiments.Bench
+	noLoader bool
+	format   string
+	m        machine
+}
+
+func newBench(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the speed of training, inference and loading on this machine",
+		Long: `Measure the speed of training, inference and loading on this machine.
+
+Three networks are compared: mini is that of the profile, r18 and r50 are the paper's RetinaNet
+with ResNet-18 and -50, pyramid of 256 channels, frozen norm, 9 anchors and 4 classes, with
+every convolution learning. Weights are random and images generated. Nothing is recorded.
+
+Other work on the machine disturbs: compare medians of runs that alternate, and look at min.`,
+		Example: `  runner bench step --model r18 --px 256 --threads 1
+  runner bench infer --format json
+  runner bench loader --batch 16`,
+		Args: knownVerb,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, sub := range []func(*app) *cobra.Command{newBenchStep, newBenchInfer, newBenchLoader} {
+		cmd.AddCommand(sub(a))
+	}
+	return cmd
+}
+
+func benchFlags(cmd *cobra.Command, o *benchOptions, steps int, what string) {
+	f := cmd.Flags()
+	f.StringVar(&o.Model, "model", "mini", "`network`: "+strings.Join(experiments.BenchModels, ", "))
+	f.IntVar(&o.Pixels, "px", 0, "side of the square input in `pixels` (default 128)")
+	f.IntVar(&o.Steps, "steps", steps, "`number` of "+what+" measured")
+	machineFlags(cmd, &o.m)
+	formatFlag(cmd, &o.format, "text", "json")
+	complete(cmd, "model", experiments.BenchModels)
+}
+
+func newBenchStep(a *app) *cobra.Command {
+	o := &benchOptions{}
+	cmd := &cobra.Command{
+		Use:   "step",
+		Short: "Measure a whole training step, and which ops it spends its time on",
+		Long: `Measure a whole training step, and which ops it spends its time on.
+
+It is the step of a sweep: a batch from the loader, matching and targets, forward pass, losses,
+gradients, update. An op's GFLOP/s count two operations a multiply-add of convolutions alone;
+"host" is what is outside the engine: waiting for the loader, matching, targets. The peak of memory is
+that of the whole process; bare is what the program held before it built a network.`,
+		Example: `  runner bench step
+  runner bench step --model r50 --px 256 --threads 1 --format json
+  runner bench step --no-loader --steps 30`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchStep(ctx, o) }),
+	}
+	benchFlags(cmd, o, 20, "steps")
+	f := cmd.Flags()
+	f.IntVar(&o.Batch, "batch", 0, "`images` a step (default 16 for mini, 2 for the others)")
+	f.IntVar(&o.Warmup, "warmup", 5, "`number` of steps before them")
+	f.BoolVar(&o.noLoader, "no-loader", false, "take one batch for all steps, read before")
+	return cmd
+}
+
+func newBenchInfer(a *app) *cobra.Command {
+	o := &benchOptions{}
+	cmd := &cobra.Command{
+		Use:   "infer",
+		Short: "Measure detection as an evaluation does it, 10 images at a time",
+		Long:  "Measure detection as an evaluation does it, 10 images at a time: forward pass, decoding and NMS. Loading is left out.",
+		Example: `  runner bench infer
+  runner bench infer --model r18 --threads 1 --format json`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchInfer(ctx, o) }),
+	}
+	benchFlags(cmd, o, 20, "batches")
+	cmd.Flags().IntVar(&o.Warmup, "warmup", 3, "`number` of batches before them")
+	return cmd
+}
+
+func newBenchLoader(a *app) *cobra.Command {
+	o := &benchOptions{}
+	cmd := &cobra.Command{
+		Use:   "loader",
+		Short: "Measure how fast training batches are made, with nothing else running",
+		Long:  "Measure how fast training batches are made, with nothing else running: from image files, as in the first epoch of a trial, and from pictures kept in memory, as in all others.",
+		Example: `  runner bench loader
+  runner bench loader --px 256 --batch 2 --format json`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchLoader(ctx, o) }),
+	}
+	benchFlags(cmd, o, 20, "batches")
+	cmd.Flags().IntVar(&o.Batch, "batch", 0, "`images` a batch (default 16 for mini, 2 for the others)")
+	return cmd
+}
+
+// spread are times in milliseconds.
+type spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// opShare is what a step spends on one kind of op.
+type opShare struct {
+	Op     string  `json:"op"`
+	MS     float64 `json:"ms"`     // a step
+	GFLOPS float64 `json:"gflops"` // a second; 0 where arithmetic is not the work
+	Calls  float64 `json:"calls"`  // a step
+}
+
+// benchReport is what bench step and bench infer print.
+type benchReport struct {
+	Model   string `json:"model"`
+	Pixels  int    `json:"px"`
+	Batch   int    `json:"batch"`
+	Threads int    `json:"threads"`
+	Kernels string `json:"kernels"`
+	Steps   int    `json:"steps"`
+
+	MS       spread    `json:"ms"`
+	Images   float64   `json:"images_per_second"`
+	GFLOPS   float64   `json:"gflops"`      // of convolutions, over the whole step
+	Peak     float64   `json:"peak_gflops"` // of one core, measured before
+	Memory   int64     `json:"peak_bytes"`  // above bare; 0 where the system does not tell
+	Bare     int64     `json:"bare_bytes"`  // of the process before it built the network
+	Alloc    float64   `json:"alloc_bytes_per_step"`
+	Allocs   float64   `json:"allocs_per_step"`
+	GCShare  float64   `json:"gc_share"` // of the processor's time
+	Ops      []opShare `json:"ops"`
+	measured experiments.Measured
+}
+
+func (a *app) benchStep(ctx context.Context, o *benchOptions) error {
+	o.Loader = !o.noLoader
+	return a.bench(ctx, o, (*experiments.Runner).BenchStep)
+}
+
+func (a *app) benchInfer(ctx context.Context, o *benchOptions) error {
+	return a.bench(ctx, o, (*experiments.Runner).BenchInfer)
+}
+
+func (a *app) bench(ctx context.Context, o *benchOptions, measure func(*experiments.Runner, context.Context, experiments.Bench) (experiments.Measured, error)) error {
+	if err := checkFormat(o.format, "text", "json"); err != nil {
+		return err
+	}
+	if err := o.Fill(); err != nil {
+		return bad(err)
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	profile := gorgonia.NewProfile(a.now)
+	r.Engine = gorgonia.New(r.pool, gorgonia.Options{Profile: profile})
+	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.Host.Kernels, Peak: a.peak(r.pool.Level())}
+	rep.Bare = memoryNow()
+	o.Begin = profile.Reset
+	if rep.measured, err = measure(r.Runner, ctx, o.Bench); err != nil {
+		return err
+	}
+	rep.fill(profile)
+	if peak := memoryPeak(); peak > 0 {
+		rep.Memory = peak - rep.Bare
+	}
+	if o.format == "json" {
+		return a.printJSON(rep)
+	}
+	rep.print(a)
+	return nil
+}
+
+// peak is what one core does at most, in GFLOP/s: the fastest of some runs of
+// nothing but multiply-adds.
+func (a *app) peak(level kernel.Level) float64 {
+	best := 0.0
+	for range 5 {
+		t := a.now()
+		flops := kernel.PeakLoop(level, 200_000)
+		if s := a.now().Sub(t).Seconds(); s > 0 {
+			best = max(best, flops/s/1e9)
+		}
+	}
+	return best
+}
+
+// fill sums up what was measured.
+func (r *benchReport) fill(profile *gorgonia.Profile) {
+	m := &r.measured
+	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
+	r.MS = spreadOf(m.Seconds)
+	r.Images = float64(m.ImagesPerStep) / (r.MS.Median / 1000)
+	r.Alloc, r.Allocs, r.GCShare = m.AllocBytes, m.Allocs, m.GCShare
+	n, all := float64(len(m.Seconds)), 0.0
+	for _, s := range m.Seconds {
+		all += s
+	}
+	host, flops := all, 0.0
+	for _, op := range profile.Ops() {
+		s := op.Time.Seconds()
+		host -= s
+		flops += op.FLOPs
+		share := opShare{Op: op.Op, MS: 1000 * s / n, Calls: float64(op.Calls) / n}
+		if op.FLOPs > 0 && s > 0 {
+			share.GFLOPS = op.FLOPs / s / 1e9
+		}
+		r.Ops = append(r.Ops, share)
+	}
+	r.Ops = append(r.Ops, opShare{Op: "host", MS: 1000 * host / n, Calls: 1})
+	r.GFLOPS = flops / n / (r.MS.Median / 1000) / 1e9
+}
+
+func spreadOf(seconds []float64) spread {
+	s := slices.Sorted(slices.Values(seconds))
+	n := len(s)
+	return spread{Median: 500 * (s[(n-1)/2] + s[n/2]), Min: 1000 * s[0], Max: 1000 * s[n-1]}
+}
+
+func (r *benchReport) print(a *app) {
+	fmt.Fprintf(a.out, "%s, %d images of %d px, %s, %s kernels, %s\n", r.Model, r.Batch, r.Pixels, count(r.Threads, "thread"), r.Kernels, count(r.Steps, "step"))
+	fmt.Fprintf(a.out, "  %.1f ms (%.1f to %.1f), %.0f images a second\n", r.MS.Median, r.MS.Min, r.MS.Max, r.Images)
+	fmt.Fprintf(a.out, "  %.1f GFLOP/s", r.GFLOPS)
+	if r.Peak > 0 {
+		fmt.Fprintf(a.out, ", %.0f%% of the %.0f that %s could do", 100*r.GFLOPS/r.Peak/float64(r.Threads), r.Peak*float64(r.Threads), count(r.Threads, "core"))
+	}
+	if r.Memory > 0 {
+		fmt.Fprintf(a.out, "\n  memory %.1f MB above the %.1f MB of the bare process", float64(r.Memory)/1e6, float64(r.Bare)/1e6)
+	}
+	fmt.Fprintf(a.out, "\n  %.1f kB in %.0f pieces allocated a step, %.2f%% of the processor's time in the garbage collector\n\n", r.Alloc/1e3, r.Allocs, 100*r.GCShare)
+	mean := 0.0
+	for _, op := range r.Ops {
+		mean += op.MS
+	}
+	rows := [][]string{{"op", "ms", "share", "calls", "GFLOP/s"}}
+	for _, op := range r.Ops {
+		rate := ""
+		if op.GFLOPS > 0 {
+			rate = fmt.Sprintf("%.1f", op.GFLOPS)
+		}
+		rows = append(rows, []string{op.Op, fmt.Sprintf("%.2f", op.MS), fmt.Sprintf("%.1f%%", 100*op.MS/mean), fmt.Sprintf("%.4g", op.Calls), rate})
+	}
+	columns(a.out, rows)
+}
+
+// loaderReport is what bench loader prints.
+type loaderReport struct {
+	Pixels  int     `json:"px"`
+	Batch   int     `json:"batch"`
+	Batches int     `json:"batches"`
+	Files   loading `json:"files"` // read, decoded and resized
+	Kept    loading `json:"kept"`  // from pictures in memory
+}
+
+type loading struct {
+	Images float64 `json:"images_per_second"`
+	MS     spread  `json:"ms"` // a batch
+	Alloc  float64 `json:"alloc_bytes_per_step"`
+}
+
+func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
+	if err := checkFormat(o.format, "text", "json"); err != nil {
+		return err
+	}
+	if err := o.Fill(); err != nil {
+		return bad(err)
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	files, kept, err := r.BenchLoader(ctx, o.Bench)
+	if err != nil {
+		return err
+	}
+	loadingOf := func(m experiments.Measured) loading {
+		l := loading{MS: spreadOf(m.Seconds), Alloc: m.AllocBytes}
+		l.Images = float64(m.ImagesPerStep) / (l.MS.Median / 1000)
+		return l
+	}
+	rep := loaderReport{Pixels: o.Pixels, Batch: o.Batch, Batches: o.Steps, Files: loadingOf(files), Kept: loadingOf(kept)}
+	if o.format == "json" {
+		return a.printJSON(rep)
+	}
+	fmt.Fprintf(a.out, "batches of %d images of %d px\n", rep.Batch, rep.Pixels)
+	rows := [][]string{{"  from", "images/s", "ms a batch"}}
+	for _, l := range []struct {
+		name string
+		loading
+	}{{"files", rep.Files}, {"memory", rep.Kept}} {
+		rows = append(rows, []string{"  " + l.name, fmt.Sprintf("%.0f", l.Images), fmt.Sprintf("%.2f (%.2f to %.2f)", l.MS.Median, l.MS.Min, l.MS.Max)})
+	}
+	columns(a.out, rows)
+	return nil
+}
+
+func (a *app) printJSON(v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "%s\n", text)
+	return err
+}
+
+// memoryNow and memoryPeak are the bytes of main memory that the process holds,
+// and held at most; 0 where the system does not tell (it does on Linux).
+func memoryNow() int64  { return memoryLine("VmRSS:") }
+func memoryPeak() int64 { return memoryLine("VmHWM:") }
+
+func memoryLine(key string) int64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == key {
+			kB, err := strconv.ParseInt(f[1], 10, 64)
+			if err != nil {
+				return 0
+			}
+			return kB * 1024
+		}
+	}
+	return 0
+}
