@@ -164,3 +164,34 @@ func TestTransforms(t *testing.T) {
 		}
 	}
 }
+
+// TestWinogradKeepsNaN: what isn't finite in the input is not finite in every
+// output it belongs to.
+func TestWinogradKeepsNaN(t *testing.T) {
+	c := Conv{8, 8, 8, 8, 8, 3, 1, 1}
+	everyLevel(t, func(t *testing.T, p *Pool) {
+		if p.winogradBlock(c) == 0 {
+			t.Fatal("the shape should go by way of frequencies")
+		}
+		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+			for pixel := range 64 {
+				x, y := ones(c.In()), make([]float32, c.Out())
+				x[3*64+pixel] = bad // channel 3 of image 0
+				c.Forward(p, y, x, ones(c.Weights()), nil, true)
+				for k := range c.K {
+					for at := max(0, pixel/8-1) * 8; at < min(8, pixel/8+2)*8; at++ {
+						if d := at%8 - pixel%8; d < -1 || d > 1 {
+							continue
+						}
+						if v := float64(y[k*64+at]); !math.IsNaN(v) && !math.IsInf(v, 0) {
+							t.Fatalf("%g at pixel %d gives %g at pixel %d", bad, pixel, v, at)
+						}
+					}
+				}
+				if v := y[8*64]; !(math.Abs(float64(v)-32) < 1e-4) {
+					t.Fatalf("%g in image 0 gives %g in image 1", bad, v)
+				}
+			}
+		}
+	})
+}
