@@ -104,6 +104,8 @@ func (v *convBench) pass(p *Pool, i int) {
 
 var passes = []string{"forward", "gradinput", "gradweights"}
 
+// BenchmarkConv counts the multiply-adds of the definition: with Winograd's
+// algorithm, which needs fewer, the rate may be above the peak.
 func BenchmarkConv(b *testing.B) {
 	for _, level := range Levels() {
 		if level == Plain {

@@ -11,6 +11,11 @@
 // both go through the same sequence of fused multiply-adds for each output. The
 // plain Go set agrees within rounding.
 //
+// A convolution is computed by the algorithm that its shape says is cheapest:
+// direct sums (sweep.go, gradweights.go), or for maps of 3 × 3 kernels Winograd's
+// (winograd.go, winogradweights.go), whose errors against exact arithmetic are up
+// to four times those of direct sums. Pool.Exact leaves the latter out.
+//
 // A slice shorter than its shape says is a mistake of the calling program and
 // panics with the name of the argument. Graphs, gradients by name and memory
 // planning are the engine's business; nothing here knows a network.

@@ -19,6 +19,7 @@ type winograd struct {
 	stride  int // elements from frequency to frequency of a task's input
 	spread  int // the same of the transformed weights
 	off     []int32
+	taps    phase // of the packed kernel before its transform
 }
 
 // A grid is a cut of maps into blocks of m × m.
@@ -302,7 +303,7 @@ func (g *grid) drain(p *Pool, dst, products []float32, stride, lanes, channels, 
 // newWinograd plans the forward pass of c with blocks of m × m, or with grad its
 // gradient to the input, which is the same with channels exchanged.
 func newWinograd(c Conv, m int, grad bool) *winograd {
-	w := &winograd{grid: newGrid(c.N, c.H, c.W, m), ci: c.C, co: c.K, flipped: grad}
+	w := &winograd{grid: newGrid(c.N, c.H, c.W, m), ci: c.C, co: c.K, flipped: grad, taps: phase{taps: c.taps()}}
 	if grad {
 		w.ci, w.co = c.K, c.C
 	}
@@ -382,7 +383,6 @@ func (w *winograd) multiply(set set, products, in, weights []float32, from, to i
 // pack transforms the kernel to [freq][panels][ci][8].
 func (w *winograd) pack(p *Pool, packed []float32, c Conv, weights []float32) {
 	tasks := min(w.panels, packTasks(len(packed)))
-	f := phase{taps: c.taps()}
 	p.Run(tasks, func(task int) {
 		tmp := p.scratch.take(w.ci * 9 * tileRows)
 		t := transform{src: &tmp[0], n: w.ci, srcStride: 32, srcStep: 9 * 32, dstStride: 4 * w.spread, dstStep: 32}
@@ -391,9 +391,9 @@ func (w *winograd) pack(p *Pool, packed []float32, c Conv, weights []float32) {
 		}
 		for panel := task * w.panels / tasks; panel < (task+1)*w.panels/tasks; panel++ {
 			if w.flipped {
-				packGradInput(p.set, tmp, weights, c, panel*tileRows, &f)
+				packGradInput(p.set, tmp, weights, c, panel*tileRows, &w.taps)
 			} else {
-				packForward(p.set, tmp, weights, c, panel*tileRows, &f)
+				packForward(p.set, tmp, weights, c, panel*tileRows, &w.taps)
 			}
 			t.dst = &packed[panel*tileRows*w.ci]
 			t.run(p.set, stageFilter, w.m)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // winogradShapes go by way of frequencies in at least one pass: images in eights
@@ -163,4 +165,75 @@ func TestTransforms(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWinogradKeepsNaN: what isn't finite in the input is not finite in every
+// output it belongs to.
+func TestWinogradKeepsNaN(t *testing.T) {
+	c := Conv{8, 8, 8, 8, 8, 3, 1, 1}
+	everyLevel(t, func(t *testing.T, p *Pool) {
+		if p.winogradBlock(c) == 0 {
+			t.Fatal("the shape should go by way of frequencies")
+		}
+		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+			for pixel := range 64 {
+				x, y := ones(c.In()), make([]float32, c.Out())
+				x[3*64+pixel] = bad // channel 3 of image 0
+				c.Forward(p, y, x, ones(c.Weights()), nil, true)
+				for k := range c.K {
+					for at := max(0, pixel/8-1) * 8; at < min(8, pixel/8+2)*8; at++ {
+						if d := at%8 - pixel%8; d < -1 || d > 1 {
+							continue
+						}
+						if v := float64(y[k*64+at]); !math.IsNaN(v) && !math.IsInf(v, 0) {
+							t.Fatalf("%g at pixel %d gives %g at pixel %d", bad, pixel, v, at)
+						}
+					}
+				}
+				if v := y[8*64]; !(math.Abs(float64(v)-32) < 1e-4) {
+					t.Fatalf("%g in image 0 gives %g in image 1", bad, v)
+				}
+			}
+		}
+	})
+}
+
+// TestWinogradOfAnyShape compares blocks of both sizes with direct sums, also
+// where neither would be chosen.
+func TestWinogradOfAnyShape(t *testing.T) {
+	p, direct := NewPool(2), NewPool(2)
+	defer p.Close()
+	defer direct.Close()
+	direct.Exact = true
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.OneOf(rapid.IntRange(1, 5), rapid.SampledFrom([]int{8, 16})).Draw(t, "N")
+		channels := rapid.OneOf(rapid.IntRange(1, 20), rapid.IntRange(20, 70))
+		side := rapid.OneOf(rapid.IntRange(1, 10), rapid.IntRange(10, 40))
+		c := Conv{n, channels.Draw(t, "C"), side.Draw(t, "H"), side.Draw(t, "W"), channels.Draw(t, "K"), 3, 1, 1}
+		m := rapid.SampledFrom([]int{2, 4}).Draw(t, "m")
+		r := rand.New(rand.NewPCG(23, uint64(c.In())))
+		x, w, dy, bias := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out()), make([]float32, c.K+c.C+16)
+		copy(bias, randoms(r, c.K))
+		compare := func(name string, got, want []float32) {
+			wide := make([]float64, len(want))
+			for i, v := range want {
+				wide[i] = float64(v)
+			}
+			if d := far(got, wide); !(d < 1e-4) {
+				t.Fatalf("%+v, blocks of %d: %s is %g away", c, m, name, d)
+			}
+		}
+		got, want := make([]float32, c.Out()), make([]float32, c.Out())
+		newWinograd(c, m, false).run(p, c, got, x, w, bias, 0)
+		c.Forward(direct, want, x, w, bias[:c.K], true)
+		compare("y", got, want)
+		got, want = make([]float32, c.In()), make([]float32, c.In())
+		newWinograd(c, m, true).run(p, c, got, dy, w, make([]float32, c.C+8), unbounded)
+		c.GradInput(direct, want, dy, w)
+		compare("dx", got, want)
+		got, want = make([]float32, c.Weights()), make([]float32, c.Weights())
+		newWinogradWeights(c, m).run(p, got, x, dy)
+		c.GradWeights(direct, want, x, dy)
+		compare("dw", got, want)
+	})
 }
