@@ -5,9 +5,10 @@
 #
 # The two take turns, so that both see the same disturbances; a figure is the median over
 # the rounds of each run's median, and "at best" the ratio of each side's fastest step: where
-# the two ratios differ much, the machine was not quiet. One thread runs on one core (taskset), two on any two. Memory is
-# what a process held at most beyond its bare self: for PyTorch an interpreter that has imported
-# torch. Ours matches anchors with objects in every step; PyTorch's step starts from targets at hand.
+# the two ratios differ much, the machine was not quiet. One thread runs on one core
+# (taskset), two on any two. Memory is what a process held at most beyond its bare self: for
+# PyTorch an interpreter that has imported torch. Ours matches anchors with objects in every
+# step; PyTorch's step starts from targets at hand.
 #
 # From the environment:
 #   PYTHON   interpreter with torch and torchvision                   (python3)

@@ -3,7 +3,8 @@
 // differentiated symbolically by Gorgonia, and run in buffers planned once.
 //
 // Elementwise arithmetic between tensors of one shape (add, sub, mul, neg, abs, exp,
-// log, softplus, sigmoid) is Gorgonia's own op. Where a gradient of
+// log, softplus, sigmoid) is Gorgonia's own op; the plan runs its sums, by which
+// gradients are joined, with our kernel. Where a gradient of
 // Gorgonia's differs from the one that engine states (ReLU at 0), the op is ours.
 package gorgonia
 
