@@ -158,16 +158,34 @@ func trajectoryBatch(t *testing.T, file string, ref *trajectory, cfg *Config) *d
 	return b
 }
 
+// limits are the relative tolerances of a trajectory: of the first and last
+// loss (between, they grow evenly in their logarithm) and of gradient norms at step 0.
+type limits struct {
+	early, late, grad float64
+	parts             bool // hold both losses, the whole gradient and the final parameters to it, not the total alone
+}
+
 // follow trains eleven steps from the weights that values gives and compares losses,
-// gradients and final parameters. early and late are the relative tolerances
-// of the first and last loss; between, they grow evenly in their logarithm.
+// gradients and final parameters, with direct convolutions and with the usual ones.
 //
 // A step where the losses agree to 1e-7 and the gradient norm suddenly does not means
 // that a pre-activation within rounding of 0 fell on the other side of a ReLU. Another
-// order of sums can do that at one of these steps without being wrong.
-func follow(t *testing.T, cfg Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, early, late float64) {
+// order of sums can do that without being wrong, and the trajectory then leaves the
+// reference: in these references some pre-activations lie that close (one in
+// the box head at step 0 of the full width). So direct convolutions, whose sums come
+// closest, are held tightly; Winograd's are held to the first step, and to the total loss afterwards.
+func follow(t *testing.T, cfg Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact limits) {
+	t.Helper()
+	t.Run("exact", func(t *testing.T) { followWith(t, cfg, b, want, values, true, exact) })
+	t.Run("winograd", func(t *testing.T) {
+		followWith(t, cfg, b, want, values, false, limits{early: 1e-4, late: 5e-2, grad: 1e-3})
+	})
+}
+
+func followWith(t *testing.T, cfg Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact bool, lim limits) {
 	t.Helper()
 	pool := kernel.NewPool(2)
+	pool.Exact = exact
 	defer pool.Close()
 	d := newDetector(cfg, 4, gorgonia.New(pool, gorgonia.Options{}), engine.NewState(), drawer(0))
 	defer d.close()
@@ -199,11 +217,13 @@ func follow(t *testing.T, cfg Config, b *dataset.Batch, want convention, values 
 		if err := d.step(b, scalars, &info); err != nil {
 			t.Fatal(err)
 		}
-		tol := early * math.Pow(late/early, float64(i)/float64(len(ref.Steps)-1))
+		tol := lim.early * math.Pow(lim.late/lim.early, float64(i)/float64(len(ref.Steps)-1))
 		near(fmt.Sprintf("step %d total loss", i), info.Loss, s.Total, tol)
-		near(fmt.Sprintf("step %d class loss", i), info.ClsLoss, s.Classification, tol)
-		near(fmt.Sprintf("step %d box loss", i), info.BoxLoss, s.BoxRegression, tol)
-		near(fmt.Sprintf("step %d gradient norm", i), info.GradNorm, s.GradNorm, 20*tol)
+		if lim.parts || i == 0 {
+			near(fmt.Sprintf("step %d class loss", i), info.ClsLoss, s.Classification, tol)
+			near(fmt.Sprintf("step %d box loss", i), info.BoxLoss, s.BoxRegression, tol)
+			near(fmt.Sprintf("step %d gradient norm", i), info.GradNorm, s.GradNorm, 20*tol)
+		}
 		if i == 0 {
 			for name, norm := range ref.GradNorms {
 				g := net.session.Gradient(name)
@@ -211,12 +231,12 @@ func follow(t *testing.T, cfg Config, b *dataset.Batch, want convention, values 
 					t.Errorf("no gradient for %s", name)
 					continue
 				}
-				near("gradient norm of "+name, l2(g), norm, 2e-4)
+				near("gradient norm of "+name, l2(g), norm, lim.grad)
 			}
 		}
-		if i == len(ref.Steps)-2 { // ten updates are done; the last pass only tells the loss
+		if lim.parts && i == len(ref.Steps)-2 { // ten updates are done; the last pass only tells the loss
 			for name, norm := range ref.ParamNorms {
-				near("norm of "+name+" after ten steps", l2(d.state.Get(name).Values), norm, 20*late)
+				near("norm of "+name+" after ten steps", l2(d.state.Get(name).Values), norm, 20*lim.late)
 			}
 		}
 	}
@@ -252,7 +272,7 @@ func TestTrajectoryFullWidth(t *testing.T) {
 				}
 			}
 			cfg := trajectoryConfig(t, p6, 1, 256)
-			follow(t, cfg, trajectoryBatch(t, "testdata/images.npz", &ref, &cfg), c, formula, 1e-5, 1e-3)
+			follow(t, cfg, trajectoryBatch(t, "testdata/images.npz", &ref, &cfg), c, formula, limits{early: 1e-5, late: 1e-3, grad: 2e-4, parts: true})
 		})
 	}
 }
@@ -291,7 +311,7 @@ func TestTrajectorySmall(t *testing.T) {
 				}
 				return v
 			}
-			follow(t, cfg, trajectoryBatch(t, filepath.Join(dir, "images.npz"), &ref, &cfg), c, values, 1e-5, 1e-5)
+			follow(t, cfg, trajectoryBatch(t, filepath.Join(dir, "images.npz"), &ref, &cfg), c, values, limits{early: 1e-5, late: 1e-5, grad: 2e-4, parts: true})
 		})
 	}
 }
