@@ -95,7 +95,7 @@ type Update struct {
 	Eps         float64 // adamw
 	WeightDecay float64 // sgd: added to the gradient; adamw: decoupled
 	DecayBias   bool    // false leaves parameters of rank 1 (biases, norm affine) undecayed
-	Clip        float64 // largest norm of the whole gradient; 0 means none
+	Clip        float64 // largest norm of the whole gradient, which is scaled by Clip/(norm+1e-6) beyond it; 0 means none
 }
 
 // Decays tells whether weight decay applies to the parameter p.

@@ -228,7 +228,7 @@ func (g *Graph) SmoothL1(pred, target, weight, beta *Node) *Node {
 
 // GIoU is Σ weight·(1-GIoU(decode(pred, anchors), target)): pred [N,A,4] are
 // deltas (dx,dy,dw,dh), anchors [A,4] and target [N,A,4] are x1,y1,x2,y2, weight is [N,A].
-// dw and dh are clipped at log(1000/16) as in box.Decode.
+// dw and dh are clipped at log(1000/16) as in box.Decode; quotients have 1e-7 added below.
 func (g *Graph) GIoU(pred, anchors, target, weight *Node) *Node {
 	checkBoxes(OpGIoU, pred, target, weight)
 	check(OpGIoU, slices.Equal(anchors.Shape, pred.Shape[1:]), "anchors %v for %v", anchors.Shape, pred.Shape)

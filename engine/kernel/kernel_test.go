@@ -40,7 +40,7 @@ func mapKernels(p *Pool, s Shape) []float32 {
 	BatchNormGradSums(p, u, v, dy, x, mean, inv, s)
 	BatchNormGradInput(p, y, dy, x, mean, inv, w, u, v, s)
 	keep(u, v, y)
-	Affine(p, y, x, w, b, nil, false, s)
+	BatchNormApply(p, y, x, mean, inv, w, b, nil, false, s)
 	keep(y)
 	AffineGrad(p, y, dy, w, s)
 	keep(y)
@@ -392,9 +392,9 @@ func TestNaNSurvives(t *testing.T) {
 			if y[n/2] == y[n/2] {
 				t.Errorf("ReLU turns NaN into %g", y[n/2])
 			}
-			Affine(p, y, x, ones(1), ones(1), nil, true, Shape{1, 1, 1, n})
+			BatchNormApply(p, y, x, ones(1), ones(1), ones(1), ones(1), nil, true, Shape{1, 1, 1, n})
 			if y[n/2] == y[n/2] {
-				t.Errorf("Affine turns NaN into %g", y[n/2])
+				t.Errorf("BatchNormApply turns NaN into %g", y[n/2])
 			}
 			f := Focal{Rows: n, Classes: 1, Gamma: 2, AlphaPos: .25, AlphaNeg: .75}
 			if v := f.Sum(p, x, make([]float32, n), ones(n)); v == v {

@@ -95,17 +95,8 @@ func BatchNormApply(p *Pool, y, x, mean, invstd, weight, bias, residual []float3
 	})
 }
 
-// Affine computes y = x·scale[c] + shift[c] [+ residual], and then max(y, 0)
-// with relu: batch norm with frozen or running statistics. y may be x.
-func Affine(p *Pool, y, x, scale, shift, residual []float32, relu bool, s Shape) {
-	need("Affine", "scale", scale, s.C)
-	need("Affine", "shift", shift, s.C)
-	normApply(p, "Affine", y, x, residual, relu, s, func(_, c int) (m, a, b float32) {
-		return 0, scale[c], shift[c]
-	})
-}
-
-// AffineGrad computes dx = dy·scale[c], the gradient of Affine to x. dx may be dy.
+// AffineGrad computes dx = dy·scale[c], the gradient to x of BatchNormApply with
+// frozen or running statistics, scale being invstd·weight. dx may be dy.
 func AffineGrad(p *Pool, dx, dy, scale []float32, s Shape) {
 	need("AffineGrad", "scale", scale, s.C)
 	normApply(p, "AffineGrad", dx, dy, nil, false, s, func(_, c int) (m, a, b float32) {
@@ -140,7 +131,7 @@ func normApply(p *Pool, name string, y, x, residual []float32, relu bool, s Shap
 
 // BatchNormGradSums computes, for each channel, sumDy = Σ dy (the gradient to
 // bias) and sumDyXhat = Σ dy·(x-mean)·invstd (the gradient to weight). Both are
-// [C]; dy and x have shape s. The same sums serve Affine with running statistics.
+// [C]; dy and x have shape s. The same sums serve running statistics.
 func BatchNormGradSums(p *Pool, sumDy, sumDyXhat, dy, x, mean, invstd []float32, s Shape) {
 	need("BatchNormGradSums", "sumDy", sumDy, s.C)
 	need("BatchNormGradSums", "sumDyXhat", sumDyXhat, s.C)

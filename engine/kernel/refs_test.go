@@ -149,13 +149,12 @@ func TestLayerReferences(t *testing.T) {
 				ReLU(p, y, x)
 				ReLUGrad(p, dx, dy, x)
 			case "frozen_batch_norm":
-				scale, shift := make([]float32, s.C), c.Buffers["bias"].f32()
+				weight, scale := c.Buffers["weight"].f32(), make([]float32, s.C)
 				InvStd(scale, c.Buffers["running_var"].f32(), float32(c.Eps))
-				for i, w := range c.Buffers["weight"].f32() {
+				BatchNormApply(p, y, x, c.Buffers["running_mean"].f32(), scale, weight, c.Buffers["bias"].f32(), nil, false, s)
+				for i, w := range weight {
 					scale[i] *= w
-					shift[i] -= c.Buffers["running_mean"].f32()[i] * scale[i]
 				}
-				Affine(p, y, x, scale, shift, nil, false, s)
 				AffineGrad(p, dx, dy, scale, s)
 			default:
 				t.Fatalf("%s: no kernel for op %q", c.Name, c.Op)
