@@ -293,6 +293,11 @@ func quickNumber(b []byte, i int) (float64, int) {
 		}
 		exp10 += e
 	}
+	for j := first; digits > 19 && (b[j] == '0' || b[j] == '.'); j++ { // leading zeros are no digits
+		if b[j] == '0' {
+			digits--
+		}
+	}
 	f, ok := nearest(n, exp10)
 	if !ok || digits > 19 || numeric[b[i]] { // with more digits n may have overflowed
 		return 0, -1
