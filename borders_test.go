@@ -39,6 +39,8 @@ var borders = map[string]border{
 	"dataset": {[]string{"coco"}, "images and boxes on disk are the same for any detector"},
 	"metrics": {[]string{"box", "coco"}, "AP must be computable on detections from any detector"},
 
+	"metrics/report": {[]string{"coco", "metrics"}, "how a number is shown is apart from what it is"},
+
 	"paper":   {nil, "the published figures are data, whatever we measured"},
 	"results": {nil, "a results file must open on a machine with no ML installed"},
 
@@ -47,7 +49,7 @@ var borders = map[string]border{
 		"optim", "paper", "results", "sampler", "weights",
 	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
 	"cmd/runner": {[]string{
-		"coco", "dataset", "engine/gorgonia", "engine/kernel", "experiments", "results", "weights",
+		"coco", "dataset", "engine/gorgonia", "engine/kernel", "experiments", "metrics", "metrics/report", "results", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 

@@ -32,26 +32,37 @@ func Evaluate(gt *coco.Dataset, dt []coco.Detection, opt Options) (*Result, erro
 	tab := newTable(&opt, len(in.categories.ids))
 	tab.fill(in, &opt)
 
-	res := &Result{IoUThresholds: slices.Clone(opt.IoUThresholds), PerCategory: make([]CategoryResult, tab.categories)}
-	names := make([]string, tab.categories)
-	for _, c := range gt.Categories {
-		names[in.categories.number(c.ID)] = c.Name // of repeated ids the last counts
+	return tab.result(classes(gt.Categories, in.categories), &opt, in.zeroIDs), nil
+}
+
+// classes returns the categories by ascending id; of those with one id the last.
+func classes(list []coco.Category, numbers *index) []coco.Category {
+	out := make([]coco.Category, len(numbers.ids))
+	for _, c := range list {
+		out[numbers.number(c.ID)] = c
 	}
-	s := summary{table: tab, opt: &opt}
-	for k := range res.PerCategory {
+	return out
+}
+
+// result sums up a filled table of the given categories. zeroIDs counts the
+// annotations with id 0.
+func (t *table) result(classes []coco.Category, opt *Options, zeroIDs int) *Result {
+	res := &Result{IoUThresholds: slices.Clone(opt.IoUThresholds), PerCategory: make([]CategoryResult, t.categories)}
+	s := summary{table: t, opt: opt}
+	for k, c := range classes {
 		stats, byIoU := s.over(k, k+1)
 		res.PerCategory[k] = CategoryResult{
-			ID: in.categories.ids[k], Name: names[k], Summary: summaryOf(stats), ByIoU: byIoU,
-			Objects: tab.objects[k], Detections: tab.detections[k],
+			ID: c.ID, Name: c.Name, Summary: summaryOf(stats), ByIoU: byIoU,
+			Objects: t.objects[k], Detections: t.detections[k],
 		}
 	}
-	res.Stats, res.ByIoU = s.over(0, tab.categories)
-	if in.zeroIDs > 0 {
+	res.Stats, res.ByIoU = s.over(0, t.categories)
+	if zeroIDs > 0 {
 		res.Warnings = append(res.Warnings, fmt.Sprintf(
 			"annotation id 0 is used (%d times): pycocotools counts what matches it as a false positive, and so does this result; number annotations from 1",
-			in.zeroIDs))
+			zeroIDs))
 	}
-	return res, nil
+	return res
 }
 
 // table holds precision and recall of every category. NaN marks a category

@@ -84,17 +84,22 @@ func sortRanked(r []ranked) {
 type verdict struct{ matched, ignored uint64 }
 
 // outcome is a matched category: for each detection kept, in ascending order
-// of images and by falling score within one, its score, its rank in its image
-// and its verdicts; and how many objects each area range has.
+// of images and by falling score within one, its score, its image, its rank
+// there, its index among the detections and its verdicts; how many objects each
+// area range has; and for each object of the group, bit t for IoU threshold t,
+// whether a detection took it (in the area range all).
 type outcome struct {
 	score   []float64
+	image   []int32
 	rank    []int32
+	entry   []int32
 	verdict [areaCount][]verdict
 	objects [areaCount]int
+	taken   []uint64
 }
 
 func (o *outcome) reset() {
-	o.score, o.rank = o.score[:0], o.rank[:0]
+	o.score, o.image, o.rank, o.entry, o.taken = o.score[:0], o.image[:0], o.rank[:0], o.entry[:0], o.taken[:0]
 	for a := range o.verdict {
 		o.verdict[a] = o.verdict[a][:0]
 	}
@@ -156,14 +161,14 @@ func (m *matcher) category(k int) *outcome {
 		for d < dEnd && dt.image[d] == image {
 			d++
 		}
-		m.cell(gt.entry[g0:g], dt.entry[d0:d])
+		m.cell(image, gt.entry[g0:g], dt.entry[d0:d])
 	}
 	return &m.out
 }
 
 // cell matches the detections dets with the objects objs of one image and
 // category.
-func (m *matcher) cell(objs, dets []int32) {
+func (m *matcher) cell(image int32, objs, dets []int32) {
 	m.sorted = m.sorted[:0]
 	for _, e := range dets {
 		m.sorted = append(m.sorted, ranked{scoreKey(m.in.detections[e].Score), e})
@@ -175,7 +180,9 @@ func (m *matcher) cell(objs, dets []int32) {
 	for rank, r := range kept {
 		det := &m.in.detections[r.entry]
 		m.out.score = append(m.out.score, det.Score)
+		m.out.image = append(m.out.image, image)
 		m.out.rank = append(m.out.rank, int32(rank))
+		m.out.entry = append(m.out.entry, r.entry)
 		for i, e := range objs {
 			obj := &m.in.objects[e]
 			v := iou(&det.BBox, &obj.box, obj.crowd)
@@ -238,6 +245,9 @@ func (m *matcher) area(a int, objs []int32, kept []ranked) {
 			v.ignored |= all &^ v.matched
 		}
 		m.out.verdict[a] = append(m.out.verdict[a], v)
+	}
+	if a == areaAll {
+		m.out.taken = append(m.out.taken, m.taken...)
 	}
 }
 
