@@ -69,6 +69,11 @@ type grouped struct {
 	start []int32 // category k has entry[start[k]:start[k+1]]
 }
 
+// span is a stretch of a grouped list: indices from (included) to upto (not).
+type span struct{ from, upto int32 }
+
+func (s span) len() int { return int(s.upto - s.from) }
+
 // group sorts places by counting, first by image and then by category; both
 // passes are stable.
 func group(places []place, images, categories int) grouped {

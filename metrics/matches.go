@@ -112,10 +112,10 @@ func (m *matched) renumbered(number []int32) matched {
 // Result computes the twelve numbers and those of each category, in the bits of
 // Evaluate.
 func (m *Matches) Result() *Result {
-	t := newTable(&m.opt, len(m.classes))
+	t := newTable(len(m.classes))
 	parallel(len(m.classes), m.opt.Threads, func() func(int) {
-		var acc accumulator
-		return func(k int) { acc.category(t, k, &m.matched[k].outcome, &m.opt) }
+		acc := newAccumulator(&m.opt)
+		return func(k int) { acc.category(t, k, &m.matched[k].outcome) }
 	})
 	return t.result(m.classes, &m.opt, m.zeroIDs)
 }
