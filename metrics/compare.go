@@ -86,18 +86,14 @@ func comparable(a, b *Matches) error {
 }
 
 // lineup is a category's detections, best first, as far down as one is right at
-// some threshold. What can change precision beyond the count is a stop; the others
-// only count.
+// some threshold. Most are wrong at all of them and only count; the others are in
+// stops. A stop's detections are of one image and one score: of the image's copies
+// the first has all of them ranked before the second.
 type lineup struct {
 	images []int32
-	stops  []stop
+	stops  []span    // of images
 	marks  []verdict // of the detections of all stops, in their order
 }
-
-// stop is the detections [from,upto) of a lineup. They are of one image and
-// one score, so that of the image's copies the first has all of them ranked
-// before the second.
-type stop struct{ from, upto int32 }
 
 func (m *Matches) lineups() []lineup {
 	all := make([]lineup, len(m.matched))
@@ -133,7 +129,7 @@ func (m *Matches) lineup(k int) lineup {
 			right = right || marks[upto].matched != 0
 		}
 		if matters {
-			l.stops = append(l.stops, stop{int32(from), int32(upto)})
+			l.stops = append(l.stops, span{int32(from), int32(upto)})
 			l.marks = append(l.marks, marks[from:upto]...)
 		}
 		if right {
@@ -243,7 +239,7 @@ func (s *resampler) category(l *lineup) float64 {
 			seen += s.times[image]
 		}
 		at = stop.upto
-		times, of := s.times[l.images[stop.from]], marks[:stop.upto-stop.from]
+		times, of := s.times[l.images[stop.from]], marks[:stop.len()]
 		marks = marks[len(of):]
 		switch {
 		case times == 0:

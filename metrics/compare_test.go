@@ -67,7 +67,7 @@ func TestResample(t *testing.T) {
 			pair[i] = of.lineups()
 			for _, l := range pair[i] {
 				for _, stop := range l.stops {
-					if stop.upto-stop.from > 1 {
+					if stop.len() > 1 {
 						tied++
 					}
 				}

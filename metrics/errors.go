@@ -120,6 +120,7 @@ type errorObject struct {
 type errorDetection struct {
 	place
 	entry  int32
+	key    uint64 // of its score
 	right  bool
 	kind   ErrorKind // if not right
 	object int32     // that a Localisation or Classification error is aimed at
@@ -147,7 +148,7 @@ func newErrorSorter(in *input, opt *Options) *errorSorter {
 			}
 			image := &s.images[out.image[i]]
 			image.detections = append(image.detections, errorDetection{
-				place: place{int32(k), out.image[i]}, entry: out.entry[i], right: v.matched != 0,
+				place: place{int32(k), out.image[i]}, entry: out.entry[i], key: scoreKey(out.score[i]), right: v.matched != 0,
 			})
 		}
 	}
@@ -179,18 +180,22 @@ func (s *errorSorter) sort(number int, e ErrorOptions) {
 			continue
 		}
 		aimed := &image.objects[d.object].aimed[d.kind]
-		if *aimed < 0 || s.score(d) > s.score(&image.detections[*aimed]) {
+		if *aimed < 0 || d.key < image.detections[*aimed].key {
 			*aimed = int32(i)
 		}
 	}
 }
 
-func (s *errorSorter) score(d *errorDetection) float64 { return s.in.detections[d.entry].Score }
+// neighbour is an object and its overlap with a detection.
+type neighbour struct {
+	object int32
+	iou    float64
+}
 
 // nearest returns the objects of highest overlap of d's category and of others,
 // the first of equals; -1 where there is none.
-func (s *errorSorter) nearest(image *errorImage, d *errorDetection) (own, other candidate) {
-	own, other = candidate{-1, -1}, candidate{-1, -1}
+func (s *errorSorter) nearest(image *errorImage, d *errorDetection) (own, other neighbour) {
+	own, other = neighbour{-1, -1}, neighbour{-1, -1}
 	box := &s.in.detections[d.entry].BBox
 	for i := range image.objects {
 		obj := &image.objects[i]
@@ -199,7 +204,7 @@ func (s *errorSorter) nearest(image *errorImage, d *errorDetection) (own, other 
 			best = &own
 		}
 		if v := iou(box, obj.box, false); v > best.iou {
-			*best = candidate{int32(i), v}
+			*best = neighbour{int32(i), v}
 		}
 	}
 	return own, other
@@ -262,15 +267,15 @@ func (s *errorSorter) ranked() [][]*errorDetection {
 		}
 	}
 	for _, of := range all {
-		slices.SortFunc(of, s.compare)
+		slices.SortFunc(of, (*errorDetection).compare)
 	}
 	return all
 }
 
 // compare orders detections as Evaluate ranks them.
-func (s *errorSorter) compare(a, b *errorDetection) int {
+func (a *errorDetection) compare(b *errorDetection) int {
 	return cmp.Or(
-		cmp.Compare(scoreKey(s.score(a)), scoreKey(s.score(b))),
+		cmp.Compare(a.key, b.key),
 		cmp.Compare(a.image, b.image),
 		cmp.Compare(a.entry, b.entry),
 	)
@@ -299,10 +304,12 @@ func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario, recalls []float
 			continue
 		}
 		n++
-		r := ranking{objects: after[k]}
-		slices.SortFunc(list, func(a, b judged) int { return s.compare(a.errorDetection, b.errorDetection) }) // some changed category
+		if f.kinds[Classification] { // some come from another category
+			slices.SortFunc(list, func(a, b judged) int { return a.compare(b.errorDetection) })
+		}
+		r := ranking{objects: after[k], score: make([]float64, len(list))} // scores are not asked for
 		for _, d := range list {
-			r.score, r.right = append(r.score, s.score(d.errorDetection)), append(r.right, d.right)
+			r.right = append(r.right, d.right)
 		}
 		sum += r.ap(recalls)
 	}
@@ -351,7 +358,7 @@ func (s *errorSorter) finder(image *errorImage, obj *errorObject, f scenario) *e
 		if !f.kinds[kind] || i < 0 {
 			continue
 		}
-		if d := &image.detections[i]; best == nil || s.score(d) > s.score(best) {
+		if d := &image.detections[i]; best == nil || d.key < best.key {
 			best = d
 		}
 	}
