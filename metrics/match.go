@@ -146,12 +146,6 @@ func (o *outcome) reset(objects, detections int) {
 	o.taken = slices.Grow(o.taken[:0], objects)
 }
 
-// scored is a detection as matching sees it.
-type scored struct {
-	box   [4]float64
-	score float64
-}
-
 // target is an object of a cell: which area ranges ignore it, and which
 // detections' thresholds have used it up in each.
 type target struct {
@@ -179,7 +173,6 @@ type matcher struct {
 	maxDets    int
 
 	out     outcome
-	dets    []scored // of the category, by image
 	sorted  []ranked // the cell's, by falling score
 	targets []target
 	near    []candidate // of one detection
@@ -206,12 +199,6 @@ func (m *matcher) category(k int) *outcome {
 // part matches some images of a category, whose objects and detections are those
 // of gt and dt.
 func (m *matcher) part(gt, dt span) *outcome {
-	// The detections lie scattered in memory. Fetched together, they come many at a time.
-	m.dets = slices.Grow(m.dets[:0], dt.len())
-	for _, e := range m.in.dt.entry[dt.from:dt.upto] {
-		d := &m.in.detections[e]
-		m.dets = append(m.dets, scored{d.BBox, d.Score})
-	}
 	m.out.reset(gt.len(), dt.len())
 	objects, dets := m.in.gt.image, m.in.dt.image
 	for g, d := gt.from, dt.from; g < gt.upto || d < dt.upto; {
@@ -229,7 +216,7 @@ func (m *matcher) part(gt, dt span) *outcome {
 		for d < dt.upto && dets[d] == image {
 			d++
 		}
-		m.cell(image, m.in.gt.entry[g0:g], m.in.dt.entry[d0:d], m.dets[d0-dt.from:d-dt.from])
+		m.cell(image, m.in.gt.entry[g0:g], m.in.dt.entry[d0:d], m.in.scored[d0:d])
 	}
 	return &m.out
 }
