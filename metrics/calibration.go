@@ -46,8 +46,8 @@ func (m *Matches) Calibration(iou float64, bins int) (*Calibration, error) {
 		o := &m.matched[k].outcome
 		own := newReliability(bins)
 		for i, v := range o.verdict[areaAll] {
-			if v.ignored>>t&1 == 0 {
-				own.add(o.score[i], v.matched>>t&1 == 1)
+			if v.counts(t) {
+				own.add(o.score[i], v.right(t))
 			}
 		}
 		c.PerCategory = append(c.PerCategory, own.ece())

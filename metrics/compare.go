@@ -98,20 +98,21 @@ type lineup struct {
 func (m *Matches) lineups() []lineup {
 	all := make([]lineup, len(m.matched))
 	parallel(len(all), m.opt.Threads, func() func(int) {
-		return func(k int) { all[k] = m.lineup(k) }
+		acc := newAccumulator(&m.opt)
+		return func(k int) { all[k] = acc.lineup(&m.matched[k].outcome) }
 	})
 	return all
 }
 
 // lineup leaves out detections that are ignored at all thresholds. In marks,
 // matched has the thresholds at which a detection is right.
-func (m *Matches) lineup(k int) lineup {
-	o := &m.matched[k].outcome
-	every := uint64(math.MaxUint64) >> (64 - len(m.opt.IoUThresholds))
+func (acc *accumulator) lineup(o *outcome) lineup {
+	acc.rank(o.score)
+	every := uint64(math.MaxUint64) >> (64 - len(acc.opt.IoUThresholds))
 	var l lineup
 	var marks []verdict
 	var scores []float64
-	for _, r := range m.sorted(k) {
+	for _, r := range acc.sorted {
 		v := o.verdict[areaAll][r.entry]
 		v.matched &^= v.ignored
 		if v.ignored == every {

@@ -1,73 +1,11 @@
 package metrics
 
-import "math"
+import (
+	"math"
+	"slices"
 
-// ranking is a category's detections that count (are not ignored) at one IoU
-// threshold, best first: whether each is right, and how many objects there are.
-type ranking struct {
-	score   []float64
-	right   []bool
-	objects int
-}
-
-// sorted returns category k's detections by falling score, equal ones in
-// pycocotools' order.
-func (m *Matches) sorted(k int) []ranked {
-	scores := m.matched[k].score
-	sorted := make([]ranked, len(scores))
-	for i, s := range scores {
-		sorted[i] = ranked{scoreKey(s), int32(i)}
-	}
-	sortRanked(sorted)
-	return sorted
-}
-
-// ranking returns that of category k, sorted, at the IoU threshold with index t.
-func (m *Matches) ranking(k, t int, sorted []ranked) *ranking {
-	o := &m.matched[k].outcome
-	r := &ranking{objects: o.objects[areaAll]}
-	for _, e := range sorted {
-		if v := o.verdict[areaAll][e.entry]; v.ignored>>t&1 == 0 {
-			r.score = append(r.score, o.score[e.entry])
-			r.right = append(r.right, v.matched>>t&1 == 1)
-		}
-	}
-	return r
-}
-
-// precisionAt returns, at each of the ascending recalls, the highest precision
-// at that recall or a greater one, 0 if it is not reached, and the score of the
-// right detection that reaches it, NaN if none does. Without objects precision is NaN.
-func (r *ranking) precisionAt(recalls []float64) (precision, score []float64) {
-	const guard = 0x1p-52 // as in Evaluate
-	var at, scores []float64
-	tp := 0.0
-	for i, right := range r.right {
-		if right {
-			tp++
-			at = append(at, tp/(float64(i+1)+guard))
-			scores = append(scores, r.score[i])
-		}
-	}
-	for i := len(at) - 1; i > 0; i-- {
-		at[i-1] = max(at[i-1], at[i])
-	}
-	precision, score = make([]float64, len(recalls)), make([]float64, len(recalls))
-	n := 0
-	for i, recall := range recalls {
-		for n < len(at) && float64(n+1)/float64(r.objects) < recall {
-			n++
-		}
-		score[i] = math.NaN()
-		switch {
-		case r.objects == 0:
-			precision[i] = math.NaN()
-		case n < len(at):
-			precision[i], score[i] = at[n], scores[n]
-		}
-	}
-	return precision, score
-}
+	"focalgrid/coco"
+)
 
 // Curve is precision over recall of one category at one IoU threshold.
 type Curve struct {
@@ -96,13 +34,9 @@ func (m *Matches) Curves() *Curves {
 	thresholds := m.opt.IoUThresholds
 	c := &Curves{Recall: m.opt.RecallThresholds, IoU: thresholds, PerCategory: make([]Curve, len(m.classes)*len(thresholds))}
 	parallel(len(m.classes), m.opt.Threads, func() func(int) {
+		acc := newAccumulator(&m.opt)
 		return func(k int) {
-			sorted := m.sorted(k)
-			for t, iou := range thresholds {
-				curve := Curve{CategoryID: m.classes[k].ID, Name: m.classes[k].Name, IoU: iou}
-				curve.Precision, curve.Score = m.ranking(k, t, sorted).precisionAt(c.Recall)
-				c.PerCategory[k*len(thresholds)+t] = curve
-			}
+			acc.curves(c.PerCategory[k*len(thresholds):][:len(thresholds)], m.classes[k], &m.matched[k].outcome)
 		}
 	})
 	for t := range thresholds {
@@ -125,6 +59,44 @@ func (m *Matches) Curves() *Curves {
 	return c
 }
 
+// curves fills those of one category.
+func (acc *accumulator) curves(curves []Curve, class coco.Category, o *outcome) {
+	acc.rank(o.score)
+	recalls := len(acc.reach)
+	none := make([]float64, recalls)
+	for r := range none {
+		none[r] = math.NaN()
+	}
+	var found column
+	if o.objects[areaAll] > 0 {
+		found = acc.column(o.verdict[areaAll], o.objects[areaAll])
+	}
+	for t := range curves {
+		c := &curves[t]
+		*c = Curve{CategoryID: class.ID, Name: class.Name, IoU: acc.opt.IoUThresholds[t], Precision: none, Score: none}
+		if o.objects[areaAll] == 0 {
+			continue
+		}
+		c.Precision, c.Score = found.precision[t*recalls:][:recalls], slices.Clone(none)
+		var right []float64 // scores
+		for _, r := range acc.sorted {
+			if o.verdict[areaAll][r.entry].right(t) {
+				right = append(right, o.score[r.entry])
+			}
+		}
+		for r, below := range acc.reach {
+			if below < len(right) {
+				c.Score[r] = right[below]
+			}
+		}
+	}
+}
+
+// right and counts tell whether a detection is right at threshold t, and whether
+// it is one or the other at all.
+func (v verdict) right(t int) bool  { return v.matched&^v.ignored>>t&1 == 1 }
+func (v verdict) counts(t int) bool { return v.ignored>>t&1 == 0 }
+
 // OperatingPoint is what a detector does that keeps detections from Score up.
 type OperatingPoint struct {
 	Score, Precision, Recall float64
@@ -142,30 +114,35 @@ func (m *Matches) BestF1(iou float64) ([]OperatingPoint, error) {
 	}
 	points := make([]OperatingPoint, len(m.classes))
 	parallel(len(points), m.opt.Threads, func() func(int) {
-		return func(k int) {
-			points[k] = m.ranking(k, t, m.sorted(k)).bestF1()
-		}
+		acc := newAccumulator(&m.opt)
+		return func(k int) { points[k] = acc.bestF1(&m.matched[k].outcome, t) }
 	})
 	return points, nil
 }
 
-func (r *ranking) bestF1() OperatingPoint {
+func (acc *accumulator) bestF1(o *outcome, t int) OperatingPoint {
 	none := math.NaN()
-	if r.objects == 0 {
-		return OperatingPoint{none, none, none, none}
-	}
 	best := OperatingPoint{Score: none, Precision: none, Recall: none}
-	tp := 0.0
-	for i, right := range r.right {
-		if right {
+	objects := float64(o.objects[areaAll])
+	if objects == 0 {
+		best.F1 = none
+		return best
+	}
+	acc.rank(o.score)
+	tp, n := 0.0, 0.0
+	for i, r := range acc.sorted {
+		v := o.verdict[areaAll][r.entry]
+		if v.counts(t) {
+			n++
+		}
+		if v.right(t) {
 			tp++
 		}
-		if i+1 < len(r.score) && r.score[i+1] == r.score[i] {
+		if i+1 < len(acc.sorted) && acc.sorted[i+1].key == r.key {
 			continue
 		}
-		n := float64(i + 1)
-		if f1 := 2 * tp / (n + float64(r.objects)); f1 > best.F1 {
-			best = OperatingPoint{Score: r.score[i], Precision: tp / n, Recall: tp / float64(r.objects), F1: f1}
+		if f1 := 2 * tp / (n + objects); f1 > best.F1 {
+			best = OperatingPoint{Score: o.score[r.entry], Precision: tp / n, Recall: tp / objects, F1: f1}
 		}
 	}
 	return best

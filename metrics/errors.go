@@ -92,12 +92,13 @@ func FindErrors(gt *coco.Dataset, dt []coco.Detection, opt Options, e ErrorOptio
 	for image := range s.images {
 		s.sort(image, e)
 	}
-	return s.errors(e, opt.RecallThresholds), nil
+	return s.errors(e), nil
 }
 
 // errorSorter knows every object that counts and every detection that does.
 type errorSorter struct {
 	in         *input
+	opt        *Options
 	categories int
 	images     []errorImage
 }
@@ -127,7 +128,7 @@ type errorDetection struct {
 }
 
 func newErrorSorter(in *input, opt *Options) *errorSorter {
-	s := &errorSorter{in: in, categories: len(in.categories.ids), images: make([]errorImage, len(in.images.ids))}
+	s := &errorSorter{in: in, opt: opt, categories: len(in.categories.ids), images: make([]errorImage, len(in.images.ids))}
 	area := opt.AreaRanges[areaAll]
 	m := newMatcher(in, opt)
 	for k := range s.categories {
@@ -218,7 +219,7 @@ type scenario struct {
 }
 
 // errors counts and prices all kinds.
-func (s *errorSorter) errors(e ErrorOptions, recalls []float64) *Errors {
+func (s *errorSorter) errors(e ErrorOptions) *Errors {
 	r := &Errors{ErrorOptions: e, PerCategory: make([][errorKinds]int, s.categories)}
 	for i := range s.images {
 		for j := range s.images[i].detections {
@@ -238,7 +239,7 @@ func (s *errorSorter) errors(e ErrorOptions, recalls []float64) *Errors {
 		}
 	}
 	ranked := s.ranked()
-	ap := func(f scenario) float64 { return s.ap(ranked, f, recalls) }
+	ap := func(f scenario) float64 { return s.ap(ranked, f) }
 	r.AP = ap(scenario{})
 	for k := range errorKinds {
 		for _, counts := range r.PerCategory {
@@ -288,7 +289,7 @@ type judged struct {
 }
 
 // ap is the mean AP of the categories with objects after the errors f are fixed.
-func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario, recalls []float64) float64 {
+func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario) float64 {
 	lists := make([][]judged, s.categories)
 	for _, of := range ranked {
 		for _, d := range of {
@@ -298,6 +299,7 @@ func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario, recalls []float
 		}
 	}
 	before, after := s.count(f)
+	acc := newAccumulator(s.opt)
 	sum, n := 0.0, 0
 	for k, list := range lists {
 		if before[k] == 0 {
@@ -307,29 +309,33 @@ func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario, recalls []float
 		if f.kinds[Classification] { // some come from another category
 			slices.SortFunc(list, func(a, b judged) int { return a.compare(b.errorDetection) })
 		}
-		r := ranking{objects: after[k], score: make([]float64, len(list))} // scores are not asked for
-		for _, d := range list {
-			r.right = append(r.right, d.right)
-		}
-		sum += r.ap(recalls)
+		sum += acc.judgedAP(list, after[k])
 	}
 	return sum / float64(n)
 }
 
-// ap is the mean precision at recalls; with no object left, 1 if nothing is wrong, else 0.
-func (r *ranking) ap(recalls []float64) float64 {
-	if r.objects == 0 {
-		if len(r.right) == 0 {
-			return 1
-		}
+// judgedAP is the AP of detections, best first; with no object left to find, 1 if
+// nothing is wrong, else 0.
+func (acc *accumulator) judgedAP(list []judged, objects int) float64 {
+	if objects == 0 && len(list) == 0 {
+		return 1
+	}
+	if objects == 0 {
 		return 0
 	}
-	precision, _ := r.precisionAt(recalls)
+	acc.sorted = acc.sorted[:0]
+	verdicts := make([]verdict, len(list))
+	for i, d := range list {
+		acc.sorted = append(acc.sorted, ranked{entry: int32(i)})
+		if d.right {
+			verdicts[i].matched = 1
+		}
+	}
 	sum := 0.0
-	for _, p := range precision {
+	for _, p := range acc.column(verdicts, objects).precision {
 		sum += p
 	}
-	return sum / float64(len(recalls))
+	return sum / float64(len(acc.reach))
 }
 
 // fate tells what becomes of a detection: its category, -1 if it is removed,

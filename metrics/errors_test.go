@@ -179,7 +179,7 @@ func TestErrorsProperties(t *testing.T) {
 		for k := range all.kinds {
 			all.kinds[k] = true
 		}
-		if ap := sorter.ap(sorter.ranked(), all, opt.RecallThresholds); !near(ap, 1) {
+		if ap := sorter.ap(sorter.ranked(), all); !near(ap, 1) {
 			t.Fatalf("with all fixed AP is %.17g, want 1", ap)
 		}
 	}
