@@ -102,11 +102,7 @@ func newAccumulator(opt *Options) *accumulator {
 // category fills column k of t.
 func (acc *accumulator) category(t *table, k int, o *outcome) {
 	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
-	acc.sorted = acc.sorted[:0]
-	for i, s := range o.score {
-		acc.sorted = append(acc.sorted, ranked{scoreKey(s), int32(i)})
-	}
-	acc.spare = sortMany(acc.sorted, acc.spare)
+	acc.rank(o.score)
 	for a := range t.columns {
 		if o.objects[a] > 0 {
 			t.columns[a][k] = acc.column(o.verdict[a], o.objects[a])
@@ -119,7 +115,16 @@ func (acc *accumulator) category(t *table, k int, o *outcome) {
 	}
 }
 
-// column reads precision at each recall.
+// rank sets acc.sorted to falling scores, equal ones in the order given.
+func (acc *accumulator) rank(scores []float64) {
+	acc.sorted = acc.sorted[:0]
+	for i, s := range scores {
+		acc.sorted = append(acc.sorted, ranked{scoreKey(s), int32(i)})
+	}
+	acc.spare = sortMany(acc.sorted, acc.spare)
+}
+
+// column reads precision at each recall, of the verdicts as acc.sorted ranks them.
 //
 // With the detections of all images in order of falling score, recall after n
 // of them is tp/objects and precision tp/((fp+tp)+2^-52), the last term being
