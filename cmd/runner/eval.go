@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"focalgrid/coco"
 	"focalgrid/metrics"
@@ -106,6 +107,9 @@ func (a *app) eval(stdin io.Reader, o *evalOptions) error {
 	}
 	if o.gt == "-" && o.dt == "-" {
 		return bad(errors.New("--gt and --dt: only one of them can be standard input"))
+	}
+	if o.threads > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
 	}
 	gt, dt, err := o.read(stdin)
 	if err != nil {
