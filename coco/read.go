@@ -11,6 +11,10 @@ import (
 // filled up before the next.
 const longEntry = 4 << 10
 
+// firstEntries are those after which the length of the rest is estimated and, with
+// several processors, reading goes on in parallel.
+const firstEntries = 1024
+
 // ReadDataset reads a ground-truth file, or standard input where path is "-"; see
 // DecodeDataset.
 func ReadDataset(path string) (*Dataset, error) {
@@ -42,7 +46,8 @@ func read[T any](path, what string, decode func(*scanner) (T, error)) (v T, err 
 // DecodeDataset reads ground truth in the format of COCO's instances_*.json:
 // an object with the arrays images, annotations and categories. A stream that
 // gzip has compressed is decompressed, whatever it is called. name stands for the
-// stream in errors.
+// stream in errors. Long arrays are read by as many goroutines as GOMAXPROCS
+// allows; nothing but the time depends on it.
 //
 // images and categories must be there; annotations may be missing, as in the
 // files of COCO's test sets. An image and a category need their id; an
@@ -153,22 +158,27 @@ func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T
 		var zero T
 		list = append(list, zero)
 		e := &list[len(list)-1]
+		next := -1
 		if quick != nil {
 			if s.end-s.pos < longEntry {
 				s.refill()
 			}
 			b := s.buf[:s.end+pad]
-			if next := quick(b, quickSpace(b, s.pos), e); next >= 0 {
-				s.pos = next
-				continue
-			}
+			next = quick(b, quickSpace(b, s.pos), e)
+		}
+		if next >= 0 {
+			s.pos = next
+		} else {
 			*e = zero
+			s.index = len(list) - 1
+			if err := read(s, e); err != nil {
+				return nil, err
+			}
+			s.index = -1
 		}
-		s.index = len(list) - 1
-		if err := read(s, e); err != nil {
-			return nil, err
+		if len(list) == firstEntries && quick != nil && s.workers > 1 {
+			list = parallel(s, list, start, quick)
 		}
-		s.index = -1
 	}
 	s.section = ""
 	return list, nil
@@ -179,15 +189,14 @@ func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T
 // too high, so that a list needn't be copied to grow; room that stays unused costs
 // addresses, not memory.
 func (s *scanner) expect(n int, start int64) int {
-	const sample = 1024
 	rest := s.size - s.offset()
-	if n < sample {
-		return sample
+	if n < firstEntries {
+		return firstEntries
 	}
 	if rest <= 0 {
 		return n
 	}
-	return int(float64(rest)/float64(s.offset()-start)*float64(n)*1.05) + sample
+	return int(float64(rest)/float64(s.offset()-start)*float64(n)*1.05) + firstEntries
 }
 
 // object reads one object of a known kind: field is called at each value and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -47,6 +48,7 @@ type scanner struct {
 	pos, end int
 	base     int64 // offset in the stream of buf[0]
 	size     int64 // of the whole stream, 0 if unknown
+	workers  int   // goroutines that read long arrays
 	tok      []byte
 
 	section string // where we are, for errors
@@ -57,7 +59,7 @@ type scanner struct {
 const bufferSize = 256 << 10
 
 func newScanner(r io.Reader, name string) *scanner {
-	return &scanner{r: r, name: name, buf: make([]byte, bufferSize+pad), index: -1}
+	return &scanner{r: r, name: name, buf: make([]byte, bufferSize+pad), workers: runtime.GOMAXPROCS(0), index: -1}
 }
 
 // unzip looks at the first bytes of the stream and, if they are gzip's, reads on

@@ -1,17 +1,22 @@
 package experiments
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"time"
 
 	"focalgrid/coco"
+	"focalgrid/metrics"
 )
 
 // EvalCase is a generated pair of COCO files whose evaluation is measured. Its
-// boxes are drawn from a fixed seed: the files are the same everywhere.
+// boxes are drawn from a fixed seed: every run writes the same files.
 type EvalCase struct {
 	Name       string
 	Images     int
@@ -27,6 +32,84 @@ var EvalCases = []EvalCase{
 	{Name: "coco", Images: 5_000, Categories: 80, Objects: 36_500, Detections: 500_000, Tail: .8},
 	{Name: "lvis", Images: 5_000, Categories: 1_203, Objects: 36_500, Detections: 500_000, Tail: 1.1},
 	{Name: "large", Images: 20_000, Categories: 80, Objects: 146_000, Detections: 2_000_000, Tail: .8},
+}
+
+// EvalBench says what is measured of an evaluation.
+type EvalBench struct {
+	Case    EvalCase
+	Dir     string // where the files are written, and stay
+	Rounds  int
+	Threads int // 0: one a core
+	Now     func() time.Time
+
+	// Begin and Evaluated are called before and after the first round's reading
+	// and evaluation, which are all that a user's evaluation does.
+	Begin, Evaluated func()
+}
+
+// EvalMeasured is what the rounds took, in seconds.
+type EvalMeasured struct {
+	ReadTruth, ReadResults, Evaluate []float64
+	// Match and Accumulate do again, one after the other for all classes, what
+	// Evaluate does class by class.
+	Match, Accumulate []float64
+
+	TruthBytes, ResultsBytes int64 // of the files
+}
+
+// Run generates the files and measures.
+func (b EvalBench) Run(ctx context.Context) (*EvalMeasured, error) {
+	if b.Threads > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(b.Threads))
+	}
+	if err := b.Case.Write(b.Dir); err != nil {
+		return nil, err
+	}
+	m := &EvalMeasured{}
+	gtPath, dtPath := b.Case.Paths(b.Dir)
+	for _, file := range []struct {
+		path  string
+		bytes *int64
+	}{{gtPath, &m.TruthBytes}, {dtPath, &m.ResultsBytes}} {
+		info, err := os.Stat(file.path)
+		if err != nil {
+			return nil, err
+		}
+		*file.bytes = info.Size()
+	}
+	opt := metrics.DefaultOptions()
+	opt.Threads = b.Threads
+	for round := range b.Rounds {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var gt *coco.Dataset
+		var dt []coco.Detection
+		var matches *metrics.Matches
+		for _, phase := range []struct {
+			seconds *[]float64
+			work    func() error
+		}{
+			{&m.ReadTruth, func() (err error) { gt, err = coco.ReadDataset(gtPath); return err }},
+			{&m.ReadResults, func() (err error) { dt, err = coco.ReadDetections(dtPath); return err }},
+			{&m.Evaluate, func() error { _, err := metrics.Evaluate(gt, dt, opt); return err }},
+			{&m.Match, func() (err error) { matches, err = metrics.Match(gt, dt, opt); return err }},
+			{&m.Accumulate, func() error { matches.Result(); return nil }},
+		} {
+			if round == 0 && phase.seconds == &m.ReadTruth {
+				b.Begin()
+			}
+			if round == 0 && phase.seconds == &m.Match {
+				b.Evaluated()
+			}
+			start := b.Now()
+			if err := phase.work(); err != nil {
+				return nil, err
+			}
+			*phase.seconds = append(*phase.seconds, b.Now().Sub(start).Seconds())
+		}
+	}
+	return m, nil
 }
 
 // Paths are where Write puts the ground truth and the results under dir.

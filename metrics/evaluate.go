@@ -73,11 +73,38 @@ func (t *table) fill(in *input, opt *Options) {
 	for k := range order {
 		order[k] = k
 	}
-	size := func(k int) int32 { return in.dt.start[k+1] - in.dt.start[k] }
+	size := func(k int) int { return int(in.dt.start[k+1] - in.dt.start[k]) }
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size(b), size(a)) })
-	parallel(len(order), opt.Threads, func() func(int) {
+	// A category that alone has more than a thread's share is worked on by all threads.
+	threads := atOnce(opt.Threads)
+	for len(order) > 0 && threads > 1 && size(order[0])*threads > len(in.scored) {
+		t.fillTogether(in, order[0], opt)
+		order = order[1:]
+	}
+	parallel(len(order), threads, func() func(int) {
 		m, acc := newMatcher(in, opt), newAccumulator(opt)
 		return func(i int) { acc.category(t, order[i], m.category(order[i])) }
+	})
+}
+
+// fillTogether fills the columns of category k with all threads.
+func (t *table) fillTogether(in *input, k int, opt *Options) {
+	parts := in.split(k, atOnce(opt.Threads))
+	outcomes := make([]*outcome, len(parts))
+	parallel(len(parts), opt.Threads, func() func(int) {
+		return func(i int) { outcomes[i] = newMatcher(in, opt).part(parts[i]) }
+	})
+	var o outcome
+	for _, part := range outcomes {
+		o.add(part)
+	}
+	all := newAccumulator(opt)
+	all.rank(o.score)
+	all.common(t, k, &o)
+	parallel(areaCount, opt.Threads, func() func(int) {
+		acc := newAccumulator(opt)
+		acc.sorted = all.sorted
+		return func(a int) { acc.area(t, k, a, &o) }
 	})
 }
 
@@ -99,15 +126,25 @@ func newAccumulator(opt *Options) *accumulator {
 	}
 }
 
-// category fills column k of t.
+// category fills the columns of category k.
 func (acc *accumulator) category(t *table, k int, o *outcome) {
-	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
 	acc.rank(o.score)
+	acc.common(t, k, o)
 	for a := range t.columns {
-		if o.objects[a] > 0 {
-			t.columns[a][k] = acc.column(o.verdict[a], o.objects[a])
-		}
+		acc.area(t, k, a, o)
 	}
+}
+
+// area fills the column of category k in area range a.
+func (acc *accumulator) area(t *table, k, a int, o *outcome) {
+	if o.objects[a] > 0 {
+		t.columns[a][k] = acc.column(o.verdict[a], o.objects[a])
+	}
+}
+
+// common fills what category k has outside its columns.
+func (acc *accumulator) common(t *table, k int, o *outcome) {
+	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
 	if o.objects[areaAll] > 0 {
 		for m := range t.capped {
 			t.capped[m][k] = acc.cappedRecall(o, acc.opt.MaxDets[m])

@@ -146,6 +146,17 @@ func (o *outcome) reset(objects, detections int) {
 	o.taken = slices.Grow(o.taken[:0], objects)
 }
 
+// add appends what came of a category's next images.
+func (o *outcome) add(next *outcome) {
+	o.score, o.image = append(o.score, next.score...), append(o.image, next.image...)
+	o.rank, o.entry = append(o.rank, next.rank...), append(o.entry, next.entry...)
+	for a := range o.verdict {
+		o.verdict[a] = append(o.verdict[a], next.verdict[a]...)
+		o.objects[a] += next.objects[a]
+	}
+	o.taken = append(o.taken, next.taken...)
+}
+
 // target is an object of a cell: which area ranges ignore it, and which
 // detections' thresholds have used it up in each.
 type target struct {
@@ -193,12 +204,12 @@ func newMatcher(in *input, opt *Options) *matcher {
 // next call. Images that have neither objects nor detections are not visited.
 func (m *matcher) category(k int) *outcome {
 	gt, dt := &m.in.gt, &m.in.dt
-	return m.part(span{gt.start[k], gt.start[k+1]}, span{dt.start[k], dt.start[k+1]})
+	return m.part(part{span{gt.start[k], gt.start[k+1]}, span{dt.start[k], dt.start[k+1]}})
 }
 
-// part matches some images of a category, whose objects and detections are those
-// of gt and dt.
-func (m *matcher) part(gt, dt span) *outcome {
+// part is category for some images of one.
+func (m *matcher) part(p part) *outcome {
+	gt, dt := p.gt, p.dt
 	m.out.reset(gt.len(), dt.len())
 	objects, dets := m.in.gt.image, m.in.dt.image
 	for g, d := gt.from, dt.from; g < gt.upto || d < dt.upto; {

@@ -129,15 +129,20 @@ func (m *Matches) threshold(iou float64) (int, error) {
 	return t, nil
 }
 
+// atOnce is the goroutines that Options.Threads stands for.
+func atOnce(threads int) int {
+	if threads == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return threads
+}
+
 // parallel calls work(0) to work(n-1), in any order, from as many goroutines as
 // there are threads (0: one a core), each with a worker of its own.
 func parallel(n, threads int, worker func() (work func(i int))) {
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	var next atomic.Int64
 	var all sync.WaitGroup
-	for range min(threads, n) {
+	for range min(atOnce(threads), n) {
 		all.Go(func() {
 			work := worker()
 			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {

@@ -76,8 +76,8 @@ type Options struct {
 	MaxDets [3]int
 	// Sum is the order of summation in means.
 	Sum Summation
-	// Threads is the number of categories worked on at once; 0 means one for
-	// each core. The result does not depend on it.
+	// Threads is the number of goroutines that compute; 0 means one for each
+	// core. The result does not depend on it.
 	Threads int
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"focalgrid/coco"
@@ -123,6 +124,9 @@ func (a *app) eval(o *evalOptions) error {
 	}
 	if slices.Contains([]string{o.dt, o.vs}, "-") && o.gt == "-" || o.dt == "-" && o.vs == "-" {
 		return bad(errors.New("--gt, --dt and --vs: only one of them can be standard input"))
+	}
+	if o.threads > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
 	}
 	gt, err := coco.ReadDataset(o.gt)
 	if err != nil {
