@@ -62,6 +62,7 @@ var guests = map[string]border{
 	"database/sql":                {[]string{"results"}, "one package speaks SQL"},
 	"github.com/mattn/go-sqlite3": {[]string{"results"}, "one package speaks SQL"},
 	"github.com/pressly/goose/":   {[]string{"results"}, "one package knows the schema and its history"},
+	"gonum.org/v1/plot/":          {[]string{"metrics/report"}, "a picture is the last step, and no number's"},
 	"gopkg.in/yaml.v3":            {[]string{"experiments"}, "one package reads ablation YAML"},
 	"github.com/spf13/":           {[]string{"cmd/runner"}, "flags are the command line's"},
 	"github.com/vbauerster/":      {[]string{"cmd/runner"}, "progress bars are the terminal's"},

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
+	"slices"
 
 	"focalgrid/coco"
 	"focalgrid/metrics"
@@ -25,6 +25,12 @@ type evalOptions struct {
 	threads        int
 	numpy          string
 	allowEmpty     bool
+
+	details            bool
+	curves, plot, html string // files to write
+	vs                 string
+	resamples          int
+	seed               uint64
 }
 
 func newEval(a *app) *cobra.Command {
@@ -39,16 +45,20 @@ COCO's box detection challenge. Every number equals that of pycocotools to the l
 image_id, category_id, bbox and score. "-" reads one of them from standard input.
 
 Where there is no object to find, text and JSON say -1 as pycocotools does. With other
---max-dets than COCO's, AP is that of the largest of them.`,
+--max-dets than COCO's, AP is that of the largest of them.
+
+--details adds AP by IoU, the errors that AP is lost to, calibration and the best F1 of
+each class; --html puts everything on one page. --vs compares with another results file
+on the same images, and says how much of the difference chance may account for.`,
 		Example: `  runner eval --gt instances_val2017.json --dt results.json
   runner eval --gt gt.json --dt dt.json --per-class --format markdown
   runner eval --gt gt.json --dt dt.json --format json > ap.json
-  runner eval --gt gt.json --dt dt.json --iou .5,.75 --area small:0:576,medium:576:9216`,
+  runner eval --gt gt.json --dt dt.json --iou .5,.75 --area small:0:576,medium:576:9216
+  runner eval --gt gt.json --dt dt.json --html report.html --curves curves.csv
+  runner eval --gt gt.json --dt new.json --vs old.json`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.work(func(context.Context, []string) error { return a.eval(cmd.InOrStdin(), o) })(cmd, args)
-		},
+		RunE:              a.work(func(context.Context, []string) error { return a.eval(o) }),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.gt, "gt", "", "ground truth `file`")
@@ -61,6 +71,13 @@ Where there is no object to find, text and JSON say -1 as pycocotools does. With
 	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one a core. Results do not depend on it")
 	f.StringVar(&o.numpy, "numpy", "2.3", "have the last bits of means as pycocotools has under this `version` of numpy: 2.3 (and later), 1.24 (up to 2.2)")
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "score an empty results file (0) instead of refusing it as pycocotools does")
+	f.BoolVar(&o.details, "details", false, "also AP by IoU, errors and their cost, calibration, best F1")
+	f.StringVar(&o.curves, "curves", "", "write precision over recall of every class and IoU to a `file` (.json or .csv)")
+	f.StringVar(&o.plot, "plot", "", "draw precision over recall to a PNG `file`")
+	f.StringVar(&o.html, "html", "", "write everything to one page, a `file`")
+	f.StringVar(&o.vs, "vs", "", "compare with another results `file`")
+	f.IntVar(&o.resamples, "resamples", 1000, "`number` of times that images are drawn for the interval of --vs")
+	f.Uint64Var(&o.seed, "seed", 0, "`seed` of these draws")
 	complete(cmd, "numpy", []string{"2.3", "1.24"})
 	for _, file := range []string{"gt", "dt"} {
 		if err := cmd.MarkFlagRequired(file); err != nil {
@@ -97,7 +114,7 @@ func (o *evalOptions) options() (metrics.Options, error) {
 	return opt, nil
 }
 
-func (a *app) eval(stdin io.Reader, o *evalOptions) error {
+func (a *app) eval(o *evalOptions) error {
 	if err := checkFormat(o.format, report.Formats()...); err != nil {
 		return err
 	}
@@ -105,51 +122,102 @@ func (a *app) eval(stdin io.Reader, o *evalOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	if o.gt == "-" && o.dt == "-" {
-		return bad(errors.New("--gt and --dt: only one of them can be standard input"))
+	if slices.Contains([]string{o.dt, o.vs}, "-") && o.gt == "-" || o.dt == "-" && o.vs == "-" {
+		return bad(errors.New("--gt, --dt and --vs: only one of them can be standard input"))
 	}
 	if o.threads > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
 	}
-	gt, dt, err := o.read(stdin)
+	gt, err := coco.ReadDataset(o.gt)
 	if err != nil {
 		return bad(err)
 	}
-	r, err := metrics.Evaluate(gt, dt, opt)
+	dt, err := o.detections(o.dt)
 	if err != nil {
-		return bad(o.inFile(err))
+		return bad(err)
 	}
-	for _, warning := range r.Warnings {
+	r := &report.Report{
+		GroundTruth: fileName(o.gt), Detections: fileName(o.dt), Images: len(gt.Images), Options: opt,
+		PerClass: o.perClass, ShowDetails: o.details,
+	}
+	if err := o.evaluate(r, gt, dt); err != nil {
+		return bad(err)
+	}
+	for _, warning := range r.Result.Warnings {
 		fmt.Fprintf(a.err, "runner: %s: %s\n", fileName(o.gt), warning)
 	}
-	return (&report.Report{Result: r, Options: opt, PerClass: o.perClass}).Write(a.out, o.format)
+	if err := o.write(r); err != nil {
+		return bad(err)
+	}
+	return r.Write(a.out, o.format)
 }
 
-func (o *evalOptions) read(stdin io.Reader) (gt *coco.Dataset, dt []coco.Detection, err error) {
-	if o.gt == "-" {
-		gt, err = coco.DecodeDataset(stdin, fileName(o.gt))
-	} else {
-		gt, err = coco.ReadDataset(o.gt)
+// evaluate fills r with the numbers and what else is asked for.
+func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Detection) error {
+	examine := o.details || o.curves != "" || o.plot != "" || o.html != ""
+	if !examine && o.vs == "" {
+		var err error
+		r.Result, err = metrics.Evaluate(gt, dt, r.Options)
+		return o.inFile(err, o.dt)
 	}
+	matches, err := metrics.Match(gt, dt, r.Options)
 	if err != nil {
-		return nil, nil, err
+		return o.inFile(err, o.dt)
 	}
-	if o.dt == "-" {
-		dt, err = coco.DecodeDetections(stdin, fileName(o.dt))
-	} else {
-		dt, err = coco.ReadDetections(o.dt)
+	r.Result = matches.Result()
+	if examine {
+		if r.Details, err = report.Examine(gt, dt, matches, r.Options); err != nil {
+			return err
+		}
 	}
-	if err == nil && len(dt) == 0 && !o.allowEmpty {
-		err = fmt.Errorf("%s: detections: empty; --allow-empty scores that as 0", fileName(o.dt))
+	if o.vs == "" {
+		return nil
 	}
-	return gt, dt, err
+	other, err := o.detections(o.vs)
+	if err != nil {
+		return err
+	}
+	theirs, err := metrics.Match(gt, other, r.Options)
+	if err != nil {
+		return o.inFile(err, o.vs)
+	}
+	c, err := metrics.Compare(matches, theirs, o.resamples, o.seed)
+	if err != nil {
+		return fmt.Errorf("--vs: %w", err)
+	}
+	r.Comparison = &report.Comparison{Comparison: *c, With: fileName(o.vs), Seed: o.seed}
+	return nil
 }
 
-// inFile names the file that an error of an evaluation is about.
-func (o *evalOptions) inFile(err error) error {
+// write writes the files that are asked for.
+func (o *evalOptions) write(r *report.Report) error {
+	for _, file := range []struct {
+		path  string
+		write func(string) error
+	}{{o.curves, r.Details.WriteCurves}, {o.plot, r.WritePlot}, {o.html, r.WriteHTML}} {
+		if file.path == "" {
+			continue
+		}
+		if err := file.write(file.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *evalOptions) detections(path string) ([]coco.Detection, error) {
+	dt, err := coco.ReadDetections(path)
+	if err == nil && len(dt) == 0 && !o.allowEmpty {
+		err = fmt.Errorf("%s: detections: empty; --allow-empty scores that as 0", fileName(path))
+	}
+	return dt, err
+}
+
+// inFile names the file that an error of an evaluation is about, dt being the results.
+func (o *evalOptions) inFile(err error, dt string) error {
 	switch {
 	case errors.Is(err, metrics.ErrUnknownImage):
-		return fmt.Errorf("%s: %w", fileName(o.dt), err)
+		return fmt.Errorf("%s: %w", fileName(dt), err)
 	case errors.Is(err, metrics.ErrMissingField):
 		return fmt.Errorf("%s: %w", fileName(o.gt), err)
 	}

@@ -8,12 +8,12 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -23,11 +23,25 @@ import (
 
 // Report is what is written.
 type Report struct {
-	Result  *metrics.Result
-	Options metrics.Options // those of Result
+	GroundTruth, Detections string // what the page calls the two files
+	Images                  int    // in the ground truth
+	Result                  *metrics.Result
+	Options                 metrics.Options // those of Result
 	// PerClass adds a table of the categories to text and markdown; JSON has
 	// it always.
 	PerClass bool
+	// Details are what curves, plot and page show; text, markdown and JSON too
+	// if ShowDetails. Details and Comparison are left out where nil.
+	Details     *Details
+	ShowDetails bool
+	Comparison  *Comparison
+}
+
+// Comparison is one with another results file.
+type Comparison struct {
+	metrics.Comparison
+	With string // name of the other file
+	Seed uint64
 }
 
 // gap stands for a quantity with no ground truth behind it.
@@ -90,9 +104,9 @@ func (r *Report) writeText(w io.Writer) error {
 	for i, l := range r.lines() {
 		fmt.Fprintf(&b, " %s @[ IoU=%-9s | area=%6s | maxDets=%3s ] = %.3f\n", l.name, l.iou, l.area, l.maxDets, stats[i])
 	}
-	if r.PerClass {
-		b.WriteString("\n")
-		writeColumns(&b, r.classTable())
+	for _, t := range r.tables() {
+		fmt.Fprintf(&b, "\n%s\n\n", t.title)
+		writeColumns(&b, t)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -106,9 +120,9 @@ func (r *Report) writeMarkdown(w io.Writer) error {
 		t.rows = append(t.rows, []string{metrics.StatNames[i], name, l.iou, l.area, l.maxDets, fraction(r.Result.Stats[i])})
 	}
 	writeMarkdownTable(&b, t)
-	if r.PerClass {
-		b.WriteString("\n")
-		writeMarkdownTable(&b, r.classTable())
+	for _, t := range r.tables() {
+		fmt.Fprintf(&b, "\n**%s**\n\n", t.title)
+		writeMarkdownTable(&b, t)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -116,16 +130,32 @@ func (r *Report) writeMarkdown(w io.Writer) error {
 
 // table is a header and rows of cells, the first columns aligned to the left.
 type table struct {
-	left int
-	rows [][]string
+	title string
+	left  int
+	rows  [][]string
+}
+
+// tables are those that follow the twelve numbers.
+func (r *Report) tables() []table {
+	var tables []table
+	if r.PerClass {
+		tables = append(tables, r.classTable())
+	}
+	if d := r.Details; d != nil && r.ShowDetails {
+		tables = append(tables, r.iouTable(), d.errorTable(), d.calibrationTable(), d.f1Table())
+	}
+	if r.Comparison != nil {
+		tables = append(tables, r.Comparison.table())
+	}
+	return tables
 }
 
 func (r *Report) classTable() table {
 	header := []string{"class", "objects"}
-	t := table{left: 1, rows: [][]string{append(header, metrics.StatNames[:]...)}}
+	t := table{title: "Classes", left: 1, rows: [][]string{append(header, metrics.StatNames[:]...)}}
 	for i := range r.Result.PerCategory {
 		c := &r.Result.PerCategory[i]
-		row := []string{className(c), fmt.Sprint(c.Objects)}
+		row := []string{oneLine(c.Name, c.ID), fmt.Sprint(c.Objects)}
 		for _, v := range c.Stats() {
 			row = append(row, fraction(v))
 		}
@@ -134,26 +164,28 @@ func (r *Report) classTable() table {
 	return t
 }
 
-// className is a category's name in one line, or its id if it has none.
-func className(c *metrics.CategoryResult) string {
-	name := strings.TrimSpace(strings.Map(func(r rune) rune {
+// oneLine is a category's name in one line, or its id if it has none.
+func oneLine(name string, id int64) string {
+	name = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
-	}, c.Name))
+	}, name))
 	if name == "" {
-		return fmt.Sprint(c.ID)
+		return fmt.Sprint(id)
 	}
 	return name
 }
 
 // fraction writes v with three decimals.
-func fraction(v float64) string {
+func fraction(v float64) string { return decimals(v, 3) }
+
+func decimals(v float64, n int) string {
 	if math.IsNaN(v) {
 		return gap
 	}
-	return fmt.Sprintf("%.3f", v)
+	return strconv.FormatFloat(v, 'f', n, 64)
 }
 
 func writeColumns(b *strings.Builder, t table) {
@@ -192,39 +224,4 @@ func writeMarkdownTable(b *strings.Builder, t table) {
 		}
 		b.WriteString("|\n")
 	}
-}
-
-// document is the JSON form: the numbers of pycocotools, -1 where it has -1.
-type document struct {
-	Stats       [12]float64     `json:"stats"`
-	StatNames   [12]string      `json:"stat_names"`
-	PerCategory []categoryStats `json:"per_category"`
-}
-
-type categoryStats struct {
-	ID    int64   `json:"category_id"`
-	Name  string  `json:"name"`
-	AP    float64 `json:"AP"`
-	AP50  float64 `json:"AP50"`
-	AP75  float64 `json:"AP75"`
-	APs   float64 `json:"APs"`
-	APm   float64 `json:"APm"`
-	APl   float64 `json:"APl"`
-	AR1   float64 `json:"AR1"`
-	AR10  float64 `json:"AR10"`
-	AR100 float64 `json:"AR100"`
-	ARs   float64 `json:"ARs"`
-	ARm   float64 `json:"ARm"`
-	ARl   float64 `json:"ARl"`
-}
-
-func (r *Report) writeJSON(w io.Writer) error {
-	c := r.Result.COCO()
-	d := document{Stats: c.Stats, StatNames: metrics.StatNames, PerCategory: []categoryStats{}}
-	for _, k := range c.PerCategory {
-		d.PerCategory = append(d.PerCategory, categoryStats{
-			k.ID, k.Name, k.AP, k.AP50, k.AP75, k.APs, k.APm, k.APl, k.AR1, k.AR10, k.AR100, k.ARs, k.ARm, k.ARl,
-		})
-	}
-	return json.NewEncoder(w).Encode(d)
 }
