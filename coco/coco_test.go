@@ -589,6 +589,25 @@ func FuzzDetections(f *testing.F) {
 	})
 }
 
+// FuzzParallel puts text in the middle of a long results file: several workers read
+// what one reads, and fail where it fails.
+func FuzzParallel(f *testing.F) {
+	f.Add([]byte(`,{"image_id":1,"category_id":2,"bbox":[1,2.5,3e0,4],"score":0.5}`))
+	f.Add([]byte(`,{"x":"},{","image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":1}`))
+	f.Add([]byte(`,{"x":[{},{}],"image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":1} ]`))
+	f.Add([]byte(`]`))
+	f.Add([]byte(`,{"image_id":1`))
+	good := bytes.Repeat([]byte(`,{"image_id":7,"category_id":2,"bbox":[1,2,3,4],"score":0.5}`), bufferSize/50)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		text := slices.Concat([]byte("["), good[1:], data, good, []byte("]"))
+		s := newScanner(bytes.NewReader(text), "fuzz")
+		s.workers = 3
+		got, err := decodeDetections(s)
+		want, wantErr := slowly(text, "fuzz")
+		sameReading(t, "in parallel", got, err, want, wantErr)
+	})
+}
+
 // FuzzNumber compares with strconv.
 func FuzzNumber(f *testing.F) {
 	for _, text := range []string{"0", "-12.5", "9.999999999999999e-23", "0.00012345678901234567", "1e5", "01", "1.", "-"} {
