@@ -205,10 +205,10 @@ func TestGzip(t *testing.T) {
 	damaged := slices.Clone(whole)
 	damaged[len(damaged)-6] ^= 1 // the checksum
 	for text, want := range map[string]string{
-		string(whole[:5]):               "f: unexpected EOF",
-		string(whole[:len(whole)-9]):    "unexpected EOF",
+		string(whole[:5]):               "f: byte 0: unexpected EOF (is it complete?)",
+		string(whole[:len(whole)-9]):    "unexpected EOF (is it complete?)",
 		string(damaged):                 "gzip: invalid checksum",
-		"\x1f\x8bnot compressed at all": "f: gzip: invalid header",
+		"\x1f\x8bnot compressed at all": "f: byte 0: gzip: invalid header",
 	} {
 		_, err := DecodeDataset(strings.NewReader(text), "f")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "f: ") || strings.Contains(err.Error(), "\n") {
