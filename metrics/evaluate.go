@@ -77,7 +77,7 @@ func (t *table) fill(in *input, opt *Options) {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size(b), size(a)) })
 	// A category that alone has more than a thread's share is worked on by all threads.
 	threads := atOnce(opt.Threads)
-	for len(order) > 0 && threads > 1 && size(order[0])*threads > len(in.scored) {
+	for len(order) > 0 && threads > 1 && size(order[0])*threads > len(in.dt.entry) {
 		t.fillTogether(in, order[0], opt)
 		order = order[1:]
 	}

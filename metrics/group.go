@@ -150,8 +150,7 @@ type input struct {
 	objects            []object // by annotation index after repeated ids are resolved
 	gt                 grouped  // entries index objects
 	detections         []coco.Detection
-	dt                 grouped  // entries index detections
-	scored             []scored // the detections in the order of dt.entry
+	dt                 grouped // entries index detections
 	zeroIDs            int
 }
 
@@ -181,38 +180,11 @@ func prepare(gt *coco.Dataset, dt []coco.Detection) (*input, error) {
 		places[i] = p
 	}
 	in.dt = group(places, len(in.images.ids), len(in.categories.ids))
-	in.scored = scatter(dt, in.dt.entry)
 
 	if err := in.prepareObjects(gt.Annotations); err != nil {
 		return nil, err
 	}
 	return in, nil
-}
-
-// scored is a detection as matching sees it.
-type scored struct {
-	box   [4]float64
-	score float64
-}
-
-// scatter returns the detections in the order of entry. Results files go image by
-// image; read in this order, and not category by category, they come through the
-// processor's cache once.
-func scatter(dt []coco.Detection, entry []int32) []scored {
-	to := make([]int32, len(dt))
-	for i := range to {
-		to[i] = -1
-	}
-	for at, i := range entry {
-		to[i] = int32(at)
-	}
-	s := make([]scored, len(entry))
-	for i := range dt {
-		if at := to[i]; at >= 0 {
-			s[at] = scored{dt[i].BBox, dt[i].Score}
-		}
-	}
-	return s
 }
 
 // prepareObjects fills in.objects and in.gt.

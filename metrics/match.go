@@ -157,6 +157,12 @@ func (o *outcome) add(next *outcome) {
 	o.taken = append(o.taken, next.taken...)
 }
 
+// scored is a detection as matching sees it.
+type scored struct {
+	box   [4]float64
+	score float64
+}
+
 // target is an object of a cell: which area ranges ignore it, and which
 // detections' thresholds have used it up in each.
 type target struct {
@@ -184,6 +190,7 @@ type matcher struct {
 	maxDets    int
 
 	out     outcome
+	dets    []scored // those of the images at work
 	sorted  []ranked // the cell's, by falling score
 	targets []target
 	near    []candidate // of one detection
@@ -210,6 +217,12 @@ func (m *matcher) category(k int) *outcome {
 // part is category for some images of one.
 func (m *matcher) part(p part) *outcome {
 	gt, dt := p.gt, p.dt
+	// The detections lie scattered in memory. Fetched together, they come many at a time.
+	m.dets = slices.Grow(m.dets[:0], dt.len())[:dt.len()]
+	for i, e := range m.in.dt.entry[dt.from:dt.upto] {
+		d := &m.in.detections[e]
+		m.dets[i] = scored{d.BBox, d.Score}
+	}
 	m.out.reset(gt.len(), dt.len())
 	objects, dets := m.in.gt.image, m.in.dt.image
 	for g, d := gt.from, dt.from; g < gt.upto || d < dt.upto; {
@@ -227,7 +240,7 @@ func (m *matcher) part(p part) *outcome {
 		for d < dt.upto && dets[d] == image {
 			d++
 		}
-		m.cell(image, m.in.gt.entry[g0:g], m.in.dt.entry[d0:d], m.in.scored[d0:d])
+		m.cell(image, m.in.gt.entry[g0:g], m.in.dt.entry[d0:d], m.dets[d0-dt.from:d-dt.from])
 	}
 	return &m.out
 }
