@@ -234,7 +234,7 @@ func percent(x, whole float64) float64 {
 func grouped(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + " " + s[i:] // a narrow space that does not break
+		s = s[:i] + "\u202f" + s[i:] // narrow, and no line breaks there
 	}
 	return s
 }
