@@ -18,15 +18,16 @@ type block[T any] struct {
 
 // parallel appends to list, of an array that began at offset start, the entries
 // that follow the scanner's position, which is right after an entry. Its workers
-// read them, each entry in its everyday form. It stops where anything else comes: the scanner then stands right after the last entry of list, and the
-// rest is read as if nothing had happened. So results and errors are those of a
-// single reader.
+// read them, each entry in its everyday form. It stops where anything else comes:
+// the scanner then stands right after the last entry of list, and the rest is read
+// as if nothing had happened. So results and errors are those of a single reader.
 //
 // The stream is cut where an entry seems to begin. A cut in a wrong place, inside
 // a string for example, leaves a block that does not end with an entry, which is
 // such a stop as well.
 func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i int, e *T) int) []T {
-	todo := make(chan *block[T])
+	atOnce := 2 * s.workers // some wait, so that no worker does
+	todo := make(chan *block[T], atOnce)
 	var all sync.WaitGroup
 	for range s.workers {
 		all.Go(func() {
@@ -40,7 +41,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 	var running, spare []*block[T] // in the order of the stream; to use again
 	var unread [][]byte
 	for more := true; ; {
-		for more && len(running) < 2*s.workers {
+		for more && len(running) < atOnce {
 			if len(spare) == 0 {
 				spare = append(spare, &block[T]{buf: make([]byte, bufferSize+pad)})
 			}

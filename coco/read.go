@@ -133,7 +133,7 @@ func decodeDetections(s *scanner) ([]Detection, error) {
 }
 
 // entries reads an array of objects, each by quick or else by read. quick may be
-// nil. The result is not nil.
+// nil, for arrays of which no speed is asked. The result is not nil.
 func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T) int, read func(*scanner, *T) error) ([]T, error) {
 	s.section = section
 	if err := s.open('[', "an array of objects"); err != nil {
@@ -152,7 +152,7 @@ func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T
 		if len(list) == maxEntries {
 			return nil, s.errAt(s.offset(), "more than %d entries", maxEntries)
 		}
-		if len(list) == cap(list) {
+		if len(list) == cap(list) && quick != nil {
 			list = slices.Grow(list, s.expect(len(list), start))
 		}
 		var zero T
