@@ -98,21 +98,21 @@ type lineup struct {
 func (m *Matches) lineups() []lineup {
 	all := make([]lineup, len(m.matched))
 	parallel(len(all), m.opt.Threads, func() func(int) {
-		acc := newAccumulator(&m.opt)
-		return func(k int) { all[k] = acc.lineup(&m.matched[k].outcome) }
+		rk := newRanking(&m.opt)
+		return func(k int) { all[k] = rk.lineup(&m.matched[k].outcome) }
 	})
 	return all
 }
 
 // lineup leaves out detections that are ignored at all thresholds. In marks,
 // matched has the thresholds at which a detection is right.
-func (acc *accumulator) lineup(o *outcome) lineup {
-	acc.rank(o.score)
-	every := uint64(math.MaxUint64) >> (64 - len(acc.opt.IoUThresholds))
+func (rk *ranking) lineup(o *outcome) lineup {
+	rk.rank(o.score)
+	every := uint64(math.MaxUint64) >> (64 - len(rk.opt.IoUThresholds))
 	var l lineup
 	var marks []verdict
 	var scores []float64
-	for _, r := range acc.sorted {
+	for _, r := range rk.sorted {
 		v := o.verdict[areaAll][r.entry]
 		v.matched &^= v.ignored
 		if v.ignored == every {

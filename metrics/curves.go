@@ -34,9 +34,9 @@ func (m *Matches) Curves() *Curves {
 	thresholds := m.opt.IoUThresholds
 	c := &Curves{Recall: m.opt.RecallThresholds, IoU: thresholds, PerCategory: make([]Curve, len(m.classes)*len(thresholds))}
 	parallel(len(m.classes), m.opt.Threads, func() func(int) {
-		acc := newAccumulator(&m.opt)
+		rk := newRanking(&m.opt)
 		return func(k int) {
-			acc.curves(c.PerCategory[k*len(thresholds):][:len(thresholds)], m.classes[k], &m.matched[k].outcome)
+			rk.curves(c.PerCategory[k*len(thresholds):][:len(thresholds)], m.classes[k], &m.matched[k].outcome)
 		}
 	})
 	for t := range thresholds {
@@ -60,31 +60,31 @@ func (m *Matches) Curves() *Curves {
 }
 
 // curves fills those of one category.
-func (acc *accumulator) curves(curves []Curve, class coco.Category, o *outcome) {
-	acc.rank(o.score)
-	recalls := len(acc.reach)
+func (rk *ranking) curves(curves []Curve, class coco.Category, o *outcome) {
+	rk.rank(o.score)
+	recalls := len(rk.reach)
 	none := make([]float64, recalls)
 	for r := range none {
 		none[r] = math.NaN()
 	}
 	var found column
 	if o.objects[areaAll] > 0 {
-		found = acc.column(o.verdict[areaAll], o.objects[areaAll])
+		found = rk.column(o.verdict[areaAll], o.objects[areaAll])
 	}
 	for t := range curves {
 		c := &curves[t]
-		*c = Curve{CategoryID: class.ID, Name: class.Name, IoU: acc.opt.IoUThresholds[t], Precision: none, Score: none}
+		*c = Curve{CategoryID: class.ID, Name: class.Name, IoU: rk.opt.IoUThresholds[t], Precision: none, Score: none}
 		if o.objects[areaAll] == 0 {
 			continue
 		}
 		c.Precision, c.Score = found.precision[t*recalls:][:recalls], slices.Clone(none)
 		var right []float64 // scores
-		for _, r := range acc.sorted {
+		for _, r := range rk.sorted {
 			if o.verdict[areaAll][r.entry].right(t) {
 				right = append(right, o.score[r.entry])
 			}
 		}
-		for r, below := range acc.reach {
+		for r, below := range rk.reach {
 			if below < len(right) {
 				c.Score[r] = right[below]
 			}
@@ -114,13 +114,13 @@ func (m *Matches) BestF1(iou float64) ([]OperatingPoint, error) {
 	}
 	points := make([]OperatingPoint, len(m.classes))
 	parallel(len(points), m.opt.Threads, func() func(int) {
-		acc := newAccumulator(&m.opt)
-		return func(k int) { points[k] = acc.bestF1(&m.matched[k].outcome, t) }
+		rk := newRanking(&m.opt)
+		return func(k int) { points[k] = rk.bestF1(&m.matched[k].outcome, t) }
 	})
 	return points, nil
 }
 
-func (acc *accumulator) bestF1(o *outcome, t int) OperatingPoint {
+func (rk *ranking) bestF1(o *outcome, t int) OperatingPoint {
 	none := math.NaN()
 	best := OperatingPoint{Score: none, Precision: none, Recall: none}
 	objects := float64(o.objects[areaAll])
@@ -128,9 +128,9 @@ func (acc *accumulator) bestF1(o *outcome, t int) OperatingPoint {
 		best.F1 = none
 		return best
 	}
-	acc.rank(o.score)
+	rk.rank(o.score)
 	tp, n := 0.0, 0.0
-	for i, r := range acc.sorted {
+	for i, r := range rk.sorted {
 		v := o.verdict[areaAll][r.entry]
 		if v.counts(t) {
 			n++
@@ -138,7 +138,7 @@ func (acc *accumulator) bestF1(o *outcome, t int) OperatingPoint {
 		if v.right(t) {
 			tp++
 		}
-		if i+1 < len(acc.sorted) && acc.sorted[i+1].key == r.key {
+		if i+1 < len(rk.sorted) && rk.sorted[i+1].key == r.key {
 			continue
 		}
 		if f1 := 2 * tp / (n + objects); f1 > best.F1 {

@@ -299,7 +299,7 @@ func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario) float64 {
 		}
 	}
 	before, after := s.count(f)
-	acc := newAccumulator(s.opt)
+	rk := newRanking(s.opt)
 	sum, n := 0.0, 0
 	for k, list := range lists {
 		if before[k] == 0 {
@@ -309,33 +309,33 @@ func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario) float64 {
 		if f.kinds[Classification] { // some come from another category
 			slices.SortFunc(list, func(a, b judged) int { return a.compare(b.errorDetection) })
 		}
-		sum += acc.judgedAP(list, after[k])
+		sum += rk.judgedAP(list, after[k])
 	}
 	return sum / float64(n)
 }
 
 // judgedAP is the AP of detections, best first; with no object left to find, 1 if
 // nothing is wrong, else 0.
-func (acc *accumulator) judgedAP(list []judged, objects int) float64 {
+func (rk *ranking) judgedAP(list []judged, objects int) float64 {
 	if objects == 0 && len(list) == 0 {
 		return 1
 	}
 	if objects == 0 {
 		return 0
 	}
-	acc.sorted = acc.sorted[:0]
+	rk.sorted = rk.sorted[:0]
 	verdicts := make([]verdict, len(list))
 	for i, d := range list {
-		acc.sorted = append(acc.sorted, ranked{entry: int32(i)})
+		rk.sorted = append(rk.sorted, ranked{entry: int32(i)})
 		if d.right {
 			verdicts[i].matched = 1
 		}
 	}
 	sum := 0.0
-	for _, p := range acc.column(verdicts, objects).precision {
+	for _, p := range rk.column(verdicts, objects).precision {
 		sum += p
 	}
-	return sum / float64(len(acc.reach))
+	return sum / float64(len(rk.reach))
 }
 
 // fate tells what becomes of a detection: its category, -1 if it is removed,

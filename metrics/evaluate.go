@@ -82,8 +82,8 @@ func (t *table) fill(in *input, opt *Options) {
 		order = order[1:]
 	}
 	parallel(len(order), threads, func() func(int) {
-		m, acc := newMatcher(in, opt), newAccumulator(opt)
-		return func(i int) { acc.category(t, order[i], m.category(order[i])) }
+		m, rk := newMatcher(in, opt), newRanking(opt)
+		return func(i int) { rk.category(t, order[i], m.category(order[i])) }
 	})
 }
 
@@ -98,18 +98,19 @@ func (t *table) fillTogether(in *input, k int, opt *Options) {
 	for _, part := range outcomes {
 		o.add(part)
 	}
-	all := newAccumulator(opt)
+	all := newRanking(opt)
 	all.rank(o.score)
 	all.common(t, k, &o)
 	parallel(areaCount, opt.Threads, func() func(int) {
-		acc := newAccumulator(opt)
-		acc.sorted = all.sorted
-		return func(a int) { acc.area(t, k, a, &o) }
+		rk := newRanking(opt)
+		rk.sorted = all.sorted
+		return func(a int) { rk.area(t, k, a, &o) }
 	})
 }
 
-// accumulator turns a category's verdicts into its column of the table.
-type accumulator struct {
+// ranking has a category's detections in order of falling score, and turns their
+// verdicts into columns of the table. It is reused, one a worker.
+type ranking struct {
 	opt       *Options
 	sorted    []ranked
 	spare     []ranked
@@ -118,50 +119,50 @@ type accumulator struct {
 	reach     []int       // [recall], how many true positives stay below it
 }
 
-func newAccumulator(opt *Options) *accumulator {
+func newRanking(opt *Options) *ranking {
 	thresholds := len(opt.IoUThresholds)
-	return &accumulator{
+	return &ranking{
 		opt: opt, precision: make([][]float64, thresholds), ignored: make([]int, thresholds),
 		reach: make([]int, len(opt.RecallThresholds)),
 	}
 }
 
 // category fills the columns of category k.
-func (acc *accumulator) category(t *table, k int, o *outcome) {
-	acc.rank(o.score)
-	acc.common(t, k, o)
+func (rk *ranking) category(t *table, k int, o *outcome) {
+	rk.rank(o.score)
+	rk.common(t, k, o)
 	for a := range t.columns {
-		acc.area(t, k, a, o)
+		rk.area(t, k, a, o)
 	}
 }
 
 // area fills the column of category k in area range a.
-func (acc *accumulator) area(t *table, k, a int, o *outcome) {
+func (rk *ranking) area(t *table, k, a int, o *outcome) {
 	if o.objects[a] > 0 {
-		t.columns[a][k] = acc.column(o.verdict[a], o.objects[a])
+		t.columns[a][k] = rk.column(o.verdict[a], o.objects[a])
 	}
 }
 
 // common fills what category k has outside its columns.
-func (acc *accumulator) common(t *table, k int, o *outcome) {
+func (rk *ranking) common(t *table, k int, o *outcome) {
 	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
 	if o.objects[areaAll] > 0 {
 		for m := range t.capped {
-			t.capped[m][k] = acc.cappedRecall(o, acc.opt.MaxDets[m])
+			t.capped[m][k] = rk.cappedRecall(o, rk.opt.MaxDets[m])
 		}
 	}
 }
 
-// rank sets acc.sorted to falling scores, equal ones in the order given.
-func (acc *accumulator) rank(scores []float64) {
-	acc.sorted = acc.sorted[:0]
+// rank sets rk.sorted to falling scores, equal ones in the order given.
+func (rk *ranking) rank(scores []float64) {
+	rk.sorted = rk.sorted[:0]
 	for i, s := range scores {
-		acc.sorted = append(acc.sorted, ranked{scoreKey(s), int32(i)})
+		rk.sorted = append(rk.sorted, ranked{scoreKey(s), int32(i)})
 	}
-	acc.spare = sortMany(acc.sorted, acc.spare)
+	rk.spare = sortMany(rk.sorted, rk.spare)
 }
 
-// column reads precision at each recall, of the verdicts as acc.sorted ranks them.
+// column reads precision at each recall, of the verdicts as rk.sorted ranks them.
 //
 // With the detections of all images in order of falling score, recall after n
 // of them is tp/objects and precision tp/((fp+tp)+2^-52), the last term being
@@ -171,43 +172,43 @@ func (acc *accumulator) rank(scores []float64) {
 // does. That detection is a true positive (or the first of all, whose raised
 // precision is that of the first true positive), so precision is computed at
 // these alone.
-func (acc *accumulator) column(verdicts []verdict, objects int) column {
+func (rk *ranking) column(verdicts []verdict, objects int) column {
 	const guard = 0x1p-52
-	thresholds, recalls := len(acc.precision), len(acc.reach)
+	thresholds, recalls := len(rk.precision), len(rk.reach)
 	for t := range thresholds {
-		acc.precision[t], acc.ignored[t] = acc.precision[t][:0], 0
+		rk.precision[t], rk.ignored[t] = rk.precision[t][:0], 0
 	}
 	everywhere := uint64(math.MaxUint64) >> (64 - thresholds)
 	n := 0 // detections that are not ignored everywhere
-	for _, r := range acc.sorted {
+	for _, r := range rk.sorted {
 		v := verdicts[r.entry]
 		if v.ignored == everywhere {
 			continue
 		}
 		n++
 		for b := v.ignored; b != 0; b &= b - 1 {
-			acc.ignored[bits.TrailingZeros64(b)]++
+			rk.ignored[bits.TrailingZeros64(b)]++
 		}
 		for b := v.matched &^ v.ignored; b != 0; b &= b - 1 {
 			t := bits.TrailingZeros64(b)
-			tp, all := float64(len(acc.precision[t])+1), float64(n-acc.ignored[t])
-			acc.precision[t] = append(acc.precision[t], tp/(all+guard))
+			tp, all := float64(len(rk.precision[t])+1), float64(n-rk.ignored[t])
+			rk.precision[t] = append(rk.precision[t], tp/(all+guard))
 		}
 	}
 	below := 0
-	for r, threshold := range acc.opt.RecallThresholds {
+	for r, threshold := range rk.opt.RecallThresholds {
 		for below < objects && float64(below+1)/float64(objects) < threshold {
 			below++
 		}
-		acc.reach[r] = below
+		rk.reach[r] = below
 	}
 	values := make([]float64, thresholds*recalls+thresholds)
 	c := column{values[:thresholds*recalls], values[thresholds*recalls:]}
-	for t, precision := range acc.precision {
+	for t, precision := range rk.precision {
 		for i := len(precision) - 1; i > 0; i-- {
 			precision[i-1] = max(precision[i-1], precision[i])
 		}
-		for r, below := range acc.reach {
+		for r, below := range rk.reach {
 			if below >= len(precision) {
 				break
 			}
@@ -219,8 +220,8 @@ func (acc *accumulator) column(verdicts []verdict, objects int) column {
 }
 
 // cappedRecall is recall at each threshold with at most maxDets detections an image.
-func (acc *accumulator) cappedRecall(o *outcome, maxDets int) []float64 {
-	recall := make([]float64, len(acc.precision))
+func (rk *ranking) cappedRecall(o *outcome, maxDets int) []float64 {
+	recall := make([]float64, len(rk.precision))
 	for i, v := range o.verdict[areaAll] {
 		if int(o.rank[i]) < maxDets {
 			for b := v.matched &^ v.ignored; b != 0; b &= b - 1 {

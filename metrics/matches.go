@@ -114,8 +114,8 @@ func (m *matched) renumbered(number []int32) matched {
 func (m *Matches) Result() *Result {
 	t := newTable(len(m.classes))
 	parallel(len(m.classes), m.opt.Threads, func() func(int) {
-		acc := newAccumulator(&m.opt)
-		return func(k int) { acc.category(t, k, &m.matched[k].outcome) }
+		rk := newRanking(&m.opt)
+		return func(k int) { rk.category(t, k, &m.matched[k].outcome) }
 	})
 	return t.result(m.classes, &m.opt, m.zeroIDs)
 }

@@ -53,3 +53,25 @@ func TestSetAreas(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParse: what is read makes options, and the rest is ErrOptions.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{".5:.95:.05", ".5,.75", "0:1:1e-300", "1:0:-.1", "small:0:1024,medium:1024:9216", "all:-Inf:Inf", "all:5:1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		o := DefaultOptions()
+		var err error
+		if o.IoUThresholds, err = ParseIoUThresholds(text); err == nil {
+			if err := o.check(); err != nil && len(o.IoUThresholds) <= 64 {
+				t.Errorf("IoU thresholds %q: %v", text, err)
+			}
+		} else if !errors.Is(err, ErrOptions) {
+			t.Errorf("IoU thresholds %q: %v, want ErrOptions", text, err)
+		}
+		o = DefaultOptions()
+		if err := o.SetAreas(text); err != nil && !errors.Is(err, ErrOptions) {
+			t.Errorf("areas %q: %v, want ErrOptions", text, err)
+		}
+	})
+}

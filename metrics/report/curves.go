@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"focalgrid/coco"
-	"focalgrid/metrics"
 )
 
 // WriteCurves writes precision over recall of every category and IoU threshold to
@@ -60,15 +59,4 @@ func (d *Details) curvesCSV(w io.Writer) error {
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// at are the curves of one IoU threshold, by category.
-func (d *Details) at(iou float64) []metrics.Curve {
-	var curves []metrics.Curve
-	for _, c := range d.Curves.PerCategory {
-		if c.IoU == iou {
-			curves = append(curves, c)
-		}
-	}
-	return curves
 }

@@ -161,7 +161,8 @@ func (v *view) classes(r *Report) {
 	}
 	ap := func(k int) float64 { return r.Result.PerCategory[k].AP }
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ap(b), ap(a)) }) // NaN is below all
-	curves := r.Details.at(r.Details.IoU)
+	curves := r.Details.Curves
+	t := slices.Index(curves.IoU, r.Details.IoU)
 	for _, k := range order {
 		c, f1 := &r.Result.PerCategory[k], r.Details.BestF1[k]
 		row := []string{oneLine(c.Name, c.ID), grouped(c.Objects)}
@@ -172,7 +173,7 @@ func (v *view) classes(r *Report) {
 			row = append(row, grouped(n))
 		}
 		v.Classes = append(v.Classes, row)
-		v.ClassCurves = append(v.ClassCurves, sparkline(curves[k].Precision))
+		v.ClassCurves = append(v.ClassCurves, sparkline(curves.PerCategory[k*len(curves.IoU)+t].Precision))
 	}
 }
 
@@ -234,7 +235,7 @@ func percent(x, whole float64) float64 {
 func grouped(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + " " + s[i:] // a narrow space that does not break
+		s = s[:i] + "\u202f" + s[i:] // narrow, and no line breaks there
 	}
 	return s
 }

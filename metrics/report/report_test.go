@@ -71,6 +71,8 @@ func TestEverywhere(t *testing.T) {
 	gt, dt := street()
 	one := metrics.DefaultOptions()
 	one.IoUThresholds = []float64{.75}
+	twice := metrics.DefaultOptions()
+	twice.IoUThresholds = []float64{.5, .5}
 	outside := []coco.Detection{{ImageID: 1, CategoryID: 1, BBox: [4]float64{0, 0, 9, 9}, Score: 7}}
 	tests := []struct {
 		name string
@@ -80,6 +82,7 @@ func TestEverywhere(t *testing.T) {
 	}{
 		{"ordinary", gt, dt, metrics.DefaultOptions()},
 		{"one threshold", gt, dt, one},
+		{"a threshold twice", gt, dt, twice},
 		{"no detections", gt, nil, metrics.DefaultOptions()},
 		{"a score above 1", gt, outside, metrics.DefaultOptions()},
 		{"no objects", &coco.Dataset{Images: gt.Images, Categories: gt.Categories}, dt, metrics.DefaultOptions()},
