@@ -12,7 +12,7 @@ import (
 func TestCurves(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for n := range 40 {
-		s := randomScene(rng, 1+n, 1+n%5)
+		s := hard(rng, 1+n, 1+n%5)
 		m, err := Match(&s.gt, s.dt, DefaultOptions())
 		if err != nil {
 			t.Fatal(err)

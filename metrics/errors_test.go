@@ -144,7 +144,7 @@ func TestErrorsNothing(t *testing.T) {
 func TestErrorsProperties(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for n := range 150 {
-		s := randomScene(rng, 1+n%40, 1+n%5)
+		s := hard(rng, 1+n%40, 1+n%5)
 		e := findErrors(t, s)
 		want := s.evaluate(t)
 		if ap50 := stat(t, want, "AP50"); !near(e.AP, ap50) {
