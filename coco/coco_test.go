@@ -205,10 +205,10 @@ func TestGzip(t *testing.T) {
 	damaged := slices.Clone(whole)
 	damaged[len(damaged)-6] ^= 1 // the checksum
 	for text, want := range map[string]string{
-		string(whole[:5]):               "f: unexpected EOF",
-		string(whole[:len(whole)-9]):    "unexpected EOF",
+		string(whole[:5]):               "f: byte 0: unexpected EOF (is it complete?)",
+		string(whole[:len(whole)-9]):    "unexpected EOF (is it complete?)",
 		string(damaged):                 "gzip: invalid checksum",
-		"\x1f\x8bnot compressed at all": "f: gzip: invalid header",
+		"\x1f\x8bnot compressed at all": "f: byte 0: gzip: invalid header",
 	} {
 		_, err := DecodeDataset(strings.NewReader(text), "f")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "f: ") || strings.Contains(err.Error(), "\n") {
@@ -586,6 +586,25 @@ func FuzzDetections(f *testing.F) {
 		if back, err := DecodeDetections(&b, "again"); err != nil || !reflect.DeepEqual(back, dets) {
 			t.Fatalf("read back %v, %v; want %v", back, err, dets)
 		}
+	})
+}
+
+// FuzzParallel puts text in the middle of a long results file: several workers read
+// what one reads, and fail where it fails.
+func FuzzParallel(f *testing.F) {
+	f.Add([]byte(`,{"image_id":1,"category_id":2,"bbox":[1,2.5,3e0,4],"score":0.5}`))
+	f.Add([]byte(`,{"x":"},{","image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":1}`))
+	f.Add([]byte(`,{"x":[{},{}],"image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":1} ]`))
+	f.Add([]byte(`]`))
+	f.Add([]byte(`,{"image_id":1`))
+	good := bytes.Repeat([]byte(`,{"image_id":7,"category_id":2,"bbox":[1,2,3,4],"score":0.5}`), bufferSize/50)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		text := slices.Concat([]byte("["), good[1:], data, good, []byte("]"))
+		s := newScanner(bytes.NewReader(text), "fuzz")
+		s.workers = 3
+		got, err := decodeDetections(s)
+		want, wantErr := slowly(text, "fuzz")
+		sameReading(t, "in parallel", got, err, want, wantErr)
 	})
 }
 

@@ -72,7 +72,7 @@ func (s *scanner) unzip() error {
 	}
 	z, err := gzip.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), s.r))
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+		return s.broken(err)
 	}
 	s.r, s.end, s.size = z, 0, 0
 	return nil
@@ -133,9 +133,18 @@ func (s *scanner) fill() error {
 	s.pos, s.end = 0, 0
 	err := s.read()
 	if err != nil && err != io.EOF {
-		return fmt.Errorf("%s: byte %d: %w", s.name, s.base, err)
+		return s.broken(err)
 	}
 	return err
+}
+
+// broken wraps an error of the stream.
+func (s *scanner) broken(err error) error {
+	hint := ""
+	if errors.Is(err, io.ErrUnexpectedEOF) { // of gzip
+		hint = " (is it complete?)"
+	}
+	return fmt.Errorf("%s: byte %d: %w%s", s.name, s.base, err, hint)
 }
 
 // refill moves what is unread to the front of the buffer and fills up the rest as
