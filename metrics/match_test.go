@@ -85,7 +85,9 @@ func TestSortMany(t *testing.T) {
 		for _, score := range []func() float64{
 			r.Float64, r.NormFloat64,
 			func() float64 { return float64(r.IntN(5)) },
-			func() float64 { return []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 1e300, -5e-324}[r.IntN(7)] },
+			func() float64 {
+				return []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 1e300, -5e-324}[r.IntN(7)]
+			},
 			func() float64 { return .5 },
 		} {
 			var got []ranked
@@ -112,7 +114,7 @@ func TestColumn(t *testing.T) {
 		for range 50 {
 			n := r.IntN(300)
 			verdicts := make([]verdict, n)
-			acc := newAccumulator(&opt)
+			rk := newRanking(&opt)
 			scores := make([]float64, n)
 			every := uint64(math.MaxUint64) >> (64 - thresholds)
 			for i := range verdicts {
@@ -127,14 +129,14 @@ func TestColumn(t *testing.T) {
 				}
 			}
 			objects := n + 1
-			acc.rank(scores)
+			rk.rank(scores)
 			order := make([]int, n)
 			for i := range order {
 				order[i] = i
 			}
 			sort.SliceStable(order, func(a, b int) bool { return scores[order[a]] > scores[order[b]] })
 
-			got := acc.column(verdicts, objects)
+			got := rk.column(verdicts, objects)
 			for ti := range thresholds {
 				var recall, precision []float64
 				tp, fp := 0.0, 0.0
