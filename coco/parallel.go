@@ -8,12 +8,14 @@ import (
 )
 
 // block is a stretch of the stream between two entries, and the entries read of it.
+// Blocks are used again and again: what is allocated at every turn, the collector
+// makes the reader pay for.
 type block[T any] struct {
 	buf  []byte
 	text []byte // of buf; pad zero bytes follow
 	list []T
 	used int // bytes of text up to the end of the last entry in list
-	done chan struct{}
+	done chan struct{} // has room for the one message that list is complete
 }
 
 // parallel appends to list, of an array that began at offset start, the entries
@@ -43,7 +45,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 	for more := true; ; {
 		for more && len(running) < atOnce {
 			if len(spare) == 0 {
-				spare = append(spare, &block[T]{buf: make([]byte, bufferSize+pad)})
+				spare = append(spare, &block[T]{buf: make([]byte, bufferSize+pad), done: make(chan struct{}, 1)})
 			}
 			b := spare[len(spare)-1]
 			if rest, more = b.cut(rest, s.r); more {
@@ -56,10 +58,11 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 			break
 		}
 		b := running[0]
-		for !b.finished() {
+		for waiting := true; waiting; {
 			select {
 			case <-b.done:
-			case next := <-todo:
+				waiting = false
+			case next := <-todo: // b itself, if no one has taken it
 				next.read(quick)
 			}
 		}
@@ -101,7 +104,7 @@ func (b *block[T]) cut(rest []byte, r io.Reader) ([]byte, bool) {
 	}
 	rest = append(rest[:0], b.buf[end:n]...)
 	clear(b.buf[end : end+pad])
-	b.text, b.done = b.buf[:end], make(chan struct{})
+	b.text = b.buf[:end]
 	return rest, true
 }
 
@@ -125,18 +128,9 @@ func lastEntry(b []byte) int {
 // space is JSON's white space.
 const space = " \n\r\t"
 
-func (b *block[T]) finished() bool {
-	select {
-	case <-b.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // read reads the entries of b as far as they are in the everyday form.
 func (b *block[T]) read(quick func(b []byte, i int, e *T) int) {
-	defer close(b.done)
+	defer func() { b.done <- struct{}{} }()
 	b.list, b.used = b.list[:0], 0
 	text := b.text[:len(b.text)+pad]
 	var zero T
