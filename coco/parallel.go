@@ -14,7 +14,7 @@ type block[T any] struct {
 	buf  []byte
 	text []byte // of buf; pad zero bytes follow
 	list []T
-	used int // bytes of text up to the end of the last entry in list
+	used int           // bytes of text up to the end of the last entry in list
 	done chan struct{} // has room for the one message that list is complete
 }
 
@@ -71,7 +71,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 			break
 		}
 		if len(list)+n > cap(list) {
-			list = slices.Grow(list, max(n, s.expect(len(list), start)))
+			list = grow(list, max(n, s.expect(len(list), start)))
 		}
 		list = append(list, b.list...)
 		s.base += int64(b.used)

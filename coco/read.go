@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 )
 
 // longEntry is more bytes than most entries have: with fewer in the buffer it is
@@ -153,7 +152,7 @@ func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T
 			return nil, s.errAt(s.offset(), "more than %d entries", maxEntries)
 		}
 		if len(list) == cap(list) && quick != nil {
-			list = slices.Grow(list, s.expect(len(list), start))
+			list = grow(list, s.expect(len(list), start))
 		}
 		var zero T
 		list = append(list, zero)
@@ -182,6 +181,14 @@ func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T
 	}
 	s.section = ""
 	return list, nil
+}
+
+// grow returns list with room for n more entries. It does not write to the room, as
+// slices.Grow does: memory that is never touched is never taken from the system.
+func grow[T any](list []T, n int) []T {
+	bigger := make([]T, len(list), len(list)+n)
+	copy(bigger, list)
+	return bigger
 }
 
 // expect returns how many more entries there may be after n, of an array that
