@@ -122,7 +122,9 @@ func TestVerifyDiffers(t *testing.T) {
 	}
 
 	// Settings that keep the identity of data and first weights: the log differs.
-	v, err = verify(func(tr *results.Trial) { tr.Config = strings.Replace(tr.Config, `"loss.gamma":2`, `"loss.gamma":2.5`, 1) })
+	v, err = verify(func(tr *results.Trial) {
+		tr.Config = strings.Replace(tr.Config, `"loss.gamma":2`, `"loss.gamma":2.5`, 1)
+	})
 	if err != nil || v.Differs == nil || v.Differs.Step != 1 || v.Differs.What != "the class loss of step 0" {
 		t.Errorf("another gamma: %+v, %v", v, err)
 	}
