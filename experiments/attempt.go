@@ -19,6 +19,10 @@ const defaultLease = 30 * time.Second
 // beatsPerLease is how often in that time an attempt tells that it is alive.
 const beatsPerLease = 6
 
+// lookAgain is the longest time after which a sweep looks again whether what
+// other processes hold is still held.
+const lookAgain = 2 * time.Second
+
 func (r *Runner) lease() time.Duration {
 	if r.Lease > 0 {
 		return r.Lease

@@ -131,7 +131,7 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 	works := map[string]string{} // by config
 	for _, t := range done {
 		var h Host
-		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads {
+		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
 			continue
 		}
 		work, ok := works[t.Config]

@@ -65,7 +65,7 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 		return out, errors.Join(err, ferr)
 	}
 	if out.Status == results.StatusDone || out.Status == results.StatusDiverged {
-		if err := os.RemoveAll(r.workFolder(p.key)); err != nil {
+		if err := r.dropWork(p.key); err != nil {
 			return out, err
 		}
 	}
@@ -248,7 +248,7 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	path := r.weightsPath(hash)
 	part := filepath.Join(r.workFolder(key), "final.safetensors")
 	for _, file := range []string{path, part} {
-		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		if err := makeFolder(filepath.Dir(file)); err != nil {
 			return "", err
 		}
 	}

@@ -209,12 +209,12 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 		if err := tx.QueryRow("SELECT status, weights FROM trials WHERE id = ?", id).Scan(&status, &weights); err != nil {
 			return err
 		}
+		if err := endAttempt(tx, id, key, number, f); err != nil {
+			return err
+		}
 		if (status == StatusDone || status == StatusDiverged) && (status != f.Status || weights != f.Weights) {
 			return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
 				short(key), status, short(weights), f.Status, short(f.Weights), ErrConflict)
-		}
-		if err := endAttempt(tx, id, key, number, f); err != nil {
-			return err
 		}
 		if err := dropRows(tx, id, resultTables...); err != nil {
 			return err
