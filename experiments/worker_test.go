@@ -312,7 +312,7 @@ func (b *bench) foreign(t *testing.T, p *Plan) (key string, number int) {
 	}
 	q := prep[0]
 	number, err = b.Store.BeginTrial(results.Trial{
-		Key: q.key, Config: string(Resolved(&q.Trial.Config)), Dataset: q.data, Engine: "gorgonia", Numerics: "2", Started: "2026-01-01T00:00:00Z",
+		Key: q.key, Config: string(Resolved(&q.Trial.Config)), Dataset: q.data, Engine: "gorgonia", Numerics: fmt.Sprint(Numerics), Started: "2026-01-01T00:00:00Z",
 	}, results.Attempt{Owner: "elsewhere", Host: "elsewhere", PID: 7}, 0)
 	if err != nil {
 		t.Fatal(err)
