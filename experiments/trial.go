@@ -23,10 +23,10 @@ const stepRows = 200
 // is nil for a diverged trial, which is a result.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
 	start := r.Now()
-	err := r.Store.BeginTrial(results.Trial{
+	number, err := r.Store.BeginTrial(results.Trial{
 		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
 		Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
-	})
+	}, results.Attempt{Owner: r.Host.Name, Host: r.Host.Name, PID: os.Getpid()}, 0)
 	if err != nil {
 		return results.Outcome{}, err
 	}
@@ -47,7 +47,7 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
 	}
 	fin.Finished, fin.WallSeconds = r.now(), r.Now().Sub(start).Seconds()
-	if ferr := r.Store.FinishTrial(p.key, fin); ferr != nil {
+	if ferr := r.Store.FinishTrial(p.key, number, fin); ferr != nil {
 		return fin.Outcome, errors.Join(err, ferr)
 	}
 	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: fin.Outcome})

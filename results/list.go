@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -75,6 +76,13 @@ func writeListText(w io.Writer, trials []Trial, varying []ordered) error {
 	return writeGrid(w, header, lines, 4, false)
 }
 
+// listedAttempt is an attempt in the list; Exit is null while it is at work.
+type listedAttempt struct {
+	Start int     `json:"start_step"`
+	End   int     `json:"end_step"`
+	Exit  *string `json:"exit"`
+}
+
 type listedTrial struct {
 	Trial        string   `json:"trial"`
 	Status       string   `json:"status"`
@@ -87,20 +95,32 @@ type listedTrial struct {
 	WallSeconds  *float64 `json:"wall_seconds"`
 	DivergedStep *int     `json:"diverged_step"`
 	Error        *string  `json:"error"`
+
+	Attempts []listedAttempt `json:"attempts"`
 }
 
 func listed(t Trial, settings ordered) listedTrial {
 	l := listedTrial{
 		Trial: t.Key, Status: t.Status, Kind: t.Kind, Seed: t.Seed, Settings: settings,
 		Metrics: orderedMetrics(t.Metrics), Started: t.Started, DivergedStep: t.DivergedStep,
+		Attempts: make([]listedAttempt, len(t.Attempts)),
+	}
+	for i, a := range t.Attempts {
+		l.Attempts[i] = listedAttempt{a.StartStep, a.EndStep, optional(a.Exit)}
 	}
 	if t.Finished != "" {
 		l.Finished, l.WallSeconds = &t.Finished, &t.WallSeconds
 	}
-	if t.Error != "" {
-		l.Error = &t.Error
-	}
+	l.Error = optional(t.Error)
 	return l
+}
+
+// optional is nil for an empty text.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func writeListJSON(w io.Writer, trials []Trial, varying []ordered) error {
@@ -245,25 +265,15 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	if t.Finished != "" {
 		line("wall", strconv.FormatFloat(t.WallSeconds, 'f', 1, 64)+" s")
 	}
+	if err := writeAttempts(&buf, t); err != nil {
+		return err
+	}
 	for _, part := range []struct{ name, text string }{{"provenance", t.Provenance}, {"config", t.Config}} {
 		flat, err := flatten(part.text)
 		if err != nil {
 			return fmt.Errorf("trial %s: %s: %w", short(t.Key), part.name, err)
 		}
-		if len(flat) == 0 {
-			continue
-		}
-		fmt.Fprintf(&buf, "\n%s\n", part.name)
-		keys := make([]string, 0, len(flat))
-		width := 0
-		for key := range flat {
-			keys = append(keys, key)
-			width = max(width, len(key))
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			fmt.Fprintf(&buf, "  %-*s  %s\n", width, key, factorText(flat[key]))
-		}
+		writeSettings(&buf, part.name, flat)
 	}
 	if metrics := orderedMetrics(t.Metrics); len(metrics) > 0 {
 		buf.WriteString("\nmetrics (× 100)\n")
@@ -299,6 +309,73 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	return writeGrid(w, []string{"class", "id", "AP", "AP50", "AP75"}, lines, 1, false)
 }
 
+// writeSettings prints a section of keys and values, unless it is empty.
+func writeSettings(w *bytes.Buffer, title string, flat map[string]any) {
+	if len(flat) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	width := 0
+	for key := range flat {
+		width = max(width, len(key))
+	}
+	for _, key := range slices.Sorted(maps.Keys(flat)) {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, key, factorText(flat[key]))
+	}
+}
+
+// writeAttempts prints the attempts of a trial and, where they did not all run
+// with the same, in what each differed from the last.
+func writeAttempts(w *bytes.Buffer, t Trial) error {
+	if len(t.Attempts) == 0 {
+		return nil
+	}
+	last, err := flatten(t.Attempts[len(t.Attempts)-1].Environment)
+	if err != nil {
+		return fmt.Errorf("trial %s: environment: %w", short(t.Key), err)
+	}
+	w.WriteByte('\n')
+	var lines [][]string
+	for _, a := range t.Attempts {
+		exit := a.Exit
+		switch {
+		case exit == "":
+			exit = "at work"
+		case a.Error != "" && a.Error != exit:
+			first, _, _ := strings.Cut(a.Error, "\n")
+			exit += " (" + first + ")"
+		}
+		memory := gap
+		if a.PeakBytes > 0 {
+			memory = fmt.Sprintf("%d MB", a.PeakBytes/1e6)
+		}
+		lines = append(lines, []string{
+			strconv.Itoa(a.Number), exit, a.Host, a.Started, strconv.Itoa(a.PID), fmt.Sprintf("%d to %d", a.StartStep, a.EndStep),
+			strconv.FormatFloat(a.WallSeconds, 'f', 1, 64) + " s", memory,
+		})
+	}
+	if err := writeGrid(w, []string{"attempt", "exit", "host", "started", "process", "steps", "wall", "memory"}, lines, 4, false); err != nil {
+		return err
+	}
+	for _, a := range t.Attempts[:len(t.Attempts)-1] {
+		flat, err := flatten(a.Environment)
+		if err != nil {
+			return fmt.Errorf("trial %s: environment: %w", short(t.Key), err)
+		}
+		for key := range last {
+			if _, ok := flat[key]; !ok {
+				flat[key] = nil
+			}
+		}
+		maps.DeleteFunc(flat, func(key string, v any) bool {
+			other, ok := last[key]
+			return ok && factorText(other) == factorText(v)
+		})
+		writeSettings(w, fmt.Sprintf("attempt %d ran with", a.Number), flat)
+	}
+	return nil
+}
+
 func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 	type class struct {
 		ID   int64  `json:"id"`
@@ -306,6 +383,20 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 		AP   any    `json:"AP"`
 		AP50 any    `json:"AP50"`
 		AP75 any    `json:"AP75"`
+	}
+	type attempt struct {
+		Number      int             `json:"number"`
+		Host        string          `json:"host"`
+		PID         int             `json:"pid"`
+		StartStep   int             `json:"start_step"`
+		EndStep     int             `json:"end_step"`
+		Started     string          `json:"started"`
+		Ended       *string         `json:"ended"`
+		WallSeconds float64         `json:"wall_seconds"`
+		PeakBytes   int64           `json:"peak_bytes"`
+		Exit        *string         `json:"exit"`
+		Error       *string         `json:"error"`
+		Environment json.RawMessage `json:"environment"`
 	}
 	out := struct {
 		Trial        string          `json:"trial"`
@@ -322,20 +413,24 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 		Started      string          `json:"started"`
 		Finished     *string         `json:"finished"`
 		WallSeconds  *float64        `json:"wall_seconds"`
+		Attempts     []attempt       `json:"attempts"`
 		Provenance   json.RawMessage `json:"provenance"`
 		Config       json.RawMessage `json:"config"`
 		Metrics      ordered         `json:"metrics"`
 		Classes      []class         `json:"classes"`
 	}{
 		Trial: t.Key, Kind: t.Kind, Status: t.Status, Seed: t.Seed, Dataset: t.Dataset, Init: t.Init,
-		Engine: t.Engine, Numerics: t.Numerics, DivergedStep: t.DivergedStep, Started: t.Started,
+		Engine: t.Engine, Numerics: t.Numerics, DivergedStep: t.DivergedStep, Started: t.Started, Weights: optional(t.Weights), Attempts: []attempt{},
 		Provenance: json.RawMessage(t.Provenance), Config: json.RawMessage(t.Config),
 		Metrics: orderedMetrics(t.Metrics), Classes: []class{},
 	}
 	l := listed(t, nil)
 	out.Error, out.Finished, out.WallSeconds = l.Error, l.Finished, l.WallSeconds
-	if t.Weights != "" {
-		out.Weights = &t.Weights
+	for _, a := range t.Attempts {
+		out.Attempts = append(out.Attempts, attempt{
+			a.Number, a.Host, a.PID, a.StartStep, a.EndStep, a.Started, optional(a.Ended), a.WallSeconds, a.PeakBytes,
+			optional(a.Exit), optional(a.Error), json.RawMessage(a.Environment),
+		})
 	}
 	for _, c := range classes {
 		out.Classes = append(out.Classes, class{c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)})

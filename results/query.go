@@ -39,7 +39,7 @@ func scanTrial(rows interface{ Scan(...any) error }) (t Trial, id int64, err err
 	return t, id, err
 }
 
-// Trials returns the selected trials with their metrics, by start time, then
+// Trials returns the selected trials with their metrics and attempts, by start time, then
 // key.
 func (s *Store) Trials(f Filter) ([]Trial, error) {
 	var where []string
@@ -119,7 +119,23 @@ func (s *Store) trials(where []string, args []any) ([]Trial, error) {
 			}
 			trials[index[id]].Metrics[name] = orNaN(value)
 		}
-		return metrics.Err()
+		if err := metrics.Err(); err != nil {
+			return err
+		}
+		attempts, err := tx.Query("SELECT "+attemptColumns+" FROM attempts a JOIN trials t ON t.id = a.trial_id"+clause+" ORDER BY a.trial_id, a.number", args...)
+		if err != nil {
+			return err
+		}
+		defer attempts.Close()
+		for attempts.Next() {
+			a, id, err := scanAttempt(attempts)
+			if err != nil {
+				return err
+			}
+			t := &trials[index[id]]
+			t.Attempts = append(t.Attempts, a)
+		}
+		return attempts.Err()
 	})
 	if err != nil {
 		return nil, err

@@ -1,7 +1,8 @@
 // Package results keeps what trials measured in one SQLite file, and prints it
 // as tables.
 //
-// Open, BeginTrial, RecordSteps and FinishTrial write; everything else reads.
+// Open, BeginTrial, Beat and FinishTrial write; everything else reads. An attempt holds
+// its trial from BeginTrial to FinishTrial, and no other process can write it meanwhile.
 // Metrics are fractions in [0,1]; one that has no ground truth behind it is NaN
 // in Go, NULL in the file and null in JSON. For people AP is printed × 100 with
 // one decimal, as papers do. Times are RFC 3339 text in UTC that the caller hands

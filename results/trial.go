@@ -59,17 +59,19 @@ type Trial struct {
 	// revision, dirty, Go version, kernel set, CPU, threads.
 	Provenance string
 
+	Attempts []Attempt // by number; filled in by reading
+
 	Outcome
 }
 
 // Outcome is how a trial ended.
 type Outcome struct {
-	Status       string // empty is not allowed in FinishTrial
-	Error        string // of a failed trial; of a diverged one what was not finite
-	DivergedStep *int   // the step at which a diverged trial ended
-	Finished     string // RFC 3339
-	WallSeconds  float64
-	Weights      string // hash of the final weights
+	Status       string  // empty is not allowed in FinishTrial
+	Error        string  // of a failed trial; of a diverged one what was not finite
+	DivergedStep *int    // the step at which a diverged trial ended
+	Finished     string  // RFC 3339
+	WallSeconds  float64 // of all attempts together; in FinishTrial of the one that ends
+	Weights      string  // hash of the final weights
 
 	// Metrics are fractions by name: AP, AP50, AP75, APs, APm, APl, AR1, AR10,
 	// AR100, ARs, ARm, ARl at the score threshold of the paper, and AP.001 with
@@ -97,28 +99,39 @@ type Step struct {
 // Finish is all that FinishTrial writes at once.
 type Finish struct {
 	Outcome
-	Steps   []Step // those not recorded before; repeating one is harmless
+	Steps   []Step
 	Classes []ClassMetric
 	// Detections is a COCO results file (JSON); nil: none kept.
 	Detections []byte
+
+	EndStep   int   // steps done when the attempt ended
+	PeakBytes int64 // of memory in this attempt; 0: not known
 }
 
 var keyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// BeginTrial records that a trial is running. One recorded before as running
-// (its process died), interrupted or failed starts again: its steps and
-// metrics are dropped. The error is ErrFinished if it is done or diverged.
-func (s *Store) BeginTrial(t Trial) error {
+// BeginTrial records that an attempt at a trial begins, and returns the
+// attempt's number. A trial recorded before as interrupted or failed goes on;
+// what it recorded is dropped. over is the number of an attempt that the caller
+// found dead, which then ends as killed; 0: none.
+//
+// The error is ErrFinished if the trial is done or diverged, ErrHeld if an
+// attempt other than over is at work on it.
+func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error) {
 	if t.Kind == "" {
 		t.Kind = KindTrain
 	}
 	if t.Provenance == "" {
 		t.Provenance = "{}"
 	}
-	if err := t.check(); err != nil {
-		return fmt.Errorf("trial %s: %w", t.Key, err)
+	if a.Environment == "" {
+		a.Environment = t.Provenance
 	}
-	return s.inTx("begin trial", func(tx *sql.Tx) error {
+	a.Started = t.Started
+	if err := errors.Join(t.check(), a.check()); err != nil {
+		return 0, fmt.Errorf("trial %s: %w", t.Key, err)
+	}
+	err = s.inTx("begin trial", func(tx *sql.Tx) error {
 		var id int64
 		var status string
 		err := tx.QueryRow("SELECT id, status FROM trials WHERE key = ?", t.Key).Scan(&id, &status)
@@ -129,19 +142,25 @@ func (s *Store) BeginTrial(t Trial) error {
 		case status == StatusDone || status == StatusDiverged:
 			return fmt.Errorf("trial %s is %s: %w", short(t.Key), status, ErrFinished)
 		default:
-			if err := dropRows(tx, id, "steps", "metrics", "class_metrics", "detections"); err != nil {
+			if err := dropRows(tx, id, resultTables...); err != nil {
 				return err
 			}
 		}
-		_, err = tx.Exec(`
+		err = tx.QueryRow(`
 			INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, started, provenance)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET
 				status = excluded.status, started = excluded.started, provenance = excluded.provenance,
-				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''`,
-			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance)
+				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''
+			RETURNING id`,
+			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance).Scan(&id)
+		if err != nil {
+			return err
+		}
+		number, err = beginAttempt(tx, id, t.Key, a, over)
 		return err
 	})
+	return number, err
 }
 
 func (t Trial) check() error {
@@ -162,24 +181,13 @@ func (t Trial) check() error {
 	return nil
 }
 
-// RecordSteps adds lines to the log of a trial; a step recorded before is
-// replaced. The error is ErrNoTrial if the trial has not begun.
-func (s *Store) RecordSteps(key string, steps []Step) error {
-	return s.inTx("record steps", func(tx *sql.Tx) error {
-		id, err := trialID(tx, key)
-		if err != nil {
-			return err
-		}
-		return insertSteps(tx, id, steps)
-	})
-}
-
-// FinishTrial writes how a trial ended, with its metrics, classes, detections
-// and remaining steps, in one transaction. Doing it again with the same result
-// changes nothing. The error is ErrNoTrial if the trial has not begun,
-// ErrConflict if it is done or diverged already and this result has another
-// status or other weights.
-func (s *Store) FinishTrial(key string, f Finish) error {
+// FinishTrial writes how an attempt and with it the trial ended, with its
+// metrics, classes, detections and remaining steps, in one transaction. Doing it
+// again with the same result changes nothing. The error is ErrNoTrial if the
+// trial has not begun, ErrLost if that attempt no longer holds it, ErrConflict
+// if it is done or diverged already and this result has another status or other
+// weights.
+func (s *Store) FinishTrial(key string, number int, f Finish) error {
 	switch f.Status {
 	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
 	default:
@@ -205,11 +213,15 @@ func (s *Store) FinishTrial(key string, f Finish) error {
 			return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
 				short(key), status, short(weights), f.Status, short(f.Weights), ErrConflict)
 		}
-		if err := dropRows(tx, id, "metrics", "class_metrics", "detections"); err != nil {
+		if err := endAttempt(tx, id, key, number, f); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE trials SET status = ?, error = ?, diverged_step = ?, finished = ?, wall_seconds = ?, weights = ? WHERE id = ?`,
-			f.Status, f.Error, f.DivergedStep, f.Finished, f.WallSeconds, f.Weights, id); err != nil {
+		if err := dropRows(tx, id, resultTables...); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE trials SET status = ?, error = ?, diverged_step = ?, finished = ?, weights = ?,
+			wall_seconds = (SELECT sum(wall_seconds) FROM attempts WHERE trial_id = trials.id) WHERE id = ?`,
+			f.Status, f.Error, f.DivergedStep, f.Finished, f.Weights, id); err != nil {
 			return err
 		}
 		if err := insertSteps(tx, id, f.Steps); err != nil {
@@ -235,6 +247,9 @@ func (s *Store) FinishTrial(key string, f Finish) error {
 	})
 }
 
+// resultTables hold what a trial has measured.
+var resultTables = []string{"steps", "metrics", "class_metrics", "detections"}
+
 // dropRows deletes a trial's rows in the given tables.
 func dropRows(tx *sql.Tx, id int64, tables ...string) error {
 	for _, table := range tables {
@@ -249,7 +264,7 @@ func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	stmt, err := tx.Prepare(`INSERT OR REPLACE INTO steps
+	stmt, err := tx.Prepare(`INSERT INTO steps
 		(trial_id, step, loss, cls_loss, box_loss, lr, grad_norm, positives) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
