@@ -162,18 +162,14 @@ func (r *Runner) keepWeights(s *engine.State) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := r.weightsPath(hash)
+	path := r.Store.WeightsPath(hash)
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return "", err
 	}
 	if err := weights.Write(path, ts, nil); err != nil {
 		return "", err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	return hash, r.Store.PutArtifact(results.Artifact{Hash: hash, Kind: "weights", Path: path, Size: info.Size()})
+	return hash, nil
 }
 
 // networkTensors is a state without the optimiser's slots.
@@ -188,16 +184,12 @@ func networkTensors(s *engine.State) []weights.Tensor {
 	return ts
 }
 
-func (r *Runner) weightsPath(hash string) string {
-	return filepath.Join(filepath.Dir(r.Store.Path()), "weights", hash+".safetensors")
-}
-
 // weightsOf reads a recorded trial's final weights.
 func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
-	f, err := weights.Read(r.weightsPath(t.Weights))
+	f, err := weights.Read(r.Store.WeightsPath(t.Weights))
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %w", t.Key[:12], err)
 	}
