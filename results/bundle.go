@@ -226,7 +226,7 @@ func decodeLine(text []byte) (*Bundle, *sweepBundle, error) {
 	case head.Bundle == 0:
 		return nil, nil, fmt.Errorf("%w: it has no field \"bundle\"", ErrBundle)
 	case head.Bundle != bundleFormat:
-		return nil, nil, fmt.Errorf("%w that this program reads: its format is %d, known is %d; update the program", ErrBundle, head.Bundle, bundleFormat)
+		return nil, nil, fmt.Errorf("%w: its format is %d, known is %d; update the program", ErrBundle, head.Bundle, bundleFormat)
 	case head.Sweep != nil:
 		sweep, err := decodeSweep(text)
 		return nil, sweep, err
