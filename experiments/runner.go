@@ -13,7 +13,7 @@ import (
 )
 
 // Runner does the work of a plan: data, pretraining, training, evaluation, and
-// the record of it. Every field but Observe is required.
+// the record of it. The fields up to Host are required.
 type Runner struct {
 	Engine  engine.Engine
 	Store   *results.Store // nil for what needs no record
@@ -22,10 +22,17 @@ type Runner struct {
 	Host    Host        // goes into each trial's record
 	Observe func(Event) // progress; nil: silent. Called from one goroutine
 
+	// CheckpointEvery is the number of steps after which a trial's state is kept;
+	// 0: as often as that takes no more than a fiftieth of the time. No result
+	// depends on it.
+	CheckpointEvery int
+	Lease           time.Duration // after which an attempt not heard of is taken over; 0: half a minute
+
+	heard   map[string]heard     // of other processes' attempts, by trial
 	folders map[[3]string]string // identities of the folders read so far; hashing COCO takes minutes
 }
 
-// Event is one of Preparing, TrialStarted, Stepped, Evaluating, TrialEnded.
+// Event is one of Preparing, Noted, TrialStarted, Stepped, Evaluating, TrialEnded, Waiting.
 type Event any
 
 // Preparing tells how far data or initial weights are; Done = Total at the end.
@@ -35,11 +42,15 @@ type Preparing struct {
 	Note        string // what came of it, at the end
 }
 
+// Noted is something to be told in words.
+type Noted struct{ Text string }
+
 // TrialStarted begins trial number Index (from 0) of the plan.
 type TrialStarted struct {
 	Index int
 	Trial Trial
 	Key   string
+	Step  int // steps done before, from a checkpoint
 }
 
 // Stepped follows every training step.
@@ -53,12 +64,16 @@ type Evaluating struct {
 	Index, Done, Total int
 }
 
-// TrialEnded ends a trial that was started.
+// TrialEnded ends a trial that was started, here or by another process.
 type TrialEnded struct {
-	Index   int
-	Key     string
-	Outcome results.Outcome
+	Index     int
+	Key       string
+	Outcome   results.Outcome
+	Elsewhere bool
 }
+
+// Waiting tells that all trials left are held by other processes.
+type Waiting struct{ Trials int }
 
 func (r *Runner) tell(e Event) {
 	if r.Observe != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"focalgrid/results"
 )
@@ -100,7 +101,8 @@ func (r *Runner) states(prep []prepared) ([]State, error) {
 // Counts says how the trials of a sweep ended, those of earlier runs included.
 type Counts struct{ Done, Diverged, Failed int }
 
-// Sweep runs what is missing of the plan, trial after trial. A failed trial
+// Sweep runs what is missing of the plan, trial after trial. A trial that another
+// process is at work on is left to it, and taken over should it die. A failed trial
 // does not stop the others; the context's end does, after the step at hand. The error
 // is the context's or one that concerns all trials.
 func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
@@ -116,24 +118,63 @@ func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
 	if err := r.savePlan(p, prep); err != nil {
 		return c, err
 	}
-	for i := range prep {
-		if states[i].Done() {
-			c.count(states[i].Recorded.Status)
+	var pending []int
+	for i, s := range states {
+		if !s.Done() {
+			pending = append(pending, i)
 			continue
 		}
-		if err := ctx.Err(); err != nil {
+		c.count(s.Recorded.Status)
+		// Its process may have died between the result and this.
+		if err := os.RemoveAll(r.workFolder(s.Key)); err != nil {
 			return c, err
 		}
-		out, err := r.runTrial(ctx, i, &prep[i])
-		if ctx.Err() != nil {
-			return c, ctx.Err()
+	}
+	for len(pending) > 0 {
+		var held []int
+		for _, i := range pending {
+			if err := ctx.Err(); err != nil {
+				return c, err
+			}
+			out, err := r.runTrial(ctx, i, &prep[i])
+			switch {
+			case ctx.Err() != nil:
+				return c, ctx.Err()
+			case errors.Is(err, results.ErrHeld) || errors.Is(err, results.ErrLost):
+				held = append(held, i)
+			case errors.Is(err, results.ErrFinished):
+				t, err := r.Store.Trial(prep[i].key)
+				if err != nil {
+					return c, err
+				}
+				c.count(t.Status)
+				r.tell(TrialEnded{Index: i, Key: t.Key, Outcome: t.Outcome, Elsewhere: true})
+			case out.Status == "":
+				return c, err // not even begun: the database does not answer
+			default:
+				c.count(out.Status)
+			}
 		}
-		if out.Status == "" {
-			return c, err // not even begun: the database does not answer
+		if len(held) == len(pending) {
+			r.tell(Waiting{Trials: len(held)})
+			if err := sleep(ctx, r.lease()/beatsPerLease); err != nil {
+				return c, err
+			}
 		}
-		c.count(out.Status)
+		pending = held
 	}
 	return c, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 func (c *Counts) count(status string) {

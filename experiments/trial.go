@@ -16,23 +16,34 @@ import (
 	"focalgrid/weights"
 )
 
-// stepRows is about how many steps of a trial are recorded.
+// stepRows is about how many steps of a trial are logged.
 const stepRows = 200
 
-// runTrial trains and evaluates one trial and records how it ended. The error
-// is nil for a diverged trial, which is a result.
+// runTrial trains and evaluates one trial, from its last checkpoint if it has
+// one, and records how it ended. The error is nil for a diverged trial, which is a
+// result. An outcome without a status is a trial that did not begin here, or was
+// lost: results.ErrHeld and results.ErrFinished say that another attempt is at work
+// on it or has finished it.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	start := r.Now()
-	number, err := r.Store.BeginTrial(results.Trial{
-		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
-		Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
-	}, results.Attempt{Owner: r.Host.Name, Host: r.Host.Name, PID: os.Getpid()}, 0)
+	over, err := r.takeover(p.key)
 	if err != nil {
 		return results.Outcome{}, err
 	}
-	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key})
+	from, err := r.lastCheckpoint(p.key)
+	if err != nil {
+		return results.Outcome{}, err
+	}
+	start := 0
+	if from != nil {
+		start = from.step
+	}
+	ctx, a, err := r.claim(ctx, p, start, over)
+	if err != nil {
+		return results.Outcome{}, err
+	}
+	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: start})
 	var fin results.Finish
-	err = r.trainAndScore(ctx, index, p, &fin)
+	err = r.trainAndScore(ctx, index, p, a, from, &fin)
 	var div *Diverged
 	switch {
 	case err == nil:
@@ -46,15 +57,23 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	default:
 		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
 	}
-	fin.Finished, fin.WallSeconds = r.now(), r.Now().Sub(start).Seconds()
-	if ferr := r.Store.FinishTrial(p.key, number, fin); ferr != nil {
-		return fin.Outcome, errors.Join(err, ferr)
+	out, ferr := a.finish(fin)
+	if ferr != nil {
+		if errors.Is(ferr, results.ErrLost) {
+			return results.Outcome{}, ferr
+		}
+		return out, errors.Join(err, ferr)
 	}
-	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: fin.Outcome})
-	return fin.Outcome, err
+	if out.Status == results.StatusDone || out.Status == results.StatusDiverged {
+		if err := os.RemoveAll(r.workFolder(p.key)); err != nil {
+			return out, err
+		}
+	}
+	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: out})
+	return out, err
 }
 
-func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin *results.Finish) error {
+func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
 	cfg := p.Trial.Config
 	train, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
 	if err != nil {
@@ -67,7 +86,13 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin 
 	draw := drawer(p.Trial.Seed)
 	d := newDetector(cfg, len(train.Classes), r.Engine, engine.NewState(), draw)
 	defer d.close()
-	if err := r.initialise(ctx, d); err != nil {
+	if from != nil {
+		fin.Steps = from.rows
+		err = d.restore(from)
+	} else {
+		err = r.initialise(ctx, d)
+	}
+	if err != nil {
 		return err
 	}
 	loader, err := r.loader(&cfg, p.data, train, draw, true)
@@ -75,21 +100,10 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin 
 		return err
 	}
 	defer loader.Close()
-	every := max(1, cfg.Train.Iters/stepRows)
-	err = d.train(ctx, loader, func(s StepInfo) {
-		if s.Step%every == 0 || s.Step == cfg.Train.Iters-1 {
-			fin.Steps = append(fin.Steps, stepRow(s))
-		}
-		r.tell(Stepped{Index: index, Iters: cfg.Train.Iters, StepInfo: s})
-	})
-	var div *Diverged
-	if errors.As(err, &div) {
-		fin.Steps = append(fin.Steps, stepRow(div.At))
-	}
-	if err != nil {
+	if err := r.trainOn(ctx, index, d, loader, a, fin); err != nil {
 		return err
 	}
-	if fin.Weights, err = r.keepWeights(d.state); err != nil {
+	if fin.Weights, err = r.keepWeights(p.key, d.state); err != nil {
 		return err
 	}
 	dets, err := r.evaluate(ctx, index, p, d, eval)
@@ -97,6 +111,51 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin 
 		return err
 	}
 	return record(cfg, eval, dets, fin)
+}
+
+// trainOn trains from the attempt's step to the end, with checkpoints on the
+// way, at the end and when it is interrupted. It adds to the training log in fin.
+func (r *Runner) trainOn(ctx context.Context, index int, d *detector, loader *dataset.Loader, a *attempt, fin *results.Finish) error {
+	iters := d.cfg.Train.Iters
+	start := int(a.step.Load())
+	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
+		// The database then knows of no less than the file; and who has lost
+		// the trial writes nothing.
+		if err := a.beat(); errors.Is(err, results.ErrLost) {
+			return err
+		}
+		return c.write(r.workFolder(a.key), a.key)
+	}}
+	done := start
+	err := d.train(ctx, loader, start, func(s StepInfo) error {
+		done = s.Step + 1
+		a.step.Store(int64(done))
+		if logged(s.Step, iters) {
+			fin.Steps = append(fin.Steps, stepRow(s))
+		}
+		r.tell(Stepped{Index: index, Iters: iters, StepInfo: s})
+		if k.due(done) && done < iters {
+			return k.keep(d.take(done, fin.Steps))
+		}
+		return nil
+	})
+	var div *Diverged
+	switch {
+	case errors.As(err, &div):
+		if n := len(fin.Steps); n == 0 || fin.Steps[n-1].Step != div.At.Step {
+			fin.Steps = append(fin.Steps, stepRow(div.At))
+		}
+	case err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), results.ErrLost):
+		if kerr := k.keep(d.take(done, fin.Steps)); kerr != nil {
+			return kerr
+		}
+	}
+	return err
+}
+
+// logged tells which steps of a training its log keeps: about stepRows of them.
+func logged(step, iters int) bool {
+	return step%max(1, iters/stepRows) == 0 || step == iters-1
 }
 
 func stepRow(s StepInfo) results.Step {
@@ -154,19 +213,25 @@ func record(cfg Config, set *dataset.Set, dets []coco.Detection, fin *results.Fi
 	return nil
 }
 
-// keepWeights writes parameters and running statistics beside the database,
-// under their hash.
-func (r *Runner) keepWeights(s *engine.State) (string, error) {
+// keepWeights writes a trial's parameters and running statistics beside the
+// database, under their hash. They come there whole, by way of its work folder.
+func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	ts := networkTensors(s)
 	hash, err := weights.Hash(ts)
 	if err != nil {
 		return "", err
 	}
 	path := r.Store.WeightsPath(hash)
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	part := filepath.Join(r.workFolder(key), "final.safetensors")
+	for _, file := range []string{path, part} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+			return "", err
+		}
+	}
+	if err := weights.Write(part, ts, nil); err != nil {
 		return "", err
 	}
-	if err := weights.Write(path, ts, nil); err != nil {
+	if err := os.Rename(part, path); err != nil {
 		return "", err
 	}
 	return hash, nil

@@ -15,12 +15,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 )
 
@@ -243,7 +245,22 @@ func WriteAs(path string, ts []Tensor, metadata map[string]string, as DType) (er
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a new name in a folder outlast a power cut.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" { // cannot open a folder, and keeps names by itself
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Hash identifies tensors: the SHA-256, in hexadecimal, of what Encode writes

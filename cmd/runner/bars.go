@@ -23,6 +23,7 @@ type bars struct {
 	p        *mpb.Progress
 	all, one *mpb.Bar
 	what     string // at hand: "steps", "evaluating", "synthetic images"
+	waited   string // the last line said of waiting
 	out      io.Writer
 	same     bool // stdout is that terminal too
 }
@@ -108,12 +109,19 @@ func (b *bars) update(e experiments.Event) string {
 	switch e := e.(type) {
 	case experiments.TrialStarted:
 		b.start(e)
-		return fmt.Sprintf("%s (%.12s): %s", b.label, e.Key, factors(b.plan, &e.Trial))
+		return b.started(e)
 	case experiments.Stepped:
 		b.stepped(e)
 	case experiments.TrialEnded:
-		b.end()
-		return b.label + " " + outcome(e.Outcome)
+		b.end(e)
+		return b.label + " " + ended(e)
+	case experiments.Noted:
+		return e.Text
+	case experiments.Waiting:
+		if said := waiting(e); said != b.waited {
+			b.waited = said
+			return said
+		}
 	case experiments.Preparing:
 		if e.Done == e.Total && e.Note != "" {
 			return e.What + ": " + e.Note

@@ -34,9 +34,11 @@ type tracker struct {
 
 	trials, ended int // to do, and of them over
 	steps, done   int // of all trials to do
+	before        int // of those done, taken over from checkpoints
 	begun         time.Time
 
 	label      string // of the trial at hand
+	from       int    // steps taken over
 	step, of   int
 	loss       float64
 	trialBegun time.Time
@@ -58,7 +60,9 @@ func (t *tracker) start(e experiments.TrialStarted) {
 		t.begun = t.now()
 	}
 	t.label = fmt.Sprintf("trial %d of %d", t.ended+1, t.trials)
-	t.step, t.of, t.loss = 0, e.Trial.Config.Train.Iters, 0
+	t.from, t.step, t.of, t.loss = e.Step, e.Step, e.Trial.Config.Train.Iters, 0
+	t.before += e.Step
+	t.done += e.Step
 	t.trialBegun = time.Time{}
 }
 
@@ -74,16 +78,23 @@ func (t *tracker) stepped(e experiments.Stepped) {
 	t.done++
 }
 
-func (t *tracker) end() {
+func (t *tracker) end(e experiments.TrialEnded) {
 	t.ended++
+	if e.Elsewhere {
+		n := t.plan.Trials[e.Index].Config.Train.Iters
+		t.before += n
+		t.done += n
+		t.label = fmt.Sprintf("trial %d of %d", t.ended, t.trials)
+		return
+	}
 	t.done += t.of - t.step // of a trial that ended early
 	t.step = t.of
 }
 
 // rate is steps a second of the trial at hand, 0 where not known.
 func (t *tracker) rate() float64 {
-	if d := t.now().Sub(t.trialBegun).Seconds(); t.step > 1 && d > 0 {
-		return float64(t.step-1) / d
+	if d := t.now().Sub(t.trialBegun).Seconds(); t.step > t.from+1 && d > 0 {
+		return float64(t.step-t.from-1) / d
 	}
 	return 0
 }
@@ -98,10 +109,33 @@ func (t *tracker) trialLeft() (seconds float64, ok bool) {
 
 // allLeft estimates the seconds to the end of the sweep, evaluations included.
 func (t *tracker) allLeft() (seconds float64, ok bool) {
-	if t.begun.IsZero() || t.done == 0 {
+	here := t.done - t.before
+	if t.begun.IsZero() || here == 0 {
 		return 0, false
 	}
-	return t.now().Sub(t.begun).Seconds() / float64(t.done) * float64(t.steps-t.done), true
+	return t.now().Sub(t.begun).Seconds() / float64(here) * float64(t.steps-t.done), true
+}
+
+// started says which trial begins.
+func (t *tracker) started(e experiments.TrialStarted) string {
+	s := fmt.Sprintf("%s (%.12s): %s", t.label, e.Key, factors(t.plan, &e.Trial))
+	if e.Step > 0 {
+		s += fmt.Sprintf(", from step %d", e.Step)
+	}
+	return s
+}
+
+// waiting says what a sweep without work of its own waits for.
+func waiting(e experiments.Waiting) string {
+	return "waiting for " + count(e.Trials, "trial") + " that other processes are at work on"
+}
+
+// ended says how a trial ended, and where if not here.
+func ended(e experiments.TrialEnded) string {
+	if e.Elsewhere {
+		return fmt.Sprintf("(%.12s), by another process: %s", e.Key, outcome(e.Outcome))
+	}
+	return outcome(e.Outcome)
 }
 
 // outcome says how a trial ended.
@@ -123,7 +157,7 @@ func outcome(o results.Outcome) string {
 type lines struct {
 	*tracker
 	w, out io.Writer
-	said   string // of the preparation at hand
+	said   string // last of a preparation or of waiting
 }
 
 func (l *lines) print(f func(io.Writer) error) {
@@ -150,7 +184,7 @@ func (l *lines) event(e experiments.Event) {
 		}
 	case experiments.TrialStarted:
 		l.start(e)
-		fmt.Fprintf(l.w, "%s (%.12s): %s\n", l.label, e.Key, factors(l.plan, &e.Trial))
+		fmt.Fprintln(l.w, l.started(e))
 	case experiments.Stepped:
 		l.stepped(e)
 		tenth := max(1, l.of/10)
@@ -169,9 +203,16 @@ func (l *lines) event(e experiments.Event) {
 		if e.Done == e.Total {
 			fmt.Fprintf(l.w, "  evaluated %d images\n", e.Total)
 		}
+	case experiments.Noted:
+		fmt.Fprintln(l.w, e.Text)
+	case experiments.Waiting:
+		if said := waiting(e); said != l.said {
+			l.said = said
+			fmt.Fprintln(l.w, said)
+		}
 	case experiments.TrialEnded:
-		l.end()
-		fmt.Fprintf(l.w, "%s %s", l.label, outcome(e.Outcome))
+		l.end(e)
+		fmt.Fprintf(l.w, "%s %s", l.label, ended(e))
 		if s, ok := l.allLeft(); ok && l.ended < l.trials {
 			fmt.Fprintf(l.w, "; %s left", lasting(s))
 		}

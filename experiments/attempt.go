@@ -1,0 +1,139 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"focalgrid/results"
+)
+
+// defaultLease is how long an attempt may be silent before another process
+// takes its trial over.
+const defaultLease = 30 * time.Second
+
+// beatsPerLease is how often in that time an attempt tells that it is alive.
+const beatsPerLease = 6
+
+func (r *Runner) lease() time.Duration {
+	if r.Lease > 0 {
+		return r.Lease
+	}
+	return defaultLease
+}
+
+// attempt is this process's hold on a trial, from claim to finish.
+type attempt struct {
+	r      *Runner
+	key    string
+	number int
+	begun  time.Time
+	step   atomic.Int64 // steps done
+
+	lose context.CancelCauseFunc // ends the work
+	stop chan struct{}           // closed to end the heartbeats
+	over chan struct{}           // closed when they have ended
+}
+
+// claim begins an attempt at a trial with that many steps done, over one that
+// was found dead (0: none). The context it returns ends with ctx, and when the
+// trial is lost to another attempt. The errors are those of BeginTrial.
+func (r *Runner) claim(ctx context.Context, p *prepared, start, over int) (context.Context, *attempt, error) {
+	a := &attempt{r: r, key: p.key, begun: r.Now(), stop: make(chan struct{}), over: make(chan struct{})}
+	a.step.Store(int64(start))
+	resetPeak()
+	var err error
+	a.number, err = r.Store.BeginTrial(results.Trial{
+		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
+		Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
+	}, results.Attempt{Owner: processName(), Host: r.Host.Name, PID: os.Getpid(), StartStep: start}, over)
+	if err != nil {
+		return ctx, nil, err
+	}
+	ctx, a.lose = context.WithCancelCause(ctx)
+	go a.beats()
+	return ctx, a, nil
+}
+
+// takeover returns the number of the attempt that holds the trial, if it is
+// dead; 0 if none holds it. The error wraps results.ErrHeld if one is alive.
+func (r *Runner) takeover(key string) (int, error) {
+	t, err := r.Store.Trial(key)
+	if errors.Is(err, results.ErrNoTrial) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if t.Status == results.StatusDone || t.Status == results.StatusDiverged {
+		return 0, fmt.Errorf("trial %.12s is %s: %w", key, t.Status, results.ErrFinished)
+	}
+	if len(t.Attempts) == 0 || t.Attempts[len(t.Attempts)-1].Exit != "" {
+		return 0, nil
+	}
+	last := t.Attempts[len(t.Attempts)-1]
+	if processGone(last.Owner) || r.silent(key, last) {
+		return last.Number, nil
+	}
+	return 0, fmt.Errorf("trial %.12s: %w: attempt %d, process %d on %s", key, results.ErrHeld, last.Number, last.PID, last.Host)
+}
+
+// heard is the last that was seen of another's attempt, and when.
+type heard struct {
+	number, beats int
+	at            time.Time
+}
+
+// silent tells whether no heartbeat has come for the length of a lease, as
+// this process saw it: no two clocks are compared, and one that goes backwards
+// makes the wait longer.
+func (r *Runner) silent(key string, a results.Attempt) bool {
+	now := r.Now()
+	last, ok := r.heard[key]
+	if !ok || last.number != a.Number || last.beats != a.Beats || now.Before(last.at) {
+		if r.heard == nil {
+			r.heard = map[string]heard{}
+		}
+		r.heard[key] = heard{a.Number, a.Beats, now}
+		return false
+	}
+	return now.Sub(last.at) >= r.lease()
+}
+
+// beats tells again and again that the attempt is alive. A database that does
+// not answer is asked again; one that says the trial is lost ends the work.
+func (a *attempt) beats() {
+	defer close(a.over)
+	t := time.NewTicker(a.r.lease() / beatsPerLease)
+	defer t.Stop()
+	for {
+		select {
+		case <-a.stop:
+			return
+		case <-t.C:
+			if err := a.beat(); errors.Is(err, results.ErrLost) {
+				a.lose(err)
+				return
+			}
+		}
+	}
+}
+
+func (a *attempt) beat() error {
+	return a.r.Store.Beat(a.key, a.number, results.Progress{
+		Step: int(a.step.Load()), WallSeconds: a.r.Now().Sub(a.begun).Seconds(), PeakBytes: peakBytes(),
+	})
+}
+
+// finish ends the heartbeats and records how the attempt ended.
+func (a *attempt) finish(f results.Finish) (results.Outcome, error) {
+	close(a.stop)
+	<-a.over
+	a.lose(nil)
+	f.Finished, f.WallSeconds = a.r.now(), a.r.Now().Sub(a.begun).Seconds()
+	f.EndStep, f.PeakBytes = int(a.step.Load()), peakBytes()
+	return f.Outcome, a.r.Store.FinishTrial(a.key, a.number, f)
+}
