@@ -83,19 +83,31 @@ func (r *Runner) states(prep []prepared) ([]State, error) {
 	out := make([]State, len(prep))
 	for i, q := range prep {
 		out[i] = State{Trial: q.Trial, Key: q.key}
-		if r.Store == nil {
-			continue
-		}
-		t, err := r.Store.Trial(q.key)
-		switch {
-		case errors.Is(err, results.ErrNoTrial):
-		case err != nil:
-			return nil, err
-		default:
-			out[i].Recorded = t
-		}
 	}
-	return out, nil
+	if r.Store == nil {
+		return out, nil
+	}
+	return out, r.lookUp(out)
+}
+
+// lookUp sets what is recorded of the trials.
+func (r *Runner) lookUp(states []State) error {
+	keys := make([]string, len(states))
+	for i, s := range states {
+		keys[i] = s.Key
+	}
+	trials, err := r.Store.Trials(results.Filter{Keys: keys})
+	if err != nil {
+		return err
+	}
+	recorded := make(map[string]*results.Trial, len(trials))
+	for i := range trials {
+		recorded[trials[i].Key] = &trials[i]
+	}
+	for i := range states {
+		states[i].Recorded = recorded[states[i].Key]
+	}
+	return nil
 }
 
 // Counts says how the trials of a sweep ended, those of earlier runs included.

@@ -40,20 +40,20 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 		}
 		t.Paper = published.Setting()
 	}
-	for i, row := range p.Rows {
-		var done []results.Trial
-		for _, s := range states {
-			if s.Row == i && s.Recorded != nil {
-				done = append(done, *s.Recorded)
-			}
+	recorded := make([][]results.Trial, len(p.Rows))
+	for i := range states {
+		if s := &states[i]; s.Recorded != nil {
+			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)
 		}
+	}
+	for i, row := range p.Rows {
 		var figures map[string]*float64
 		if published != nil {
 			if pr := published.Lookup(Settings(&row.Config)); pr != nil {
 				figures = pr.Metrics
 			}
 		}
-		t.Rows = append(t.Rows, results.NewRow(row.Factors, done, figures))
+		t.Rows = append(t.Rows, results.NewRow(row.Factors, recorded[i], figures))
 	}
 	return t, nil
 }

@@ -1,16 +1,16 @@
 package results
 
 import (
-	"cmp"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 )
 
-// Filter selects trials; an empty field selects all.
+// Filter selects trials; an empty field selects all, a list that is not nil none but
+// those in it.
 type Filter struct {
 	Keys     []string // full keys
 	Statuses []string
@@ -38,46 +38,29 @@ func scanTrial(rows interface{ Scan(...any) error }) (t Trial, id int64, err err
 
 // Trials returns the selected trials with their metrics and attempts, by start time, then
 // key.
-func (s *Store) Trials(f Filter) ([]Trial, error) {
+func (s *Store) Trials(f Filter) (trials []Trial, err error) {
 	var where []string
 	var args []any
 	if f.Kind != "" {
 		where, args = append(where, "t.kind = ?"), append(args, f.Kind)
 	}
-	if len(f.Statuses) > 0 {
-		where = append(where, "t.status IN ("+placeholders(len(f.Statuses))+")")
-		for _, v := range f.Statuses {
-			args = append(args, v)
+	// A list of any length travels as one value.
+	for _, in := range []struct {
+		column string
+		values []string
+	}{{"t.status", f.Statuses}, {"t.key", f.Keys}} {
+		if in.values != nil {
+			list, err := json.Marshal(in.values)
+			if err != nil {
+				return nil, err
+			}
+			where, args = append(where, in.column+" IN (SELECT value FROM json_each(?))"), append(args, string(list))
 		}
 	}
 	if f.Sweep != "" {
 		where = append(where, "t.key IN (SELECT trial_key FROM sweep_trials JOIN sweeps ON sweeps.id = sweep_id WHERE sweeps.name = ?)")
 		args = append(args, f.Sweep)
 	}
-	if f.Keys == nil {
-		return s.trials(where, args)
-	}
-	// SQLite takes a limited number of values in one statement.
-	const most = 10_000
-	var all []Trial
-	for keys := f.Keys; len(keys) > 0; {
-		n := min(most, len(keys))
-		part := append([]any{}, args...)
-		for _, k := range keys[:n] {
-			part = append(part, k)
-		}
-		got, err := s.trials(append(where[:len(where):len(where)], "t.key IN ("+placeholders(n)+")"), part)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, got...)
-		keys = keys[n:]
-	}
-	sortTrials(all)
-	return all, nil
-}
-
-func (s *Store) trials(where []string, args []any) (trials []Trial, err error) {
 	clause := ""
 	if len(where) > 0 {
 		clause = " WHERE " + strings.Join(where, " AND ")
@@ -304,10 +287,4 @@ func orNaN(v sql.NullFloat64) float64 {
 		return v.Float64
 	}
 	return math.NaN()
-}
-
-func sortTrials(trials []Trial) {
-	slices.SortFunc(trials, func(a, b Trial) int {
-		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
-	})
 }

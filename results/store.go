@@ -25,7 +25,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -396,9 +395,4 @@ func (s *Store) inTx(op string, f func(*sql.Tx) error) error {
 		return s.explain(op, err)
 	}
 	return s.explain(op, tx.Commit())
-}
-
-// placeholders is "?,?,?" for n values.
-func placeholders(n int) string {
-	return strings.TrimSuffix(strings.Repeat("?,", n), ",")
 }
