@@ -198,6 +198,17 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
+// Seeds are those of the recorded trials, ascending.
+func (s *Store) Seeds() (seeds []uint64, err error) {
+	err = each(s.db, func(rows *sql.Rows) error {
+		var seed int64
+		err := rows.Scan(&seed)
+		seeds = append(seeds, uint64(seed))
+		return err
+	}, "SELECT DISTINCT seed FROM trials ORDER BY seed")
+	return seeds, s.explain("read seeds", err)
+}
+
 // Status counts the trials of that filter by status.
 func (s *Store) Status(f Filter) (map[string]int, error) {
 	trials, err := s.Trials(f)
