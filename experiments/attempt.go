@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -45,6 +46,9 @@ func (r *Runner) claim(ctx context.Context, p *prepared, start, over int) (conte
 	a := &attempt{r: r, key: p.key, begun: r.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
 	resetPeak()
+	if err := r.keepDiff(); err != nil {
+		return ctx, nil, err
+	}
 	var err error
 	a.number, err = r.Store.BeginTrial(results.Trial{
 		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
@@ -56,6 +60,37 @@ func (r *Runner) claim(ctx context.Context, p *prepared, start, over int) (conte
 	ctx, a.lose = context.WithCancelCause(ctx)
 	go a.beats()
 	return ctx, a, nil
+}
+
+// keepDiff records the change of the code that the host's provenance names.
+func (r *Runner) keepDiff() error {
+	if r.Host.diff == nil {
+		return nil
+	}
+	return r.Store.KeepDiff(r.Host.diff)
+}
+
+// CodeDiff returns how the code of a trial's last attempt differed from its
+// revision, as git writes it. The error says why there is nothing to show.
+func CodeDiff(s *results.Store, t *results.Trial) ([]byte, error) {
+	var h Host
+	if err := json.Unmarshal([]byte(t.Provenance), &h); err != nil {
+		return nil, fmt.Errorf("trial %.12s: provenance: %w", t.Key, err)
+	}
+	if h.Diff == "" {
+		state := "was as in revision " + h.Revision
+		if h.Dirty {
+			state = "had been changed since revision " + h.Revision + ", and the change was not kept"
+		} else if h.Revision == "unknown" {
+			state = "is of an unknown revision"
+		}
+		return nil, fmt.Errorf("trial %.12s: no difference to show: the code %s", t.Key, state)
+	}
+	diff, err := s.Diff(h.Diff)
+	if err != nil {
+		return nil, fmt.Errorf("trial %.12s: the difference %.12s: %w", t.Key, h.Diff, err)
+	}
+	return diff, nil
 }
 
 // takeover returns the number of the attempt that holds the trial, if it is

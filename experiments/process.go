@@ -79,18 +79,9 @@ func resetPeak() {
 // peakBytes is the most memory that the process had since resetPeak, 0 if the
 // system does not tell.
 func peakBytes() int64 {
-	text, err := os.ReadFile("/proc/self/status")
+	kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/self/status", "VmHWM"), " kB"), 10, 64)
 	if err != nil {
 		return 0
 	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-			if err != nil {
-				return 0
-			}
-			return kib << 10
-		}
-	}
-	return 0
+	return kib << 10
 }

@@ -73,49 +73,73 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	return out, err
 }
 
-func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
+// session is a trial ready to be trained.
+type session struct {
+	d      *detector
+	loader *dataset.Loader
+	eval   *dataset.Set
+}
+
+func (s *session) close() {
+	s.loader.Close()
+	s.d.close()
+}
+
+// open makes a trial ready to be trained: data, network and its first weights, or
+// those of a checkpoint. The caller closes the session.
+func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*session, error) {
 	cfg := p.Trial.Config
 	train, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	eval, err := r.OpenSplit(ctx, &cfg, cfg.evalSplit())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	draw := drawer(p.Trial.Seed)
 	d := newDetector(cfg, len(train.Classes), r.Engine, engine.NewState(), draw)
-	defer d.close()
 	if from != nil {
-		fin.Steps = from.rows
 		err = d.restore(from)
 	} else {
 		err = r.initialise(ctx, d)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	loader, err := r.loader(&cfg, p.data, train, draw, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer loader.Close()
-	if err := r.trainOn(ctx, index, d, loader, a, fin); err != nil {
-		return err
-	}
-	if fin.Weights, err = r.keepWeights(p.key, d.state); err != nil {
-		return err
-	}
-	dets, err := r.evaluate(ctx, index, p, d, eval)
+	return &session{d: d, loader: loader, eval: eval}, nil
+}
+
+func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
+	s, err := r.open(ctx, p, from)
 	if err != nil {
 		return err
 	}
-	return record(cfg, eval, dets, fin)
+	defer s.close()
+	if from != nil {
+		fin.Steps = from.rows
+	}
+	if err := r.trainOn(ctx, index, s, a, fin); err != nil {
+		return err
+	}
+	if fin.Weights, err = r.keepWeights(p.key, s.d.state); err != nil {
+		return err
+	}
+	dets, err := r.evaluate(ctx, index, p, s.d, s.eval)
+	if err != nil {
+		return err
+	}
+	return record(p.Trial.Config, s.eval, dets, fin)
 }
 
 // trainOn trains from the attempt's step to the end, with checkpoints on the
 // way, at the end and when it is interrupted. It adds to the training log in fin.
-func (r *Runner) trainOn(ctx context.Context, index int, d *detector, loader *dataset.Loader, a *attempt, fin *results.Finish) error {
+func (r *Runner) trainOn(ctx context.Context, index int, s *session, a *attempt, fin *results.Finish) error {
+	d := s.d
 	iters := d.cfg.Train.Iters
 	start := int(a.step.Load())
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
@@ -127,7 +151,7 @@ func (r *Runner) trainOn(ctx context.Context, index int, d *detector, loader *da
 		return c.write(r.workFolder(a.key), a.key)
 	}}
 	done := start
-	err := d.train(ctx, loader, start, func(s StepInfo) error {
+	err := d.train(ctx, s.loader, start, func(s StepInfo) error {
 		done = s.Step + 1
 		a.step.Store(int64(done))
 		if logged(s.Step, iters) {

@@ -14,14 +14,21 @@ import (
 	"path/filepath"
 )
 
-// Folders beside a database with what is too big for it, each file named by the
-// SHA-256 of its content. All databases of a folder share them.
-const (
-	weightsDir    = "weights" // HASH.safetensors
-	weightsExt    = ".safetensors"
-	detectionsDir = "detections" // HASH.json.gz; the hash is of what is inside
-	detectionsExt = ".json.gz"
+// A blobKind is a folder beside databases with what is too big for them, each file
+// named by the SHA-256 of its content. All databases of a folder share it.
+type blobKind struct{ dir, ext string }
+
+var (
+	weightsBlob    = blobKind{"weights", ".safetensors"}
+	detectionsBlob = blobKind{"detections", ".json.gz"} // the hash is of what is inside
+	diffBlob       = blobKind{"diffs", ".diff"}         // of the code from its revision
+
+	blobKinds = []blobKind{weightsBlob, detectionsBlob, diffBlob}
 )
+
+func (k blobKind) path(db, hash string) string {
+	return filepath.Join(filepath.Dir(db), k.dir, hash+k.ext)
+}
 
 // maxDetections bounds what a file of detections unpacks to: COCO's largest
 // split, with 300 detections an image, takes a sixth of it.
@@ -33,13 +40,35 @@ type Blob struct {
 	Size int64  `json:"size"` // bytes, before compression
 }
 
-// WeightsPath is where final weights of that hash lie.
-func (s *Store) WeightsPath(hash string) string {
-	return filepath.Join(filepath.Dir(s.path), weightsDir, hash+weightsExt)
+func blobOf(data []byte) Blob {
+	sum := sha256.Sum256(data)
+	return Blob{hex.EncodeToString(sum[:]), int64(len(data))}
 }
 
-func (s *Store) detectionsPath(hash string) string {
-	return filepath.Join(filepath.Dir(s.path), detectionsDir, hash+detectionsExt)
+// WeightsPath is where final weights of that hash lie.
+func (s *Store) WeightsPath(hash string) string { return weightsBlob.path(s.path, hash) }
+
+// KeepDiff writes a difference of the code from its revision, as git tells it, under
+// its hash, by which a trial's provenance names it as "diff".
+func (s *Store) KeepDiff(data []byte) error {
+	if path := diffBlob.path(s.path, blobOf(data).Hash); !exists(path) {
+		return writeFile(path, data)
+	}
+	return nil
+}
+
+// Diff returns what KeepDiff wrote. The error is fs.ErrNotExist if there is none.
+func (s *Store) Diff(hash string) ([]byte, error) {
+	path := diffBlob.path(s.path, hash)
+	data, err := readBounded(path)
+	if err == nil && blobOf(data).Hash != hash {
+		err = errDamaged(path)
+	}
+	return data, err
+}
+
+func errDamaged(path string) error {
+	return fmt.Errorf("%s is damaged: its content has another hash than its name", path)
 }
 
 // keepDetections writes a COCO results file under its hash, unless it is there.
@@ -47,9 +76,8 @@ func (s *Store) keepDetections(data []byte) (Blob, error) {
 	if !json.Valid(data) {
 		return Blob{}, errors.New("not JSON")
 	}
-	sum := sha256.Sum256(data)
-	b := Blob{hex.EncodeToString(sum[:]), int64(len(data))}
-	path := s.detectionsPath(b.Hash)
+	b := blobOf(data)
+	path := detectionsBlob.path(s.path, b.Hash)
 	if exists(path) {
 		return b, nil
 	}
@@ -74,7 +102,7 @@ func (s *Store) Detections(key string) ([]byte, error) {
 	if blob == (Blob{}) {
 		return nil, nil
 	}
-	data, err := readDetections(s.detectionsPath(blob.Hash), blob)
+	data, err := readDetections(detectionsBlob.path(s.path, blob.Hash), blob)
 	if err != nil {
 		return nil, fmt.Errorf("detections of trial %s: %w", short(key), err)
 	}
@@ -108,10 +136,61 @@ func readDetections(path string, b Blob) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w", path, err)
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != b.Hash {
-		return nil, fmt.Errorf("%s is damaged: its content has another hash than its name", path)
+	if blobOf(data).Hash != b.Hash {
+		return nil, errDamaged(path)
 	}
 	return data, nil
+}
+
+// blobs are the files that a trial needs beside the database at path.
+func (b *Bundle) blobs(path string) []string {
+	var paths []string
+	if b.Weights != "" {
+		paths = append(paths, weightsBlob.path(path, b.Weights))
+	}
+	if b.Detections != (Blob{}) {
+		paths = append(paths, detectionsBlob.path(path, b.Detections.Hash))
+	}
+	for _, text := range append([]string{b.Provenance}, environments(b.Attempts)...) {
+		var from struct{ Diff string }
+		if json.Unmarshal([]byte(text), &from) == nil && keyPattern.MatchString(from.Diff) {
+			paths = append(paths, diffBlob.path(path, from.Diff))
+		}
+	}
+	return paths
+}
+
+func environments(attempts []Attempt) []string {
+	texts := make([]string, len(attempts))
+	for i, a := range attempts {
+		texts[i] = a.Environment
+	}
+	return texts
+}
+
+// maxText bounds what is read as one bundle or difference: a trial that logs a
+// million steps takes about 100 MB.
+const maxText = 256 << 20
+
+// readBounded reads a file of at most maxText bytes.
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxText {
+		return nil, fmt.Errorf("%s: want a regular file of at most %d bytes", path, int64(maxText))
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxText))
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 // writeFile writes a file whole or not at all: beside its place, brought to the

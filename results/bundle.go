@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -20,10 +19,6 @@ import (
 
 // bundleFormat is the version of the JSON of bundles and exports.
 const bundleFormat = 1
-
-// maxBundle bounds what is read as one bundle: a trial that logs a million
-// steps takes about 100 MB.
-const maxBundle = 256 << 20
 
 // ErrBundle: a file or line is not a bundle.
 var ErrBundle = errors.New("not a result bundle")
@@ -420,27 +415,6 @@ func readSweep(path string) (*sweepBundle, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return sw, nil
-}
-
-// readBounded reads a file of at most maxBundle bytes.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxBundle {
-		return nil, fmt.Errorf("%s: %w: want a regular file of at most %d bytes", path, ErrBundle, int64(maxBundle))
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxBundle))
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	return text, nil
 }
 
 // Apply records the bundles in one transaction. Doing it again changes nothing.

@@ -179,7 +179,7 @@ func (s *Store) Import(keep Keep, sources ...Source) (Imported, error) {
 		if err := WriteBundle(BundleDir(s.path), b); err != nil {
 			return done, fmt.Errorf("import: %w", err)
 		}
-		for _, path := range s.blobs(b) {
+		for _, path := range b.blobs(s.path) {
 			if !exists(path) {
 				missing[path] = true
 			}
@@ -252,23 +252,11 @@ func differences(a, b *Bundle) ([]string, error) {
 	return what, nil
 }
 
-// blobs are the files that a trial needs beside the database.
-func (s *Store) blobs(b *Bundle) []string {
-	var paths []string
-	if b.Weights != "" {
-		paths = append(paths, s.WeightsPath(b.Weights))
-	}
-	if b.Detections != (Blob{}) {
-		paths = append(paths, s.detectionsPath(b.Detections.Hash))
-	}
-	return paths
-}
-
 // lines calls f for every line of an export, with the bundle or the sweep it
 // holds. Errors name the line.
 func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle) error) error {
 	in := bufio.NewScanner(src)
-	in.Buffer(make([]byte, 0, 1<<16), maxBundle)
+	in.Buffer(make([]byte, 0, 1<<16), maxText)
 	for n := 1; in.Scan(); n++ {
 		text := bytes.TrimSpace(in.Bytes())
 		if len(text) == 0 {

@@ -27,8 +27,8 @@ func (g Garbage) Remove() error { return os.RemoveAll(g.Path) }
 
 // Garbage lists what lies beside the database, was last changed before the given
 // time, and is needed by nothing: files that were never written to their end, working
-// folders of trials that are done, diverged or unknown, and weights and detections that
-// no trial of any database in the same folder has, nor any bundle.
+// folders of trials that are done, diverged or unknown, and weights,
+// detections and differences of the code that no trial of any database in the same folder has, nor any bundle.
 //
 // A database in that folder which can't be read is an error: nobody knows what it
 // needs.
@@ -37,9 +37,8 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	dir := filepath.Dir(s.path)
 	g.temporary(dir, "."+filepath.Base(s.path)+".rebuild")
 	bundles := BundleDir(s.path)
-	for _, d := range []string{bundles, filepath.Join(bundles, sweepDir), filepath.Join(dir, weightsDir), filepath.Join(dir, detectionsDir)} {
-		g.temporary(d, ".")
-	}
+	g.temporary(bundles, ".")
+	g.temporary(filepath.Join(bundles, sweepDir), ".")
 	if err := s.garbageOfWork(&g); err != nil {
 		return nil, err
 	}
@@ -47,9 +46,11 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range []string{weightsDir, detectionsDir} {
-		for _, e := range g.entries(filepath.Join(dir, d)) {
-			path := filepath.Join(dir, d, e.Name())
+	for _, kind := range blobKinds {
+		blobs := filepath.Join(dir, kind.dir)
+		g.temporary(blobs, ".")
+		for _, e := range g.entries(blobs) {
+			path := filepath.Join(blobs, e.Name())
 			if !strings.HasPrefix(e.Name(), ".") && !needed[path] {
 				g.add(path, "no trial has them")
 			}
@@ -164,13 +165,12 @@ func needOfBundles(dir string, needed map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	beside := &Store{path: strings.TrimSuffix(dir, BundleDir(""))}
 	for _, file := range files {
 		b, err := ReadBundle(file)
 		if err != nil {
 			return err
 		}
-		for _, path := range beside.blobs(b) {
+		for _, path := range b.blobs(strings.TrimSuffix(dir, BundleDir(""))) {
 			needed[path] = true
 		}
 	}
@@ -186,17 +186,17 @@ func needOfDatabase(path string, needed map[string]bool) error {
 		return err
 	}
 	defer s.Close()
-	for query, place := range map[string]func(string) string{
-		"SELECT weights FROM trials WHERE weights <> ''": s.WeightsPath,
-		"SELECT hash FROM detections":                    s.detectionsPath,
-	} {
-		if err := each(s.db, func(rows *sql.Rows) error {
-			var hash string
-			err := rows.Scan(&hash)
-			needed[place(hash)] = true
-			return err
-		}, query); err != nil {
+	trials, err := s.Trials(Filter{})
+	if err != nil {
+		return err
+	}
+	for _, t := range trials {
+		b := Bundle{Trial: t}
+		if b.Detections, err = queryDetections(s.db, t.Key); err != nil {
 			return s.explain("collect garbage", err)
+		}
+		for _, path := range b.blobs(s.path) {
+			needed[path] = true
 		}
 	}
 	return nil

@@ -1,0 +1,421 @@
+//go:build long
+
+package experiments
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"focalgrid/results"
+)
+
+// killGrid is a grid whose trials take about a second.
+const killGrid = `
+title: killed
+profile: mini
+baseline:
+  data: {pixels: 64, images: {train: 24, tune: 4, val: 40}, min_size: 0.2}
+  image: {short: 64, long: 64}
+  model: {width: 0.125, fpn: 16}
+  train: {iters: 60, batch: 4}
+  optim.warmup: 2
+  sampler.normalizer: ema
+  pretrain.type: none
+zip:
+  loss.gamma: [0, 2]
+  loss.alpha: [0.75, 0.25]
+seeds: [0, 1]
+`
+
+const (
+	killIters   = 60
+	killTrials  = 4
+	killEvery   = 3   // steps a checkpoint
+	killAtMost  = 1.5 // times the planned steps may be executed
+	killOverall = 400 // tries at one database before it counts as going nowhere
+)
+
+// killer runs real sweeps in a folder.
+type killer struct {
+	t      *testing.T
+	runner string
+	cache  string
+	draw   *rand.Rand
+	span   time.Duration // of a sweep that nobody stops
+
+	where map[string]int // kills, by what the sweep was doing
+}
+
+// A sweep killed at any instant, again and again, ends as one that nobody
+// stopped: no trial is lost, done twice or half-written, and every bit is the same.
+// FOCALGRID_KILLS is the number of kills (20 if not set), FOCALGRID_SEED repeats a run.
+func TestKill(t *testing.T) {
+	kills, seed := 20, uint64(time.Now().UnixNano())
+	for name, set := range map[string]func(string) error{
+		"FOCALGRID_KILLS": func(s string) (err error) { kills, err = strconv.Atoi(s); return },
+		"FOCALGRID_SEED":  func(s string) (err error) { seed, err = strconv.ParseUint(s, 10, 64); return },
+	} {
+		if text := os.Getenv(name); text != "" {
+			if err := set(text); err != nil {
+				t.Fatalf("%s=%s: %v", name, text, err)
+			}
+		}
+	}
+	t.Logf("FOCALGRID_SEED=%d", seed)
+	dir := t.TempDir()
+	k := &killer{
+		t: t, runner: filepath.Join(dir, "runner"), cache: filepath.Join(dir, "cache"),
+		draw: rand.New(rand.NewPCG(seed, 0)), where: map[string]int{},
+	}
+	if out, err := exec.Command("go", "build", "-o", k.runner, "focalgrid/cmd/runner").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+
+	// What nobody stopped, timed the second time: the data is there then.
+	var want outcome
+	for _, name := range []string{"first", "whole"} {
+		folder := k.folder(name)
+		begun := time.Now()
+		s := k.start(folder, 0)
+		if err := s.wait(); err != nil {
+			t.Fatalf("a sweep that nobody stops: %v\n%s", err, s.said())
+		}
+		k.span = time.Since(begun)
+		want = k.outcome(folder)
+	}
+	if len(want.trials) != killTrials {
+		t.Fatalf("%d trials, want %d", len(want.trials), killTrials)
+	}
+
+	done, sweeps, attempts, executed := 0, 0, 0, 0
+	for done < kills {
+		folder := k.folder(fmt.Sprint("killed", sweeps))
+		done += k.torture(folder, kills-done)
+		got := k.outcome(folder)
+		k.compare(got, want)
+		sweeps++
+		attempts += got.attempts
+		executed += got.executed
+		if limit := killAtMost * killTrials * killIters; float64(got.executed) > limit {
+			t.Errorf("%s: up to %d steps were executed, want at most %.0f: %.1f × those planned", folder, got.executed, limit, killAtMost)
+		}
+		if t.Failed() {
+			break
+		}
+		os.RemoveAll(folder)
+	}
+	t.Logf("%d kills in %d sweeps of %d trials, %d attempts; at most %d steps executed, %d planned: %.2f ×",
+		done, sweeps, killTrials, attempts, executed, sweeps*killTrials*killIters, float64(executed)/float64(sweeps*killTrials*killIters))
+	for _, what := range slices.Sorted(func(yield func(string) bool) {
+		for w := range k.where {
+			if !yield(w) {
+				return
+			}
+		}
+	}) {
+		t.Logf("killed while %s: %d", what, k.where[what])
+	}
+}
+
+func (k *killer) folder(name string) string {
+	dir := filepath.Join(filepath.Dir(k.runner), name)
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		k.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "grid.yaml"), []byte(killGrid), 0o666); err != nil {
+		k.t.Fatal(err)
+	}
+	return dir
+}
+
+// sweep is a running `runner sweep`.
+type sweep struct {
+	cmd   *exec.Cmd
+	lines chan string // of stderr and stdout together
+	read  sync.WaitGroup
+
+	mu   sync.Mutex
+	text bytes.Buffer
+	last string
+}
+
+func (k *killer) start(dir string, jobs int) *sweep {
+	s := &sweep{lines: make(chan string, 10_000)}
+	s.cmd = exec.Command(k.runner, "sweep", "grid.yaml", "--db", "x.db", "--threads", "1", "--checkpoint-every", strconv.Itoa(killEvery))
+	s.cmd.Dir = dir
+	s.cmd.Env = append(os.Environ(), "FOCALGRID_CACHE="+k.cache)
+	for _, pipe := range []func() (io.ReadCloser, error){s.cmd.StdoutPipe, s.cmd.StderrPipe} {
+		r, err := pipe()
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		s.read.Go(func() {
+			for in := bufio.NewScanner(r); in.Scan(); {
+				s.mu.Lock()
+				s.last = in.Text()
+				fmt.Fprintln(&s.text, s.last)
+				s.mu.Unlock()
+				s.lines <- in.Text()
+			}
+		})
+	}
+	if err := s.cmd.Start(); err != nil {
+		k.t.Fatal(err)
+	}
+	return s
+}
+
+func (s *sweep) wait() error {
+	s.read.Wait()
+	close(s.lines)
+	return s.cmd.Wait()
+}
+
+func (s *sweep) said() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// phases are what a sweep is doing after a line that begins like this.
+var phases = []struct{ line, doing string }{
+	{"trial 1 of 4 done", "printing the table"}, {"trial 2 of 4 done", "printing the table"}, {"trial 3 of 4 done", "printing the table"},
+	{"trial", "starting a trial"}, {"  step 60", "evaluating"}, {"  step", "training"}, {"  evaluated", "scoring and writing the result"},
+}
+
+func phase(line string) string {
+	for _, p := range phases {
+		if strings.HasPrefix(line, p.line) {
+			return p.doing
+		}
+	}
+	if line == "" {
+		return "starting"
+	}
+	return "printing"
+}
+
+// torture starts the sweep again and again, kills it at most that often, and
+// returns how often it did once the sweep has come to its end.
+func (k *killer) torture(dir string, most int) (kills int) {
+	slow := 1.
+	for try := 0; ; try++ {
+		if try == killOverall {
+			k.t.Fatalf("%s: not done after %d tries", dir, try)
+		}
+		before := k.progress(dir)
+		s := k.start(dir, 0)
+		killed := false
+		if kills < most {
+			s.until(k.draw, dir, time.Duration(slow*float64(k.span)/killTrials))
+			killed = s.cmd.Process.Signal(syscall.SIGKILL) == nil
+		}
+		err := s.wait()
+		if err == nil {
+			if rest := k.leftovers(dir); len(rest) > 0 {
+				k.t.Errorf("%s: a finished sweep left %v", dir, rest)
+			}
+			return kills
+		}
+		var exit *exec.ExitError
+		if !killed || !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			k.t.Fatalf("%s: %v\n%s", dir, err, s.said())
+		}
+		kills++
+		s.mu.Lock()
+		k.where[phase(s.last)]++
+		s.mu.Unlock()
+		after := k.progress(dir)
+		for key, done := range before {
+			if after[key] < done {
+				k.t.Fatalf("%s: trial %.12s was at step %d before, is at %d", dir, key, done, after[key])
+			}
+		}
+		if fmt.Sprint(after) == fmt.Sprint(before) {
+			slow *= 1.2 // a slower machine than it was
+		} else {
+			slow = 1
+		}
+	}
+}
+
+// until waits for the instant of a kill: any within span, or a moment after a line
+// of a kind, or with a checkpoint half written.
+func (s *sweep) until(draw *rand.Rand, dir string, span time.Duration) {
+	end := time.After(time.Duration(draw.Float64() * float64(span)))
+	want := []string{"", "", "  evaluated", "trial", " loss.gamma", "checkpoint"}[draw.IntN(6)]
+	moment := time.Duration(draw.Float64() * float64(6*time.Millisecond))
+	if want == "" {
+		<-end
+		return
+	}
+	long := time.After(4 * span)
+	skip := draw.IntN(3)
+	for {
+		select {
+		case line, open := <-s.lines:
+			if !open {
+				return
+			}
+			if strings.HasPrefix(line, want) && skip == 0 {
+				time.Sleep(moment)
+				return
+			} else if strings.HasPrefix(line, want) {
+				skip--
+			}
+		case <-long:
+			return
+		case <-time.After(200 * time.Microsecond):
+			if want != "checkpoint" {
+				continue
+			}
+			if half, _ := filepath.Glob(filepath.Join(dir, "x.db.work", "*", ".step-*")); len(half) > 0 {
+				return
+			}
+		}
+	}
+}
+
+// progress is how far each trial is, in steps; a database that is not whole is
+// an error.
+func (k *killer) progress(dir string) map[string]int {
+	out := map[string]int{}
+	store, err := results.OpenExisting(filepath.Join(dir, "x.db"))
+	if errors.Is(err, results.ErrNoDatabase) || errors.Is(err, results.ErrOlder) {
+		return out
+	}
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Check(); err != nil {
+		k.t.Fatal(err)
+	}
+	trials, err := store.Trials(results.Filter{})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for _, t := range trials {
+		for _, a := range t.Attempts {
+			out[t.Key] = max(out[t.Key], a.EndStep)
+		}
+		if t.Status == results.StatusDone {
+			out[t.Key] = killIters + 1
+		}
+	}
+	return out
+}
+
+// leftovers are files that a finished sweep should have removed.
+func (k *killer) leftovers(dir string) []string {
+	var out []string
+	for _, pattern := range []string{"x.db.work/*", "weights/.*", ".*"} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		out = append(out, found...)
+	}
+	return out
+}
+
+// outcome is what a sweep left.
+type outcome struct {
+	trials   map[string]finished
+	weights  map[string]string // content by name
+	table    string
+	attempts int
+	executed int // steps, at most
+}
+
+func (k *killer) outcome(dir string) outcome {
+	store, err := results.OpenExisting(filepath.Join(dir, "x.db"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Check(); err != nil {
+		k.t.Fatal(err)
+	}
+	trials, err := store.Trials(results.Filter{})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	o := outcome{trials: map[string]finished{}, weights: map[string]string{}}
+	b := &bench{Runner: &Runner{Store: store}}
+	for _, t := range trials {
+		o.trials[t.Key] = b.finished(k.t, t.Key)
+		o.attempts += len(t.Attempts)
+		for i, a := range t.Attempts {
+			last := i == len(t.Attempts)-1
+			if want := map[bool]string{true: results.StatusDone, false: results.ExitKilled}[last]; a.Exit != want || a.Number != i+1 {
+				k.t.Errorf("%s: trial %.12s, attempt %d of %d: number %d, exit %q, want %q", dir, t.Key, i+1, len(t.Attempts), a.Number, a.Exit, want)
+			}
+			// A killed one may have done more than it could tell, but not as
+			// far as its next checkpoint: that would have been told.
+			end := a.EndStep
+			if !last {
+				end = min(killIters, a.EndStep+killEvery)
+				if next := t.Attempts[i+1].StartStep; next < a.StartStep || next > end {
+					k.t.Errorf("%s: trial %.12s: attempt %d went from %d to %d, the next from %d", dir, t.Key, i+1, a.StartStep, a.EndStep, next)
+				}
+			}
+			o.executed += end - a.StartStep
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "weights", "*"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		o.weights[filepath.Base(file)] = string(text)
+	}
+	cmd := exec.Command(k.runner, "table", "grid.yaml", "--db", "x.db", "--format", "json")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "FOCALGRID_CACHE="+k.cache)
+	table, err := cmd.Output()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	o.table = string(table)
+	return o
+}
+
+func (k *killer) compare(got, want outcome) {
+	k.t.Helper()
+	if len(got.trials) != len(want.trials) {
+		k.t.Errorf("%d trials, want %d", len(got.trials), len(want.trials))
+	}
+	for key, w := range want.trials {
+		same(k.t, "trial "+key[:12], got.trials[key], w)
+	}
+	if len(got.weights) != len(want.weights) {
+		k.t.Errorf("%d files of weights, want %d", len(got.weights), len(want.weights))
+	}
+	for name, text := range want.weights {
+		if got.weights[name] != text {
+			k.t.Errorf("weights %s are not what they were", name)
+		}
+	}
+	if got.table != want.table {
+		k.t.Errorf("table\n%s\nwant\n%s", got.table, want.table)
+	}
+}
