@@ -71,11 +71,7 @@ func (r *Runner) keepDiff() error {
 	if r.Host.diff == nil {
 		return nil
 	}
-	have, err := r.Store.Artifact(r.Host.Diff)
-	if err != nil || have != nil {
-		return err
-	}
-	return r.Store.PutArtifact(results.Artifact{Hash: r.Host.Diff, Kind: KindDiff, Content: r.Host.diff})
+	return r.Store.KeepDiff(r.Host.diff)
 }
 
 // CodeDiff returns how the code of a trial's last attempt differed from its
@@ -94,14 +90,11 @@ func CodeDiff(s *results.Store, t *results.Trial) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("trial %.12s: no difference to show: the code %s", t.Key, state)
 	}
-	a, err := s.Artifact(h.Diff)
+	diff, err := s.Diff(h.Diff)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("trial %.12s: the difference %.12s: %w", t.Key, h.Diff, err)
 	}
-	if a == nil {
-		return nil, fmt.Errorf("trial %.12s: the difference %.12s is not in this database", t.Key, h.Diff)
-	}
-	return a.Content, nil
+	return diff, nil
 }
 
 // takeover returns the number of the attempt that holds the trial, if it is

@@ -156,7 +156,8 @@ func ParseResolved(label string, text []byte) (Config, error) {
 func canonical(c *Config, keep func(c *Config, key string) bool) []byte { return write(c, keep, true) }
 
 func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []byte {
-	b := []byte{'{'}
+	b := make([]byte, 0, 2048) // what all settings take
+	b = append(b, '{')
 	for _, key := range schema.sorted {
 		if !keep(c, key) {
 			continue
@@ -164,8 +165,9 @@ func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendQuote(b, key)
-		b = append(b, ':')
+		b = append(b, '"')
+		b = append(b, key...)
+		b = append(b, '"', ':')
 		if key == "optim.steps" && iterations {
 			b = append(b, '[')
 			for i, at := range c.Optim.StepsAt(c.Train.Iters) {

@@ -44,7 +44,7 @@ const (
 
 // workFolder holds the checkpoints of a trial that is not finished.
 func (r *Runner) workFolder(key string) string {
-	return filepath.Join(r.Store.Path()+".work", key)
+	return filepath.Join(results.WorkDir(r.Store.Path()), key)
 }
 
 // makeFolder makes a folder and those above it.

@@ -17,7 +17,7 @@ import (
 type Host struct {
 	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git tells
 	Dirty    bool              `json:"dirty"`          // whether the code was changed since
-	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is kept as an artifact
+	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is kept beside the database
 	Go       string            `json:"go"`
 	Modules  map[string]string `json:"modules"` // versions of the libraries that compute
 	Kernels  string            `json:"kernels"`
@@ -29,9 +29,6 @@ type Host struct {
 
 	diff []byte
 }
-
-// KindDiff is the kind of artifact that a change of the code is kept as.
-const KindDiff = "diff"
 
 // numericModules are the libraries a result can depend on.
 var numericModules = []string{"gorgonia.org/gorgonia", "gorgonia.org/tensor", "gonum.org/v1/gonum", "golang.org/x/image"}

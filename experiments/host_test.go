@@ -94,7 +94,7 @@ func TestAttemptEnvironment(t *testing.T) {
 		`{"revision":"abc"}`:                    "was as in revision abc",
 		`{"revision":"abc","dirty":true}`:       "the change was not kept",
 		`{"revision":"unknown"}`:                "unknown revision",
-		`{"revision":"abc","diff":"123456789"}`: "is not in this database",
+		`{"revision":"abc","diff":"123456789"}`: "no such file",
 	} {
 		if _, err := CodeDiff(b.Store, &results.Trial{Key: "k", Provenance: provenance}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", provenance, err, want)

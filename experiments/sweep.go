@@ -17,34 +17,44 @@ type prepared struct {
 	data, init string
 }
 
-// prepare computes the identities of the plan's trials. Data and initial
-// weights are looked at once for all trials that share them.
+// prepare computes the identities of the plan's trials. The seeds of a row share all
+// but the seed; data and initial weights are looked at once for all rows that share them.
 func (r *Runner) prepare(p *Plan) ([]prepared, error) {
-	data, init := map[string]string{}, map[string]string{}
-	once := func(seen map[string]string, key string, f func() (string, error)) (string, error) {
-		if v, ok := seen[key]; ok {
-			return v, nil
-		}
-		v, err := f()
-		seen[key] = v
-		return v, err
+	type source struct {
+		Data
+		split string
 	}
+	data, init := map[source]string{}, map[string]string{}
+	rows := make([]*Identity, len(p.Rows))
 	out := make([]prepared, len(p.Trials))
 	for i, t := range p.Trials {
-		cfg := t.Config
-		d, err := once(data, string(write(&cfg, func(_ *Config, key string) bool { return len(key) > 5 && key[:5] == "data." || key == "eval.split" }, false)),
-			func() (string, error) { return r.dataIdentity(&cfg) })
-		if err != nil {
-			return nil, fmt.Errorf("data: %w", err)
+		if rows[t.Row] == nil {
+			cfg := &p.Rows[t.Row].Config
+			d, err := once(data, source{cfg.Data, cfg.Eval.Split}, func() (string, error) { return r.dataIdentity(cfg) })
+			if err != nil {
+				return nil, fmt.Errorf("data: %w", err)
+			}
+			w, err := once(init, string(PretrainCanonical(cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(cfg) })
+			if err != nil {
+				return nil, fmt.Errorf("initial weights: %w", err)
+			}
+			rows[t.Row] = &Identity{Config: Canonical(cfg), Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
 		}
-		w, err := once(init, string(PretrainCanonical(&cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(&cfg) })
-		if err != nil {
-			return nil, fmt.Errorf("initial weights: %w", err)
-		}
-		id := Identity{Config: Canonical(&cfg), Seed: t.Seed, Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
-		out[i] = prepared{Trial: t, key: id.Key(), data: d, init: w}
+		id := *rows[t.Row]
+		id.Seed = t.Seed
+		out[i] = prepared{Trial: t, key: id.Key(), data: id.Data, init: id.Init}
 	}
 	return out, nil
+}
+
+// once returns what is seen under the key, or else what f makes of it.
+func once[K comparable](seen map[K]string, key K, f func() (string, error)) (string, error) {
+	if v, ok := seen[key]; ok {
+		return v, nil
+	}
+	v, err := f()
+	seen[key] = v
+	return v, err
 }
 
 // State is a planned trial and what is recorded of it.
@@ -73,19 +83,31 @@ func (r *Runner) states(prep []prepared) ([]State, error) {
 	out := make([]State, len(prep))
 	for i, q := range prep {
 		out[i] = State{Trial: q.Trial, Key: q.key}
-		if r.Store == nil {
-			continue
-		}
-		t, err := r.Store.Trial(q.key)
-		switch {
-		case errors.Is(err, results.ErrNoTrial):
-		case err != nil:
-			return nil, err
-		default:
-			out[i].Recorded = t
-		}
 	}
-	return out, nil
+	if r.Store == nil {
+		return out, nil
+	}
+	return out, r.lookUp(out)
+}
+
+// lookUp sets what is recorded of the trials.
+func (r *Runner) lookUp(states []State) error {
+	keys := make([]string, len(states))
+	for i, s := range states {
+		keys[i] = s.Key
+	}
+	trials, err := r.Store.Trials(results.Filter{Keys: keys})
+	if err != nil {
+		return err
+	}
+	recorded := make(map[string]*results.Trial, len(trials))
+	for i := range trials {
+		recorded[trials[i].Key] = &trials[i]
+	}
+	for i := range states {
+		states[i].Recorded = recorded[states[i].Key]
+	}
+	return nil
 }
 
 // Counts says how the trials of a sweep ended, those of earlier runs included.

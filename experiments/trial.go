@@ -245,7 +245,7 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := r.weightsPath(hash)
+	path := r.Store.WeightsPath(hash)
 	part := filepath.Join(r.workFolder(key), "final.safetensors")
 	for _, file := range []string{path, part} {
 		if err := makeFolder(filepath.Dir(file)); err != nil {
@@ -258,11 +258,7 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	if err := os.Rename(part, path); err != nil {
 		return "", err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	return hash, r.Store.PutArtifact(results.Artifact{Hash: hash, Kind: "weights", Path: path, Size: info.Size()})
+	return hash, nil
 }
 
 // networkTensors is a state without the optimiser's slots.
@@ -277,16 +273,12 @@ func networkTensors(s *engine.State) []weights.Tensor {
 	return ts
 }
 
-func (r *Runner) weightsPath(hash string) string {
-	return filepath.Join(filepath.Dir(r.Store.Path()), "weights", hash+".safetensors")
-}
-
 // weightsOf reads a recorded trial's final weights.
 func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
-	f, err := weights.Read(r.weightsPath(t.Weights))
+	f, err := weights.Read(r.Store.WeightsPath(t.Weights))
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %w", t.Key[:12], err)
 	}

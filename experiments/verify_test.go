@@ -96,7 +96,7 @@ func TestVerifyDiffers(t *testing.T) {
 		t.Errorf("another AP: %+v, %v", v, err)
 	}
 
-	path := b.weightsPath(original.Weights)
+	path := b.Store.WeightsPath(original.Weights)
 	f, err := weights.Read(path)
 	if err != nil {
 		t.Fatal(err)

@@ -162,6 +162,7 @@ func TestJobs(t *testing.T) {
 	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{})); err != nil || c != (Counts{Done: 4}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
+	slices.Sort(started)
 	slices.Sort(ended)
 	if all := []int{0, 1, 2, 3}; !slices.Equal(started, all) || !slices.Equal(ended, all) {
 		t.Errorf("started %v, ended %v", started, ended)
@@ -328,9 +329,9 @@ func TestLiveIsLeftAlone(t *testing.T) {
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
 	looks := 0
-	var told []Event
+	var last Event
 	b.Observe = func(e Event) {
-		told = append(told, e)
+		last = e
 		if _, ok := e.(Waiting); !ok {
 			return
 		}
@@ -338,7 +339,7 @@ func TestLiveIsLeftAlone(t *testing.T) {
 		if looks++; looks < 10 {
 			err = b.Store.Beat(key, number, results.Progress{Step: looks})
 		} else if looks == 10 {
-			err = b.Store.FinishTrial(key, number, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: "w"}})
+			err = b.Store.FinishTrial(key, number, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: strings.Repeat("0", 64)}})
 		}
 		if err != nil {
 			t.Error(err)
@@ -349,8 +350,8 @@ func TestLiveIsLeftAlone(t *testing.T) {
 	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	if end, ok := told[len(told)-1].(TrialEnded); !ok || !end.Elsewhere || looks != 10 {
-		t.Errorf("after %d looks: %+v", looks, told)
+	if end, ok := last.(TrialEnded); !ok || !end.Elsewhere || looks != 10 {
+		t.Errorf("after %d looks: %+v", looks, last)
 	}
 	if tr := b.trials(t)[0]; len(tr.Attempts) != 1 {
 		t.Errorf("%d attempts, want that of the other alone", len(tr.Attempts))
@@ -372,7 +373,7 @@ func TestSilentIsTakenOver(t *testing.T) {
 	if len(tr.Attempts) != 2 || tr.Attempts[0].Exit != results.ExitKilled || tr.Attempts[1].Exit != results.StatusDone {
 		t.Errorf("attempts %+v", tr.Attempts)
 	}
-	late := results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: "w"}}
+	late := results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: strings.Repeat("0", 64)}}
 	if err := b.Store.FinishTrial(key, number, late); !errors.Is(err, results.ErrLost) && !errors.Is(err, results.ErrConflict) {
 		t.Errorf("the late result: %v", err)
 	}

@@ -25,7 +25,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -253,6 +252,14 @@ func (s *Store) checkSchema() error {
 	return nil
 }
 
+// goMigrations are the steps of the schema's history that SQL alone can't take.
+// The others are files in migrations/.
+func (s *Store) goMigrations() []*goose.Migration {
+	return []*goose.Migration{
+		goose.NewGoMigration(bundlesSince, &goose.GoFunc{RunTx: s.moveDetections}, nil),
+	}
+}
+
 // latest is the highest number among the migrations.
 func latest() (int64, error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
@@ -267,6 +274,9 @@ func latest() (int64, error) {
 		}
 		newest = max(newest, n)
 	}
+	for _, m := range new(Store).goMigrations() {
+		newest = max(newest, m.Version)
+	}
 	return newest, nil
 }
 
@@ -277,10 +287,14 @@ func (s *Store) migrate() error {
 	const tries = 5
 	var err error
 	for range tries {
-		if _, verr := s.version(); verr != nil {
+		version, verr := s.version()
+		if verr != nil {
 			return verr
 		}
 		if err = s.up(); err == nil {
+			if 0 < version && version < bundlesSince {
+				return s.writeBundles()
+			}
 			return nil
 		}
 		if isCode(err, sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFull, sqlite3.ErrReadonly, sqlite3.ErrCantOpen) {
@@ -291,17 +305,22 @@ func (s *Store) migrate() error {
 }
 
 func (s *Store) up() error {
+	history, err := s.history()
+	if err != nil {
+		return err
+	}
+	_, err = history.Up(context.Background())
+	return err
+}
+
+// history knows all migrations.
+func (s *Store) history() (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, s.db, dir,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(context.Background())
-	return err
+	return goose.NewProvider(goose.DialectSQLite3, s.db, dir,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(s.goMigrations()...))
 }
 
 // checkPragmas reads back what the connection string asked for: SQLite answers
@@ -376,9 +395,4 @@ func (s *Store) inTx(op string, f func(*sql.Tx) error) error {
 		return s.explain(op, err)
 	}
 	return s.explain(op, tx.Commit())
-}
-
-// placeholders is "?,?,?" for n values.
-func placeholders(n int) string {
-	return strings.TrimSuffix(strings.Repeat("?,", n), ",")
 }

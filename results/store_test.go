@@ -2,6 +2,7 @@ package results
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -80,7 +81,7 @@ func must(t *testing.T, err error) {
 func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "attempts", "artifacts"} {
+	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "attempts"} {
 		rows, err := s.db.Query("SELECT * FROM " + table)
 		must(t, err)
 		columns, err := rows.Columns()
@@ -154,11 +155,9 @@ func TestWritingTwice(t *testing.T) {
 	s := newStore(t)
 	sweep := Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"}
 	plan := []Planned{{keyOf("a"), 0}, {keyOf("b"), 1}}
-	artifact := Artifact{Hash: keyOf("content"), Kind: "weights", Content: []byte("content")}
 	all := func() {
 		must(t, s.SaveSweep(sweep, plan))
 		must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
-		must(t, s.PutArtifact(artifact))
 	}
 	begin(t, s, trialNamed("a"))
 	all()
@@ -472,31 +471,6 @@ func TestPlanGrows(t *testing.T) {
 	}
 }
 
-func TestArtifacts(t *testing.T) {
-	s := newStore(t)
-	a := Artifact{Hash: keyOf("content"), Kind: "weights", Content: []byte("content")}
-	must(t, s.PutArtifact(a))
-	got, err := s.Artifact(a.Hash)
-	must(t, err)
-	a.Size = 7
-	if !reflect.DeepEqual(*got, a) {
-		t.Errorf("got %+v, want %+v", *got, a)
-	}
-	must(t, s.PutArtifact(Artifact{Hash: keyOf("far"), Kind: "weights", Size: 9, Path: "/cache/far.safetensors"}))
-	if got, err := s.Artifact(keyOf("far")); err != nil || got.Path != "/cache/far.safetensors" || got.Content != nil {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if got, err := s.Artifact(keyOf("none")); got != nil || err != nil {
-		t.Errorf("an artifact that is not there: %v, %v", got, err)
-	}
-	if err := s.PutArtifact(Artifact{Hash: keyOf("x"), Kind: "weights", Content: []byte("y")}); err == nil {
-		t.Error("content with another hash was taken")
-	}
-	if err := s.PutArtifact(Artifact{Hash: keyOf("x"), Kind: "weights"}); err == nil {
-		t.Error("an artifact that is nowhere was taken")
-	}
-}
-
 // TestOpenTwice: what was written is there after closing, the pragmas hold on
 // the connection, and odd characters in the path are no part of the query.
 func TestOpenTwice(t *testing.T) {
@@ -644,7 +618,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"another program's", func(t *testing.T) string { return withSQL(t, false, "CREATE TABLE songs (name TEXT)") }, ErrForeign, "it belongs to another program"},
 		{"newer", func(t *testing.T) string {
 			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
-		}, ErrNewer, "it has schema 900, this program knows 2; update the program, or name another file with --db"},
+		}, ErrNewer, "it has schema 900, this program knows 3; update the program, or name another file with --db"},
 		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, ".recover` may save rows"},
 		{"cut off", func(t *testing.T) string {
 			path := withSQL(t, true, "SELECT 1")
@@ -672,37 +646,75 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestOlderIsMigratedByWritersOnly: a file of the first schema keeps all it has, its
+// detections move out, and its trials get bundles.
 func TestOlderIsMigratedByWritersOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
-	s, err := Open(path)
+	old, err := connect(path, "mode=rwc", 1)
 	must(t, err)
-	trial := trialNamed("a")
-	trial.Provenance = `{"host":"h","threads":2}`
-	begin(t, s, trial)
-	begin(t, s, trialNamed("b"))
-	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
-	_, err = s.db.Exec("DELETE FROM goose_db_version WHERE version_id > 1; DROP TABLE attempts")
+	history, err := old.history()
 	must(t, err)
-	must(t, s.Close())
+	_, err = history.UpTo(t.Context(), 1)
+	must(t, err)
+	detections := finishDone().Detections
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err = w.Write(detections)
+	must(t, errors.Join(err, w.Close()))
+	for _, insert := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO trials (id, key, kind, config, seed, dataset, init, engine, numerics, status, started, finished, wall_seconds, provenance, weights)
+			VALUES (4, ?, 'train', '{"loss":{"gamma":2}}', 3, 'd', 'i', 'e', '1', 'done', '2030-05-01T10:00:00Z', '2030-05-01T10:01:00Z', 60, '{"host":"h","threads":2}', ?)`,
+			[]any{keyOf("a"), keyOf("weights")}},
+		{`INSERT INTO trials (id, key, kind, config, seed, dataset, init, engine, numerics, status, started) VALUES (7, ?, 'train', '{}', 3, 'd', 'i', 'e', '1', 'running', '2030-05-01T10:00:00Z')`,
+			[]any{keyOf("b")}},
+		{"INSERT INTO steps VALUES (4, 0, 1.5, 1, .5, .01, 3, 12), (4, 1, NULL, NULL, NULL, .01, NULL, 7)", nil},
+		{"INSERT INTO metrics VALUES (4, 'AP', .25), (4, 'APs', NULL)", nil},
+		{"INSERT INTO class_metrics VALUES (4, 2, 'ring', .5, .75, NULL)", nil},
+		{"INSERT INTO detections VALUES (4, ?, ?)", []any{len(detections), packed.Bytes()}},
+		{"INSERT INTO artifacts (hash, kind, size, path) VALUES (?, 'weights', 9, 'weights/x.safetensors')", []any{keyOf("weights")}},
+		{"INSERT INTO sweeps VALUES (1, 'gamma', 'table: 1b', ?, '2030-05-01T09:00:00Z')", []any{keyOf("file")}},
+		{"INSERT INTO sweep_trials VALUES (1, 0, 0, ?), (1, 1, 1, ?)", []any{keyOf("a"), keyOf("b")}},
+	} {
+		_, err := old.db.Exec(insert.sql, insert.args...)
+		must(t, err)
+	}
+	must(t, old.Close())
+
 	if _, err := OpenExisting(path); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "migrates it") {
 		t.Errorf("reading an older schema: %v, want ErrOlder", err)
 	}
-	s, err = Open(path)
+	s, err := Open(path)
 	must(t, err)
 	must(t, s.Close())
 	r, err := OpenExisting(path)
 	must(t, err)
 	defer r.Close()
-	a, err := r.Trial(keyOf("a"))
-	must(t, err)
-	want := []Attempt{{Number: 1, Host: "h", EndStep: 2, Started: trial.Started, Ended: a.Finished, WallSeconds: 60, Exit: StatusDone, Environment: trial.Provenance}}
-	if !reflect.DeepEqual(a.Attempts, want) {
-		t.Errorf("attempts of a trial recorded before there were any:\n%+v\nwant\n%+v", a.Attempts, want)
+	const exported = `{"bundle":1,"sweep":"gamma","hash":"FILE","created":"2030-05-01T09:00:00Z","file":"table: 1b","plan":[{"trial":"A","row":0},{"trial":"B","row":1}]}
+{"bundle":1,"trial":"A","kind":"train","status":"done","error":"","diverged_step":null,"seed":3,"dataset":"d","init":"i","engine":"e","numerics":"1",` +
+		`"started":"2030-05-01T10:00:00Z","finished":"2030-05-01T10:01:00Z","wall_seconds":60,"weights":"WEIGHTS","detections":{"sha256":"DETECTIONS","size":61},` +
+		`"config":{"loss":{"gamma":2}},"provenance":{"host":"h","threads":2},"attempts":[{"number":1,"owner":"","host":"h","pid":0,"start_step":0,"end_step":2,"beats":0,` +
+		`"started":"2030-05-01T10:00:00Z","ended":"2030-05-01T10:01:00Z","wall_seconds":60,"peak_bytes":0,"exit":"done","error":"","environment":{"host":"h","threads":2}}],` +
+		`"metrics":{"AP":0.25,"APs":null},"classes":[{"id":2,"name":"ring","AP":0.5,"AP50":0.75,"AP75":null}],` +
+		`"steps":{"step":[0,1],"loss":[1.5,null],"cls_loss":[1,null],"box_loss":[0.5,null],"lr":[0.01,0.01],"grad_norm":[3,null],"positives":[12,7]}}
+`
+	want := strings.NewReplacer("FILE", keyOf("file"), "\"A\"", "\""+keyOf("a")+"\"", "\"B\"", "\""+keyOf("b")+"\"",
+		"WEIGHTS", keyOf("weights"), "DETECTIONS", keyOf(string(detections))).Replace(exported)
+	if got := export(t, r); got != want {
+		t.Errorf("exported after migration:\n%s\nwant\n%s", got, want)
+	}
+	if got, err := r.Detections(keyOf("a")); err != nil || !bytes.Equal(got, detections) {
+		t.Errorf("detections %s, %v, want %s", got, err, detections)
 	}
 	b, err := r.Trial(keyOf("b"))
 	must(t, err)
 	if len(b.Attempts) != 1 || b.Attempts[0].Exit != ExitKilled {
 		t.Errorf("attempts of a trial left running: %+v, want one that was killed", b.Attempts)
+	}
+	if bundle, err := ReadBundle(filepath.Join(BundleDir(path), keyOf("a")+".json")); err != nil || bundle.Key != keyOf("a") {
+		t.Errorf("bundle of a migrated trial: %+v, %v", bundle, err)
 	}
 }
 

@@ -1,11 +1,8 @@
 package results
 
 import (
-	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
+	"cmp"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -182,21 +179,20 @@ func (t Trial) check() error {
 }
 
 // FinishTrial writes how an attempt and with it the trial ended, with its
-// metrics, classes, detections and remaining steps, in one transaction. Doing it
-// again with the same result changes nothing. The error is ErrNoTrial if the
+// metrics, classes, steps and detections: these and the trial's bundle beside the
+// database, all else in one transaction. Doing it again with the same result changes
+// nothing. The error is ErrNoTrial if the
 // trial has not begun, ErrLost if that attempt no longer holds it, ErrConflict
 // if it is done or diverged already and this result has another status or other
 // weights.
 func (s *Store) FinishTrial(key string, number int, f Finish) error {
-	switch f.Status {
-	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
-	default:
+	if !isEnd(f.Status) {
 		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", short(key), f.Status)
 	}
-	var packed []byte
+	var detections Blob
 	if f.Detections != nil {
 		var err error
-		if packed, err = pack(f.Detections); err != nil {
+		if detections, err = s.keepDetections(f.Detections); err != nil {
 			return fmt.Errorf("trial %s: detections: %w", short(key), err)
 		}
 	}
@@ -205,45 +201,28 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 		if err != nil {
 			return err
 		}
-		var status, weights string
-		if err := tx.QueryRow("SELECT status, weights FROM trials WHERE id = ?", id).Scan(&status, &weights); err != nil {
-			return err
-		}
 		if err := endAttempt(tx, id, key, number, f); err != nil {
 			return err
 		}
-		if (status == StatusDone || status == StatusDiverged) && (status != f.Status || weights != f.Weights) {
-			return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
-				short(key), status, short(weights), f.Status, short(f.Weights), ErrConflict)
-		}
-		if err := dropRows(tx, id, resultTables...); err != nil {
+		if err := admits(tx, key, f.Outcome); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE trials SET status = ?, error = ?, diverged_step = ?, finished = ?, weights = ?,
-			wall_seconds = (SELECT sum(wall_seconds) FROM attempts WHERE trial_id = trials.id) WHERE id = ?`,
-			f.Status, f.Error, f.DivergedStep, f.Finished, f.Weights, id); err != nil {
+		b, err := readBundle(tx, key)
+		if err != nil {
 			return err
 		}
-		if err := insertSteps(tx, id, f.Steps); err != nil {
+		b.Outcome, b.Steps, b.Classes, b.Detections = f.Outcome, f.Steps, slices.Clone(f.Classes), detections
+		slices.SortFunc(b.Classes, func(x, y ClassMetric) int { return cmp.Compare(x.Category, y.Category) })
+		b.WallSeconds = 0
+		for _, a := range b.Attempts {
+			b.WallSeconds += a.WallSeconds
+		}
+		if err := b.apply(tx); err != nil {
 			return err
 		}
-		for _, name := range sortedNames(f.Metrics) {
-			if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, finite(f.Metrics[name])); err != nil {
-				return err
-			}
-		}
-		for _, c := range f.Classes {
-			if _, err := tx.Exec("INSERT INTO class_metrics (trial_id, category_id, name, ap, ap50, ap75) VALUES (?, ?, ?, ?, ?, ?)",
-				id, c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)); err != nil {
-				return fmt.Errorf("category %d: %w", c.Category, err)
-			}
-		}
-		if packed != nil {
-			if _, err := tx.Exec("INSERT INTO detections (trial_id, size, results) VALUES (?, ?, ?)", id, len(f.Detections), packed); err != nil {
-				return err
-			}
-		}
-		return nil
+		// No other process can begin an attempt before this transaction ends, so
+		// that one which no longer holds the trial never gets here.
+		return WriteBundle(BundleDir(s.path), b)
 	})
 }
 
@@ -304,22 +283,6 @@ func sortedNames(m map[string]float64) []string {
 	return names
 }
 
-// pack compresses detections; the same bytes give the same blob.
-func pack(data []byte) ([]byte, error) {
-	if !json.Valid(data) {
-		return nil, errors.New("not JSON")
-	}
-	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	if _, err := w.Write(data); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
 // Sweep is one ablation file as it was run.
 type Sweep struct {
 	Name    string // "gamma"
@@ -330,75 +293,65 @@ type Sweep struct {
 
 // Planned is one trial of a sweep's plan.
 type Planned struct {
-	Key string
-	Row int // of the printed table, from 0; the seeds of one setting share it
+	Key string `json:"trial"`
+	Row int    `json:"row"` // of the printed table, from 0; the seeds of one setting share it
 }
 
 // SaveSweep records a sweep and its plan. The same file again keeps its first
 // time and order: only trials not yet in the plan are added, at the end.
 func (s *Store) SaveSweep(sw Sweep, plan []Planned) error {
+	return s.inTx("save sweep", func(tx *sql.Tx) error {
+		b, err := saveSweep(tx, sw, plan)
+		if err != nil {
+			return err
+		}
+		return b.write(BundleDir(s.path))
+	})
+}
+
+func (sw *Sweep) check() error {
 	if sw.Name == "" || sw.Created == "" {
 		return errors.New("sweep: its name and time must not be empty")
 	}
-	return s.inTx("save sweep", func(tx *sql.Tx) error {
-		if _, err := tx.Exec("INSERT INTO sweeps (name, file, hash, created) VALUES (?, ?, ?, ?) ON CONFLICT (name, hash) DO NOTHING",
-			sw.Name, sw.File, sw.Hash, sw.Created); err != nil {
-			return err
-		}
-		var id, next int64
-		if err := tx.QueryRow("SELECT id FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id); err != nil {
-			return err
-		}
-		if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
-			return err
-		}
-		for _, p := range plan {
-			res, err := tx.Exec("INSERT INTO sweep_trials (sweep_id, ordinal, table_row, trial_key) VALUES (?, ?, ?, ?) ON CONFLICT (sweep_id, trial_key) DO NOTHING",
-				id, next, p.Row, p.Key)
-			if err != nil {
-				return err
-			}
-			added, err := res.RowsAffected()
-			if err != nil {
-				return err
-			}
-			next += added
-		}
-		return nil
-	})
+	return nil
 }
 
-// Artifact is a file that trials made or used, known by its content.
-type Artifact struct {
-	Hash    string // SHA-256 of the content, hex
-	Kind    string // "weights", …
-	Size    int64
-	Path    string // where it lies; empty if Content is kept here
-	Content []byte // nil if it lies at Path
-}
-
-// PutArtifact records an artifact; recording it again replaces where it lies.
-// The error names both hashes if Content does not have the hash stated.
-func (s *Store) PutArtifact(a Artifact) error {
-	if (a.Path == "") == (a.Content == nil) {
-		return fmt.Errorf("artifact %s: want either a path or the content", short(a.Hash))
+// saveSweep adds to the sweep's plan what is new in it, and returns the whole.
+func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
+	if err := sw.check(); err != nil {
+		return nil, err
 	}
-	var path, content any
-	if a.Content == nil {
-		path = a.Path
-	} else {
-		content = a.Content
-		a.Size = int64(len(a.Content))
-		sum := sha256.Sum256(a.Content)
-		if got := hex.EncodeToString(sum[:]); got != a.Hash {
-			return fmt.Errorf("artifact: its content has hash %s, not %s", got, a.Hash)
+	if _, err := tx.Exec("INSERT INTO sweeps (name, file, hash, created) VALUES (?, ?, ?, ?) ON CONFLICT (name, hash) DO NOTHING",
+		sw.Name, sw.File, sw.Hash, sw.Created); err != nil {
+		return nil, err
+	}
+	var id int64
+	var next int
+	if err := tx.QueryRow("SELECT id, file, created FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id, &sw.File, &sw.Created); err != nil {
+		return nil, err
+	}
+	if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
+		return nil, err
+	}
+	stmt, err := tx.Prepare("INSERT INTO sweep_trials (sweep_id, ordinal, table_row, trial_key) VALUES (?, ?, ?, ?) ON CONFLICT (sweep_id, trial_key) DO NOTHING")
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	for _, p := range plan {
+		res, err := stmt.Exec(id, next, p.Row, p.Key)
+		if err != nil {
+			return nil, err
 		}
+		added, err := res.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		next += int(added)
 	}
-	return s.inTx("put artifact", func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT OR REPLACE INTO artifacts (hash, kind, size, path, content) VALUES (?, ?, ?, ?, ?)",
-			a.Hash, a.Kind, a.Size, path, content)
-		return err
-	})
+	b := &sweepBundle{Sweep: sw}
+	b.Plan, err = queryPlan(tx, sw.Name, sw.Hash)
+	return b, err
 }
 
 // short is a key as people see it.

@@ -137,7 +137,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"version", exitOK, ""},
 		{"", exitOK, ""},
-		{"swep", exitUsage, `no command "swep"; it has bench, compare, completion, data, detect`},
+		{"swep", exitUsage, `no command "swep"; it has bench, compare, completion, data, db, detect`},
 		{"data chek", exitUsage, `runner data has no command "chek"; it has check, show, stats, synth`},
 		{"sweep", exitUsage, "accepts 1 arg(s), received 0"},
 		{"sweep nope", exitUsage, "nope: no such file and no ablation of that name; known: alpha, "},
