@@ -161,9 +161,12 @@ func (a *attempt) beats() {
 	}
 }
 
+// wall is the seconds since the attempt began: not below 0, where a clock may be.
+func (a *attempt) wall() float64 { return max(0, a.r.Now().Sub(a.begun).Seconds()) }
+
 func (a *attempt) beat() error {
 	return a.r.Store.Beat(a.key, a.number, results.Progress{
-		Step: int(a.step.Load()), WallSeconds: a.r.Now().Sub(a.begun).Seconds(), PeakBytes: peakBytes(),
+		Step: int(a.step.Load()), WallSeconds: a.wall(), PeakBytes: peakBytes(),
 	})
 }
 
@@ -172,7 +175,7 @@ func (a *attempt) finish(f results.Finish) (results.Outcome, error) {
 	close(a.stop)
 	<-a.over
 	a.lose(nil)
-	f.Finished, f.WallSeconds = a.r.now(), a.r.Now().Sub(a.begun).Seconds()
+	f.Finished, f.WallSeconds = a.r.now(), a.wall()
 	f.EndStep, f.PeakBytes = int(a.step.Load()), peakBytes()
 	return f.Outcome, a.r.Store.FinishTrial(a.key, a.number, f)
 }

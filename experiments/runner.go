@@ -34,6 +34,8 @@ type Runner struct {
 	Worker  func() *exec.Cmd // a process that calls Work on its standard input and output; wanted for Jobs above 1
 	Retries int              // how often a trial is tried again whose worker process died
 
+	AllowChangedData bool // go on with a sweep whose data was changed, on the new data
+
 	telling sync.Mutex
 	heard   map[string]heard     // of other processes' attempts, by trial
 	folders map[[3]string]string // identities of the folders read so far; hashing COCO takes minutes

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"focalgrid/results"
@@ -118,6 +119,11 @@ type Counts struct{ Done, Diverged, Failed int }
 // over should it die. A failed trial does not stop the others; the context's end does,
 // after the step at hand. The error is the context's or one that concerns all trials.
 func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
+	c, err := r.sweep(ctx, p)
+	return c, plainly(err)
+}
+
+func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 	var c Counts
 	prep, err := r.prepare(p)
 	if err != nil {
@@ -125,6 +131,9 @@ func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
 	}
 	states, err := r.states(prep)
 	if err != nil {
+		return c, err
+	}
+	if err := r.checkData(states, prep); err != nil {
 		return c, err
 	}
 	if err := r.savePlan(p, prep); err != nil {
@@ -145,6 +154,52 @@ func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
 	err = r.runAll(ctx, prep, todo, &c)
 	_ = os.Remove(r.workFolder("")) // stays where a trial has a checkpoint
 	return c, err
+}
+
+// ErrDataChanged is returned by Sweep where trials of its plan are recorded with
+// the same settings on other data, unless AllowChangedData is set.
+var ErrDataChanged = errors.New("the data has changed")
+
+// checkData refuses to go on with a sweep whose data was changed since it began:
+// its table would mix results on both. A sweep that has begun on the new data
+// goes on. Generated data is what its settings say, and cannot change.
+func (r *Runner) checkData(states []State, prep []prepared) error {
+	type trial struct {
+		config string
+		seed   uint64
+	}
+	planned := map[trial]*prepared{}
+	for i := range prep {
+		cfg := &prep[i].Trial.Config
+		if synthetic(cfg) || r.AllowChangedData {
+			continue
+		}
+		if states[i].Recorded != nil {
+			return nil
+		}
+		planned[trial{string(Resolved(cfg)), prep[i].Trial.Seed}] = &prep[i]
+	}
+	if len(planned) == 0 {
+		return nil
+	}
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil {
+		return err
+	}
+	var other []results.Trial
+	for _, t := range recorded {
+		if q := planned[trial{t.Config, t.Seed}]; q != nil && q.data != t.Dataset && t.Engine == r.Engine.Name() && t.Numerics == fmt.Sprint(Numerics) {
+			other = append(other, t)
+		}
+	}
+	if len(other) == 0 {
+		return nil
+	}
+	t := other[0]
+	q := planned[trial{t.Config, t.Seed}]
+	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
+		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
+		ErrDataChanged, q.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, q.data)
 }
 
 // job is the end of one try at a trial.
@@ -235,8 +290,8 @@ func (r *Runner) runAll(ctx context.Context, prep []prepared, todo []int, c *Cou
 			tries[j.index]++
 			r.tell(Noted{Text: fmt.Sprintf("trial %.12s is tried again (%d of %d): %v", prep[j.index].key, tries[j.index], r.Retries, j.err)})
 			todo = append(todo, j.index)
-		case j.outcome.Status == "":
-			failed = j.err // not even begun: the database does not answer
+		case j.outcome.Status == "" || errors.Is(j.err, syscall.ENOSPC):
+			failed = j.err // not recorded, as the database does not answer; or so it would be with the next
 			stop(j.err)
 		default:
 			if errors.Is(j.err, errDied) {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"focalgrid/results"
@@ -50,12 +51,16 @@ type started struct{ Step int }
 type over struct {
 	Outcome results.Outcome
 	Error   string
-	Kind    string // of the error: a key of errorKinds, or ""
+	Kind    string // of the error: a name in errorKinds, or ""
 }
 
-// errorKinds are the errors that a coordinator acts on.
-var errorKinds = map[string]error{
-	"held": results.ErrHeld, "finished": results.ErrFinished, "lost": results.ErrLost, "interrupted": context.Canceled,
+// errorKinds are the errors that a coordinator acts on; the first that fits counts.
+var errorKinds = []struct {
+	name string
+	err  error
+}{
+	{"held", results.ErrHeld}, {"finished", results.ErrFinished}, {"lost", results.ErrLost},
+	{"full", syscall.ENOSPC}, {"interrupted", context.Canceled},
 }
 
 // Work runs trials as a coordinator orders them, until in ends or nothing can be
@@ -131,9 +136,10 @@ func (r *Runner) obey(ctx context.Context, o order) *over {
 	m := &over{Outcome: out}
 	if err != nil {
 		m.Error = err.Error()
-		for kind, e := range errorKinds {
-			if errors.Is(err, e) {
-				m.Kind = kind
+		for _, k := range errorKinds {
+			if errors.Is(err, k.err) {
+				m.Kind = k.name
+				break
 			}
 		}
 	}
@@ -222,13 +228,24 @@ func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outco
 			if m.Over.Error == "" {
 				return m.Over.Outcome, nil
 			}
-			if kind := errorKinds[m.Over.Kind]; kind != nil {
-				return m.Over.Outcome, fmt.Errorf("%w (%s)", kind, m.Over.Error)
+			for _, k := range errorKinds {
+				if k.name == m.Over.Kind {
+					return m.Over.Outcome, &remoteError{m.Over.Error, k.err}
+				}
 			}
 			return m.Over.Outcome, errors.New(m.Over.Error)
 		}
 	}
 }
+
+// remoteError is an error of a worker.
+type remoteError struct {
+	text string
+	kind error
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.kind }
 
 // died waits for the process, which has closed its output, and says how it ended.
 func (w *worker) died() error {

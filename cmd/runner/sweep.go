@@ -26,6 +26,8 @@ type sweepOptions struct {
 	every  int // steps
 	jobs   int
 	tries  int // again
+
+	changedData bool
 }
 
 func newSweep(a *app) *cobra.Command {
@@ -67,6 +69,7 @@ sweep that has died.`,
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan with its cost here, and write nothing")
 	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at a time; each takes the memory of one")
 	cmd.Flags().IntVar(&o.tries, "retries", 1, "how `often` a trial is tried again whose process died, as with --jobs one may for lack of memory")
+	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "go on although the folder of the data was changed since this sweep began: all trials are then trained anew")
 	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps` after which a trial's state is kept; 0: as often as takes a fiftieth of the time. Results do not depend on it")
 	return cmd
 }
@@ -106,6 +109,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	if o.jobs > 1 {
 		r.Host.Jobs = o.jobs
 	}
+	r.AllowChangedData = o.changedData
 	r.Worker = func() *exec.Cmd { return workerCommand(o) }
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
@@ -196,7 +200,11 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, state
 	if r.Store, err = results.Open(o.db); err != nil {
 		return counts, bad(err)
 	}
-	return r.Sweep(ctx, plan)
+	counts, err = r.Sweep(ctx, plan)
+	if errors.Is(err, experiments.ErrDataChanged) {
+		err = bad(err)
+	}
+	return counts, err
 }
 
 // sum prints what came of a sweep, and what to type next.
