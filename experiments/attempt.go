@@ -19,6 +19,10 @@ const defaultLease = 30 * time.Second
 // beatsPerLease is how often in that time an attempt tells that it is alive.
 const beatsPerLease = 6
 
+// lookAgain is the longest time after which a sweep looks again whether what
+// other processes hold is still held.
+const lookAgain = 2 * time.Second
+
 func (r *Runner) lease() time.Duration {
 	if r.Lease > 0 {
 		return r.Lease
@@ -157,9 +161,12 @@ func (a *attempt) beats() {
 	}
 }
 
+// wall is the seconds since the attempt began: not below 0, where a clock may be.
+func (a *attempt) wall() float64 { return max(0, a.r.Now().Sub(a.begun).Seconds()) }
+
 func (a *attempt) beat() error {
 	return a.r.Store.Beat(a.key, a.number, results.Progress{
-		Step: int(a.step.Load()), WallSeconds: a.r.Now().Sub(a.begun).Seconds(), PeakBytes: peakBytes(),
+		Step: int(a.step.Load()), WallSeconds: a.wall(), PeakBytes: peakBytes(),
 	})
 }
 
@@ -168,7 +175,7 @@ func (a *attempt) finish(f results.Finish) (results.Outcome, error) {
 	close(a.stop)
 	<-a.over
 	a.lose(nil)
-	f.Finished, f.WallSeconds = a.r.now(), a.r.Now().Sub(a.begun).Seconds()
+	f.Finished, f.WallSeconds = a.r.now(), a.wall()
 	f.EndStep, f.PeakBytes = int(a.step.Load()), peakBytes()
 	return f.Outcome, a.r.Store.FinishTrial(a.key, a.number, f)
 }

@@ -16,7 +16,7 @@ import (
 // short trajectories change on purpose; trials recorded before are then done
 // again and not mixed with new ones. The code's revision is not part of the
 // identity, so a change that moves no bit repeats nothing.
-const Numerics = 2
+const Numerics = 3
 
 // where tells which rows a setting matters to.
 type where func(c *Config) bool

@@ -216,7 +216,7 @@ func TestKey(t *testing.T) {
 		func(i *Identity) { i.Init = "" },
 		func(i *Identity) { i.Data, i.Init = "di", "" },
 		func(i *Identity) { i.Engine = "x" },
-		func(i *Identity) { i.Numerics = 2 },
+		func(i *Identity) { i.Numerics++ },
 		func(i *Identity) { i.Seed = math.MaxUint64 },
 	} {
 		other := id

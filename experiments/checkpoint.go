@@ -47,6 +47,20 @@ func (r *Runner) workFolder(key string) string {
 	return filepath.Join(results.WorkDir(r.Store.Path()), key)
 }
 
+// makeFolder makes a folder and those above it.
+func makeFolder(dir string) error {
+	err := os.MkdirAll(dir, 0o777)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.MkdirAll(dir, 0o777) // another sweep ended just now, and removed the one above, empty as it was
+	}
+	return err
+}
+
+// dropWork removes the work folder of a finished trial.
+func (r *Runner) dropWork(key string) error {
+	return os.RemoveAll(r.workFolder(key))
+}
+
 func checkpointName(step int) string { return fmt.Sprintf("step-%08d.safetensors", step) }
 
 // checkpoints lists the files of a trial's checkpoints, the newest first. No
@@ -115,7 +129,7 @@ func (c *checkpoint) write(dir, key string) error {
 	if meta[metaHash], err = contentHash(c.tensors, meta); err != nil {
 		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
 	}
 	if err := weights.Write(filepath.Join(dir, checkpointName(c.step)), c.tensors, meta); err != nil {

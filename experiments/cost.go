@@ -31,11 +31,12 @@ const probeTime = 200 * time.Millisecond
 // second and takes stepShare of the fastest run, which other programs disturb least.
 func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
 	c := kernel.Conv{N: 4, C: 64, H: 32, W: 32, K: 64, R: 3, Stride: 1, Pad: 1}
+	layer := kernel.NewLayer(pool, c)
 	x, w, y := make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.Out())
 	best := probeTime
 	for begun := now(); now().Sub(begun) < probeTime; {
 		start := now()
-		c.Forward(pool, y, x, w, nil, false)
+		layer.Forward(y, x, w, nil, false)
 		best = min(best, max(now().Sub(start), time.Microsecond))
 	}
 	return stepShare * float64(c.MACs()) / best.Seconds()
@@ -131,7 +132,7 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 	works := map[string]string{} // by config
 	for _, t := range done {
 		var h Host
-		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads {
+		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
 			continue
 		}
 		work, ok := works[t.Config]

@@ -25,6 +25,7 @@ type Host struct {
 	GPU      string            `json:"gpu"` // models, "none" if the system shows none; used or not
 	Threads  int               `json:"threads"`
 	Name     string            `json:"host"`
+	Jobs     int               `json:"jobs,omitempty"` // trials at a time; 0: 1
 
 	diff []byte
 }

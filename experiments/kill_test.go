@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -62,6 +63,7 @@ type killer struct {
 
 // A sweep killed at any instant, again and again, ends as one that nobody
 // stopped: no trial is lost, done twice or half-written, and every bit is the same.
+// Every other sweep has two workers, and one of them or their coordinator is killed.
 // FOCALGRID_KILLS is the number of kills (20 if not set), FOCALGRID_SEED repeats a run.
 func TestKill(t *testing.T) {
 	kills, seed := 20, uint64(time.Now().UnixNano())
@@ -90,7 +92,7 @@ func TestKill(t *testing.T) {
 	for _, name := range []string{"first", "whole"} {
 		folder := k.folder(name)
 		begun := time.Now()
-		s := k.start(folder, 0)
+		s := k.start(folder, 1)
 		if err := s.wait(); err != nil {
 			t.Fatalf("a sweep that nobody stops: %v\n%s", err, s.said())
 		}
@@ -102,9 +104,9 @@ func TestKill(t *testing.T) {
 	}
 
 	done, sweeps, attempts, executed := 0, 0, 0, 0
-	for done < kills {
+	for done < kills || sweeps < 2 {
 		folder := k.folder(fmt.Sprint("killed", sweeps))
-		done += k.torture(folder, kills-done)
+		done += k.torture(folder, 1+sweeps%2, kills-done)
 		got := k.outcome(folder)
 		k.compare(got, want)
 		sweeps++
@@ -120,14 +122,8 @@ func TestKill(t *testing.T) {
 	}
 	t.Logf("%d kills in %d sweeps of %d trials, %d attempts; at most %d steps executed, %d planned: %.2f ×",
 		done, sweeps, killTrials, attempts, executed, sweeps*killTrials*killIters, float64(executed)/float64(sweeps*killTrials*killIters))
-	for _, what := range slices.Sorted(func(yield func(string) bool) {
-		for w := range k.where {
-			if !yield(w) {
-				return
-			}
-		}
-	}) {
-		t.Logf("killed while %s: %d", what, k.where[what])
+	for _, what := range slices.Sorted(maps.Keys(k.where)) {
+		t.Logf("of these %s: %d", what, k.where[what])
 	}
 }
 
@@ -155,7 +151,8 @@ type sweep struct {
 
 func (k *killer) start(dir string, jobs int) *sweep {
 	s := &sweep{lines: make(chan string, 10_000)}
-	s.cmd = exec.Command(k.runner, "sweep", "grid.yaml", "--db", "x.db", "--threads", "1", "--checkpoint-every", strconv.Itoa(killEvery))
+	s.cmd = exec.Command(k.runner, "sweep", "grid.yaml", "--db", "x.db", "--threads", "1",
+		"--checkpoint-every", strconv.Itoa(killEvery), "--jobs", strconv.Itoa(jobs), "--retries", strconv.Itoa(killOverall))
 	s.cmd.Dir = dir
 	s.cmd.Env = append(os.Environ(), "FOCALGRID_CACHE="+k.cache)
 	for _, pipe := range []func() (io.ReadCloser, error){s.cmd.StdoutPipe, s.cmd.StderrPipe} {
@@ -191,38 +188,63 @@ func (s *sweep) said() string {
 	return s.text.String()
 }
 
-// phases are what a sweep is doing after a line that begins like this.
+func (s *sweep) lastLine() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// phases are what a sweep is doing after a line with such a text.
 var phases = []struct{ line, doing string }{
-	{"trial 1 of 4 done", "printing the table"}, {"trial 2 of 4 done", "printing the table"}, {"trial 3 of 4 done", "printing the table"},
-	{"trial", "starting a trial"}, {"  step 60", "evaluating"}, {"  step", "training"}, {"  evaluated", "scoring and writing the result"},
+	{"): loss.gamma=", "starting a trial"}, {"step 60 of", "evaluating"}, {"step ", "training"},
+	{"evaluated", "scoring and writing the result"}, {"done in", "printing the table"}, {"preparing", "preparing"},
 }
 
 func phase(line string) string {
 	for _, p := range phases {
-		if strings.HasPrefix(line, p.line) {
+		if strings.Contains(line, p.line) {
 			return p.doing
 		}
 	}
 	if line == "" {
 		return "starting"
 	}
-	return "printing"
+	return "printing the table"
 }
 
-// torture starts the sweep again and again, kills it at most that often, and
-// returns how often it did once the sweep has come to its end.
-func (k *killer) torture(dir string, most int) (kills int) {
-	slow := 1.
+// torture starts the sweep again and again, kills it or its workers at most that often,
+// and returns how often it did once the sweep has come to its end.
+func (k *killer) torture(dir string, jobs, most int) (kills int) {
+	slow, halves := 1., 0
 	for try := 0; ; try++ {
 		if try == killOverall {
 			k.t.Fatalf("%s: not done after %d tries", dir, try)
 		}
 		before := k.progress(dir)
-		s := k.start(dir, 0)
-		killed := false
-		if kills < most {
+		s := k.start(dir, jobs)
+		dead := false
+		for kills < most && !dead {
 			s.until(k.draw, dir, time.Duration(slow*float64(k.span)/killTrials))
-			killed = s.cmd.Process.Signal(syscall.SIGKILL) == nil
+			pid := s.cmd.Process.Pid
+			workers := children(pid)
+			if all := append(workers, pid); jobs > 1 {
+				pid = all[k.draw.IntN(len(all))]
+			}
+			if syscall.Kill(pid, syscall.SIGKILL) != nil {
+				break // it has come to its end
+			}
+			kills++
+			if half, _ := filepath.Glob(filepath.Join(dir, "x.db.work", "*", ".step-*")); len(half) > halves {
+				k.where["writing a checkpoint"]++
+				halves = len(half)
+			} else {
+				k.where[phase(s.lastLine())]++
+			}
+			if dead = pid == s.cmd.Process.Pid; dead {
+				k.noOrphans(dir, workers)
+			} else {
+				k.where["of a worker alone"]++
+			}
 		}
 		err := s.wait()
 		if err == nil {
@@ -232,13 +254,9 @@ func (k *killer) torture(dir string, most int) (kills int) {
 			return kills
 		}
 		var exit *exec.ExitError
-		if !killed || !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		if !dead || !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			k.t.Fatalf("%s: %v\n%s", dir, err, s.said())
 		}
-		kills++
-		s.mu.Lock()
-		k.where[phase(s.last)]++
-		s.mu.Unlock()
 		after := k.progress(dir)
 		for key, done := range before {
 			if after[key] < done {
@@ -253,11 +271,43 @@ func (k *killer) torture(dir string, most int) (kills int) {
 	}
 }
 
+// children are the processes that a process has started.
+func children(pid int) []int {
+	var out []int
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // a thread may have ended
+		for _, word := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				out = append(out, child)
+			}
+		}
+	}
+	return out
+}
+
+// noOrphans waits for the workers of a dead coordinator to end.
+func (k *killer) noOrphans(dir string, workers []int) {
+	const patience = 20 * time.Second
+	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		left := slices.DeleteFunc(slices.Clone(workers), func(pid int) bool {
+			_, alive := processStart(pid)
+			return !alive
+		})
+		if len(left) == 0 {
+			return
+		}
+		if time.Since(begun) > patience {
+			k.t.Fatalf("%s: workers %v outlive their coordinator", dir, left)
+		}
+	}
+}
+
 // until waits for the instant of a kill: any within span, or a moment after a line
 // of a kind, or with a checkpoint half written.
 func (s *sweep) until(draw *rand.Rand, dir string, span time.Duration) {
 	end := time.After(time.Duration(draw.Float64() * float64(span)))
-	want := []string{"", "", "  evaluated", "trial", " loss.gamma", "checkpoint"}[draw.IntN(6)]
+	want := []string{"", "", "evaluated", "done in", "AP.001", "): loss.gamma=", "checkpoint"}[draw.IntN(7)]
 	moment := time.Duration(draw.Float64() * float64(6*time.Millisecond))
 	if want == "" {
 		<-end
@@ -271,11 +321,12 @@ func (s *sweep) until(draw *rand.Rand, dir string, span time.Duration) {
 			if !open {
 				return
 			}
-			if strings.HasPrefix(line, want) && skip == 0 {
+			if !strings.Contains(line, want) {
+				continue
+			}
+			if skip--; skip < 0 {
 				time.Sleep(moment)
 				return
-			} else if strings.HasPrefix(line, want) {
-				skip--
 			}
 		case <-long:
 			return
@@ -362,8 +413,9 @@ func (k *killer) outcome(dir string) outcome {
 		o.attempts += len(t.Attempts)
 		for i, a := range t.Attempts {
 			last := i == len(t.Attempts)-1
-			if want := map[bool]string{true: results.StatusDone, false: results.ExitKilled}[last]; a.Exit != want || a.Number != i+1 {
-				k.t.Errorf("%s: trial %.12s, attempt %d of %d: number %d, exit %q, want %q", dir, t.Key, i+1, len(t.Attempts), a.Number, a.Exit, want)
+			killed := a.Exit == results.ExitKilled || a.Exit == results.StatusFailed && strings.Contains(a.Error, "signal: killed")
+			if a.Number != i+1 || last != (a.Exit == results.StatusDone) || !last && !killed {
+				k.t.Errorf("%s: trial %.12s, attempt %d of %d: number %d, exit %q (%s)", dir, t.Key, i+1, len(t.Attempts), a.Number, a.Exit, a.Error)
 			}
 			// A killed one may have done more than it could tell, but not as
 			// far as its next checkpoint: that would have been told.

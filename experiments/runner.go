@@ -3,7 +3,9 @@ package experiments
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"focalgrid/coco"
@@ -20,7 +22,7 @@ type Runner struct {
 	Cache   string         // folder for generated data and pretrained weights
 	Now     func() time.Time
 	Host    Host        // goes into each trial's record
-	Observe func(Event) // progress; nil: silent. Called from one goroutine
+	Observe func(Event) // progress; nil: silent. One call at a time
 
 	// CheckpointEvery is the number of steps after which a trial's state is kept;
 	// 0: as often as that takes no more than a fiftieth of the time. No result
@@ -28,6 +30,13 @@ type Runner struct {
 	CheckpointEvery int
 	Lease           time.Duration // after which an attempt not heard of is taken over; 0: half a minute
 
+	Jobs    int              // trials at a time; more than 1 are run by worker processes
+	Worker  func() *exec.Cmd // a process that calls Work on its standard input and output; wanted for Jobs above 1
+	Retries int              // how often a trial is tried again whose worker process died
+
+	AllowChangedData bool // go on with a sweep whose data was changed, on the new data
+
+	telling sync.Mutex
 	heard   map[string]heard     // of other processes' attempts, by trial
 	folders map[[3]string]string // identities of the folders read so far; hashing COCO takes minutes
 }
@@ -76,6 +85,8 @@ type TrialEnded struct {
 type Waiting struct{ Trials int }
 
 func (r *Runner) tell(e Event) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	if r.Observe != nil {
 		r.Observe(e)
 	}

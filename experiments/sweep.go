@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"focalgrid/results"
@@ -114,11 +115,16 @@ func (r *Runner) lookUp(states []State) error {
 // Counts says how the trials of a sweep ended, those of earlier runs included.
 type Counts struct{ Done, Diverged, Failed int }
 
-// Sweep runs what is missing of the plan, trial after trial. A trial that another
-// process is at work on is left to it, and taken over should it die. A failed trial
-// does not stop the others; the context's end does, after the step at hand. The error
-// is the context's or one that concerns all trials.
+// Sweep runs what is missing of the plan, in this process or, with several Jobs, in as
+// many workers. A trial that another process is at work on is left to it, and taken
+// over should it die. A failed trial does not stop the others; the context's end does,
+// after the step at hand. The error is the context's or one that concerns all trials.
 func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
+	c, err := r.sweep(ctx, p)
+	return c, plainly(err)
+}
+
+func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 	var c Counts
 	prep, err := r.prepare(p)
 	if err != nil {
@@ -128,65 +134,215 @@ func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
 	if err != nil {
 		return c, err
 	}
+	if err := r.checkData(states, prep); err != nil {
+		return c, err
+	}
 	if err := r.savePlan(p, prep); err != nil {
 		return c, err
 	}
-	var pending []int
+	var todo []int
 	for i, s := range states {
 		if !s.Done() {
-			pending = append(pending, i)
+			todo = append(todo, i)
 			continue
 		}
 		c.count(s.Recorded.Status)
 		// Its process may have died between the result and this.
-		if err := os.RemoveAll(r.workFolder(s.Key)); err != nil {
+		if err := r.dropWork(s.Key); err != nil {
 			return c, err
 		}
 	}
-	for len(pending) > 0 {
-		var held []int
-		for _, i := range pending {
-			if err := ctx.Err(); err != nil {
-				return c, err
-			}
-			out, err := r.runTrial(ctx, i, &prep[i])
-			switch {
-			case ctx.Err() != nil:
-				return c, ctx.Err()
-			case errors.Is(err, results.ErrHeld) || errors.Is(err, results.ErrLost):
-				held = append(held, i)
-			case errors.Is(err, results.ErrFinished):
-				t, err := r.Store.Trial(prep[i].key)
-				if err != nil {
-					return c, err
-				}
-				c.count(t.Status)
-				r.tell(TrialEnded{Index: i, Key: t.Key, Outcome: t.Outcome, Elsewhere: true})
-			case out.Status == "":
-				return c, err // not even begun: the database does not answer
-			default:
-				c.count(out.Status)
-			}
-		}
-		if len(held) == len(pending) {
-			r.tell(Waiting{Trials: len(held)})
-			if err := sleep(ctx, r.lease()/beatsPerLease); err != nil {
-				return c, err
-			}
-		}
-		pending = held
-	}
-	return c, nil
+	err = r.runAll(ctx, prep, todo, &c)
+	_ = os.Remove(r.workFolder("")) // stays where a trial has a checkpoint
+	return c, err
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
+// ErrDataChanged is returned by Sweep where trials of its plan are recorded with
+// the same settings on other data, unless AllowChangedData is set.
+var ErrDataChanged = errors.New("the data has changed")
+
+// checkData refuses to go on with a sweep whose data was changed since it began:
+// its table would mix results on both. A sweep that has begun on the new data
+// goes on. Generated data is what its settings say, and cannot change.
+func (r *Runner) checkData(states []State, prep []prepared) error {
+	type trial struct {
+		config string
+		seed   uint64
+	}
+	planned := map[trial]*prepared{}
+	for i := range prep {
+		cfg := &prep[i].Trial.Config
+		if synthetic(cfg) || r.AllowChangedData {
+			continue
+		}
+		if states[i].Recorded != nil {
+			return nil
+		}
+		planned[trial{string(Resolved(cfg)), prep[i].Trial.Seed}] = &prep[i]
+	}
+	if len(planned) == 0 {
 		return nil
+	}
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil {
+		return err
+	}
+	var other []results.Trial
+	for _, t := range recorded {
+		if q := planned[trial{t.Config, t.Seed}]; q != nil && q.data != t.Dataset && t.Engine == r.Engine.Name() && t.Numerics == fmt.Sprint(Numerics) {
+			other = append(other, t)
+		}
+	}
+	if len(other) == 0 {
+		return nil
+	}
+	t := other[0]
+	q := planned[trial{t.Config, t.Seed}]
+	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
+		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
+		ErrDataChanged, q.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, q.data)
+}
+
+// job is the end of one try at a trial.
+type job struct {
+	slot, index int
+	outcome     results.Outcome
+	err         error
+}
+
+// runAll runs those trials of prep, as many at a time as there are jobs.
+func (r *Runner) runAll(ctx context.Context, prep []prepared, todo []int, c *Counts) error {
+	slots := make([]slot, min(max(1, r.Jobs), max(1, len(todo))))
+	for i := range slots {
+		slots[i].r = r
+		defer slots[i].close()
+	}
+	if len(slots) > 1 {
+		// Once, not once a worker.
+		for _, i := range todo {
+			if cfg := prep[i].Trial.Config; crops(&cfg) && !r.HasPretrained(&cfg) {
+				if _, err := r.Pretrain(ctx, &cfg); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	var free []int
+	for i := range slots {
+		free = append(free, i)
+	}
+	var held []int // by other processes
+	tries := map[int]int{}
+	ended := make(chan job)
+	busy := 0
+	var failed error // ends the sweep once the trials at work have stopped
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	for {
+		for len(todo) > 0 && len(free) > 0 && ctx.Err() == nil {
+			s, i := free[0], todo[0]
+			free, todo = free[1:], todo[1:]
+			busy++
+			go func() {
+				out, err := slots[s].run(ctx, i, &prep[i])
+				ended <- job{s, i, out, err}
+			}()
+		}
+		var again <-chan time.Time // look whether what is held still is
+		switch {
+		case busy == 0 && ctx.Err() != nil:
+			if failed != nil {
+				return failed
+			}
+			return ctx.Err()
+		case busy == 0 && len(held) == 0:
+			return nil
+		case busy == 0:
+			r.tell(Waiting{Trials: len(held)})
+			fallthrough
+		case len(held) > 0 && len(free) > 0:
+			again = time.After(min(lookAgain, r.lease()/beatsPerLease))
+		}
+		var j job
+		select {
+		case j = <-ended:
+		case <-again:
+			todo, held = append(todo, held...), nil
+			continue
+		case <-doneUnless(ctx, busy > 0):
+			continue
+		}
+		busy--
+		free = append(free, j.slot)
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(j.err, results.ErrHeld) || errors.Is(j.err, results.ErrLost):
+			held = append(held, j.index)
+		case errors.Is(j.err, results.ErrFinished):
+			t, err := r.Store.Trial(prep[j.index].key)
+			if err != nil {
+				failed = err
+				stop(err)
+				continue
+			}
+			c.count(t.Status)
+			r.tell(TrialEnded{Index: j.index, Key: t.Key, Outcome: t.Outcome, Elsewhere: true})
+		case errors.Is(j.err, errDied) && tries[j.index] < r.Retries:
+			tries[j.index]++
+			r.tell(Noted{Text: fmt.Sprintf("trial %.12s is tried again (%d of %d): %v", prep[j.index].key, tries[j.index], r.Retries, j.err)})
+			todo = append(todo, j.index)
+		case j.outcome.Status == "" || errors.Is(j.err, syscall.ENOSPC):
+			failed = j.err // not recorded, as the database does not answer; or so it would be with the next
+			stop(j.err)
+		default:
+			if errors.Is(j.err, errDied) {
+				r.tell(TrialEnded{Index: j.index, Key: prep[j.index].key, Outcome: j.outcome})
+			}
+			c.count(j.outcome.Status)
+		}
+	}
+}
+
+// doneUnless is closed at the end of ctx; nil, which never is, if not wanted.
+func doneUnless(ctx context.Context, not bool) <-chan struct{} {
+	if not {
+		return nil
+	}
+	return ctx.Done()
+}
+
+// slot runs one trial after another: here, or in a worker process that is
+// replaced when it dies.
+type slot struct {
+	r *Runner
+	w *worker
+}
+
+func (s *slot) run(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
+	if s.r.Jobs <= 1 {
+		return s.r.runTrial(ctx, index, p)
+	}
+	if s.w == nil {
+		var err error
+		if s.w, err = s.r.startWorker(); err != nil {
+			return results.Outcome{}, err
+		}
+	}
+	out, err := s.w.run(ctx, index, p)
+	if errors.Is(err, errDied) {
+		var berr error
+		if out, berr = s.w.bury(p, err); berr != nil {
+			err = errors.Join(err, berr)
+		}
+		s.close()
+	}
+	return out, err
+}
+
+func (s *slot) close() {
+	if s.w != nil {
+		s.w.close()
+		s.w = nil
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"focalgrid/coco"
 	"focalgrid/dataset"
@@ -55,22 +56,38 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	case ctx.Err() != nil:
 		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusInterrupted, Error: "interrupted"}}
 	default:
+		err = plainly(err)
 		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
 	}
 	out, ferr := a.finish(fin)
 	if ferr != nil {
-		if errors.Is(ferr, results.ErrLost) {
-			return results.Outcome{}, ferr
-		}
-		return out, errors.Join(err, ferr)
+		return results.Outcome{}, errors.Join(err, ferr) // how it ended is not recorded
 	}
 	if out.Status == results.StatusDone || out.Status == results.StatusDiverged {
-		if err := os.RemoveAll(r.workFolder(p.key)); err != nil {
+		if err := r.dropWork(p.key); err != nil {
 			return out, err
 		}
 	}
 	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: out})
 	return out, err
+}
+
+// fullDisk says what to do about a full disk.
+type fullDisk struct{ error }
+
+func (e *fullDisk) Error() string {
+	return e.error.Error() + ": free some space and run the same command again, which goes on from the last checkpoint"
+}
+
+func (e *fullDisk) Unwrap() error { return e.error }
+
+// plainly says what to do about an error that concerns more than one trial.
+func plainly(err error) error {
+	var full *fullDisk
+	if errors.Is(err, syscall.ENOSPC) && !errors.As(err, &full) {
+		return &fullDisk{err}
+	}
+	return err
 }
 
 // session is a trial ready to be trained.
@@ -248,7 +265,7 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	path := r.Store.WeightsPath(hash)
 	part := filepath.Join(r.workFolder(key), "final.safetensors")
 	for _, file := range []string{path, part} {
-		if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		if err := makeFolder(filepath.Dir(file)); err != nil {
 			return "", err
 		}
 	}

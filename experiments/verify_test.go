@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,7 +134,7 @@ func TestVerifyDiffers(t *testing.T) {
 		change func(*results.Trial)
 		want   string
 	}{
-		{func(tr *results.Trial) { tr.Numerics = "1" }, "it had numerics 1, here is 2"},
+		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", Numerics)},
 		{func(tr *results.Trial) { tr.Engine = "xla" }, "it had engine xla, here is gorgonia"},
 		{func(tr *results.Trial) { tr.Dataset = "other" }, "it had the dataset other, here is "},
 		{func(tr *results.Trial) { tr.Init = "other" }, "it had the initial weights other, here is "},

@@ -52,6 +52,8 @@ var (
 	ErrOlder = errors.New("database is older than this program")
 	// ErrCorrupt: SQLite finds the file damaged, when opening it or later.
 	ErrCorrupt = errors.New("database is damaged")
+	// ErrNetwork: the file is not on a local disk.
+	ErrNetwork = errors.New("results database is on a network file system")
 )
 
 // Store is an open results file. Its methods may be called by several
@@ -65,13 +67,17 @@ type Store struct {
 // new file made if there is none, and an older one migrated.
 //
 // The error is ErrForeign, ErrNewer or ErrCorrupt if the file is not one that
-// this program may write to; the file is then left as it was.
+// this program may write to, ErrNetwork if it cannot do so safely where the file is;
+// the file is then left as it was.
 func Open(path string) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("path of the results database is empty")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("folder for results database %s: %w", path, err)
+	}
+	if err := checkLocal(path); err != nil {
+		return nil, err
 	}
 	switch err := checkHeader(path); {
 	case err == nil:
@@ -355,8 +361,8 @@ func (s *Store) explain(op string, err error) error {
 		hint = "; another process is writing to it: try again, or name another file with --db"
 	case isCode(err, sqlite3.ErrFull):
 		hint = "; the disk is full: free some space and run the same command again"
-	case isCode(err, sqlite3.ErrReadonly):
-		hint = "; the file or its folder cannot be written: check its permissions, or name another file with --db"
+	case isCode(err, sqlite3.ErrReadonly, sqlite3.ErrCantOpen):
+		hint = "; the file or its folder cannot be opened or written: check its permissions, or name another file with --db"
 	}
 	return fmt.Errorf("%s in %s: %w%s", op, s.path, err, hint)
 }

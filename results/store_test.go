@@ -890,3 +890,32 @@ func TestStoreAsModel(t *testing.T) {
 		}
 	})
 }
+
+// TestLocked: a database that another process does not let go of is told as such,
+// and nothing is written; once it does, writing goes on.
+func TestLocked(t *testing.T) {
+	s := newStore(t)
+	begin(t, s, trialNamed("a"))
+	_, err := s.db.Exec("PRAGMA busy_timeout = 20")
+	must(t, err)
+	other, err := sql.Open("sqlite3", "file:"+s.path)
+	must(t, err)
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	_, err = other.Exec("BEGIN IMMEDIATE")
+	must(t, err)
+	_, again := s.BeginTrial(trialNamed("b"), attemptOf(1), 0)
+	for what, err := range map[string]error{
+		"begin": again, "heartbeat": s.Beat(keyOf("a"), 1, Progress{}), "finish": s.FinishTrial(keyOf("a"), 1, finishDone()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), s.path) || !strings.Contains(err.Error(), "another process is writing to it: try again") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = other.Exec("ROLLBACK")
+	must(t, err)
+	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
+	if all, err := s.Trials(Filter{}); err != nil || len(all) != 1 || all[0].Status != StatusDone {
+		t.Errorf("after that: %d trials, %v", len(all), err)
+	}
+}

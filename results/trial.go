@@ -201,10 +201,10 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 		if err != nil {
 			return err
 		}
-		if err := admits(tx, key, f.Outcome); err != nil {
+		if err := endAttempt(tx, id, key, number, f); err != nil {
 			return err
 		}
-		if err := endAttempt(tx, id, key, number, f); err != nil {
+		if err := admits(tx, key, f.Outcome); err != nil {
 			return err
 		}
 		b, err := readBundle(tx, key)

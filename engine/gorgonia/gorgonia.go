@@ -99,13 +99,9 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	l := &lowering{pool: e.pool, g: gg.NewGraph(), node: map[int]*gg.Node{}, stats: map[int]*gg.Node{}}
-	for _, n := range p.Graph.Nodes() {
-		m, err := l.lower(n)
-		if err != nil {
-			return nil, fmt.Errorf("node %d (%s %s): %w", n.ID, n.Op, n.Name, err)
-		}
-		l.node[n.ID] = m
+	l := &lowering{pool: e.pool, g: gg.NewGraph(), node: map[int]*gg.Node{}, stats: map[int]*gg.Node{}, joined: map[string]*gg.Node{}}
+	if err := l.all(p); err != nil {
+		return nil, err
 	}
 	ses := &session{
 		e: e, p: p, state: s, node: l.node, inputs: map[string]*engine.Node{}, grads: map[string][]float32{},

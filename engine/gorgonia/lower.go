@@ -2,9 +2,9 @@ package gorgonia
 
 import (
 	"fmt"
+	"slices"
 
 	gg "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"focalgrid/engine"
 	"focalgrid/engine/kernel"
@@ -12,15 +12,48 @@ import (
 
 // lowering builds the Gorgonia graph of an engine.Graph.
 type lowering struct {
-	pool  *kernel.Pool
-	g     *gg.ExprGraph
-	node  map[int]*gg.Node // by the engine node's ID
-	stats map[int]*gg.Node // batch statistics of the training batch norms
+	pool   *kernel.Pool
+	g      *gg.ExprGraph
+	node   map[int]*gg.Node // by the engine node's ID; a stack's members have none
+	stats  map[int]*gg.Node // batch statistics of the training batch norms
+	stacks map[int]*stack   // by their members' IDs
+	joined map[string]*gg.Node
+}
+
+// all lowers every node of p's graph.
+func (l *lowering) all(p *engine.Program) error {
+	wanted := map[int]bool{}
+	for _, n := range slices.Concat(p.Predictions, p.Outputs, []*engine.Node{p.Loss}) {
+		if n != nil {
+			wanted[n.ID] = true
+		}
+	}
+	l.stacks = findStacks(p.Graph.Nodes(), wanted)
+	for _, n := range p.Graph.Nodes() {
+		nodes, s := []*engine.Node{n}, l.stacks[n.ID]
+		if s != nil {
+			if nodes = s.members; n != nodes[len(nodes)-1] {
+				continue // the last one has all inputs before it
+			}
+		}
+		m, err := l.lower(nodes)
+		if err != nil {
+			return fmt.Errorf("node %d (%s %s): %w", n.ID, n.Op, n.Name, err)
+		}
+		if s != nil {
+			s.node = m
+		} else {
+			l.node[n.ID] = m
+		}
+	}
+	return nil
 }
 
 func (l *lowering) in(n *engine.Node, i int) *gg.Node { return l.node[n.In[i].ID] }
 
-func (l *lowering) lower(n *engine.Node) (*gg.Node, error) {
+// lower adds one node, or those of a stack.
+func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
+	n := nodes[0]
 	switch n.Op {
 	case engine.OpInput, engine.OpParam, engine.OpBuffer:
 		if len(n.Shape) == 0 {
@@ -30,13 +63,13 @@ func (l *lowering) lower(n *engine.Node) (*gg.Node, error) {
 	case engine.OpConst:
 		return l.g.AddNode(gg.NewConstant(float32(n.Attr.Value))), nil
 	case engine.OpConv2D:
-		return l.conv(n)
+		return l.conv(nodes)
 	case engine.OpBatchNorm:
 		return l.batchNorm(n)
 	case engine.OpFrozenNorm:
 		return l.fixedNorm(n, false)
 	case engine.OpGroupNorm:
-		return l.groupNorm(n)
+		return l.groupNorm(nodes)
 	case engine.OpMaxPool:
 		return l.maxPool(n)
 	case engine.OpGlobalAvgPool:
@@ -93,22 +126,33 @@ func shapeOf(n *engine.Node) kernel.Shape {
 	return kernel.Shape{N: n.Shape[0], C: n.Shape[1], H: n.Shape[2], W: n.Shape[3]}
 }
 
-func (l *lowering) conv(n *engine.Node) (*gg.Node, error) {
-	x, w := n.In[0].Shape, n.In[1].Shape
-	c := kernel.Conv{N: x[0], C: x[1], H: x[2], W: x[3], K: w[0], R: w[2], Stride: n.Attr.Stride, Pad: n.Attr.Pad}
-	out := shapeOf(n)
+// conv lowers a convolution, or a stack of them.
+func (l *lowering) conv(nodes []*engine.Node) (*gg.Node, error) {
+	n := nodes[0]
+	w := n.In[1].Shape
+	var levels []kernel.Conv
+	var from []*engine.Node
+	flops := 0.
+	for _, m := range nodes {
+		x := m.In[0].Shape
+		c := kernel.Conv{N: x[0], C: x[1], H: x[2], W: x[3], K: w[0], R: w[2], Stride: n.Attr.Stride, Pad: n.Attr.Pad}
+		levels, from = append(levels, c), append(from, m.In[0])
+		flops += 2 * float64(c.MACs())
+	}
+	layer := kernel.NewLayer(l.pool, levels...)
 	relu := n.Attr.ReLU
-	kind, flops := fmt.Sprintf("conv %dx%d/%d", c.R, c.R, c.Stride), 2*float64(c.MACs())
+	kind := fmt.Sprintf("conv %dx%d/%d", w[2], w[2], n.Attr.Stride)
+	settings := fmt.Sprintf("%v", levels)
 	o := &op{
-		name: fmt.Sprintf("conv s%d p%d relu=%t", c.Stride, c.Pad, relu),
+		name: fmt.Sprintf("conv relu=%t %s", relu, settings),
 		kind: kind, flops: flops,
-		out: n.Shape,
+		out: stackShape(nodes),
 		run: func(y []float32, in [][]float32) {
 			var bias []float32
 			if len(in) > 2 {
 				bias = in[2]
 			}
-			c.Forward(l.pool, y, in[0], in[1], bias, relu)
+			layer.Forward(y, in[0], in[1], bias, relu)
 		},
 		diff: []bool{true, true, true}[:len(n.In)],
 		grad: func(in gg.Nodes, y, dy *gg.Node) (gg.Nodes, error) {
@@ -119,26 +163,28 @@ func (l *lowering) conv(n *engine.Node) (*gg.Node, error) {
 				}
 			}
 			dx, err := applyDiff(&op{
-				name: fmt.Sprintf("conv to input s%d p%d", c.Stride, c.Pad), kind: kind + " to input", flops: flops, out: x,
-				run: func(dx []float32, in [][]float32) { c.GradInput(l.pool, dx, in[0], in[1]) },
+				name: "conv to input " + settings, kind: kind + " to input", flops: flops, out: in[0].Shape(),
+				run: func(dx []float32, in [][]float32) { layer.GradInput(dx, in[0], in[1]) },
 			}, dy, in[1])
 			if err != nil {
 				return nil, err
 			}
 			dw, err := applyDiff(&op{
-				name: fmt.Sprintf("conv to weights s%d p%d", c.Stride, c.Pad), kind: kind + " to weights", flops: flops, out: w,
-				run: func(dw []float32, in [][]float32) { c.GradWeights(l.pool, dw, in[0], in[1]) },
+				name: "conv to weights " + settings, kind: kind + " to weights", flops: flops, out: w,
+				run: func(dw []float32, in [][]float32) { layer.GradWeights(dw, in[0], in[1]) },
 			}, in[0], dy)
 			if err != nil || len(in) < 3 {
 				return gg.Nodes{dx, dw}, err
 			}
-			db, err := apply("bias", tensor.Shape{c.K}, func(db []float32, in [][]float32) {
-				kernel.GradBias(l.pool, db, in[0], out)
-			}, dy)
+			db, err := apply("bias "+settings, w[:1], func(db []float32, in [][]float32) { layer.GradBias(db, in[0]) }, dy)
 			return gg.Nodes{dx, dw, db}, err
 		},
 	}
-	ins := gg.Nodes{l.in(n, 0), l.in(n, 1)}
+	x, err := l.stacked(from)
+	if err != nil {
+		return nil, err
+	}
+	ins := gg.Nodes{x, l.in(n, 1)}
 	if n.Attr.Bias {
 		ins = append(ins, l.in(n, 2))
 	}
@@ -228,7 +274,7 @@ func (l *lowering) upsample(n *engine.Node, top, lateral *gg.Node) (*gg.Node, er
 // packLevels and its gradient transpose each image of each level, between maps
 // [A·size,H·W] and rows [H·W,A·size].
 func (l *lowering) packLevels(n *engine.Node) (*gg.Node, error) {
-	size, images, row := n.Attr.Size, n.Shape[0], n.Shape[1]*n.Shape[2]
+	images, row := n.Shape[0], n.Shape[1]*n.Shape[2]
 	type level struct{ channels, pixels, first int } // first value within an image's rows
 	var levels []level
 	first := 0
@@ -237,37 +283,31 @@ func (l *lowering) packLevels(n *engine.Node) (*gg.Node, error) {
 		levels = append(levels, v)
 		first += v.channels * v.pixels
 	}
-	o := &op{
-		name: fmt.Sprintf("pack %d", size), out: n.Shape,
+	x, err := l.stacked(n.In)
+	if err != nil {
+		return nil, err
+	}
+	return applyDiff(&op{
+		name: fmt.Sprintf("pack %v", levels), out: n.Shape,
 		run: func(y []float32, in [][]float32) {
 			l.pool.Run(images, func(i int) {
-				for j, v := range levels {
-					turn(y[i*row+v.first:], in[j][i*v.channels*v.pixels:], v.channels, v.pixels)
+				for _, v := range levels {
+					turn(y[i*row+v.first:], in[0][images*v.first+i*v.channels*v.pixels:], v.channels, v.pixels)
 				}
 			})
 		},
+		diff: []bool{true},
 		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
-			var out gg.Nodes
-			for j, v := range levels {
-				dx, err := apply(fmt.Sprintf("unpack %d level %d of %v", size, j, levels), in[j].Shape(), func(dx []float32, in [][]float32) {
-					l.pool.Run(images, func(i int) {
-						turn(dx[i*v.channels*v.pixels:], in[0][i*row+v.first:], v.pixels, v.channels)
-					})
-				}, dy)
-				if err != nil {
-					return nil, err
-				}
-				out = append(out, dx)
-			}
-			return out, nil
+			dx, err := apply(fmt.Sprintf("unpack %v", levels), in[0].Shape(), func(dx []float32, in [][]float32) {
+				l.pool.Run(images, func(i int) {
+					for _, v := range levels {
+						turn(dx[images*v.first+i*v.channels*v.pixels:], in[0][i*row+v.first:], v.pixels, v.channels)
+					}
+				})
+			}, dy)
+			return gg.Nodes{dx}, err
 		},
-	}
-	var ins gg.Nodes
-	for i := range n.In {
-		o.diff = append(o.diff, true)
-		ins = append(ins, l.in(n, i))
-	}
-	return applyDiff(o, ins...)
+	}, x)
 }
 
 // turn writes the transpose of x [rows,cols] to y [cols,rows], in blocks whose lines

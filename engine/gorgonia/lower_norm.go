@@ -131,26 +131,38 @@ func (l *lowering) norm(n *engine.Node, stats *gg.Node, batch, affine bool) (*gg
 	return applyDiff(o, ins...)
 }
 
-func (l *lowering) groupNorm(n *engine.Node) (*gg.Node, error) {
-	s, eps, relu, groups := shapeOf(n), float32(n.Attr.Eps), n.Attr.ReLU, n.Attr.Groups
-	stats, err := apply(fmt.Sprintf("group statistics %d", groups), tensor.Shape{2 * s.N * groups}, func(y []float32, in [][]float32) {
-		mean, variance := split(y)
-		kernel.GroupNormStats(l.pool, mean, variance, in[0], groups, s)
-	}, l.in(n, 0))
+// groupNorm lowers a group norm, or a stack of them.
+func (l *lowering) groupNorm(nodes []*engine.Node) (*gg.Node, error) {
+	n := nodes[0]
+	eps, relu, groups := float32(n.Attr.Eps), n.Attr.ReLU, n.Attr.Groups
+	var levels []kernel.Shape
+	var from []*engine.Node
+	for _, m := range nodes {
+		levels, from = append(levels, shapeOf(m)), append(from, m.In[0])
+	}
+	channels, all := n.Shape[1], len(levels)*n.Shape[0]*groups
+	x, err := l.stacked(from)
 	if err != nil {
 		return nil, err
 	}
-	invstd := make([]float32, s.N*groups)
+	stats, err := apply(fmt.Sprintf("group statistics %d %v", groups, levels), tensor.Shape{2 * all}, func(y []float32, in [][]float32) {
+		mean, variance := split(y)
+		kernel.GroupNormStats(l.pool, mean, variance, in[0], groups, levels...)
+	}, x)
+	if err != nil {
+		return nil, err
+	}
+	invstd := make([]float32, all)
 	inv := func(stats []float32) (mean, is []float32) {
 		mean, variance := split(stats)
 		kernel.InvStd(invstd, variance, eps)
 		return mean, invstd
 	}
 	return applyDiff(&op{
-		name: fmt.Sprintf("group norm %d eps=%g relu=%t", groups, eps, relu), out: n.Shape,
+		name: fmt.Sprintf("group norm %d eps=%g relu=%t %v", groups, eps, relu, levels), out: stackShape(nodes),
 		run: func(y []float32, in [][]float32) {
 			mean, is := inv(in[1])
-			kernel.GroupNormApply(l.pool, y, in[0], mean, is, in[2], in[3], relu, groups, s)
+			kernel.GroupNormApply(l.pool, y, in[0], mean, is, in[2], in[3], relu, groups, levels...)
 		},
 		diff: []bool{true, false, true, true},
 		grad: func(in gg.Nodes, y, dy *gg.Node) (gg.Nodes, error) {
@@ -162,20 +174,20 @@ func (l *lowering) groupNorm(n *engine.Node) (*gg.Node, error) {
 			}
 			// One pass makes all three gradients; those to weight and bias wait
 			// here until their nodes, which depend on dx, take them.
-			dweight, dbias := make([]float32, s.C), make([]float32, s.C)
-			dx, err := applyOver(fmt.Sprintf("group norm gradient %d eps=%g", groups, eps), n.Shape, func(dx []float32, in [][]float32) {
+			dweight, dbias := make([]float32, channels), make([]float32, channels)
+			dx, err := applyOver(fmt.Sprintf("group norm gradient %d eps=%g %v", groups, eps, levels), stackShape(nodes), func(dx []float32, in [][]float32) {
 				mean, is := inv(in[2])
-				kernel.GroupNormGrad(l.pool, dx, dweight, dbias, in[0], in[1], mean, is, in[3], groups, s)
+				kernel.GroupNormGrad(l.pool, dx, dweight, dbias, in[0], in[1], mean, is, in[3], groups, levels...)
 			}, dy, in[0], in[1], in[2])
 			if err != nil {
 				return nil, err
 			}
-			dw, err := apply("group norm to weight", tensor.Shape{s.C}, func(y []float32, _ [][]float32) { copy(y, dweight) }, dx)
+			dw, err := apply("group norm to weight", tensor.Shape{channels}, func(y []float32, _ [][]float32) { copy(y, dweight) }, dx)
 			if err != nil {
 				return nil, err
 			}
-			db, err := apply("group norm to bias", tensor.Shape{s.C}, func(y []float32, _ [][]float32) { copy(y, dbias) }, dx)
+			db, err := apply("group norm to bias", tensor.Shape{channels}, func(y []float32, _ [][]float32) { copy(y, dbias) }, dx)
 			return gg.Nodes{dx, nil, dw, db}, err
 		},
-	}, l.in(n, 0), stats, l.in(n, 1), l.in(n, 2))
+	}, x, stats, l.in(n, 1), l.in(n, 2))
 }

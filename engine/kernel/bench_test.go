@@ -80,6 +80,8 @@ var bigConvs = []struct {
 }
 
 type convBench struct {
+	on           *Pool
+	layer        *Layer
 	c            Conv
 	x, w, dy     []float32
 	y, dx, dw, b []float32
@@ -87,18 +89,23 @@ type convBench struct {
 
 func newConvBench(c Conv) *convBench {
 	r := rand.New(rand.NewPCG(5, 6))
-	return &convBench{c, randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out()),
-		make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.K)}
+	return &convBench{
+		c: c, x: randoms(r, c.In()), w: randoms(r, c.Weights()), dy: randoms(r, c.Out()),
+		y: make([]float32, c.Out()), dx: make([]float32, c.In()), dw: make([]float32, c.Weights()), b: make([]float32, c.K),
+	}
 }
 
 func (v *convBench) pass(p *Pool, i int) {
+	if v.on != p {
+		v.on, v.layer = p, NewLayer(p, v.c)
+	}
 	switch i {
 	case 0:
-		v.c.Forward(p, v.y, v.x, v.w, v.b, false)
+		v.layer.Forward(v.y, v.x, v.w, v.b, false)
 	case 1:
-		v.c.GradInput(p, v.dx, v.dy, v.w)
+		v.layer.GradInput(v.dx, v.dy, v.w)
 	case 2:
-		v.c.GradWeights(p, v.dw, v.x, v.dy)
+		v.layer.GradWeights(v.dw, v.x, v.dy)
 	}
 }
 

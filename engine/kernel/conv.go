@@ -46,83 +46,53 @@ func (c Conv) Weights() int { return c.K * c.C * c.R * c.R }
 // MACs is the number of multiply-adds of one pass, padding counted as work.
 func (c Conv) MACs() int { return c.Out() * c.C * c.R * c.R }
 
-// Forward computes y. bias is [K] or nil; with relu, y is max(y, 0) at the end.
-func (c Conv) Forward(p *Pool, y, x, w, bias []float32, relu bool) {
-	need("Conv.Forward", "y", y, c.Out())
-	need("Conv.Forward", "x", x, c.In())
-	need("Conv.Forward", "w", w, c.Weights())
-	if bias != nil {
-		need("Conv.Forward", "bias", bias, c.K)
-	}
-	b := p.scratch.take((c.K + tileRows - 1) / tileRows * tileRows)
-	clear(b[copy(b, bias):])
-	if m := p.winogradBlock(c); m > 0 {
-		floor := unbounded
-		if relu {
-			floor = 0
+// flat is the same convolution with its map cut into rows of 16 pixels where
+// rows mean nothing to it, so that no vector is left half empty.
+func (c Conv) flat() Conv {
+	if c.R == 1 && c.Stride == 1 && c.Pad == 0 {
+		if hw := c.H * c.W; hw%lanes == 0 {
+			c.H, c.W = hw/lanes, lanes
+		} else {
+			c.H, c.W = 1, hw
 		}
-		p.plans.winograd(c, m, false).run(p, c, y, x, w, b, floor)
-		p.scratch.give(b)
-		return
 	}
-	s := p.plans.forward(c)
-	packed := p.scratch.take(s.weights)
-	s.pack(p, packed, func(panel int, f *phase, dst []float32) {
-		packForward(p.set, dst, w, c, panel*tileRows, f)
-	})
-	s.run(p, y, x, packed, b, relu)
-	p.scratch.give(packed)
-	p.scratch.give(b)
+	return c
 }
 
-// GradInput computes dx, the gradient to x for a given gradient dy to y.
-func (c Conv) GradInput(p *Pool, dx, dy, w []float32) {
-	need("Conv.GradInput", "dx", dx, c.In())
-	need("Conv.GradInput", "dy", dy, c.Out())
-	need("Conv.GradInput", "w", w, c.Weights())
-	b := p.scratch.take((c.C + tileRows - 1) / tileRows * tileRows)
-	clear(b)
-	if m := p.winogradBlock(c); m > 0 {
-		p.plans.winograd(c, m, true).run(p, c, dx, dy, w, b, unbounded)
-		p.scratch.give(b)
-		return
+// taps lists the taps of the forward pass.
+func (c Conv) taps() []tap {
+	var t []tap
+	for r := range c.R {
+		for s := range c.R {
+			t = append(t, tap{r - c.Pad, s - c.Pad, r*c.R + s})
+		}
 	}
-	s := p.plans.gradInput(c)
-	packed := p.scratch.take(s.weights)
-	s.pack(p, packed, func(panel int, f *phase, dst []float32) {
-		packGradInput(p.set, dst, w, c, panel*tileRows, f)
-	})
-	s.run(p, dx, dy, packed, b, false)
-	p.scratch.give(packed)
-	p.scratch.give(b)
+	return t
 }
 
-// GradWeights computes dw, the gradient to w for a given gradient dy to y.
-func (c Conv) GradWeights(p *Pool, dw, x, dy []float32) {
-	need("Conv.GradWeights", "dw", dw, c.Weights())
-	need("Conv.GradWeights", "x", x, c.In())
-	need("Conv.GradWeights", "dy", dy, c.Out())
-	if m := p.winogradWeightsBlock(c); m > 0 {
-		p.plans.winogradWeights(c, m).run(p, dw, x, dy)
-		return
+// GradBias computes db[c] = Σ_n Σ_pixels dy[n,c,·], the gradient to a bias, over all
+// levels: dy has the tensors of the given shapes one after the other; db is [C].
+func GradBias(p *Pool, db, dy []float32, levels ...Shape) {
+	channels, total := levels[0].C, 0
+	for _, s := range levels {
+		total += s.Len()
 	}
-	p.plans.gradWeights(c).run(p, dw, x, dy)
-}
-
-// GradBias computes db[c] = Σ_n Σ_pixels dy[n,c,·], the gradient to a bias. dy
-// has shape s; db is [C].
-func GradBias(p *Pool, db, dy []float32, s Shape) {
-	need("GradBias", "db", db, s.C)
-	need("GradBias", "dy", dy, s.Len())
-	hw := s.Area()
-	span(p, s.C, s.Len(), func(from, to int) {
+	need("GradBias", "db", db, channels)
+	need("GradBias", "dy", dy, total)
+	span(p, channels, total, func(from, to int) {
 		for c := from; c < to; c++ {
 			var sum float64
-			for n := range s.N {
-				for i := (n*s.C + c) * hw; i < (n*s.C+c+1)*hw; i += piece {
-					a, _ := moments(p.set, dy[i:min(i+piece, (n*s.C+c+1)*hw)], 0)
-					sum += a
+			first := 0
+			for _, s := range levels {
+				hw := s.Area()
+				for n := range s.N {
+					end := first + (n*s.C+c+1)*hw
+					for i := end - hw; i < end; i += piece {
+						a, _ := moments(p.set, dy[i:min(i+piece, end)], 0)
+						sum += a
+					}
 				}
+				first += s.Len()
 			}
 			db[c] = float32(sum)
 		}

@@ -94,9 +94,9 @@ func TestConvAgreesWithDefinition(t *testing.T) {
 					s[j] = float32(math.NaN())
 				}
 			}
-			c.Forward(p, y, x, w, bias, false)
-			c.GradInput(p, dx, dy, w)
-			c.GradWeights(p, dw, x, dy)
+			NewLayer(p, c).Forward(y, x, w, bias, false)
+			NewLayer(p, c).GradInput(dx, dy, w)
+			NewLayer(p, c).GradWeights(dw, x, dy)
 			wy, wdx, wdw := convOracle(c, x, w, bias, dy)
 			// Sums of up to a few thousand products of float32: rounding grows like √n·2⁻²⁴.
 			const tol = 2e-5
@@ -109,7 +109,7 @@ func TestConvAgreesWithDefinition(t *testing.T) {
 			if d := far(dw, wdw); !(d < tol) {
 				t.Errorf("%s %+v: dw is %g away", level, c, d)
 			}
-			c.Forward(p, y, x, w, bias, true)
+			NewLayer(p, c).Forward(y, x, w, bias, true)
 			for j, v := range wy {
 				wy[j] = max(v, 0)
 			}
@@ -133,9 +133,9 @@ func TestConvBits(t *testing.T) {
 			for _, threads := range []int{1, 2, 3, 8} {
 				p, _ := NewPoolLevel(threads, level)
 				y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
-				c.Forward(p, y, x, w, bias, true)
-				c.GradInput(p, dx, dy, w)
-				c.GradWeights(p, dw, x, dy)
+				NewLayer(p, c).Forward(y, x, w, bias, true)
+				NewLayer(p, c).GradInput(dx, dy, w)
+				NewLayer(p, c).GradWeights(dw, x, dy)
 				p.Close()
 				all := slices.Concat(y, dx, dw)
 				name := fmt.Sprintf("%s on %d threads", level, threads)

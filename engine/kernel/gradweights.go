@@ -9,6 +9,7 @@ package kernel
 // groups of images). Parts are summed in order afterwards.
 type weightSweep struct {
 	c       Conv
+	x, y    int   // where its level begins in x and dy
 	taps    []tap // those that meet the source
 	lay     layout
 	block   int // input channels of a task
@@ -71,61 +72,43 @@ func planWeights(c Conv) *weightSweep {
 	return w
 }
 
-func (w *weightSweep) run(p *Pool, dw, x, dy []float32) {
+// gradSize is the number of elements of copyGrad's result.
+func (w *weightSweep) gradSize() int { return w.lay.groups * w.c.K * w.rowsSize() }
+
+// rowsSize is the number of elements of a group's channel of dy, in whole vectors.
+func (w *weightSweep) rowsSize() int { return w.c.OutH() * w.lay.perRow * lanes }
+
+// run does one of parts·blocks tasks: a block of channels of the sums of a part,
+// [parts][K, C·R·R]. y is dy, in copyGrad's layout unless inPlace.
+func (w *weightSweep) run(p *Pool, sums, x, y []float32, task int) {
 	c, l := w.c, &w.lay
-	y, ySize := dy, c.OutH()*l.perRow*lanes
-	if !w.inPlace {
-		y = p.scratch.take(l.groups * c.K * ySize)
-		w.copyGrad(p, y, dy, ySize)
+	part, block := task%w.parts, task/w.parts
+	first := block * w.block
+	count := min(w.block, c.C-first)
+	sum := sums[part*c.Weights():][:c.Weights()]
+	for k := range c.K {
+		clear(sum[(k*c.C+first)*c.R*c.R:][:count*c.R*c.R])
 	}
-	size := c.Weights()
-	sums := dw
-	if w.parts > 1 {
-		sums = p.scratch.take(w.parts * size)
+	var lent []float32
+	if !l.inPlace {
+		lent = p.scratch.take(w.chunk*w.block*l.plane + lanes)
 	}
 	units := l.groups * l.bands
-	p.Run(w.parts*w.blocks, func(task int) {
-		part, block := task%w.parts, task/w.parts
-		first := block * w.block
-		count := min(w.block, c.C-first)
-		sum := sums[part*size:][:size]
-		for k := range c.K {
-			clear(sum[(k*c.C+first)*c.R*c.R:][:count*c.R*c.R])
-		}
-		var lent []float32
-		if !l.inPlace {
-			lent = p.scratch.take(w.chunk*w.block*l.plane + lanes)
-		}
-		from, to := part*units/w.parts, (part+1)*units/w.parts
-		for u := from; u < to; u += w.chunk {
-			end := min(to, u+w.chunk)
-			in := lent
-			if l.inPlace {
-				in = x[first*l.plane:]
-			} else {
-				for i := u; i < end; i++ {
-					l.copy(p, lent[(i-u)*w.block*l.plane:], x, c.C, count, first, i/l.bands, i%l.bands)
-				}
+	from, to := part*units/w.parts, (part+1)*units/w.parts
+	for u := from; u < to; u += w.chunk {
+		end := min(to, u+w.chunk)
+		in := lent
+		if l.inPlace {
+			in = x[first*l.plane:]
+		} else {
+			for i := u; i < end; i++ {
+				l.copy(p, lent[(i-u)*w.block*l.plane:], x, c.C, count, first, i/l.bands, i%l.bands)
 			}
-			w.add(p, sum, in, y, ySize, first, count, w.steps[2*w.starts[u]:2*w.starts[end]])
 		}
-		if lent != nil {
-			p.scratch.give(lent)
-		}
-	})
-	if w.parts > 1 {
-		p.Run(min(8, 1+size>>14), func(task int) {
-			tasks := min(8, 1+size>>14)
-			from, to := task*size/tasks, (task+1)*size/tasks
-			copy(dw[from:to], sums[from:to])
-			for part := 1; part < w.parts; part++ {
-				add(p.set, dw[from:to], dw[from:to], sums[part*size+from:part*size+to])
-			}
-		})
-		p.scratch.give(sums)
+		w.add(p, sum, in, y, w.rowsSize(), first, count, w.steps[2*w.starts[u]:2*w.starts[end]])
 	}
-	if !w.inPlace {
-		p.scratch.give(y)
+	if lent != nil {
+		p.scratch.give(lent)
 	}
 }
 
@@ -176,23 +159,21 @@ func (w *weightSweep) add(p *Pool, dw, x, y []float32, ySize, first, count int, 
 	}
 }
 
-// copyGrad lays dy out as [group][K][row] of whole vectors, images interleaved
+// copyGrad lays group g of dy out as [K][row] of whole vectors, images interleaved
 // as in the source's copy and zeros in lanes without a pixel.
-func (w *weightSweep) copyGrad(p *Pool, y, dy []float32, ySize int) {
+func (w *weightSweep) copyGrad(p *Pool, y, dy []float32, g int) {
 	c, l := w.c, &w.lay
 	oh, ow := c.OutH(), c.OutW()
-	width := l.perRow * lanes
-	p.Run(l.groups, func(g int) {
-		src := dy[g*l.ni*c.K*oh*ow:]
-		dst := y[g*c.K*ySize:][:c.K*ySize]
-		if ow*l.ni == width {
-			weave(p.set, dst, src, l.ni, c.K*oh*ow, c.K*oh*ow)
-			return
-		}
-		for i := range c.K * oh {
-			row := dst[i*width:][:width]
-			clear(row[ow*l.ni:])
-			weave(p.set, row, src[i*ow:], l.ni, c.K*oh*ow, ow)
-		}
-	})
+	width, size := l.perRow*lanes, c.K*w.rowsSize()
+	src := dy[g*l.ni*c.K*oh*ow:]
+	dst := y[g*size:][:size]
+	if ow*l.ni == width {
+		weave(p.set, dst, src, l.ni, c.K*oh*ow, c.K*oh*ow)
+		return
+	}
+	for i := range c.K * oh {
+		row := dst[i*width:][:width]
+		clear(row[ow*l.ni:])
+		weave(p.set, row, src[i*ow:], l.ni, c.K*oh*ow, ow)
+	}
 }

@@ -11,7 +11,8 @@
 // both go through the same sequence of fused multiply-adds for each output. The
 // plain Go set agrees within rounding.
 //
-// A convolution is computed by the algorithm that its shape says is cheapest:
+// Convolutions are those of a Layer, whose maps may be of several levels. Each is
+// computed by the algorithm that its shape says is cheapest:
 // direct sums (sweep.go, gradweights.go), or for maps of 3 × 3 kernels Winograd's
 // (winograd.go, winogradweights.go), whose errors against exact arithmetic are up
 // to four times those of direct sums. Pool.Exact leaves the latter out.

@@ -408,7 +408,7 @@ func TestNaNSurvives(t *testing.T) {
 		c := Conv{1, 2, 5, 16, 4, 3, 1, 1}
 		x, y := ones(c.In()), make([]float32, c.Out())
 		x[40] = nan
-		c.Forward(p, y, x, ones(c.Weights()), nil, true)
+		NewLayer(p, c).Forward(y, x, ones(c.Weights()), nil, true)
 		if y[40] == y[40] {
 			t.Errorf("a convolution with ReLU turns NaN into %g", y[40])
 		}
@@ -424,9 +424,9 @@ func TestOldScratchDoesNotMatter(t *testing.T) {
 			var results [2][]float32
 			for i := range results {
 				y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
-				c.Forward(p, y, x, w, nil, false)
-				c.GradInput(p, dx, dy, w)
-				c.GradWeights(p, dw, x, dy)
+				NewLayer(p, c).Forward(y, x, w, nil, false)
+				NewLayer(p, c).GradInput(dx, dy, w)
+				NewLayer(p, c).GradWeights(dw, x, dy)
 				results[i] = slices.Concat(y, dx, dw)
 				for _, class := range p.scratch.free {
 					for _, b := range class {
@@ -507,12 +507,12 @@ func TestShortSlicePanics(t *testing.T) {
 	p := NewPool(1)
 	defer p.Close()
 	defer func() {
-		if m := fmt.Sprint(recover()); !strings.Contains(m, "Conv.Forward: x has 5 elements, its shape needs 9") {
+		if m := fmt.Sprint(recover()); !strings.Contains(m, "Layer.Forward: x has 5 elements, its shape needs 9") {
 			t.Errorf("panic says %q", m)
 		}
 	}()
 	c := Conv{1, 1, 3, 3, 1, 1, 1, 0}
-	c.Forward(p, make([]float32, 9), make([]float32, 5), make([]float32, 1), nil, false)
+	NewLayer(p, c).Forward(make([]float32, 9), make([]float32, 5), make([]float32, 1), nil, false)
 }
 
 func TestConvCheck(t *testing.T) {

@@ -19,28 +19,32 @@ func BatchNormStats(p *Pool, mean, variance, x []float32, s Shape) {
 	need("BatchNormStats", "mean", mean, s.C)
 	need("BatchNormStats", "variance", variance, s.C)
 	need("BatchNormStats", "x", x, s.Len())
+	span(p, s.C, s.Len(), func(from, to int) { batchStats(p.set, mean[from:to], variance[from:to], x, from, s) })
+}
+
+// batchStats is BatchNormStats for the channels from first on.
+func batchStats(set set, mean, variance, x []float32, first int, s Shape) {
 	hw := s.Area()
-	span(p, s.C, s.Len(), func(from, to int) {
-		for c := from; c < to; c++ {
-			var count, m, sq float64
-			for n := range s.N {
-				for i := (n*s.C + c) * hw; i < (n*s.C+c+1)*hw; i += piece {
-					v := x[i:min(i+piece, (n*s.C+c+1)*hw)]
-					k := float64(len(v))
-					a, _ := moments(p.set, v, 0)
-					near := float32(a / k)
-					d, e := moments(p.set, v, near)
-					d /= k
-					delta := float64(near) + d - m
-					total := count + k
-					sq += e - d*d*k + delta*delta*count*k/total
-					m += delta * k / total
-					count = total
-				}
+	for i := range mean {
+		var count, m, sq float64
+		for n := range s.N {
+			end := (n*s.C + first + i + 1) * hw
+			for at := end - hw; at < end; at += piece {
+				v := x[at:min(at+piece, end)]
+				k := float64(len(v))
+				a, _ := moments(set, v, 0)
+				near := float32(a / k)
+				d, e := moments(set, v, near)
+				d /= k
+				delta := float64(near) + d - m
+				total := count + k
+				sq += e - d*d*k + delta*delta*count*k/total
+				m += delta * k / total
+				count = total
 			}
-			mean[c], variance[c] = float32(m), float32(max(sq, 0)/count)
 		}
-	})
+		mean[i], variance[i] = float32(m), float32(max(sq, 0)/count)
+	}
 }
 
 // piece is the longest run of pixels summed in float32.
@@ -49,11 +53,13 @@ const piece = 4096
 // span runs f over [0, n), cut so that a task gets about a chunk of elements.
 func span(p *Pool, n, elements int, f func(from, to int)) {
 	tasks := max(1, min(n, (elements+chunk-1)/chunk))
-	if tasks == 1 {
-		f(0, n)
-		return
-	}
 	p.Run(tasks, func(task int) { f(task*n/tasks, (task+1)*n/tasks) })
+}
+
+// span adds what the function span runs.
+func (j *jobs) span(n, elements int, f func(from, to int)) {
+	tasks := max(1, min(n, (elements+chunk-1)/chunk))
+	j.add(tasks, func(task int) { f(task*n/tasks, (task+1)*n/tasks) })
 }
 
 // productSums is Σ dy and Σ dy·(x-m) over two maps.
@@ -106,6 +112,13 @@ func AffineGrad(p *Pool, dx, dy, scale []float32, s Shape) {
 
 // normApply computes y = (x-m)·a + b [+ residual] [relu] for every map.
 func normApply(p *Pool, name string, y, x, residual []float32, relu bool, s Shape, f func(n, c int) (m, a, b float32)) {
+	var j jobs
+	j.norm(p.set, name, y, x, residual, relu, s, f)
+	j.run(p)
+}
+
+// norm adds what normApply runs.
+func (j *jobs) norm(set set, name string, y, x, residual []float32, relu bool, s Shape, f func(n, c int) (m, a, b float32)) {
 	need(name, "y", y, s.Len())
 	need(name, "x", x, s.Len())
 	if residual != nil {
@@ -116,14 +129,14 @@ func normApply(p *Pool, name string, y, x, residual []float32, relu bool, s Shap
 		floor = 0
 	}
 	hw := s.Area()
-	span(p, s.N*s.C, s.Len(), func(from, to int) {
+	j.span(s.N*s.C, s.Len(), func(from, to int) {
 		for t := from; t < to; t++ {
 			m, a, b := f(t/s.C, t%s.C)
 			u, v := y[t*hw:(t+1)*hw], x[t*hw:(t+1)*hw]
 			if residual != nil {
-				affineAdd(p.set, u, v, residual[t*hw:(t+1)*hw], m, a, b, floor)
+				affineAdd(set, u, v, residual[t*hw:(t+1)*hw], m, a, b, floor)
 			} else {
-				affine(p.set, u, v, m, a, b, floor)
+				affine(set, u, v, m, a, b, floor)
 			}
 		}
 	})
@@ -176,23 +189,52 @@ func BatchNormGradInput(p *Pool, dx, dy, x, mean, invstd, weight, sumDy, sumDyXh
 
 // GroupNormStats computes the mean and the biased variance over the C/groups
 // channels and all pixels of each group of each image. mean and variance are
-// [N·groups], x has shape s; groups divides C.
-func GroupNormStats(p *Pool, mean, variance, x []float32, groups int, s Shape) {
-	BatchNormStats(p, mean, variance, x, Shape{1, s.N * groups, s.C / groups, s.Area()})
+// [N·groups] for each level, x has the tensors of the levels one after the other;
+// groups divides C.
+func GroupNormStats(p *Pool, mean, variance, x []float32, groups int, levels ...Shape) {
+	var j jobs
+	at, first := 0, 0
+	for _, s := range levels {
+		n := s.N * groups
+		flat := Shape{1, n, s.C / groups, s.Area()}
+		from, v := at, x[first:first+s.Len()]
+		j.span(n, s.Len(), func(i, k int) {
+			batchStats(p.set, mean[from+i:from+k], variance[from+i:from+k], v, i, flat)
+		})
+		at, first = at+n, first+s.Len()
+	}
+	j.run(p)
 }
 
 // GroupNormApply computes y = (x-mean)·invstd·weight + bias, then max(y, 0) with
-// relu. mean and invstd are [N·groups], weight and bias [C], x and y have shape s.
-func GroupNormApply(p *Pool, y, x, mean, invstd, weight, bias []float32, relu bool, groups int, s Shape) {
-	need("GroupNormApply", "mean", mean, s.N*groups)
-	need("GroupNormApply", "invstd", invstd, s.N*groups)
-	need("GroupNormApply", "weight", weight, s.C)
-	need("GroupNormApply", "bias", bias, s.C)
-	per := s.C / groups
-	normApply(p, "GroupNormApply", y, x, nil, relu, s, func(n, c int) (m, a, b float32) {
-		g := n*groups + c/per
-		return mean[g], invstd[g] * weight[c], bias[c]
-	})
+// relu. mean and invstd are [N·groups] for each level, weight and bias [C]; x and y
+// have the tensors of the levels one after the other.
+func GroupNormApply(p *Pool, y, x, mean, invstd, weight, bias []float32, relu bool, groups int, levels ...Shape) {
+	need("GroupNormApply", "mean", mean, groupsOf(groups, levels))
+	need("GroupNormApply", "invstd", invstd, groupsOf(groups, levels))
+	need("GroupNormApply", "weight", weight, levels[0].C)
+	need("GroupNormApply", "bias", bias, levels[0].C)
+	per := levels[0].C / groups
+	var j jobs
+	at, first := 0, 0
+	for _, s := range levels {
+		m, is := mean[at:], invstd[at:]
+		j.norm(p.set, "GroupNormApply", y[first:], x[first:], nil, relu, s, func(n, c int) (float32, float32, float32) {
+			g := n*groups + c/per
+			return m[g], is[g] * weight[c], bias[c]
+		})
+		at, first = at+s.N*groups, first+s.Len()
+	}
+	j.run(p)
+}
+
+// groupsOf is the number of groups of all images and levels.
+func groupsOf(groups int, levels []Shape) int {
+	n := 0
+	for _, s := range levels {
+		n += s.N * groups
+	}
+	return n
 }
 
 // GroupNormGrad computes all gradients of group norm for a given gradient dy:
@@ -200,42 +242,57 @@ func GroupNormApply(p *Pool, y, x, mean, invstd, weight, bias []float32, relu bo
 //	dbias[c] = Σ_n Σ_pixels dy, dweight[c] = Σ_n Σ_pixels dy·x̂
 //	dx = invstd·(g - mean(g) - x̂·mean(g·x̂)), g = dy·weight, means over a group of an image
 //
-// dweight and dbias are [C]; mean and invstd are those of GroupNormStats and
-// InvStd, [N·groups]. dx may be dy.
-func GroupNormGrad(p *Pool, dx, dweight, dbias, dy, x, mean, invstd, weight []float32, groups int, s Shape) {
-	need("GroupNormGrad", "dx", dx, s.Len())
-	need("GroupNormGrad", "dy", dy, s.Len())
-	need("GroupNormGrad", "x", x, s.Len())
-	need("GroupNormGrad", "mean", mean, s.N*groups)
-	need("GroupNormGrad", "invstd", invstd, s.N*groups)
-	need("GroupNormGrad", "weight", weight, s.C)
-	need("GroupNormGrad", "dweight", dweight, s.C)
-	need("GroupNormGrad", "dbias", dbias, s.C)
-	hw, per := s.Area(), s.C/groups
-	sums := p.wide.take(2 * s.N * s.C)
-	span(p, s.N*groups, s.Len(), func(from, to int) {
-		for t := from; t < to; t++ {
-			m, inv := mean[t], float64(invstd[t])
-			var a, b float64
-			for c := t * per; c < (t+1)*per; c++ {
-				u, v := productSums(p.set, dy[c*hw:(c+1)*hw], x[c*hw:(c+1)*hw], m)
-				v *= inv
-				sums[2*c], sums[2*c+1] = u, v
-				a += u * float64(weight[c%s.C])
-				b += v * float64(weight[c%s.C])
+// dweight and dbias are [C] and summed over the levels, whose tensors lie one after
+// the other; mean and invstd are those of GroupNormStats and InvStd, [N·groups] for
+// each level. dx may be dy.
+func GroupNormGrad(p *Pool, dx, dweight, dbias, dy, x, mean, invstd, weight []float32, groups int, levels ...Shape) {
+	channels, total := levels[0].C, 0
+	for _, s := range levels {
+		total += s.Len()
+	}
+	need("GroupNormGrad", "dx", dx, total)
+	need("GroupNormGrad", "dy", dy, total)
+	need("GroupNormGrad", "x", x, total)
+	need("GroupNormGrad", "mean", mean, groupsOf(groups, levels))
+	need("GroupNormGrad", "invstd", invstd, groupsOf(groups, levels))
+	need("GroupNormGrad", "weight", weight, channels)
+	need("GroupNormGrad", "dweight", dweight, channels)
+	need("GroupNormGrad", "dbias", dbias, channels)
+	per := channels / groups
+	maps := groupsOf(per*groups, levels)
+	sums := p.wide.take(2 * maps)
+	var j jobs
+	at, first := 0, 0 // group, element
+	for _, s := range levels {
+		hw := s.Area()
+		mean, invstd, sums := mean[at:], invstd[at:], sums[2*per*at:]
+		dx, dy, x := dx[first:], dy[first:], x[first:]
+		j.span(s.N*groups, s.Len(), func(from, to int) {
+			for t := from; t < to; t++ {
+				m, inv := mean[t], float64(invstd[t])
+				var a, b float64
+				for c := t * per; c < (t+1)*per; c++ {
+					u, v := productSums(p.set, dy[c*hw:(c+1)*hw], x[c*hw:(c+1)*hw], m)
+					v *= inv
+					sums[2*c], sums[2*c+1] = u, v
+					a += u * float64(weight[c%channels])
+					b += v * float64(weight[c%channels])
+				}
+				count := float64(per * hw)
+				slope, shift := float32(-b/count*inv*inv), float32(-a/count*inv)
+				for c := t * per; c < (t+1)*per; c++ {
+					normGrad(p.set, dx[c*hw:(c+1)*hw], dy[c*hw:(c+1)*hw], x[c*hw:(c+1)*hw], m, weight[c%channels]*invstd[t], slope, shift)
+				}
 			}
-			count := float64(per * hw)
-			slope, shift := float32(-b/count*inv*inv), float32(-a/count*inv)
-			for c := t * per; c < (t+1)*per; c++ {
-				normGrad(p.set, dx[c*hw:(c+1)*hw], dy[c*hw:(c+1)*hw], x[c*hw:(c+1)*hw], m, weight[c%s.C]*invstd[t], slope, shift)
-			}
-		}
-	})
-	for c := range s.C {
+		})
+		at, first = at+s.N*groups, first+s.Len()
+	}
+	j.run(p)
+	for c := range channels {
 		var a, b float64
-		for n := range s.N {
-			a += sums[2*(n*s.C+c)]
-			b += sums[2*(n*s.C+c)+1]
+		for i := c; i < maps; i += channels {
+			a += sums[2*i]
+			b += sums[2*i+1]
 		}
 		dbias[c], dweight[c] = float32(a), float32(b)
 	}

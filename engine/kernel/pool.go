@@ -21,7 +21,6 @@ type Pool struct {
 	threads int
 	scratch scratch[float32]
 	wide    scratch[float64]
-	plans   plans
 
 	mu      sync.Mutex // one region at a time
 	current atomic.Pointer[region]

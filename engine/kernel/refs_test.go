@@ -129,9 +129,9 @@ func TestLayerReferences(t *testing.T) {
 					close32(t, c.Name+": dbias", db, c.Grads["bias"].f64(), refTol)
 				}
 				dw := make([]float32, v.Weights())
-				v.Forward(p, y, x, w.f32(), bias, false)
-				v.GradInput(p, dx, dy, w.f32())
-				v.GradWeights(p, dw, x, dy)
+				NewLayer(p, v).Forward(y, x, w.f32(), bias, false)
+				NewLayer(p, v).GradInput(dx, dy, w.f32())
+				NewLayer(p, v).GradWeights(dw, x, dy)
 				close32(t, c.Name+": dw", dw, c.Grads["weight"].f64(), refTol)
 			case "max_pool2d":
 				q := Pooling{c.Kernel, c.Stride, c.Padding}

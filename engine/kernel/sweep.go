@@ -21,6 +21,11 @@ import (
 // the im2col matrix exists only as that table. Where a row is too short to fill
 // vectors, the same rows of ni images lie interleaved, pixel by pixel.
 type sweep struct {
+	c    Conv
+	grad bool
+	// Where its level begins in the source and in the destination.
+	src, dst int
+
 	n, ci, hs, ws int // source
 	co, hd, wd    int // destination
 	p, q          int
@@ -74,6 +79,39 @@ const (
 	taskMACs    = 1 << 20  // a smaller task isn't worth waking a thread for
 	wantTasks   = 16
 )
+
+// newSweep plans the forward pass of c, or with grad its gradient to the input.
+func newSweep(c Conv, grad bool) *sweep {
+	flat := c.flat()
+	s := &sweep{c: c, grad: grad}
+	if !grad {
+		s.n, s.ci, s.hs, s.ws = flat.N, flat.C, flat.H, flat.W
+		s.co, s.hd, s.wd = flat.K, flat.OutH(), flat.OutW()
+		s.p, s.q = flat.Stride, 1
+		s.phases = []phase{{taps: flat.taps()}}
+		s.plan()
+		return s
+	}
+	s.n, s.ci, s.hs, s.ws = flat.N, flat.K, flat.OutH(), flat.OutW()
+	s.co, s.hd, s.wd = flat.C, flat.H, flat.W
+	s.p, s.q = 1, flat.Stride
+	for a := range c.Stride {
+		for b := range c.Stride {
+			f := phase{a: a, b: b}
+			for r := range c.R {
+				for t := range c.R {
+					// x[y] meets dy[i] by w[r] where i·stride + r - pad = y = stride·lattice + a.
+					if y, x := a+c.Pad-r, b+c.Pad-t; y%c.Stride == 0 && x%c.Stride == 0 {
+						f.taps = append(f.taps, tap{y / c.Stride, x / c.Stride, r*c.R + t})
+					}
+				}
+			}
+			s.phases = append(s.phases, f)
+		}
+	}
+	s.plan()
+	return s
+}
 
 // arrange chooses a layout for n images of hs × ws and a lattice of hq × wq with
 // these taps. channels are copied at once, and there should be as many groups
@@ -201,34 +239,31 @@ func (s *sweep) reach(taps []tap) []tap {
 	return keep
 }
 
-// run executes the sweep. w holds the packed weights, bias is [panels·8].
-func (s *sweep) run(p *Pool, dst, src, w, bias []float32, relu bool) {
-	floor := float32(math.Inf(-1))
-	if relu {
-		floor = 0
+// tasks is the number of tasks of a run.
+func (s *sweep) tasks() int { return s.lay.groups * s.lay.bands * s.parts }
+
+// run does one task. w holds the packed weights, bias is [panels·8].
+func (s *sweep) run(p *Pool, dst, src, w, bias []float32, floor float32, task int) {
+	part, band, group := task%s.parts, task/s.parts%s.lay.bands, task/s.parts/s.lay.bands
+	from, to := part*s.panels/s.parts, (part+1)*s.panels/s.parts
+	x, lent := s.lay.source(p, src, s.ci, s.ci, 0, group, band)
+	rows := min(s.lay.band, s.lay.hq-band*s.lay.band)
+	if s.store {
+		y := dst[(group*s.co*s.hd+band*s.lay.band)*s.wd:]
+		s.tiles(p, &s.phases[0], y, s.hd*s.wd, x, w, bias, floor, from, to, rows)
+	} else {
+		size := s.lay.band * s.toRow
+		all := (to - from) * tileRows * size
+		y := p.scratch.take(len(s.phases)*all + lanes)
+		for i := range s.phases {
+			s.tiles(p, &s.phases[i], y[i*all:], size, x, w, bias, floor, from, to, rows)
+		}
+		s.scatter(p, dst, y, from*tileRows, min(to*tileRows, s.co), group, band, rows)
+		p.scratch.give(y)
 	}
-	p.Run(s.lay.groups*s.lay.bands*s.parts, func(task int) {
-		part, band, group := task%s.parts, task/s.parts%s.lay.bands, task/s.parts/s.lay.bands
-		from, to := part*s.panels/s.parts, (part+1)*s.panels/s.parts
-		x, lent := s.lay.source(p, src, s.ci, s.ci, 0, group, band)
-		rows := min(s.lay.band, s.lay.hq-band*s.lay.band)
-		if s.store {
-			y := dst[(group*s.co*s.hd+band*s.lay.band)*s.wd:]
-			s.tiles(p, &s.phases[0], y, s.hd*s.wd, x, w, bias, floor, from, to, rows)
-		} else {
-			size := s.lay.band * s.toRow
-			all := (to - from) * tileRows * size
-			y := p.scratch.take(len(s.phases)*all + lanes)
-			for i := range s.phases {
-				s.tiles(p, &s.phases[i], y[i*all:], size, x, w, bias, floor, from, to, rows)
-			}
-			s.scatter(p, dst, y, from*tileRows, min(to*tileRows, s.co), group, band, rows)
-			p.scratch.give(y)
-		}
-		if lent != nil {
-			p.scratch.give(lent)
-		}
-	})
+	if lent != nil {
+		p.scratch.give(lent)
+	}
 }
 
 // tiles computes panels from … to-1 of one phase. y begins at the channel of

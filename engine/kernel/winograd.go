@@ -1,38 +1,54 @@
 package kernel
 
+import "slices"
+
 // A winograd is a 3 × 3 convolution of stride 1 and padding 1 by way of
 // frequencies (Lavin and Gray, arXiv:1509.09308): the map is cut into blocks of
 // m × m outputs, m = 4 or 2; each block of (m+2)² inputs is transformed, and so is
 // the kernel; there the convolution is a product of matrices over the channels,
 // one for each of the (m+2)² frequencies, whose result is transformed back. A
 // block of 4 × 4 outputs takes 36 multiplications instead of 144.
+//
+// Either a task takes some blocks through all three stages, so that its input and
+// products stay in its core's cache. Or, where the weights are what is large, each
+// stage is a set of tasks by itself: the products of a frequency, of all blocks
+// at once, read its weights one time.
 type winograd struct {
-	grid
+	blocks
 	ci, co  int
 	flipped bool // the input gradient's kernel is turned by 180°
-	chain   int  // products in one chain of multiply-adds
-	tasks   [][]patch
-	lanes   int // of every task, a multiple of 16
-	parts   int // the output channels are cut into so many tasks
-	panels  int // of 8 output channels
-	group   int // panels whose products are kept at once
-	stride  int // elements from frequency to frequency of a task's input
-	spread  int // the same of the transformed weights
+	tasks   []blockTask
+	whole   bool // stage by stage; there is one blockTask
+	parts   int  // the output channels of a task are cut into so many
+	lanes   int  // of the largest task, a multiple of 16
+	panels  int  // of 8 output channels
+	group   int  // panels whose products are kept at once
+	stride  int  // elements from frequency to frequency of a task's input
+	out     int  // the same of its products
+	spread  int  // the same of the transformed weights
 	off     []int32
 	taps    phase // of the packed kernel before its transform
 }
 
-// A grid is a cut of maps into blocks of m × m.
+// blocks is a cut of the maps of some levels into blocks of m × m.
 //
 // Transforms work on vectors of 8 lanes. Where the images come in eights, the
 // lanes are 8 images, and pixels and blocks are whole vectors throughout.
 // Otherwise the lanes are 8 channels, and squares of 8 blocks × 8 channels are
 // transposed on either side of the products, whose lanes are always blocks.
-type grid struct {
-	n, h, w int
+type blocks struct {
 	m, freq int // freq = (m+2)²
-	th, tw  int // blocks of a map
 	ni      int // images of a unit: 8, or 1 where lanes are channels
+	grids   []*grid
+	plane   int // elements of the largest map of 8-vectors and one vector more
+}
+
+// A grid is one level's map as blocks.
+type grid struct {
+	src, dst int // where the level begins in the source and in the destination
+	n, h, w  int
+	m        int
+	th, tw   int // blocks of a map
 	// Where the vectors of a block lie in a plane of h·w vectors; those outside the
 	// map are one more behind them.
 	in, out []int32 // [th·tw][freq] and [th·tw][m²]
@@ -40,64 +56,120 @@ type grid struct {
 
 // A patch is blocks of a unit whose products are neighbours: rows y0 … y1-1 in
 // full, or columns x0 … x1-1 of one row. lane is the first of its task's lanes.
-type patch struct{ unit, y0, y1, x0, x1, lane int }
-
-func (s patch) blocks() int { return (s.y1 - s.y0) * (s.x1 - s.x0) }
-
-const (
-	winogradFloats = 192 << 10 // a task's input and products should not exceed this
-	winogradChain  = 32        // products in one chain of multiply-adds
-)
-
-// winogradBlock is the side m of the blocks with which the forward pass and the
-// input gradient go by way of frequencies, or 0 where they don't.
-func (p *Pool) winogradBlock(c Conv) int {
-	if p.Exact {
-		return 0
-	}
-	return c.cheapest(func(blocks int) float64 {
-		// The kernel's transform costs as much as the products of 18 blocks.
-		return float64((blocks+lanesMask)&^lanesMask) + 18
-	}, 4, 2)
+type patch struct {
+	*grid
+	unit, y0, y1, x0, x1, lane int
 }
 
-// cheapest is that of the sides m of a block with the least cost, or 0 if direct
-// sums are at least about as cheap. cost is in products per frequency and pair
-// of channels.
-func (c Conv) cheapest(cost func(blocks int) float64, sides ...int) int {
-	if c.R != 3 || c.Stride != 1 || c.Pad != 1 || c.C < 8 || c.K < 8 {
-		return 0
+func (s *patch) blocks() int { return (s.y1 - s.y0) * (s.x1 - s.x0) }
+
+// A blockTask is patches and how many lanes hold their blocks.
+type blockTask struct {
+	patches []patch
+	lanes   int
+}
+
+// width is lanes rounded up to whole vectors.
+func (t *blockTask) width() int { return (t.lanes + lanesMask) &^ lanesMask }
+
+const (
+	lanesMask      = lanes - 1
+	winogradFloats = 192 << 10 // a task's input and products should not exceed this
+	winogradChain  = 32        // products in one chain of multiply-adds
+	channelsSplit  = 32        // channels of a task that only transforms
+)
+
+// winogradSides is, for each level, the side m of the blocks with which the forward
+// pass and the input gradient go by way of frequencies, or 0 where they don't.
+func (p *Pool) winogradSides(levels []Conv) []int {
+	// The kernel's transform costs as much as the products of 18 blocks.
+	return p.cheapest(levels, 18, lanes, 4, 2)
+}
+
+// cheapest chooses blocks for each level from the given sides, so that all cost
+// least; 0 is direct sums, which are preferred if they cost hardly more. Costs are
+// in products per frequency and pair of channels: those of blocks, rounded up, and
+// once more for each side used.
+func (p *Pool) cheapest(levels []Conv, once, round int, sides ...int) []int {
+	best := make([]int, len(levels))
+	c := levels[0]
+	if p.Exact || c.R != 3 || c.Stride != 1 || c.Pad != 1 || c.C < 8 || c.K < 8 {
+		return best
 	}
+	var least float64
+	for _, c := range levels {
+		least += c.directCost()
+	}
+	for set := 1; set < 1<<len(sides); set++ {
+		choice, sum := make([]int, len(levels)), 0.
+		blocks := make([]int, len(sides))
+		for l, c := range levels {
+			cost, side, n := c.directCost(), -1, 0
+			for i, m := range sides {
+				b := c.N * ((c.H + m - 1) / m) * ((c.W + m - 1) / m)
+				if v := float64((m + 2) * (m + 2) * b); set>>i&1 == 1 && v < cost {
+					cost, side, n = v, i, b
+				}
+			}
+			if side >= 0 {
+				choice[l] = sides[side]
+				blocks[side] += n
+			} else {
+				sum += cost
+			}
+		}
+		for i, m := range sides {
+			if set>>i&1 == 1 {
+				sum += float64((m + 2) * (m + 2) * ((blocks[i]+round-1)/round*round + once))
+			}
+		}
+		if sum < least {
+			best, least = choice, sum
+		}
+	}
+	return best
+}
+
+// directCost is the cost of direct sums as cheapest counts, a little less than what
+// they take.
+func (c Conv) directCost() float64 {
 	taps := 9
 	for _, extent := range []int{c.H, c.W} {
 		if extent == 1 {
 			taps /= 3
 		}
 	}
-	best, least := 0, .85*float64(taps*c.N*c.H*c.W)
-	for _, m := range sides {
-		blocks := c.N * ((c.H + m - 1) / m) * ((c.W + m - 1) / m)
-		if v := float64((m+2)*(m+2)) * cost(blocks); v < least {
-			best, least = m, v
-		}
-	}
-	return best
+	return .85 * float64(taps*c.N*c.H*c.W)
 }
 
-func newGrid(n, h, w, m int) grid {
-	g := grid{n: n, h: h, w: w, m: m, freq: (m + 2) * (m + 2), th: (h + m - 1) / m, tw: (w + m - 1) / m, ni: 1}
-	if n%8 == 0 {
-		g.ni = 8
+// newBlocks cuts those levels whose sides are m.
+func newBlocks(levels []Conv, sides []int, m int, src, dst []int) blocks {
+	b := blocks{m: m, freq: (m + 2) * (m + 2), ni: 1}
+	if levels[0].N%8 == 0 {
+		b.ni = 8
 	}
-	place := func(y, x int) int32 {
-		if y < 0 || y >= h || x < 0 || x >= w {
-			return int32(h * w * 8)
+	for i, c := range levels {
+		if sides[i] == m {
+			g := newGrid(c, m)
+			g.src, g.dst = src[i], dst[i]
+			b.grids = append(b.grids, g)
+			b.plane = max(b.plane, (g.h*g.w+1)*8)
 		}
-		return int32((y*w + x) * 8)
+	}
+	return b
+}
+
+func newGrid(c Conv, m int) *grid {
+	g := &grid{n: c.N, h: c.H, w: c.W, m: m, th: (c.H + m - 1) / m, tw: (c.W + m - 1) / m}
+	place := func(y, x int) int32 {
+		if y < 0 || y >= g.h || x < 0 || x >= g.w {
+			return int32(g.h * g.w * 8)
+		}
+		return int32((y*g.w + x) * 8)
 	}
 	for t := range g.th * g.tw {
 		y0, x0 := t/g.tw*m, t%g.tw*m
-		for i := range g.freq {
+		for i := range (m + 2) * (m + 2) {
 			g.in = append(g.in, place(y0+i/(m+2)-1, x0+i%(m+2)-1))
 		}
 		for i := range m * m {
@@ -107,61 +179,60 @@ func newGrid(n, h, w, m int) grid {
 	return g
 }
 
-// cut lists all blocks by tasks of at most about the given number of lanes, and
-// how many lanes a task has.
-func (g *grid) cut(most int) (tasks [][]patch, lanes int) {
-	blocks := max(1, most/g.ni)
-	units := g.n / g.ni
-	switch {
-	case g.tw > blocks:
-		for t := range units * g.th {
-			pieces := (g.tw + blocks - 1) / blocks
-			for i := range pieces {
-				tasks = append(tasks, []patch{{unit: t / g.th, y0: t % g.th, y1: t%g.th + 1, x0: i * g.tw / pieces, x1: (i + 1) * g.tw / pieces}})
+// cut lists all blocks by tasks of at most about the given number of lanes. Small
+// maps, also those of different levels, share tasks.
+func (b *blocks) cut(most int) []blockTask {
+	var pieces []patch
+	total := 0
+	for _, g := range b.grids {
+		room := max(1, most/b.ni)
+		for u := range g.n / b.ni {
+			whole := patch{grid: g, unit: u, y1: g.th, x1: g.tw}
+			switch {
+			case g.tw > room:
+				n := (g.tw + room - 1) / room
+				for t := range g.th * n {
+					s, i := whole, t%n
+					s.y0, s.y1, s.x0, s.x1 = t/n, t/n+1, i*g.tw/n, (i+1)*g.tw/n
+					pieces = append(pieces, s)
+				}
+			case g.th*g.tw > room:
+				n := (g.th + room/g.tw - 1) / (room / g.tw)
+				for i := range n {
+					s := whole
+					s.y0, s.y1 = i*g.th/n, (i+1)*g.th/n
+					pieces = append(pieces, s)
+				}
+			default:
+				pieces = append(pieces, whole)
 			}
 		}
-	case g.th*g.tw > blocks:
-		rows := blocks / g.tw
-		pieces := (g.th + rows - 1) / rows
-		for t := range units * pieces {
-			i := t % pieces
-			tasks = append(tasks, []patch{{unit: t / pieces, y0: i * g.th / pieces, y1: (i + 1) * g.th / pieces, x1: g.tw}})
-		}
-	default:
-		per := min(units, blocks/(g.th*g.tw))
-		pieces := (units + per - 1) / per
-		for i := range pieces {
-			var s []patch
-			for u := i * units / pieces; u < (i+1)*units/pieces; u++ {
-				s = append(s, patch{unit: u, y1: g.th, x1: g.tw})
-			}
-			tasks = append(tasks, s)
-		}
+		total += g.n * g.th * g.tw
 	}
-	for _, t := range tasks {
-		n := 0
-		for i := range t {
-			t[i].lane = n
-			n += t[i].blocks() * g.ni
+	// Tasks of about equal size.
+	target := total / ((total + most - 1) / most)
+	var tasks []blockTask
+	for _, s := range pieces {
+		n := s.blocks() * b.ni
+		last := len(tasks) - 1
+		if last < 0 || tasks[last].lanes >= target || tasks[last].lanes+n > most {
+			tasks = append(tasks, blockTask{})
+			last++
 		}
-		lanes = max(lanes, n)
+		t := &tasks[last]
+		s.lane = t.lanes
+		t.lanes += n
+		t.patches = append(t.patches, s)
 	}
-	return tasks, (lanes + lanesMask) &^ lanesMask
-}
-
-const lanesMask = lanes - 1
-
-// used is the number of a task's lanes that hold blocks.
-func (g *grid) used(patches []patch) int {
-	last := patches[len(patches)-1]
-	return last.lane + last.blocks()*g.ni
+	return tasks
 }
 
 // weave brings the pixels within reach of a patch into the plane: lane i is row i
 // of src, rows stride apart, of which there are count. Halo is 1 for blocks with
 // their neighbours, else 0.
-func (g *grid) weave(set set, plane, src []float32, stride, count int, s patch, halo int) {
-	g.rows(s, halo, func(first, n int) {
+func (s *patch) weave(set set, plane, src []float32, stride, count, halo int) {
+	clear(plane[s.h*s.w*8:][:8])
+	s.rows(halo, func(first, n int) {
 		if count == 8 {
 			weave(set, plane[first*8:], src[first:], 8, stride, n)
 			return
@@ -177,8 +248,8 @@ func (g *grid) weave(set set, plane, src []float32, stride, count int, s patch, 
 }
 
 // unweave is the inverse of weave without neighbours.
-func (g *grid) unweave(set set, dst, plane []float32, stride, count int, s patch) {
-	g.rows(s, 0, func(first, n int) {
+func (s *patch) unweave(set set, dst, plane []float32, stride, count int) {
+	s.rows(0, func(first, n int) {
 		if count == 8 {
 			unweave(set, dst[first:], plane[first*8:], 8, stride, n)
 			return
@@ -193,7 +264,8 @@ func (g *grid) unweave(set set, dst, plane []float32, stride, count int, s patch
 }
 
 // rows calls f for the runs of pixels that a patch covers with its halo.
-func (g *grid) rows(s patch, halo int, f func(first, n int)) {
+func (s *patch) rows(halo int, f func(first, n int)) {
+	g := s.grid
 	y0, y1 := max(0, s.y0*g.m-halo), min(g.h, s.y1*g.m+halo)
 	if s.x0 == 0 && s.x1 == g.tw {
 		f(y0*g.w, (y1-y0)*g.w)
@@ -208,49 +280,52 @@ func (g *grid) rows(s patch, halo int, f func(first, n int)) {
 	}
 }
 
-// fill transforms channels from … to-1 of a task's blocks of src by stageIn or
-// stageGrad. Frequency f of channel c goes to dst[f·stride+c·lanes+lane]; lanes
-// without a block are zero up to width. from is a multiple of 8, and so is to
-// unless it is the last channel: then, where lanes are channels, the rows up to
-// the next multiple of 8 are written as well.
-func (g *grid) fill(p *Pool, s stage, dst []float32, stride, lanes, width int, src []float32, channels, from, to int, patches []patch) {
-	plane := p.scratch.take((g.h*g.w + 1) * 8)
-	clear(plane[g.h*g.w*8:])
-	table, halo := g.in, 1
-	if s == stageGrad {
-		table, halo = g.out, 0
-	}
-	entry := len(table) / (g.th * g.tw)
-	hw, used := g.h*g.w, g.used(patches)
+// table is where the vectors of the patch's blocks lie for a stage.
+func (s *patch) table(table []int32) *int32 {
+	return &table[(s.y0*s.tw+s.x0)*len(table)/(s.th*s.tw)]
+}
+
+// fill transforms channels from … to-1 of a task's blocks of src. Frequency f of
+// channel c goes to dst[f·stride+c·lanes+lane]; lanes without a block are zero up
+// to the task's width. from is a multiple of 8, and so is to unless it is the last
+// channel: then, where lanes are channels, the rows up to the next multiple of 8
+// are written as well.
+func (b *blocks) fill(p *Pool, dst []float32, stride, lanes int, src []float32, channels, from, to int, task *blockTask) {
+	plane := p.scratch.take(b.plane)
+	used, width := task.lanes, task.width()
 	t := transform{src: &plane[0]}
-	if g.ni == 8 {
+	if b.ni == 8 {
 		t.dstStride, t.dstStep = 4*stride, 32
 		for c := from; c < to; c++ {
-			for _, sp := range patches {
-				g.weave(p.set, plane, src[(sp.unit*8*channels+c)*hw:], channels*hw, 8, sp, halo)
-				t.dst = &dst[c*lanes+sp.lane]
-				t.off, t.n = &table[(sp.y0*g.tw+sp.x0)*entry], sp.blocks()
-				t.run(p.set, s, g.m)
+			for i := range task.patches {
+				s := &task.patches[i]
+				hw := s.h * s.w
+				s.weave(p.set, plane, src[s.src+(s.unit*8*channels+c)*hw:], channels*hw, 8, 1)
+				t.dst = &dst[c*lanes+s.lane]
+				t.off, t.n = s.table(s.in), s.blocks()
+				t.run(p.set, stageIn, b.m)
 			}
 			if used < width {
-				for f := range g.freq {
+				for f := range b.freq {
 					clear(dst[f*stride+c*lanes:][used:width])
 				}
 			}
 		}
 	} else {
-		square := p.scratch.take(width * g.freq * 8)
-		clear(square[used*g.freq*8:])
-		t.dstStride, t.dstStep = 32, 32*g.freq
+		square := p.scratch.take(width * b.freq * 8)
+		clear(square[used*b.freq*8:])
+		t.dstStride, t.dstStep = 32, 32*b.freq
 		for c := from; c < to; c += 8 {
-			for _, sp := range patches {
-				g.weave(p.set, plane, src[(sp.unit*channels+c)*hw:], hw, min(8, channels-c), sp, halo)
-				t.dst = &square[sp.lane*g.freq*8]
-				t.off, t.n = &table[(sp.y0*g.tw+sp.x0)*entry], sp.blocks()
-				t.run(p.set, s, g.m)
+			for i := range task.patches {
+				s := &task.patches[i]
+				hw := s.h * s.w
+				s.weave(p.set, plane, src[s.src+(s.unit*channels+c)*hw:], hw, min(8, channels-c), 1)
+				t.dst = &square[s.lane*b.freq*8]
+				t.off, t.n = s.table(s.in), s.blocks()
+				t.run(p.set, stageIn, b.m)
 			}
 			for lane := 0; lane < width; lane += 8 {
-				transpose8(p.set, dst[c*lanes+lane:], square[lane*g.freq*8:], lanes, stride, g.freq*8, 8, g.freq)
+				transpose8(p.set, dst[c*lanes+lane:], square[lane*b.freq*8:], lanes, stride, b.freq*8, 8, b.freq)
 			}
 		}
 		p.scratch.give(square)
@@ -260,39 +335,40 @@ func (g *grid) fill(p *Pool, s stage, dst []float32, stride, lanes, width int, s
 
 // drain is the way back: it transforms count channels of products, laid out as
 // fill does, to channels from … of dst. bias begins at channel from.
-func (g *grid) drain(p *Pool, dst, products []float32, stride, lanes, channels, from, count int, patches []patch, bias []float32, floor float32) {
-	plane := p.scratch.take((g.h*g.w + 1) * 8)
-	hw := g.h * g.w
-	entry := g.m * g.m
+func (b *blocks) drain(p *Pool, dst, products []float32, stride, lanes, channels, from, count int, task *blockTask, bias []float32, floor float32) {
+	plane := p.scratch.take(b.plane)
 	t := transform{dst: &plane[0], floor: floor}
-	if g.ni == 8 {
-		var b [8]float32
-		t.srcStride, t.srcStep, t.bias = 4*stride, 32, &b[0]
+	if b.ni == 8 {
+		var eight [8]float32
+		t.srcStride, t.srcStep, t.bias = 4*stride, 32, &eight[0]
 		for c := range count {
-			for i := range b {
-				b[i] = bias[c]
+			for i := range eight {
+				eight[i] = bias[c]
 			}
-			for _, sp := range patches {
-				t.src = &products[c*lanes+sp.lane]
-				t.off, t.n = &g.out[(sp.y0*g.tw+sp.x0)*entry], sp.blocks()
-				t.run(p.set, stageOut, g.m)
-				g.unweave(p.set, dst[(sp.unit*8*channels+from+c)*hw:], plane, channels*hw, 8, sp)
+			for i := range task.patches {
+				s := &task.patches[i]
+				hw := s.h * s.w
+				t.src = &products[c*lanes+s.lane]
+				t.off, t.n = s.table(s.out), s.blocks()
+				t.run(p.set, stageOut, b.m)
+				s.unweave(p.set, dst[s.dst+(s.unit*8*channels+from+c)*hw:], plane, channels*hw, 8)
 			}
 		}
 	} else {
-		square := p.scratch.take(lanes * g.freq * 8)
-		t.srcStride, t.srcStep = 32, 32*g.freq
-		used := g.used(patches)
+		square := p.scratch.take(task.width() * b.freq * 8)
+		t.srcStride, t.srcStep = 32, 32*b.freq
 		for c := 0; c < count; c += 8 {
-			for lane := 0; lane < used; lane += 8 {
-				transpose8(p.set, square[lane*g.freq*8:], products[c*lanes+lane:], g.freq*8, 8, lanes, stride, g.freq)
+			for lane := 0; lane < task.lanes; lane += 8 {
+				transpose8(p.set, square[lane*b.freq*8:], products[c*lanes+lane:], b.freq*8, 8, lanes, stride, b.freq)
 			}
 			t.bias = &bias[c]
-			for _, sp := range patches {
-				t.src = &square[sp.lane*g.freq*8]
-				t.off, t.n = &g.out[(sp.y0*g.tw+sp.x0)*entry], sp.blocks()
-				t.run(p.set, stageOut, g.m)
-				g.unweave(p.set, dst[(sp.unit*channels+from+c)*hw:], plane, hw, min(8, count-c), sp)
+			for i := range task.patches {
+				s := &task.patches[i]
+				hw := s.h * s.w
+				t.src = &square[s.lane*b.freq*8]
+				t.off, t.n = s.table(s.out), s.blocks()
+				t.run(p.set, stageOut, b.m)
+				s.unweave(p.set, dst[s.dst+(s.unit*channels+from+c)*hw:], plane, hw, min(8, count-c))
 			}
 		}
 		p.scratch.give(square)
@@ -300,29 +376,41 @@ func (g *grid) drain(p *Pool, dst, products []float32, stride, lanes, channels, 
 	p.scratch.give(plane)
 }
 
-// newWinograd plans the forward pass of c with blocks of m × m, or with grad its
-// gradient to the input, which is the same with channels exchanged.
-func newWinograd(c Conv, m int, grad bool) *winograd {
-	w := &winograd{grid: newGrid(c.N, c.H, c.W, m), ci: c.C, co: c.K, flipped: grad, taps: phase{taps: c.taps()}}
+// newWinograd plans those levels whose sides are m: the forward pass, or with grad
+// the gradient to the input, which is the same with channels exchanged.
+func newWinograd(levels []Conv, sides []int, m int, grad bool, src, dst []int) *winograd {
+	c := levels[0]
+	w := &winograd{blocks: newBlocks(levels, sides, m, src, dst), ci: c.C, co: c.K, flipped: grad, taps: phase{taps: c.taps()}}
 	if grad {
 		w.ci, w.co = c.K, c.C
 	}
 	w.panels = (w.co + tileRows - 1) / tileRows
-	most := max(2*lanes, winogradFloats/(w.freq*(w.ci+min(w.co, 64)))&^lanesMask)
-	w.tasks, w.lanes = w.cut(most)
-	if len(w.tasks) == 1 && w.lanes > 2*lanes {
-		w.tasks, w.lanes = w.cut(w.lanes / 2 &^ lanesMask)
-	}
-	w.chain = winogradChain
-	if w.th*w.tw == 1 { // so many zeros that direct sums are more exact than elsewhere
-		w.chain /= 2
+	total := 0
+	for _, g := range w.grids {
+		total += g.n * g.th * g.tw
 	}
 	w.parts = 1
-	if len(w.tasks) == 1 {
-		w.parts = min(2, w.panels)
+	if w.whole = total*(w.ci+w.co) < w.ci*w.co; w.whole {
+		w.tasks = w.cut(total)
+	} else {
+		most := max(2*lanes, winogradFloats/(w.freq*(w.ci+min(w.co, 64)))&^lanesMask)
+		w.tasks = w.cut(most)
+		if len(w.tasks) == 1 && w.tasks[0].lanes > 2*lanes {
+			w.tasks = w.cut(max(w.ni, w.tasks[0].lanes/2&^lanesMask))
+		}
+		if len(w.tasks) == 1 {
+			w.parts = min(2, w.panels)
+		}
 	}
-	w.group = max(1, min((w.panels+w.parts-1)/w.parts, winogradFloats/2/(w.freq*w.lanes*tileRows)))
+	for i := range w.tasks {
+		w.lanes = max(w.lanes, w.tasks[i].width())
+	}
+	w.group = w.panels
+	if !w.whole {
+		w.group = max(1, min((w.panels+w.parts-1)/w.parts, winogradFloats/2/(w.freq*w.lanes*tileRows)))
+	}
 	w.stride = (w.ci+7)&^7*w.lanes + lanes
+	w.out = w.group*tileRows*w.lanes + lanes
 	w.spread = w.panels*tileRows*w.ci + lanes
 	for c := range w.ci {
 		w.off = append(w.off, int32(c*w.lanes))
@@ -330,38 +418,92 @@ func newWinograd(c Conv, m int, grad bool) *winograd {
 	return w
 }
 
-// run computes dst from src. weights is the convolution's kernel, bias is [8·panels].
-func (w *winograd) run(p *Pool, c Conv, dst, src, weights, bias []float32, floor float32) {
-	packed := p.scratch.take(w.freq * w.spread)
-	w.pack(p, packed, c, weights)
-	p.Run(len(w.tasks)*w.parts, func(task int) {
-		part, patches := task%w.parts, w.tasks[task/w.parts]
-		in := p.scratch.take(w.freq * w.stride)
-		w.fill(p, stageIn, in, w.stride, w.lanes, w.lanes, src, w.ci, 0, w.ci, patches)
-		stride := w.group*tileRows*w.lanes + lanes
-		products := p.scratch.take(w.freq * stride)
-		last := (part + 1) * w.panels / w.parts
-		for from := part * w.panels / w.parts; from < last; from += w.group {
-			to := min(last, from+w.group)
-			for f := range w.freq {
-				w.multiply(p.set, products[f*stride:], in[f*w.stride:], packed[f*w.spread:], from, to)
-			}
-			first := from * tileRows
-			w.drain(p, dst, products, stride, w.lanes, w.co, first, min(w.co, to*tileRows)-first, patches, bias[first:], floor)
-		}
-		p.scratch.give(products)
-		p.scratch.give(in)
+// A winogradCall is one run of a winograd.
+type winogradCall struct {
+	*winograd
+	p                *Pool
+	dst, src, kernel []float32
+	bias             []float32 // [8·panels]
+	floor            float32
+	packed           []float32 // transformed weights
+	in, products     []float32 // of a run stage by stage
+}
+
+func (w *winograd) call(p *Pool, dst, src, kernel, bias []float32, floor float32) *winogradCall {
+	c := &winogradCall{winograd: w, p: p, dst: dst, src: src, kernel: kernel, bias: bias, floor: floor}
+	c.packed = p.scratch.take(w.freq * w.spread)
+	if w.whole {
+		c.in, c.products = p.scratch.take(w.freq*w.stride), p.scratch.take(w.freq*w.out)
+	}
+	return c
+}
+
+// end gives back what call took.
+func (c *winogradCall) end() {
+	c.p.scratch.give(c.packed)
+	if c.whole {
+		c.p.scratch.give(c.in)
+		c.p.scratch.give(c.products)
+	}
+}
+
+// add adds the tasks, which are to run in this order.
+func (c *winogradCall) add(first, second, third *jobs) {
+	first.add(min(c.panels, packTasks(len(c.packed))), c.pack)
+	if !c.whole {
+		second.add(len(c.tasks)*c.parts, c.blocksOf)
+		return
+	}
+	task := &c.tasks[0]
+	first.add((c.ci+channelsSplit-1)/channelsSplit, func(i int) {
+		from := i * channelsSplit
+		c.fill(c.p, c.in, c.stride, c.lanes, c.src, c.ci, from, min(c.ci, from+channelsSplit), task)
 	})
-	p.scratch.give(packed)
+	second.add(c.freq, func(f int) {
+		c.multiply(c.p.set, c.products[f*c.out:], c.in[f*c.stride:], c.packed[f*c.spread:], 0, c.panels, task)
+	})
+	third.add((c.co+channelsSplit-1)/channelsSplit, func(i int) {
+		from := i * channelsSplit
+		c.drain(c.p, c.dst, c.products[from*c.lanes:], c.out, c.lanes, c.co, from, min(c.co-from, channelsSplit), task, c.bias[from:], c.floor)
+	})
+}
+
+// blocksOf takes a part of the output channels of a task through all stages.
+func (c *winogradCall) blocksOf(i int) {
+	p, part, task := c.p, i%c.parts, &c.tasks[i/c.parts]
+	in := p.scratch.take(c.freq * c.stride)
+	c.fill(p, in, c.stride, c.lanes, c.src, c.ci, 0, c.ci, task)
+	products := p.scratch.take(c.freq * c.out)
+	last := (part + 1) * c.panels / c.parts
+	for from := part * c.panels / c.parts; from < last; from += c.group {
+		to := min(last, from+c.group)
+		for f := range c.freq {
+			c.multiply(p.set, products[f*c.out:], in[f*c.stride:], c.packed[f*c.spread:], from, to, task)
+		}
+		first := from * tileRows
+		c.drain(p, c.dst, products, c.out, c.lanes, c.co, first, min(c.co, to*tileRows)-first, task, c.bias[first:], c.floor)
+	}
+	p.scratch.give(products)
+	p.scratch.give(in)
+}
+
+// chain is the length of a task's chains of multiply-adds. On a map of one block
+// so many inputs are zero that direct sums are more exact than elsewhere.
+func (t *blockTask) chain() int {
+	if slices.ContainsFunc(t.patches, func(s patch) bool { return s.th*s.tw == 1 }) {
+		return winogradChain / 2
+	}
+	return winogradChain
 }
 
 // multiply is the product of panels from … to-1 of one frequency's weights with
 // its input.
-func (w *winograd) multiply(set set, products, in, weights []float32, from, to int) {
+func (w *winograd) multiply(set set, products, in, weights []float32, from, to int, task *blockTask) {
 	var partial [tileVecs * tileRows * lanes]float32
 	t := tile{steps: w.ci, off: &w.off[0], stride: 4 * w.lanes, bias: &zeros[0], floor: unbounded}
-	for v := 0; v < w.lanes/lanes; {
-		vecs := vectorsNext(w.lanes/lanes - v)
+	chain, vectors := task.chain(), task.width()/lanes
+	for v := 0; v < vectors; {
+		vecs := vectorsNext(vectors - v)
 		for i := range vecs {
 			t.x[i] = &in[(v+i)*lanes]
 		}
@@ -374,30 +516,32 @@ func (w *winograd) multiply(set set, products, in, weights []float32, from, to i
 			if w.co-k*tileRows <= 4 {
 				height = 4
 			}
-			t.chains(set, height, vecs, w.chain, &partial)
+			t.chains(set, height, vecs, chain, &partial)
 		}
 		v += vecs
 	}
 }
 
-// pack transforms the kernel to [freq][panels][ci][8].
-func (w *winograd) pack(p *Pool, packed []float32, c Conv, weights []float32) {
-	tasks := min(w.panels, packTasks(len(packed)))
-	p.Run(tasks, func(task int) {
-		tmp := p.scratch.take(w.ci * 9 * tileRows)
-		t := transform{src: &tmp[0], n: w.ci, srcStride: 32, srcStep: 9 * 32, dstStride: 4 * w.spread, dstStep: 32}
-		if w.flipped {
-			t.src, t.srcStride = &tmp[8*tileRows], -32
+// pack does one task of transforming the kernel to [freq][panels][ci][8].
+func (c *winogradCall) pack(task int) {
+	tasks := min(c.panels, packTasks(len(c.packed)))
+	tmp := c.p.scratch.take(c.ci * 9 * tileRows)
+	t := transform{src: &tmp[0], n: c.ci, srcStride: 32, srcStep: 9 * 32, dstStride: 4 * c.spread, dstStep: 32}
+	if c.flipped {
+		t.src, t.srcStride = &tmp[8*tileRows], -32
+	}
+	k := Conv{C: c.ci, K: c.co, R: 3}
+	if c.flipped {
+		k.C, k.K = c.co, c.ci
+	}
+	for panel := task * c.panels / tasks; panel < (task+1)*c.panels/tasks; panel++ {
+		if c.flipped {
+			packGradInput(c.p.set, tmp, c.kernel, k, panel*tileRows, &c.taps)
+		} else {
+			packForward(c.p.set, tmp, c.kernel, k, panel*tileRows, &c.taps)
 		}
-		for panel := task * w.panels / tasks; panel < (task+1)*w.panels/tasks; panel++ {
-			if w.flipped {
-				packGradInput(p.set, tmp, weights, c, panel*tileRows, &w.taps)
-			} else {
-				packForward(p.set, tmp, weights, c, panel*tileRows, &w.taps)
-			}
-			t.dst = &packed[panel*tileRows*w.ci]
-			t.run(p.set, stageFilter, w.m)
-		}
-		p.scratch.give(tmp)
-	})
+		t.dst = &c.packed[panel*tileRows*c.ci]
+		t.run(c.p.set, stageFilter, c.m)
+	}
+	c.p.scratch.give(tmp)
 }

@@ -55,9 +55,9 @@ func TestWinogradErrors(t *testing.T) {
 				}
 				results := func(p *Pool) [][]float32 {
 					y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
-					c.Forward(p, y, x, w, nil, false)
-					c.GradInput(p, dx, dy, w)
-					c.GradWeights(p, dw, x, dy)
+					NewLayer(p, c).Forward(y, x, w, nil, false)
+					NewLayer(p, c).GradInput(dx, dy, w)
+					NewLayer(p, c).GradWeights(dw, x, dy)
 					return [][]float32{y, dx, dw}
 				}
 				got, exact := results(p), results(direct)
@@ -98,12 +98,13 @@ func TestWinogradIsChosen(t *testing.T) {
 		{Conv{16, 32, 16, 16, 64, 3, 1, 0}, 0, 0},
 		{Conv{16, 3, 16, 16, 64, 3, 1, 1}, 0, 0},
 	} {
-		if f, w := p.winogradBlock(v.c), p.winogradWeightsBlock(v.c); f != v.forward || w != v.weights {
+		levels := []Conv{v.c}
+		if f, w := p.winogradSides(levels)[0], p.winogradWeightsSides(levels)[0]; f != v.forward || w != v.weights {
 			t.Errorf("%+v: blocks of %d, for weights of %d; want %d and %d", v.c, f, w, v.forward, v.weights)
 		}
 	}
 	p.Exact = true
-	if c := (Conv{16, 64, 16, 16, 64, 3, 1, 1}); p.winogradBlock(c) != 0 || p.winogradWeightsBlock(c) != 0 {
+	if c := []Conv{{16, 64, 16, 16, 64, 3, 1, 1}}; p.winogradSides(c)[0] != 0 || p.winogradWeightsSides(c)[0] != 0 {
 		t.Error("an exact pool doesn't add directly")
 	}
 }
@@ -172,14 +173,14 @@ func TestTransforms(t *testing.T) {
 func TestWinogradKeepsNaN(t *testing.T) {
 	c := Conv{8, 8, 8, 8, 8, 3, 1, 1}
 	everyLevel(t, func(t *testing.T, p *Pool) {
-		if p.winogradBlock(c) == 0 {
+		if p.winogradSides([]Conv{c})[0] == 0 {
 			t.Fatal("the shape should go by way of frequencies")
 		}
 		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
 			for pixel := range 64 {
 				x, y := ones(c.In()), make([]float32, c.Out())
 				x[3*64+pixel] = bad // channel 3 of image 0
-				c.Forward(p, y, x, ones(c.Weights()), nil, true)
+				NewLayer(p, c).Forward(y, x, ones(c.Weights()), nil, true)
 				for k := range c.K {
 					for at := max(0, pixel/8-1) * 8; at < min(8, pixel/8+2)*8; at++ {
 						if d := at%8 - pixel%8; d < -1 || d > 1 {
@@ -224,16 +225,20 @@ func TestWinogradOfAnyShape(t *testing.T) {
 			}
 		}
 		got, want := make([]float32, c.Out()), make([]float32, c.Out())
-		newWinograd(c, m, false).run(p, c, got, x, w, bias, 0)
-		c.Forward(direct, want, x, w, bias[:c.K], true)
+		one, sides, zero := []Conv{c}, []int{m}, []int{0}
+		forward := &pass{rows: (c.K + 7) &^ 7, blocks: []*winograd{newWinograd(one, sides, m, false, zero, zero)}}
+		forward.run(p, got, x, w, bias[:c.K], 0)
+		NewLayer(direct, c).Forward(want, x, w, bias[:c.K], true)
 		compare("y", got, want)
 		got, want = make([]float32, c.In()), make([]float32, c.In())
-		newWinograd(c, m, true).run(p, c, got, dy, w, make([]float32, c.C+8), unbounded)
-		c.GradInput(direct, want, dy, w)
+		back := &pass{rows: (c.C + 7) &^ 7, blocks: []*winograd{newWinograd(one, sides, m, true, zero, zero)}}
+		back.run(p, got, dy, w, nil, unbounded)
+		NewLayer(direct, c).GradInput(want, dy, w)
 		compare("dx", got, want)
 		got, want = make([]float32, c.Weights()), make([]float32, c.Weights())
-		newWinogradWeights(c, m).run(p, got, x, dy)
-		c.GradWeights(direct, want, x, dy)
+		toWeights := &weightsPass{c: c, blocks: []*winogradWeights{newWinogradWeights(one, sides, m, zero, zero)}}
+		toWeights.run(p, got, x, dy)
+		NewLayer(direct, c).GradWeights(want, x, dy)
 		compare("dw", got, want)
 	})
 }

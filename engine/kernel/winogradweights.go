@@ -8,10 +8,10 @@ package kernel
 //
 // Lanes are channels on either side, so that blocks are the steps of the products.
 type winogradWeights struct {
-	grid
-	c       Conv
+	blocks
+	c       Conv // channels; its map has no meaning
 	parts   []weightsPart
-	blocks  int // of the largest part
+	most    int // blocks of the largest part
 	panels  int // of 8 output channels
 	columns int // input channels, up to a multiple of 16
 	strideX int // elements from frequency to frequency of the input
@@ -23,7 +23,7 @@ type winogradWeights struct {
 
 // A weightsPart is the blocks whose frequencies are in memory at once.
 type weightsPart struct {
-	tasks  [][]patch
+	tasks  []blockTask
 	first  []int // block of each task
 	blocks int
 }
@@ -31,162 +31,186 @@ type weightsPart struct {
 const (
 	weightsFloats = 4 << 20 // frequencies in memory at once
 	weightsBlocks = 64      // blocks of a task that transforms
-	weightsSplit  = 32      // channels of such a task
 	fewPixels     = 4096    // below it chains are shorter, for the direct sums are
 )
 
-// winogradWeightsBlock is winogradBlock for the gradient to the weights. With few
+// winogradWeightsSides is winogradSides for the gradient to the weights. With few
 // pixels the direct sums are short and their errors so small that only blocks of
 // 2 × 2 keep near them.
-func (p *Pool) winogradWeightsBlock(c Conv) int {
-	if p.Exact {
-		return 0
-	}
+func (p *Pool) winogradWeightsSides(levels []Conv) []int {
 	sides := []int{4, 2}
-	if c.N*c.H*c.W < 1024 {
+	if pixels(levels) < 1024 {
 		sides = sides[1:]
 	}
-	return c.cheapest(func(blocks int) float64 { return float64(blocks) + 6 }, sides...)
+	return p.cheapest(levels, 6, 1, sides...)
 }
 
-func newWinogradWeights(c Conv, m int) *winogradWeights {
-	w := &winogradWeights{grid: newGrid(c.N, c.H, c.W, m), c: c}
+func pixels(levels []Conv) int {
+	n := 0
+	for _, c := range levels {
+		n += c.N * c.H * c.W
+	}
+	return n
+}
+
+// newWinogradWeights plans those levels whose sides are m.
+func newWinogradWeights(levels []Conv, sides []int, m int, x, dy []int) *winogradWeights {
+	w := &winogradWeights{blocks: newBlocks(levels, sides, m, x, dy), c: levels[0]}
+	c := w.c
 	w.ni, w.chain = 1, 32
-	if c.N*c.H*c.W < fewPixels {
+	if pixels(levels) < fewPixels {
 		w.chain = 12
 	}
 	w.panels = (c.K + tileRows - 1) / tileRows
 	w.columns = (c.C + lanesMask) &^ lanesMask
-	cut, _ := w.cut(weightsBlocks)
 	most := max(weightsBlocks, weightsFloats/(w.freq*(c.C+c.K)))
-	for _, t := range cut {
-		n := w.used(t)
-		if i := len(w.parts); i == 0 || w.parts[i-1].blocks+n > most {
+	for _, t := range w.cut(weightsBlocks) {
+		if i := len(w.parts); i == 0 || w.parts[i-1].blocks+t.lanes > most {
 			w.parts = append(w.parts, weightsPart{})
 		}
 		part := &w.parts[len(w.parts)-1]
 		part.tasks = append(part.tasks, t)
 		part.first = append(part.first, part.blocks)
-		part.blocks += n
-		w.blocks = max(w.blocks, part.blocks)
+		part.blocks += t.lanes
+		w.most = max(w.most, part.blocks)
 	}
-	w.strideX = w.columns*w.blocks + lanes
-	w.strideY = w.panels*tileRows*w.blocks + lanes
+	w.strideX = w.columns*w.most + lanes
+	w.strideY = w.panels*tileRows*w.most + lanes
 	w.stride = w.panels*tileRows*w.columns + lanes
-	for i := range w.blocks {
+	for i := range w.most {
 		w.off = append(w.off, int32(i*w.columns))
 	}
 	return w
 }
 
-func (w *winogradWeights) run(p *Pool, dw, x, dy []float32) {
-	c := w.c
-	products := p.scratch.take(w.freq * w.stride)
-	in := p.scratch.take(w.freq * w.strideX)
-	grad := p.scratch.take(w.freq * w.strideY)
-	splitX, splitY := (c.C+weightsSplit-1)/weightsSplit, (c.K+weightsSplit-1)/weightsSplit
-	for i := range w.parts {
-		part := &w.parts[i]
-		tasks := len(part.tasks)
-		p.Run(tasks*(splitX+splitY), func(task int) {
-			patches, first, split := part.tasks[task%tasks], part.first[task%tasks], task/tasks
-			plane := p.scratch.take((w.h*w.w + 1) * 8)
-			clear(plane[w.h*w.w*8:])
-			t := transform{src: &plane[0]}
-			if split < splitX {
-				t.dstStride, t.dstStep = 4*w.strideX, 4*w.columns
-				for ch := split * weightsSplit; ch < min(c.C, (split+1)*weightsSplit); ch += 8 {
-					w.fill(p.set, stageIn, &t, plane, x, c.C, ch, patches, func(block int) *float32 {
-						return &in[(first+block)*w.columns+ch]
-					})
-				}
-			} else {
-				t.dstStride, t.dstStep = 4*w.strideY, 4*tileRows
-				for ch := (split - splitX) * weightsSplit; ch < min(c.K, (split-splitX+1)*weightsSplit); ch += 8 {
-					w.fill(p.set, stageGrad, &t, plane, dy, c.K, ch, patches, func(block int) *float32 {
-						return &grad[ch*w.blocks+(first+block)*tileRows]
-					})
-				}
-			}
-			p.scratch.give(plane)
-		})
-		p.Run(w.freq, func(f int) {
-			out := products[f*w.stride:][:w.stride]
-			if i == 0 {
-				w.multiply(p.set, out, in[f*w.strideX:], grad[f*w.strideY:], part.blocks)
-				return
-			}
-			more := p.scratch.take(w.stride)
-			w.multiply(p.set, more, in[f*w.strideX:], grad[f*w.strideY:], part.blocks)
-			add(p.set, out, out, more)
-			p.scratch.give(more)
-		})
-	}
-	p.scratch.give(grad)
-	p.scratch.give(in)
-	w.taps(p, dw, products)
-	p.scratch.give(products)
+// A winogradWeightsCall is one run of a winogradWeights.
+type winogradWeightsCall struct {
+	*winogradWeights
+	p                  *Pool
+	x, dy              []float32
+	products, in, grad []float32
 }
 
-// fill transforms 8 channels from ch of the blocks of patches; to tells where the
-// frequencies of a task's block go.
-func (w *winogradWeights) fill(set set, s stage, t *transform, plane, src []float32, channels, ch int, patches []patch, to func(block int) *float32) {
-	table, halo := w.in, 1
-	if s == stageGrad {
-		table, halo = w.out, 0
-	}
-	entry := len(table) / (w.th * w.tw)
-	for _, a := range patches {
-		w.weave(set, plane, src[(a.unit*channels+ch)*w.h*w.w:], w.h*w.w, min(8, channels-ch), a, halo)
-		t.dst = to(a.lane)
-		t.off, t.n = &table[(a.y0*w.tw+a.x0)*entry], a.blocks()
-		t.run(set, s, w.m)
+func (w *winogradWeights) call(p *Pool, x, dy []float32) *winogradWeightsCall {
+	return &winogradWeightsCall{
+		winogradWeights: w, p: p, x: x, dy: dy, products: p.scratch.take(w.freq * w.stride),
+		in: p.scratch.take(w.freq * w.strideX), grad: p.scratch.take(w.freq * w.strideY),
 	}
 }
 
-// multiply is one frequency's products, summed over blocks.
-func (w *winogradWeights) multiply(set set, products, in, grad []float32, blocks int) {
+// end gives back what call took.
+func (c *winogradWeightsCall) end() {
+	c.p.scratch.give(c.products)
+	c.p.scratch.give(c.in)
+	c.p.scratch.give(c.grad)
+}
+
+// rest does the parts after the first.
+func (c *winogradWeightsCall) rest() {
+	for i := 1; i < len(c.parts); i++ {
+		var first, second jobs
+		c.fill(i, &first)
+		c.multiply(i, &second)
+		first.run(c.p)
+		second.run(c.p)
+	}
+}
+
+// fill adds the transforms of part i, of x and of dy.
+func (c *winogradWeightsCall) fill(i int, to *jobs) {
+	p, part := c.p, &c.parts[i]
+	tasks, splitX := len(part.tasks), (c.c.C+channelsSplit-1)/channelsSplit
+	splitY := (c.c.K + channelsSplit - 1) / channelsSplit
+	to.add(tasks*(splitX+splitY), func(task int) {
+		blocks, first, split := &part.tasks[task%tasks], part.first[task%tasks], task/tasks
+		plane := p.scratch.take(c.plane)
+		t := transform{src: &plane[0]}
+		if split < splitX {
+			t.dstStride, t.dstStep = 4*c.strideX, 4*c.columns
+			for ch := split * channelsSplit; ch < min(c.c.C, (split+1)*channelsSplit); ch += 8 {
+				for i := range blocks.patches {
+					s := &blocks.patches[i]
+					hw := s.h * s.w
+					s.weave(p.set, plane, c.x[s.src+(s.unit*c.c.C+ch)*hw:], hw, min(8, c.c.C-ch), 1)
+					t.dst = &c.in[(first+s.lane)*c.columns+ch]
+					t.off, t.n = s.table(s.in), s.blocks()
+					t.run(p.set, stageIn, c.m)
+				}
+			}
+		} else {
+			t.dstStride, t.dstStep = 4*c.strideY, 4*tileRows
+			for ch := (split - splitX) * channelsSplit; ch < min(c.c.K, (split-splitX+1)*channelsSplit); ch += 8 {
+				for i := range blocks.patches {
+					s := &blocks.patches[i]
+					hw := s.h * s.w
+					s.weave(p.set, plane, c.dy[s.dst+(s.unit*c.c.K+ch)*hw:], hw, min(8, c.c.K-ch), 0)
+					t.dst = &c.grad[ch*c.most+(first+s.lane)*tileRows]
+					t.off, t.n = s.table(s.out), s.blocks()
+					t.run(p.set, stageGrad, c.m)
+				}
+			}
+		}
+		p.scratch.give(plane)
+	})
+}
+
+// multiply adds the products of part i, summed over its blocks and those before.
+func (c *winogradWeightsCall) multiply(i int, to *jobs) {
+	p, blocks := c.p, c.parts[i].blocks
+	to.add(c.freq, func(f int) {
+		out := c.products[f*c.stride:][:c.stride]
+		if i == 0 {
+			c.product(out, c.in[f*c.strideX:], c.grad[f*c.strideY:], blocks)
+			return
+		}
+		more := p.scratch.take(c.stride)
+		c.product(more, c.in[f*c.strideX:], c.grad[f*c.strideY:], blocks)
+		add(p.set, out, out, more)
+		p.scratch.give(more)
+	})
+}
+
+// product is one frequency's, summed over blocks.
+func (c *winogradWeightsCall) product(products, in, grad []float32, blocks int) {
 	var partial [tileVecs * tileRows * lanes]float32
-	t := tile{steps: blocks, off: &w.off[0], stride: 4 * w.columns, bias: &zeros[0], floor: unbounded}
-	for v := 0; v < w.columns/lanes; {
-		vecs := vectorsNext(w.columns/lanes - v)
+	t := tile{steps: blocks, off: &c.off[0], stride: 4 * c.columns, bias: &zeros[0], floor: unbounded}
+	for v := 0; v < c.columns/lanes; {
+		vecs := vectorsNext(c.columns/lanes - v)
 		for i := range vecs {
 			t.x[i] = &in[(v+i)*lanes]
 		}
-		for k := range w.panels {
-			t.a = &grad[k*tileRows*w.blocks]
+		for k := range c.panels {
+			t.a = &grad[k*tileRows*c.most]
 			for i := range vecs {
-				t.y[i] = &products[k*tileRows*w.columns+(v+i)*lanes]
+				t.y[i] = &products[k*tileRows*c.columns+(v+i)*lanes]
 			}
 			height := tileRows
-			if w.c.K-k*tileRows <= 4 {
+			if c.c.K-k*tileRows <= 4 {
 				height = 4
 			}
-			t.chains(set, height, vecs, w.chain, &partial)
+			t.chains(c.p.set, height, vecs, c.chain, &partial)
 		}
 		v += vecs
 	}
 }
 
-// taps transforms the products back to dw.
-func (w *winogradWeights) taps(p *Pool, dw, products []float32) {
-	c := w.c
-	tasks := packTasks(len(products))
-	p.Run(tasks, func(task int) {
-		blocks := (c.C + 7) / 8
-		tmp := p.scratch.take(blocks * 72)
-		t := transform{n: blocks, dst: &tmp[0], srcStride: 4 * w.stride, srcStep: 32, dstStride: 32, dstStep: 9 * 32}
-		for k := task * c.K / tasks; k < (task+1)*c.K/tasks; k++ {
-			t.src = &products[k*w.columns]
-			t.run(p.set, stageTaps, w.m)
-			row := dw[k*c.C*9:][:c.C*9]
-			for b := range c.C / 8 {
-				unweave(p.set, row[b*72:], tmp[b*72:], 8, 9, 9)
-			}
-			for i := c.C &^ 7 * 9; i < len(row); i++ {
-				row[i] = tmp[i/72*72+i%9*8+i/9%8]
-			}
+// taps transforms the products of output channels from … to-1 back to dw, which
+// begins at channel from.
+func (c *winogradWeightsCall) taps(dw []float32, from, to int) {
+	channels := c.c.C
+	blocks := (channels + 7) / 8
+	tmp := c.p.scratch.take(blocks * 72)
+	t := transform{n: blocks, dst: &tmp[0], srcStride: 4 * c.stride, srcStep: 32, dstStride: 32, dstStep: 9 * 32}
+	for k := from; k < to; k++ {
+		t.src = &c.products[k*c.columns]
+		t.run(c.p.set, stageTaps, c.m)
+		row := dw[(k-from)*channels*9:][:channels*9]
+		for b := range channels / 8 {
+			unweave(c.p.set, row[b*72:], tmp[b*72:], 8, 9, 9)
 		}
-		p.scratch.give(tmp)
-	})
+		for i := channels &^ 7 * 9; i < len(row); i++ {
+			row[i] = tmp[i/72*72+i%9*8+i/9%8]
+		}
+	}
+	c.p.scratch.give(tmp)
 }
