@@ -106,9 +106,12 @@ func matters(c *Config, key string) bool {
 	return !ok || w(c)
 }
 
-// everywhere is for comparing rows of one plan: paths tell them apart too.
-func everywhere(c *Config, key string) bool {
-	return key == "data.dir" || key == "pretrain.file" && c.Pretrain.Type == "file" || matters(c, key)
+// paths are the folders and files of a trial, which tell rows of one plan apart too.
+func paths(c *Config) string {
+	if c.Pretrain.Type == "file" {
+		return c.Data.Dir + "\n" + c.Pretrain.File
+	}
+	return c.Data.Dir
 }
 
 // all keeps every setting.

@@ -603,6 +603,8 @@ type Row struct {
 	// bool, int, float64, []float64, or nil for none.
 	Factors map[string]any
 	Config  Config
+
+	canonical []byte // Canonical of Config
 }
 
 // A Trial is a row with a seed: one training.
@@ -682,7 +684,8 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 			}
 			return place{file: b.file}
 		})
-		same := sha256.Sum256(canonical(&row.Config, everywhere))
+		row.canonical = Canonical(&row.Config)
+		same := sha256.Sum256(append(slices.Clip(row.canonical), paths(&row.Config)...))
 		if i, dup := first[same]; dup {
 			problems.list = append(problems.list, fmt.Errorf("%s: row %d is row %d again: %s; every row must differ in something that matters for it",
 				rowPlace(combo, b), kept, i, describe(p.Factors, &row.Config)))

@@ -30,7 +30,8 @@ func (r *Runner) prepare(p *Plan) ([]prepared, error) {
 	out := make([]prepared, len(p.Trials))
 	for i, t := range p.Trials {
 		if rows[t.Row] == nil {
-			cfg := &p.Rows[t.Row].Config
+			row := &p.Rows[t.Row]
+			cfg := &row.Config
 			d, err := once(data, source{cfg.Data, cfg.Eval.Split}, func() (string, error) { return r.dataIdentity(cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("data: %w", err)
@@ -39,7 +40,7 @@ func (r *Runner) prepare(p *Plan) ([]prepared, error) {
 			if err != nil {
 				return nil, fmt.Errorf("initial weights: %w", err)
 			}
-			rows[t.Row] = &Identity{Config: Canonical(cfg), Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
+			rows[t.Row] = &Identity{Config: row.canonical, Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
 		}
 		id := *rows[t.Row]
 		id.Seed = t.Seed

@@ -22,7 +22,8 @@ func (s *Store) moveDetections(_ context.Context, tx *sql.Tx) error {
 			hash     TEXT NOT NULL,   -- SHA-256 of the COCO results JSON, hex; names its file
 			size     INTEGER NOT NULL -- its bytes, before compression
 		) STRICT;
-		DROP TABLE artifacts`); err != nil {
+		DROP TABLE artifacts;
+		DROP INDEX trials_by_start`); err != nil {
 		return err
 	}
 	var trials []int64

@@ -1,11 +1,13 @@
 package results
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -95,7 +97,7 @@ func each(q querier, scan func(*sql.Rows) error, query string, args ...any) erro
 }
 
 // queryTrials reads the trials t that the clause selects, with their metrics and
-// attempts.
+// attempts, by start time, then key. SQLite would sort whole rows.
 func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 	var trials []Trial
 	index := map[int64]int{}
@@ -104,7 +106,7 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 		index[id] = len(trials)
 		trials = append(trials, t)
 		return err
-	}, "SELECT "+trialColumns+" FROM trials t"+clause+" ORDER BY t.started, t.key", args...)
+	}, "SELECT "+trialColumns+" FROM trials t"+clause, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +127,9 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 		t.Attempts = append(t.Attempts, a)
 		return err
 	}, "SELECT "+attemptColumns+" FROM attempts a JOIN trials t ON t.id = a.trial_id"+clause+" ORDER BY a.trial_id, a.number", args...)
+	slices.SortFunc(trials, func(a, b Trial) int {
+		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
+	})
 	return trials, err
 }
 

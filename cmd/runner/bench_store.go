@@ -24,7 +24,8 @@ func newBenchStore(a *app) *cobra.Command {
 
 One of made-up results is filled in a temporary folder, with a bundle for each trial, and
 removed at the end: 10,000 trials with 500 log rows each take minutes and 1.5 GB of disk.
-A plan is what sweep --dry-run does before it estimates costs.`,
+A plan is what sweep --dry-run does before it estimates costs. What only reads is done three
+times, and the shortest time counts.`,
 		Example: `  runner bench store --trials 1000
   runner bench store --trials 10000 --seeds 1 --steps 500 --format json`,
 		Args:              cobra.NoArgs,
