@@ -18,11 +18,11 @@ import (
 // the record of it. The fields up to Host are required.
 type Runner struct {
 	Engine  engine.Engine
-	Store   *results.Store // nil for what needs no record
-	Cache   string         // folder for generated data and pretrained weights
-	Now     func() time.Time
-	Host    Host        // goes into each trial's record
-	Observe func(Event) // progress; nil: silent. One call at a time
+	Store   *results.Store   // nil for what needs no record
+	Cache   string           // folder for generated data and pretrained weights
+	Now     func() time.Time // may be called by several goroutines
+	Host    Host             // goes into each trial's record
+	Observe func(Event)      // progress; nil: silent. One call at a time
 
 	// CheckpointEvery is the number of steps after which a trial's state is kept;
 	// 0: as often as that takes no more than a fiftieth of the time. No result

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -345,8 +346,8 @@ func TestLiveIsLeftAlone(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	b.Now = func() time.Time { clock = clock.Add(time.Hour); return clock }
+	var hours atomic.Int64
+	b.Now = func() time.Time { return time.Date(2026, 1, 1, int(hours.Add(1)), 0, 0, 0, time.UTC) }
 	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
