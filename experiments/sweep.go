@@ -210,105 +210,122 @@ type job struct {
 	err         error
 }
 
+// queue is what a sweep still has to do, by index of its trials.
+type queue struct {
+	r      *Runner
+	prep   []prepared
+	counts *Counts
+
+	todo   []int
+	held   []int       // by other processes, when last looked at
+	tries  map[int]int // again, of trials whose worker died
+	failed error       // ends the sweep, once the trials at work have stopped
+}
+
 // runAll runs those trials of prep, as many at a time as there are jobs.
 func (r *Runner) runAll(ctx context.Context, prep []prepared, todo []int, c *Counts) error {
+	q := &queue{r: r, prep: prep, counts: c, todo: todo, tries: map[int]int{}}
 	slots := make([]slot, min(max(1, r.Jobs), max(1, len(todo))))
+	free := make([]int, len(slots))
 	for i := range slots {
-		slots[i].r = r
+		slots[i].r, free[i] = r, i
 		defer slots[i].close()
 	}
 	if len(slots) > 1 {
-		// Once, not once a worker.
-		for _, i := range todo {
-			if cfg := prep[i].Trial.Config; crops(&cfg) && !r.HasPretrained(&cfg) {
-				if _, err := r.Pretrain(ctx, &cfg); err != nil {
-					return err
-				}
-			}
+		if err := q.pretrain(ctx); err != nil {
+			return err
 		}
 	}
-	var free []int
-	for i := range slots {
-		free = append(free, i)
-	}
-	var held []int // by other processes
-	tries := map[int]int{}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan job)
-	busy := 0
-	var failed error // ends the sweep once the trials at work have stopped
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	for {
-		for len(todo) > 0 && len(free) > 0 && ctx.Err() == nil {
-			s, i := free[0], todo[0]
-			free, todo = free[1:], todo[1:]
+	for busy := 0; ; {
+		for len(q.todo) > 0 && len(free) > 0 && ctx.Err() == nil {
+			s, i := free[0], q.todo[0]
+			free, q.todo = free[1:], q.todo[1:]
 			busy++
 			go func() {
 				out, err := slots[s].run(ctx, i, &prep[i])
 				ended <- job{s, i, out, err}
 			}()
 		}
-		var again <-chan time.Time // look whether what is held still is
 		switch {
-		case busy == 0 && ctx.Err() != nil:
-			if failed != nil {
-				return failed
-			}
+		case busy > 0:
+		case q.failed != nil:
+			return q.failed
+		case ctx.Err() != nil:
 			return ctx.Err()
-		case busy == 0 && len(held) == 0:
+		case len(q.held) == 0:
 			return nil
-		case busy == 0:
-			r.tell(Waiting{Trials: len(held)})
-			fallthrough
-		case len(held) > 0 && len(free) > 0:
+		default:
+			r.tell(Waiting{Trials: len(q.held)})
+		}
+		var again <-chan time.Time // to look whether what is held still is
+		if len(q.held) > 0 && len(free) > 0 {
 			again = time.After(min(lookAgain, r.lease()/beatsPerLease))
 		}
-		var j job
-		select {
-		case j = <-ended:
-		case <-again:
-			todo, held = append(todo, held...), nil
-			continue
-		case <-doneUnless(ctx, busy > 0):
-			continue
+		var interrupted <-chan struct{} // those at work see it themselves
+		if busy == 0 {
+			interrupted = ctx.Done()
 		}
-		busy--
-		free = append(free, j.slot)
-		switch {
-		case ctx.Err() != nil:
-		case errors.Is(j.err, results.ErrHeld) || errors.Is(j.err, results.ErrLost):
-			held = append(held, j.index)
-		case errors.Is(j.err, results.ErrFinished):
-			t, err := r.Store.Trial(prep[j.index].key)
-			if err != nil {
-				failed = err
-				stop(err)
+		select {
+		case <-interrupted:
+		case <-again:
+			q.todo, q.held = append(q.todo, q.held...), nil
+		case j := <-ended:
+			busy--
+			free = append(free, j.slot)
+			if ctx.Err() != nil {
 				continue
 			}
-			c.count(t.Status)
-			r.tell(TrialEnded{Index: j.index, Key: t.Key, Outcome: t.Outcome, Elsewhere: true})
-		case errors.Is(j.err, errDied) && tries[j.index] < r.Retries:
-			tries[j.index]++
-			r.tell(Noted{Text: fmt.Sprintf("trial %.12s is tried again (%d of %d): %v", prep[j.index].key, tries[j.index], r.Retries, j.err)})
-			todo = append(todo, j.index)
-		case j.outcome.Status == "" || errors.Is(j.err, syscall.ENOSPC):
-			failed = j.err // not recorded, as the database does not answer; or so it would be with the next
-			stop(j.err)
-		default:
-			if errors.Is(j.err, errDied) {
-				r.tell(TrialEnded{Index: j.index, Key: prep[j.index].key, Outcome: j.outcome})
+			if q.failed = q.settle(j); q.failed != nil {
+				stop()
 			}
-			c.count(j.outcome.Status)
 		}
 	}
 }
 
-// doneUnless is closed at the end of ctx; nil, which never is, if not wanted.
-func doneUnless(ctx context.Context, not bool) <-chan struct{} {
-	if not {
-		return nil
+// pretrain makes the backbones that are missing: once, not once a worker.
+func (q *queue) pretrain(ctx context.Context) error {
+	for _, i := range q.todo {
+		if cfg := q.prep[i].Trial.Config; crops(&cfg) && !q.r.HasPretrained(&cfg) {
+			if _, err := q.r.Pretrain(ctx, &cfg); err != nil {
+				return err
+			}
+		}
 	}
-	return ctx.Done()
+	return nil
+}
+
+// settle takes in how a try at a trial ended. The error is one that concerns all trials.
+func (q *queue) settle(j job) error {
+	key := q.prep[j.index].key
+	switch {
+	case errors.Is(j.err, results.ErrHeld) || errors.Is(j.err, results.ErrLost):
+		q.held = append(q.held, j.index)
+	case errors.Is(j.err, results.ErrFinished):
+		t, err := q.r.Store.Trial(key)
+		if err != nil {
+			return err
+		}
+		q.counts.count(t.Status)
+		q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: t.Outcome, Elsewhere: true})
+	case errors.Is(j.err, errDied) && q.tries[j.index] < q.r.Retries:
+		q.tries[j.index]++
+		q.r.tell(Noted{Text: fmt.Sprintf("trial %.12s is tried again (%d of %d): %v", key, q.tries[j.index], q.r.Retries, j.err)})
+		q.todo = append(q.todo, j.index)
+	case j.outcome.Status == "": // not recorded: the database does not answer
+		return j.err
+	default:
+		if errors.Is(j.err, errDied) { // it could not tell so itself
+			q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: j.outcome})
+		}
+		q.counts.count(j.outcome.Status)
+		if errors.Is(j.err, syscall.ENOSPC) { // and so the next would end
+			return j.err
+		}
+	}
+	return nil
 }
 
 // slot runs one trial after another: here, or in a worker process that is
