@@ -89,12 +89,17 @@ func (d *detector) take(step int, rows []results.Step) *checkpoint {
 
 // restore gives a detector that has no networks yet the state of a checkpoint.
 func (d *detector) restore(c *checkpoint) error {
+	d.running = c.running
+	return c.restore(d.state)
+}
+
+// restore puts a checkpoint's tensors into a state that nothing is compiled over yet.
+func (c *checkpoint) restore(s *engine.State) error {
 	for _, t := range c.tensors {
-		if err := d.state.Set(t.Name, t.Shape, t.Data); err != nil {
+		if err := s.Set(t.Name, t.Shape, t.Data); err != nil {
 			return err
 		}
 	}
-	d.running = c.running
 	return nil
 }
 
@@ -198,10 +203,9 @@ func readCheckpoint(path, key string) (*checkpoint, error) {
 	return c, nil
 }
 
-// lastCheckpoint returns a trial's newest checkpoint that is whole, nil if it
-// has none. One that is damaged is told of and removed.
-func (r *Runner) lastCheckpoint(key string) (*checkpoint, error) {
-	dir := r.workFolder(key)
+// lastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if
+// it has none. One that is damaged is told of and removed.
+func (r *Runner) lastCheckpoint(dir, key string) (*checkpoint, error) {
 	names, err := checkpoints(dir)
 	if err != nil {
 		return nil, err
@@ -215,7 +219,7 @@ func (r *Runner) lastCheckpoint(key string) (*checkpoint, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, err
 		}
-		instead := "the trial starts again from step 0"
+		instead := "training starts again from step 0"
 		if i+1 < len(names) {
 			instead = "the one before it is used"
 		}

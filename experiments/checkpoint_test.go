@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"focalgrid/results"
+	"focalgrid/weights"
 )
 
 // finished is all that a finished trial leaves which must not depend on how often
@@ -217,7 +219,7 @@ func TestCheckpointDamaged(t *testing.T) {
 func TestCheckpointThereAndBack(t *testing.T) {
 	b := newBench(t, 2)
 	key := b.stopAt(t, b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}}), 3)
-	c, err := b.lastCheckpoint(key)
+	c, err := b.lastCheckpoint(b.workFolder(key), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,4 +260,45 @@ func TestResumeDiverges(t *testing.T) {
 		t.Fatalf("continued: %+v, %v", c, err)
 	}
 	same(t, "continued", b.finished(t, key), whole.finished(t, key))
+}
+
+// A pretraining that is stopped goes on too, to the same bits.
+func TestPretrainResumes(t *testing.T) {
+	p := mustLoad(t, "gamma", "pretrain.iters=6", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125")
+	cfg := p.Rows[0].Config
+	hash := func(b *bench) string {
+		t.Helper()
+		w, made, err := b.pretrained(t.Context(), &cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(b.pretrainWork(made.Key)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("its checkpoints are still there: %v", err)
+		}
+		h, err := weights.Hash(slices.Collect(maps.Values(w)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	want := hash(newBench(t, 2))
+	b := newBench(t, 1)
+	var steps []int
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Observe = func(e Event) {
+		if e, ok := e.(Preparing); ok && e.What == "pretraining" {
+			if steps = append(steps, e.Done); e.Done == 3 {
+				cancel()
+			}
+		}
+	}
+	if _, err := b.Pretrain(ctx, &cfg); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped: %v", err)
+	}
+	if got := hash(b); got != want {
+		t.Errorf("weights %.12s, want %.12s", got, want)
+	}
+	if want := []int{1, 2, 3, 4, 5, 6, 7}; !slices.Equal(steps, want) {
+		t.Errorf("steps %v, want each once, and the end", steps)
+	}
 }

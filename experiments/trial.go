@@ -30,7 +30,7 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	if err != nil {
 		return results.Outcome{}, err
 	}
-	from, err := r.lastCheckpoint(p.key)
+	from, err := r.lastCheckpoint(r.workFolder(p.key), p.key)
 	if err != nil {
 		return results.Outcome{}, err
 	}
