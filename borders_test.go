@@ -39,6 +39,8 @@ var borders = map[string]border{
 	"dataset": {[]string{"coco"}, "images and boxes on disk are the same for any detector"},
 	"metrics": {[]string{"box", "coco"}, "AP must be computable on detections from any detector"},
 
+	"metrics/report": {[]string{"coco", "metrics"}, "how a number is shown is apart from what it is"},
+
 	"paper":   {nil, "the published figures are data, whatever we measured"},
 	"results": {nil, "a results file must open on a machine with no ML installed"},
 
@@ -47,7 +49,7 @@ var borders = map[string]border{
 		"optim", "paper", "results", "sampler", "weights",
 	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
 	"cmd/runner": {[]string{
-		"coco", "dataset", "engine/gorgonia", "engine/kernel", "experiments", "results", "weights",
+		"coco", "dataset", "engine/gorgonia", "engine/kernel", "experiments", "metrics", "metrics/report", "results", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 
@@ -60,6 +62,7 @@ var guests = map[string]border{
 	"database/sql":                {[]string{"results"}, "one package speaks SQL"},
 	"github.com/mattn/go-sqlite3": {[]string{"results"}, "one package speaks SQL"},
 	"github.com/pressly/goose/":   {[]string{"results"}, "one package knows the schema and its history"},
+	"gonum.org/v1/plot/":          {[]string{"metrics/report"}, "a picture is the last step, and no number's"},
 	"gopkg.in/yaml.v3":            {[]string{"experiments"}, "one package reads ablation YAML"},
 	"github.com/spf13/":           {[]string{"cmd/runner"}, "flags are the command line's"},
 	"github.com/vbauerster/":      {[]string{"cmd/runner"}, "progress bars are the terminal's"},

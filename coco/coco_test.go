@@ -2,14 +2,17 @@ package coco
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,6 +92,176 @@ func TestDecodeDetections(t *testing.T) {
 	got, err = DecodeDetections(strings.NewReader(" [ ] \n"), "dt.json")
 	if err != nil || got == nil || len(got) != 0 {
 		t.Errorf("empty list: got %v, %v; want an empty list", got, err)
+	}
+}
+
+// sameReading compares what two ways of reading one stream gave.
+func sameReading(t *testing.T, how string, got any, gotErr error, want any, wantErr error) {
+	t.Helper()
+	switch {
+	case (gotErr == nil) != (wantErr == nil), gotErr != nil && gotErr.Error() != wantErr.Error():
+		t.Fatalf("%s: error %v, want %v", how, gotErr, wantErr)
+	case gotErr == nil && !reflect.DeepEqual(got, want):
+		t.Fatalf("%s: other values", how)
+	}
+}
+
+// slowly reads results without the functions for everyday entries.
+func slowly(text []byte, name string) ([]Detection, error) {
+	s := newScanner(bytes.NewReader(text), name)
+	dets, err := entries(s, "detections", nil, (*scanner).detection)
+	if err == nil {
+		err = s.finish()
+	}
+	return dets, err
+}
+
+// TestParallel spoils a long results file in the middle, in ways that are right and
+// wrong and that mislead a cut: several workers read what one reads.
+func TestParallel(t *testing.T) {
+	const n = 8000 // about three blocks
+	r := rand.New(rand.NewPCG(3, 4))
+	lines := make([]string, n)
+	for i := range lines {
+		var b bytes.Buffer
+		if err := EncodeDetections(&b, []Detection{{r.Int64N(1e6), r.Int64N(90), [4]float64{r.Float64(), 640 * r.Float64(), 33.125, 1}, r.Float64()}}); err != nil {
+			t.Fatal(err)
+		}
+		lines[i] = strings.Trim(b.String(), "[]\n ")
+	}
+	const good = `"image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":.5}`
+	det := strings.ReplaceAll(good, ":.5", ":0.5")
+	for name, odd := range map[string]string{
+		"everyday":         "{" + det,
+		"spaces":           "\n {\t" + strings.ReplaceAll(det, ",", "\n,\r ") + " ",
+		"escaped name":     `{"\u0069d":3,` + det,
+		"like entries":     `{"x":"` + strings.Repeat("},{", 100_000) + `",` + det,
+		"nested objects":   `{"x":[` + strings.Repeat(`{"y":1},`, 40_000) + `{}],` + det,
+		"longer than all":  `{"x":"` + strings.Repeat("x", 600_000) + `",` + det,
+		"no entry":         "17",
+		"bad number":       "{" + good,
+		"missing":          `{"image_id":1,"category_id":2,"bbox":[1,2,3,4]}`,
+		"end of the array": "{" + det + "]",
+		"no comma":         "{" + det + " {" + det,
+		"two commas":       "{" + det + ",",
+		"control":          "{" + det + "\x00",
+	} {
+		for _, at := range []int{firstEntries, n / 2, n - 1} {
+			all := slices.Clone(lines)
+			all[at] = odd
+			text := []byte("[" + strings.Join(all, ",\n") + "]\n")
+			want, wantErr := slowly(text, "f")
+			for _, workers := range []int{1, 3} {
+				s := newScanner(bytes.NewReader(text), "f")
+				s.workers = workers
+				s.size = int64(len(text))
+				got, err := decodeDetections(s)
+				sameReading(t, fmt.Sprintf("%s at %d, %d workers", name, at, workers), got, err, want, wantErr)
+			}
+		}
+	}
+	text := "[" + strings.Join(lines, ",") + "]"
+	for _, cut := range []int{len(text) / 3, len(text) / 2, len(text) - 1} {
+		want, wantErr := slowly([]byte(text[:cut]), "f")
+		s := newScanner(strings.NewReader(text[:cut]), "f")
+		s.workers = 3
+		got, err := decodeDetections(s)
+		sameReading(t, "truncated", got, err, want, wantErr)
+
+		s = newScanner(io.MultiReader(strings.NewReader(text[:cut]), iotest.ErrReader(errors.New("cable cut"))), "f")
+		s.workers = 3
+		if _, err = decodeDetections(s); err == nil || err.Error() != fmt.Sprintf("f: byte %d: cable cut", cut) {
+			t.Errorf("broken stream: %v", err)
+		}
+	}
+}
+
+// TestParallelGoesOn: nothing that detectors write brings the workers to a stop.
+func TestParallelGoesOn(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var dets []Detection
+	for range 20_000 {
+		d := Detection{ImageID: r.Int64(), CategoryID: -r.Int64N(100), Score: math.Pow(r.Float64(), 200)}
+		for i := range d.BBox {
+			d.BBox[i] = r.NormFloat64() * math.Pow(10, float64(r.IntN(40)-20))
+		}
+		dets = append(dets, d)
+	}
+	var text bytes.Buffer
+	if err := EncodeDetections(&text, dets); err != nil {
+		t.Fatal(err)
+	}
+	part := bytes.ReplaceAll(text.Bytes(), []byte(`, "score"`), []byte(`, "note": ["caf\u00e9 \\ {", {"a": [1, -2.5e-7, null]}], "score"`))
+	s := newScanner(bytes.NewReader(part[bytes.Index(part, []byte("},\n"))+1:]), "f") // after the first entry
+	s.workers = 2
+	if got := parallel(s, nil, -1, quickDetection); len(got) < len(dets)*4/5 || !slices.Equal(got, dets[1:len(got)+1]) {
+		t.Errorf("%d entries of %d are read", len(got), len(dets)-1)
+	}
+}
+
+// TestGzip: compressed files are known by their first bytes, and a broken one is
+// an error of one line.
+func TestGzip(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(sample)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "gt.json")
+	if err := os.WriteFile(path, packed.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadDataset(path)
+	if err != nil || !reflect.DeepEqual(got, sampleWant) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := DecodeDataset(iotest.OneByteReader(&packed), "f"); err != nil || !reflect.DeepEqual(got, sampleWant) {
+		t.Errorf("byte by byte: got %+v, %v", got, err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := slices.Clone(whole)
+	damaged[len(damaged)-6] ^= 1 // the checksum
+	for text, want := range map[string]string{
+		string(whole[:5]):               "f: byte 0: unexpected EOF (is it complete?)",
+		string(whole[:len(whole)-9]):    "unexpected EOF (is it complete?)",
+		string(damaged):                 "gzip: invalid checksum",
+		"\x1f\x8bnot compressed at all": "f: byte 0: gzip: invalid header",
+	} {
+		_, err := DecodeDataset(strings.NewReader(text), "f")
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "f: ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %s", text[:5], err, want)
+		}
+	}
+}
+
+// TestStandardInput reads "-".
+func TestStandardInput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dt.json")
+	want := []Detection{{1, 2, [4]float64{1, 2, 3, 4}, .5}}
+	if err := WriteDetections(path, want); err != nil {
+		t.Fatal(err)
+	}
+	stdin := os.Stdin
+	defer func() { os.Stdin = stdin }()
+	for range 2 {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Stdin = f
+		if got, err := ReadDetections("-"); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, %v", got, err)
+		}
+		if _, err := ReadDataset("-"); err == nil || !strings.HasPrefix(err.Error(), "standard input: byte 0: expected an object") {
+			t.Errorf("at its end: %v", err)
+		}
+		f.Close()
 	}
 }
 
@@ -199,6 +372,7 @@ func TestNumbers(t *testing.T) {
 			strconv.FormatFloat(r.Float64(), 'g', -1, 64))
 	}
 	s := newScanner(strings.NewReader(strings.Join(texts, " ")), "f")
+	quick := 0
 	for _, text := range texts {
 		want, err := strconv.ParseFloat(text, 64)
 		if err != nil {
@@ -208,10 +382,49 @@ func TestNumbers(t *testing.T) {
 		if err != nil || math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("%s: got %v, %v; want %v", text, got, err, want)
 		}
+		got, next := quickNumber(padded(text), 0)
+		if next >= 0 {
+			quick++
+			if next != len(text) || math.Float64bits(got) != math.Float64bits(want) {
+				t.Errorf("%s: quickly %v, %d bytes; want %v, %d", text, got, next, want, len(text))
+			}
+		}
+	}
+	if quick < len(texts)/3 {
+		t.Errorf("%d of %d numbers were read quickly, want most of the everyday ones", quick, len(texts))
 	}
 	for _, text := range []string{"-", "01", "1.", ".5", "1e", "1e+", "+1", "--1", "1.2.3", "1e5e5", "1-2", "x1"} {
 		if f, err := newScanner(strings.NewReader(text), "f").number(); err == nil {
 			t.Errorf("%q read as %v, want an error", text, f)
+		}
+	}
+}
+
+func padded(text string) []byte { return append([]byte(text), make([]byte, pad)...) }
+
+// TestNearest has what lies between two float64s, or nearly.
+func TestNearest(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	check := func(n uint64, exp10 int) {
+		text := fmt.Sprintf("%de%d", n, exp10)
+		want, err := strconv.ParseFloat(text, 64)
+		if got, ok := nearest(n, exp10); ok && (err != nil || got != want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	for range 10_000 {
+		check(r.Uint64()>>r.IntN(64), r.IntN(60)-30)
+		half := 1<<53 + r.Uint64N(1<<53) | 1 // 54 bits: half-way between two float64s
+		for k := range 5 {
+			n := half * fives[k] // and so is n × 10^-k
+			check(n, -k)
+			check(n-1, -k)
+			check(n+1, -k)
+		}
+	}
+	for exp10 := -30; exp10 < 30; exp10++ {
+		for _, n := range []uint64{0, 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, 1<<63 - 1, 1 << 63, math.MaxUint64} {
+			check(n, exp10)
 		}
 	}
 }
@@ -354,9 +567,7 @@ func FuzzDataset(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := DecodeDataset(bytes.NewReader(data), "fuzz")
 		slow, slowErr := DecodeDataset(iotest.OneByteReader(bytes.NewReader(data)), "fuzz")
-		if (err == nil) != (slowErr == nil) || err == nil && !reflect.DeepEqual(d, slow) || err != nil && err.Error() != slowErr.Error() {
-			t.Fatalf("whole: %v, %v\nbyte by byte: %v, %v", d, err, slow, slowErr)
-		}
+		sameReading(t, "whole", d, err, slow, slowErr)
 		if err != nil {
 			return
 		}
@@ -385,6 +596,8 @@ func FuzzDetections(f *testing.F) {
 	f.Add([]byte(`[{"image_id":1e2,"category_id":-2,"bbox":[1,2.5,3e-5,1e99],"score":1234567890123456789012, "x": "\u0000"}]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dets, err := DecodeDetections(bytes.NewReader(data), "fuzz")
+		slow, slowErr := slowly(data, "fuzz")
+		sameReading(t, "quick", dets, err, slow, slowErr)
 		if err != nil {
 			return
 		}
@@ -395,6 +608,45 @@ func FuzzDetections(f *testing.F) {
 		}
 		if back, err := DecodeDetections(&b, "again"); err != nil || !reflect.DeepEqual(back, dets) {
 			t.Fatalf("read back %v, %v; want %v", back, err, dets)
+		}
+	})
+}
+
+// FuzzParallel puts text in the middle of a long results file: several workers read
+// what one reads, and fail where it fails.
+func FuzzParallel(f *testing.F) {
+	f.Add([]byte(`,{"image_id":1,"category_id":2,"bbox":[1,2.5,3e0,4],"score":0.5}`))
+	f.Add([]byte(`,{"x":"},{","image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":1}`))
+	f.Add([]byte(`,{"x":[{},{}],"image_id":1,"category_id":2,"bbox":[1,2,3,4],"score":1} ]`))
+	f.Add([]byte(`]`))
+	f.Add([]byte(`,{"image_id":1`))
+	good := bytes.Repeat([]byte(`,{"image_id":7,"category_id":2,"bbox":[1,2,3,4],"score":0.5}`), bufferSize/50)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		text := slices.Concat([]byte("["), good[1:], data, good, []byte("]"))
+		s := newScanner(bytes.NewReader(text), "fuzz")
+		s.workers = 3
+		got, err := decodeDetections(s)
+		want, wantErr := slowly(text, "fuzz")
+		sameReading(t, "in parallel", got, err, want, wantErr)
+	})
+}
+
+// FuzzNumber compares with strconv.
+func FuzzNumber(f *testing.F) {
+	for _, text := range []string{"0", "-12.5", "9.999999999999999e-23", "0.00012345678901234567", "1e5", "01", "1.", "-"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := newScanner(strings.NewReader(text), "fuzz").number()
+		if quick, next := quickNumber(padded(text), 0); next >= 0 && (err != nil || math.Float64bits(quick) != math.Float64bits(got)) {
+			t.Fatalf("%q: quickly %v, else %v, %v", text, quick, got, err)
+		}
+		text = strings.TrimLeft(text, space)
+		if end := strings.IndexFunc(text, func(r rune) bool { return r > 0x7f || !numeric[r] }); end >= 0 {
+			text = text[:end]
+		}
+		if want, wantErr := strconv.ParseFloat(text, 64); err == nil && (wantErr != nil || math.Float64bits(got) != math.Float64bits(want)) {
+			t.Fatalf("%q: got %v, want %v, %v", text, got, want, wantErr)
 		}
 	})
 }

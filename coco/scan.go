@@ -1,10 +1,13 @@
 package coco
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -35,8 +38,8 @@ func (e *Error) Error() string {
 }
 
 // scanner walks JSON text without building a tree. It holds one buffer of the
-// stream; a token that crosses the buffer's end is gathered in tok. After the
-// first error its methods must not be called again.
+// stream, which pad zero bytes follow; a token that crosses the buffer's end is
+// gathered in tok. After the first error its methods must not be called again.
 type scanner struct {
 	r    io.Reader
 	name string
@@ -44,6 +47,8 @@ type scanner struct {
 	buf      []byte
 	pos, end int
 	base     int64 // offset in the stream of buf[0]
+	size     int64 // of the whole stream, 0 if unknown
+	workers  int   // goroutines that read long arrays
 	tok      []byte
 
 	section string // where we are, for errors
@@ -51,10 +56,26 @@ type scanner struct {
 	field   string
 }
 
-const bufferSize = 64 << 10
+const bufferSize = 256 << 10
 
 func newScanner(r io.Reader, name string) *scanner {
-	return &scanner{r: r, name: name, buf: make([]byte, bufferSize), index: -1}
+	return &scanner{r: r, name: name, buf: make([]byte, bufferSize+pad), workers: runtime.GOMAXPROCS(0), index: -1}
+}
+
+// unzip looks at the first bytes of the stream and, if they are gzip's, reads on
+// through its decompressor; offsets then count what it puts out.
+func (s *scanner) unzip() error {
+	for s.end < 2 && s.read() == nil {
+	}
+	if !bytes.HasPrefix(s.buf[:s.end], []byte{0x1f, 0x8b}) {
+		return nil
+	}
+	z, err := gzip.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), s.r))
+	if err != nil {
+		return s.broken(err)
+	}
+	s.r, s.end, s.size = z, 0, 0
+	return nil
 }
 
 func (s *scanner) offset() int64 { return s.base + int64(s.pos) }
@@ -108,22 +129,49 @@ func describe(c byte) string {
 // fill replaces the spent buffer by the next bytes of the stream. It returns
 // io.EOF at the end, any other error with file and offset.
 func (s *scanner) fill() error {
-	s.base += int64(s.end)
+	s.base += int64(s.pos)
 	s.pos, s.end = 0, 0
+	err := s.read()
+	if err != nil && err != io.EOF {
+		return s.broken(err)
+	}
+	return err
+}
+
+// broken wraps an error of the stream.
+func (s *scanner) broken(err error) error {
+	hint := ""
+	if errors.Is(err, io.ErrUnexpectedEOF) { // of gzip
+		hint = " (is it complete?)"
+	}
+	return fmt.Errorf("%s: byte %d: %w%s", s.name, s.base, err, hint)
+}
+
+// refill moves what is unread to the front of the buffer and fills up the rest as
+// far as the stream gives. An error of the stream comes again in fill.
+func (s *scanner) refill() {
+	s.base += int64(s.pos)
+	s.end = copy(s.buf, s.buf[s.pos:s.end])
+	s.pos = 0
+	clear(s.buf[s.end : s.end+pad])
+	for s.end < bufferSize && s.read() == nil {
+	}
+}
+
+// read appends bytes of the stream to the buffer, at least one if the error is nil.
+func (s *scanner) read() error {
 	for range 100 {
-		n, err := s.r.Read(s.buf)
+		n, err := s.r.Read(s.buf[s.end:bufferSize])
 		if n > 0 {
-			s.end = n // an error that came with data comes again
-			return nil
-		}
-		if err == io.EOF {
-			return io.EOF
+			s.end += n
+			clear(s.buf[s.end : s.end+pad])
+			return nil // an error that came with data comes again
 		}
 		if err != nil {
-			return fmt.Errorf("%s: byte %d: %w", s.name, s.base, err)
+			return err
 		}
 	}
-	return fmt.Errorf("%s: byte %d: %w", s.name, s.base, io.ErrNoProgress)
+	return io.ErrNoProgress
 }
 
 // peek returns the next byte that is not white space and leaves it unread.
@@ -381,7 +429,7 @@ func (s *scanner) numberBytes() ([]byte, error) {
 	for i < s.end && numeric[s.buf[i]] {
 		i++
 	}
-	if i < s.end {
+	if i < s.end && i-start <= maxNumber {
 		s.pos = i
 		return s.buf[start:i], nil
 	}
@@ -480,30 +528,15 @@ func (d *decimal) add(digit byte) {
 	d.digits = d.digits*10 + uint64(digit)
 }
 
-// tens holds the powers of ten that a float64 represents exactly.
-var tens = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-}
-
 // float returns the float64 nearest to d, which b spells.
-//
-// With at most 53 bits of digits and an exact power of ten, one multiplication
-// or division of exact operands is rounded once and so is correct (Clinger,
-// "How to Read Floating Point Numbers Accurately", 1990). All else is left to
-// strconv.
 func (d decimal) float(b []byte) (float64, error) {
-	if d.exact && d.digits < 1<<53 && d.exp10 >= 1-len(tens) && d.exp10 < len(tens) {
-		f := float64(d.digits)
-		if d.exp10 < 0 {
-			f /= tens[-d.exp10]
-		} else {
-			f *= tens[d.exp10]
+	if d.exact {
+		if f, ok := nearest(d.digits, d.exp10); ok {
+			if d.negative {
+				f = -f
+			}
+			return f, nil
 		}
-		if d.negative {
-			f = -f
-		}
-		return f, nil
 	}
 	return strconv.ParseFloat(string(b), 64)
 }

@@ -15,12 +15,12 @@ import (
 // of d. Equal values give equal bytes. The file appears whole or not at all: it
 // is written beside path and moved there.
 func WriteDataset(path string, d *Dataset) error {
-	return atomically(path, func(w io.Writer) error { return EncodeDataset(w, d) })
+	return Atomically(path, func(w io.Writer) error { return EncodeDataset(w, d) })
 }
 
 // WriteDetections writes a results file; see WriteDataset.
 func WriteDetections(path string, dets []Detection) error {
-	return atomically(path, func(w io.Writer) error { return EncodeDetections(w, dets) })
+	return Atomically(path, func(w io.Writer) error { return EncodeDetections(w, dets) })
 }
 
 // EncodeDataset writes d as JSON. Numbers have the fewest digits that read back
@@ -186,9 +186,9 @@ func (e *encoder) flush() error {
 	return e.w.Flush()
 }
 
-// atomically lets write fill a new file beside path, brings it to the disk and
+// Atomically lets write fill a new file beside path, brings it to the disk and
 // renames it to path. After an error path is as it was.
-func atomically(path string, write func(io.Writer) error) (err error) {
+func Atomically(path string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

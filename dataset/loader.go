@@ -155,14 +155,16 @@ func (l *Loader) epoch(e int) []int {
 }
 
 // Batch makes the batch of a step. The error names the file and the image id.
-func (l *Loader) Batch(step int) (*Batch, error) { return l.batch(context.Background(), step) }
+func (l *Loader) Batch(step int) (*Batch, error) {
+	return l.batch(context.Background(), new(Batch), step)
+}
 
-func (l *Loader) batch(ctx context.Context, step int) (*Batch, error) {
+func (l *Loader) batch(ctx context.Context, b *Batch, step int) (*Batch, error) {
 	images, flips, err := l.Order(step)
 	if err != nil {
 		return nil, err
 	}
-	return l.assemble(ctx, images, flips)
+	return l.assemble(ctx, b, images, flips)
 }
 
 // Eval makes a batch of images first to first+n-1 of an epoch in their own
@@ -175,26 +177,31 @@ func (l *Loader) Eval(first, n int) (*Batch, error) {
 		return nil, io.EOF
 	}
 	images := l.images[first:min(first+n, l.Len())]
-	return l.assemble(context.Background(), images, make([]bool, len(images)))
+	return l.assemble(context.Background(), new(Batch), images, make([]bool, len(images)))
 }
 
-// assemble decodes the images and lays them side by side.
-func (l *Loader) assemble(ctx context.Context, images []int, flips []bool) (*Batch, error) {
-	b := &Batch{N: len(images), Items: make([]Item, len(images))}
+// assemble decodes the images and lays them side by side in b, whose memory it uses again.
+func (l *Loader) assemble(ctx context.Context, b *Batch, images []int, flips []bool) (*Batch, error) {
+	b.N, b.H, b.W = len(images), 0, 0
+	b.Items = reuse(b.Items, b.N)
 	for i, index := range images {
-		b.Items[i] = l.item(index, flips[i])
+		l.describe(&b.Items[i], index, flips[i])
 		b.H, b.W = max(b.H, b.Items[i].NetHeight), max(b.W, b.Items[i].NetWidth)
 	}
 	pad := l.transform.PadTo
 	b.H, b.W = (b.H+pad-1)/pad*pad, (b.W+pad-1)/pad*pad
 	plane := 3 * b.H * b.W
-	b.Pixels = make([]float32, b.N*plane)
+	b.Pixels = reuse(b.Pixels, b.N*plane)
 	err := parallel(ctx, b.N, l.options.Workers, func(i int) error {
 		p, err := l.picture(images[i])
 		if err != nil {
 			return err
 		}
-		p.place(b.Pixels[i*plane:][:plane], b.H, b.W, flips[i], l.table)
+		pixels := b.Pixels[i*plane:][:plane]
+		if p.Height < b.H || p.Width < b.W {
+			clear(pixels) // the padding
+		}
+		p.place(pixels, b.H, b.W, flips[i], l.table)
 		return nil
 	})
 	if err != nil {
@@ -203,16 +210,15 @@ func (l *Loader) assemble(ctx context.Context, images []int, flips []bool) (*Bat
 	return b, nil
 }
 
-// item is all but the pixels of one image.
-func (l *Loader) item(index int, flip bool) Item {
+// describe writes all but the pixels of one image.
+func (l *Loader) describe(it *Item, index int, flip bool) {
 	im := &l.set.Images[index]
 	w, h, scale := l.transform.Size(im.Width, im.Height)
-	it := Item{
+	n := len(im.Objects)
+	*it = Item{
 		Index: index, ID: im.ID, Scale: scale, Width: im.Width, Height: im.Height,
 		NetWidth: w, NetHeight: h, Flipped: flip,
-		Boxes:  make([][4]float32, len(im.Objects)),
-		Labels: make([]int32, len(im.Objects)),
-		Crowd:  make([]bool, len(im.Objects)),
+		Boxes: reuse(it.Boxes, n), Labels: reuse(it.Labels, n), Crowd: reuse(it.Crowd, n),
 	}
 	for i, o := range im.Objects {
 		b := o.Box
@@ -224,7 +230,14 @@ func (l *Loader) item(index int, flip bool) Item {
 		}
 		it.Boxes[i], it.Labels[i], it.Crowd[i] = b, o.Label, o.Crowd
 	}
-	return it
+}
+
+// reuse returns a slice of n values, the old one if it is long enough; the values are arbitrary.
+func reuse[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
 }
 
 // Original maps a box of network pixels back to original pixels, clipped to the
@@ -296,10 +309,13 @@ func (l *Loader) Start(from int) {
 	ctx, stop := context.WithCancel(context.Background())
 	queue := make(chan result, 1)
 	l.stop, l.queue = stop, queue
+	// Three batches take turns: one is in the making, one waits, one is with Next's caller.
+	// Before the first of them is filled anew, the second has left the queue.
+	var ring [3]Batch
 	l.done.Go(func() {
 		defer close(queue)
 		for step := from; ; step++ {
-			b, err := l.batch(ctx, step)
+			b, err := l.batch(ctx, &ring[(step-from)%len(ring)], step)
 			select {
 			case queue <- result{b, err}:
 			case <-ctx.Done():
@@ -316,8 +332,9 @@ func (l *Loader) Start(from int) {
 // Start, after Close and after an error.
 var ErrStopped = errors.New("loader: not started")
 
-// Next returns the batches from Start's step on, one a call. After an error the
-// loader must be started again.
+// Next returns the batches from Start's step on, one a call. A batch is the
+// caller's until the next call of Next, which has its memory filled anew. After an
+// error the loader must be started again.
 func (l *Loader) Next() (*Batch, error) {
 	if l.queue == nil {
 		return nil, ErrStopped

@@ -97,6 +97,26 @@ func TestBatchIsAFunctionOfTheStep(t *testing.T) {
 	}
 }
 
+// A batch is the caller's until the next Next, and then its memory is filled anew.
+func TestNextUsesMemoryAgain(t *testing.T) {
+	l := newLoader(t, smallSet(t, 11), LoaderOptions{Batch: 4, FlipProb: 0.5})
+	l.Start(0)
+	memory := map[*float32]bool{}
+	for step := range 30 {
+		b := mustBatch(t)(l.Next())
+		memory[&b.Pixels[0]] = true
+		for range 100 {
+			runtime.Gosched() // the batches after it are made meanwhile
+		}
+		if want := mustBatch(t)(l.Batch(step)); !reflect.DeepEqual(b, want) {
+			t.Fatalf("step %d is not itself any more while its batch is in use", step)
+		}
+	}
+	if len(memory) > 3 {
+		t.Errorf("30 batches in %d places of memory, want at most 3", len(memory))
+	}
+}
+
 func TestOrder(t *testing.T) {
 	s := smallSet(t, 10)
 	l := newLoader(t, s, LoaderOptions{Batch: 3, FlipProb: 0.25})

@@ -116,7 +116,7 @@ func commands(t *testing.T, page string) [][]string {
 }
 
 // TestCommands runs what README.md and the pages beside this file show, in the
-// order shown, sweeps shortened. A word in capitals stands for the reader's own: TRIAL
+// order shown, sweeps shortened, beside the JSON files that they show. A word in capitals stands for the reader's own: TRIAL
 // becomes a trial recorded so far, and a command with another one is only
 // parsed by --help.
 func TestCommands(t *testing.T) {
@@ -137,6 +137,13 @@ func TestCommands(t *testing.T) {
 	own := regexp.MustCompile(`^[A-Z]{2,}|=[A-Z]{2,}`)
 	ran := 0
 	for _, page := range append([]string{"../README.md"}, pages...) {
+		for _, f := range fences(t, page) {
+			if name, ok := strings.CutPrefix(f.info, "json "); ok {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		for _, words := range commands(t, page) {
 			if strings.Contains(strings.Join(words, " "), "loss.type=poly") {
 				continue // TestExtending's

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"focalgrid/dataset"
 	"focalgrid/engine"
@@ -119,11 +120,15 @@ func scalarOf(v []float32) float64 {
 	return float64(v[0])
 }
 
-// objectsOf lists what a batch's images show. Crowds are left out, as in all
-// public code: their boxes hold many objects and none.
+// objectsOf lists what a batch's images show, in the batch's memory where it can. Crowds
+// are left out, as in all public code: their boxes hold many objects and none.
 func objectsOf(b *dataset.Batch) []sampler.Objects {
 	out := make([]sampler.Objects, len(b.Items))
 	for i, it := range b.Items {
+		if !slices.Contains(it.Crowd, true) {
+			out[i] = sampler.Objects{Boxes: it.Boxes, Labels: it.Labels}
+			continue
+		}
 		for j, box := range it.Boxes {
 			if !it.Crowd[j] {
 				out[i].Boxes = append(out[i].Boxes, box)

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"runtime"
+	"math/bits"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"focalgrid/coco"
 )
@@ -29,54 +27,41 @@ func Evaluate(gt *coco.Dataset, dt []coco.Detection, opt Options) (*Result, erro
 	if err != nil {
 		return nil, err
 	}
-	tab := newTable(&opt, len(in.categories.ids))
+	tab := newTable(len(in.categories.ids))
 	tab.fill(in, &opt)
-
-	res := &Result{IoUThresholds: slices.Clone(opt.IoUThresholds), PerCategory: make([]CategoryResult, tab.categories)}
-	names := make([]string, tab.categories)
-	for _, c := range gt.Categories {
-		names[in.categories.number(c.ID)] = c.Name // of repeated ids the last counts
-	}
-	s := summary{table: tab, opt: &opt}
-	for k := range res.PerCategory {
-		stats, byIoU := s.over(k, k+1)
-		res.PerCategory[k] = CategoryResult{
-			ID: in.categories.ids[k], Name: names[k], Summary: summaryOf(stats), ByIoU: byIoU,
-			Objects: tab.objects[k], Detections: tab.detections[k],
-		}
-	}
-	res.Stats, res.ByIoU = s.over(0, tab.categories)
-	if in.zeroIDs > 0 {
-		res.Warnings = append(res.Warnings, fmt.Sprintf(
-			"annotation id 0 is used (%d times): pycocotools counts what matches it as a false positive, and so does this result; number annotations from 1",
-			in.zeroIDs))
-	}
-	return res, nil
+	return tab.result(classes(gt.Categories, in.categories), &opt, in.zeroIDs), nil
 }
 
-// table holds precision and recall of every category. NaN marks a category
-// without objects in the area range.
-type table struct {
-	thresholds, recalls, categories int
+// classes returns the categories by ascending id; of those with one id the last.
+func classes(list []coco.Category, numbers *index) []coco.Category {
+	out := make([]coco.Category, len(numbers.ids))
+	for _, c := range list {
+		out[numbers.number(c.ID)] = c
+	}
+	return out
+}
 
-	precision [areaCount][]float64 // [threshold, recall, category], at the largest of MaxDets
-	recall    [areaCount][]float64 // [threshold, category], at the largest of MaxDets
-	capped    [2][]float64         // [threshold, category], area all, at the smaller two of MaxDets
+// table holds precision and recall of every category.
+type table struct {
+	columns [areaCount][]column // by category, at the largest of MaxDets
+	capped  [2][][]float64      // by category recall at each threshold, area all, at the smaller two of MaxDets
 
 	objects, detections []int // by category
 }
 
-func newTable(opt *Options, categories int) *table {
-	t := &table{
-		thresholds: len(opt.IoUThresholds), recalls: len(opt.RecallThresholds), categories: categories,
-		objects: make([]int, categories), detections: make([]int, categories),
-	}
-	for a := range t.precision {
-		t.precision[a] = make([]float64, t.thresholds*t.recalls*categories)
-		t.recall[a] = make([]float64, t.thresholds*categories)
+// column is one category in one area range; both are nil without objects there.
+type column struct {
+	precision []float64 // [threshold, recall]
+	recall    []float64 // [threshold]
+}
+
+func newTable(categories int) *table {
+	t := &table{objects: make([]int, categories), detections: make([]int, categories)}
+	for a := range t.columns {
+		t.columns[a] = make([]column, categories)
 	}
 	for m := range t.capped {
-		t.capped[m] = make([]float64, t.thresholds*categories)
+		t.capped[m] = make([][]float64, categories)
 	}
 	return t
 }
@@ -84,43 +69,106 @@ func newTable(opt *Options, categories int) *table {
 // fill computes the table, category by category, the largest first. A category
 // writes to its own places alone, so threads change nothing but the time.
 func (t *table) fill(in *input, opt *Options) {
-	order := make([]int, t.categories)
+	order := make([]int, len(t.objects))
 	for k := range order {
 		order[k] = k
 	}
-	size := func(k int) int32 { return in.dt.start[k+1] - in.dt.start[k] }
+	size := func(k int) int { return int(in.dt.start[k+1] - in.dt.start[k]) }
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(size(b), size(a)) })
-
-	threads := opt.Threads
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
+	// A category that alone has more than a thread's share is worked on by all threads.
+	threads := atOnce(opt.Threads)
+	for len(order) > 0 && threads > 1 && size(order[0])*threads > len(in.dt.entry) {
+		t.fillTogether(in, order[0], opt)
+		order = order[1:]
 	}
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(threads, t.categories) {
-		workers.Go(func() {
+	parallel(len(order), threads, func() func(int) {
+		m, rk := newMatcher(in, opt), newRanking(opt)
+		return func(i int) { rk.category(t, order[i], m.category(order[i])) }
+	})
+}
+
+// fillTogether fills the columns of category k with all threads.
+func (t *table) fillTogether(in *input, k int, opt *Options) {
+	whole, parts := in.whole(k), in.split(k, atOnce(opt.Threads))
+	var o outcome
+	o.reset(whole.gt.len(), whole.dt.len())
+	outcomes := make([]*outcome, len(parts))
+	parallel(len(parts), opt.Threads, func() func(int) {
+		return func(i int) {
 			m := newMatcher(in, opt)
-			var acc accumulator
-			for {
-				i := next.Add(1) - 1
-				if i >= int64(len(order)) {
-					return
-				}
-				k := order[i]
-				acc.category(t, k, m.category(k), opt)
-			}
-		})
+			m.out = o.share(parts[i].gt.less(whole.gt.from), parts[i].dt.less(whole.dt.from))
+			m.part(parts[i])
+			outcomes[i] = &m.out
+		}
+	})
+	for _, next := range outcomes {
+		o.add(next)
 	}
-	workers.Wait()
+	all := newRanking(opt)
+	all.rank(o.score)
+	all.common(t, k, &o)
+	parallel(areaCount, opt.Threads, func() func(int) {
+		rk := newRanking(opt)
+		rk.sorted = all.sorted
+		return func(a int) { rk.area(t, k, a, &o) }
+	})
 }
 
-// accumulator turns a category's verdicts into its column of the table.
-type accumulator struct {
+// ranking has a category's detections in order of falling score, and turns their
+// verdicts into columns of the table. It is reused, one a worker.
+type ranking struct {
+	opt       *Options
 	sorted    []ranked
-	precision []float64
+	spare     []ranked
+	precision [][]float64 // [threshold], at each true positive
+	ignored   []int       // [threshold], detections so far that are ignored there but not everywhere
+	reach     []int       // [recall], how many true positives stay below it
 }
 
-// category fills column k of t.
+func newRanking(opt *Options) *ranking {
+	thresholds := len(opt.IoUThresholds)
+	return &ranking{
+		opt: opt, precision: make([][]float64, thresholds), ignored: make([]int, thresholds),
+		reach: make([]int, len(opt.RecallThresholds)),
+	}
+}
+
+// category fills the columns of category k.
+func (rk *ranking) category(t *table, k int, o *outcome) {
+	rk.rank(o.score)
+	rk.common(t, k, o)
+	for a := range t.columns {
+		rk.area(t, k, a, o)
+	}
+}
+
+// area fills the column of category k in area range a.
+func (rk *ranking) area(t *table, k, a int, o *outcome) {
+	if o.objects[a] > 0 {
+		t.columns[a][k] = rk.column(o.verdict[a], o.objects[a])
+	}
+}
+
+// common fills what category k has outside its columns.
+func (rk *ranking) common(t *table, k int, o *outcome) {
+	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
+	if o.objects[areaAll] > 0 {
+		for m := range t.capped {
+			t.capped[m][k] = rk.cappedRecall(o, rk.opt.MaxDets[m])
+		}
+	}
+}
+
+// rank sets rk.sorted to falling scores, equal ones in the order given.
+func (rk *ranking) rank(scores []float64) {
+	rk.sorted = rk.sorted[:0]
+	for i, s := range scores {
+		rk.sorted = append(rk.sorted, ranked{scoreKey(s), int32(i)})
+	}
+	rk.spare = sortMany(rk.sorted, rk.spare)
+}
+
+// column reads precision at each recall, of the verdicts as rk.sorted ranks them.
 //
 // With the detections of all images in order of falling score, recall after n
 // of them is tp/objects and precision tp/((fp+tp)+2^-52), the last term being
@@ -130,119 +178,165 @@ type accumulator struct {
 // does. That detection is a true positive (or the first of all, whose raised
 // precision is that of the first true positive), so precision is computed at
 // these alone.
-func (acc *accumulator) category(t *table, k int, o *outcome, opt *Options) {
-	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
-	acc.sorted = acc.sorted[:0]
-	for i, s := range o.score {
-		acc.sorted = append(acc.sorted, ranked{scoreKey(s), int32(i)})
+func (rk *ranking) column(verdicts []verdict, objects int) column {
+	const guard = 0x1p-52
+	thresholds, recalls := len(rk.precision), len(rk.reach)
+	for t := range thresholds {
+		rk.precision[t], rk.ignored[t] = rk.precision[t][:0], 0
 	}
-	sortRanked(acc.sorted)
-
-	for a := range areaCount {
-		objects := float64(o.objects[a])
-		for ti := range t.thresholds {
-			column := t.precision[a][ti*t.recalls*t.categories+k:]
-			if objects == 0 {
-				for r := range t.recalls {
-					column[r*t.categories] = math.NaN()
-				}
-				t.recall[a][ti*t.categories+k] = math.NaN()
-				continue
-			}
-			acc.truePositives(o.verdict[a], ti)
-			reached := 0 // true positives that lie before the current threshold
-			for r, threshold := range opt.RecallThresholds {
-				for reached < len(acc.precision) && float64(reached+1)/objects < threshold {
-					reached++
-				}
-				if reached == len(acc.precision) {
-					break
-				}
-				column[r*t.categories] = acc.precision[reached]
-			}
-			t.recall[a][ti*t.categories+k] = float64(len(acc.precision)) / objects
+	everywhere := uint64(math.MaxUint64) >> (64 - thresholds)
+	n := 0 // detections that are not ignored everywhere
+	for _, r := range rk.sorted {
+		v := verdicts[r.entry]
+		if v.ignored == everywhere {
+			continue
 		}
+		n++
+		for b := v.ignored; b != 0; b &= b - 1 {
+			rk.ignored[bits.TrailingZeros64(b)]++
+		}
+		for b := v.matched &^ v.ignored; b != 0; b &= b - 1 {
+			t := bits.TrailingZeros64(b)
+			tp, all := float64(len(rk.precision[t])+1), float64(n-rk.ignored[t])
+			rk.precision[t] = append(rk.precision[t], tp/(all+guard))
+		}
+	}
+	below := 0
+	for r, threshold := range rk.opt.RecallThresholds {
+		for below < objects && float64(below+1)/float64(objects) < threshold {
+			below++
+		}
+		rk.reach[r] = below
+	}
+	values := make([]float64, thresholds*recalls+thresholds)
+	c := column{values[:thresholds*recalls], values[thresholds*recalls:]}
+	for t, precision := range rk.precision {
+		for i := len(precision) - 1; i > 0; i-- {
+			precision[i-1] = max(precision[i-1], precision[i])
+		}
+		for r, below := range rk.reach {
+			if below >= len(precision) {
+				break
+			}
+			c.precision[t*recalls+r] = precision[below]
+		}
+		c.recall[t] = float64(len(precision)) / float64(objects)
+	}
+	return c
+}
+
+// cappedRecall is recall at each threshold with at most maxDets detections an image.
+func (rk *ranking) cappedRecall(o *outcome, maxDets int) []float64 {
+	recall := make([]float64, len(rk.precision))
+	for i, v := range o.verdict[areaAll] {
+		if int(o.rank[i]) < maxDets {
+			for b := v.matched &^ v.ignored; b != 0; b &= b - 1 {
+				recall[bits.TrailingZeros64(b)]++
+			}
+		}
+	}
+	for t := range recall {
+		recall[t] /= float64(o.objects[areaAll])
+	}
+	return recall
+}
+
+// result sums up a filled table of the given categories. zeroIDs counts the
+// annotations with id 0.
+func (t *table) result(classes []coco.Category, opt *Options, zeroIDs int) *Result {
+	res := &Result{IoUThresholds: slices.Clone(opt.IoUThresholds), PerCategory: make([]CategoryResult, len(classes))}
+	var s summary
+	for k, c := range classes {
+		one := CategoryResult{ID: c.ID, Name: c.Name, Objects: t.objects[k], Detections: t.detections[k]}
+		s.gather(t, k, k+1, opt)
+		one.Summary, one.ByIoU = summaryOf(s.stats(opt)), s.byIoU(opt)
+		res.PerCategory[k] = one
+	}
+	s.gather(t, 0, len(classes), opt)
+	res.Stats, res.ByIoU = s.stats(opt), s.byIoU(opt)
+	if zeroIDs > 0 {
+		res.Warnings = append(res.Warnings, fmt.Sprintf(
+			"annotation id 0 is used (%d times): pycocotools counts what matches it as a false positive, and so does this result; number annotations from 1",
+			zeroIDs))
+	}
+	return res
+}
+
+// summary holds the values that are averaged, of the categories that have any.
+type summary struct {
+	precision [areaCount][]float64 // [threshold, recall, category]
+	recall    [areaCount][]float64 // [threshold, category]
+	capped    [2][]float64         // [threshold, category]
+}
+
+// gather sets s to the categories from to (not included) upto.
+func (s *summary) gather(t *table, from, upto int, opt *Options) {
+	thresholds, recalls := len(opt.IoUThresholds), len(opt.RecallThresholds)
+	var rows [][]float64
+	add := func(row []float64) {
+		if row != nil {
+			rows = append(rows, row)
+		}
+	}
+	for a := range t.columns {
+		for _, c := range t.columns[a][from:upto] {
+			add(c.precision)
+		}
+		s.precision[a] = transpose(s.precision[a], rows, thresholds*recalls)
+		rows = rows[:0]
+		for _, c := range t.columns[a][from:upto] {
+			add(c.recall)
+		}
+		s.recall[a] = transpose(s.recall[a], rows, thresholds)
+		rows = rows[:0]
 	}
 	for m := range t.capped {
-		for ti := range t.thresholds {
-			v := math.NaN()
-			if o.objects[areaAll] > 0 {
-				tp := 0
-				for i, d := range o.verdict[areaAll] {
-					if int(o.rank[i]) < opt.MaxDets[m] && d.matched&^d.ignored>>ti&1 == 1 {
-						tp++
-					}
-				}
-				v = float64(tp) / float64(o.objects[areaAll])
+		for _, c := range t.capped[m][from:upto] {
+			add(c)
+		}
+		s.capped[m] = transpose(s.capped[m], rows, thresholds)
+		rows = rows[:0]
+	}
+}
+
+// transpose returns dst with the first values of all rows, then the second, up to
+// the n-th.
+func transpose(dst []float64, rows [][]float64, n int) []float64 {
+	dst = slices.Grow(dst[:0], n*len(rows))[:n*len(rows)]
+	const tile = 64 // values of a row at once: what they go to stays in the cache
+	for i := 0; i < n; i += tile {
+		for k, row := range rows {
+			for j, v := range row[i:min(i+tile, n)] {
+				dst[(i+j)*len(rows)+k] = v
 			}
-			t.capped[m][ti*t.categories+k] = v
 		}
 	}
+	return dst
 }
 
-// truePositives sets acc.precision to the falling precision at each true
-// positive, by rising recall, at IoU threshold ti.
-func (acc *accumulator) truePositives(verdicts []verdict, ti int) {
-	const guard = 0x1p-52
-	acc.precision = acc.precision[:0]
-	var tp, fp float64
-	for _, r := range acc.sorted {
-		v := verdicts[r.entry]
-		switch {
-		case v.ignored>>ti&1 == 1:
-		case v.matched>>ti&1 == 1:
-			tp++
-			acc.precision = append(acc.precision, tp/((fp+tp)+guard))
-		default:
-			fp++
-		}
-	}
-	for i := len(acc.precision) - 1; i > 0; i-- {
-		acc.precision[i-1] = max(acc.precision[i-1], acc.precision[i])
-	}
-}
-
-// summary averages a table.
-type summary struct {
-	*table
-	opt              *Options
-	gathered, values []float64
-}
-
-// over returns the twelve numbers and AP by IoU threshold of the categories
-// from to (not included) upto, each a mean in the order [threshold, recall,
-// category].
-func (s *summary) over(from, upto int) (stats [12]float64, byIoU []float64) {
-	precision := func(area, t0, t1 int) float64 {
-		return s.mean(s.table.precision[area], t0*s.recalls, t1*s.recalls, from, upto)
-	}
-	recall := func(rows []float64) float64 { return s.mean(rows, 0, s.thresholds, from, upto) }
+// stats are COCO's twelve numbers.
+func (s *summary) stats(opt *Options) [12]float64 {
+	mean, byIoU := opt.Sum.mean, s.byIoU(opt)
 	at := func(iou float64) float64 {
-		t := slices.Index(s.opt.IoUThresholds, iou)
-		if t < 0 {
-			return math.NaN()
+		if t := slices.Index(opt.IoUThresholds, iou); t >= 0 {
+			return byIoU[t]
 		}
-		return precision(areaAll, t, t+1)
-	}
-	for t := range s.thresholds {
-		byIoU = append(byIoU, precision(areaAll, t, t+1))
+		return math.NaN()
 	}
 	return [12]float64{
-		precision(areaAll, 0, s.thresholds), at(.5), at(.75),
-		precision(areaSmall, 0, s.thresholds), precision(areaMedium, 0, s.thresholds), precision(areaLarge, 0, s.thresholds),
-		recall(s.capped[0]), recall(s.capped[1]), recall(s.table.recall[areaAll]),
-		recall(s.table.recall[areaSmall]), recall(s.table.recall[areaMedium]), recall(s.table.recall[areaLarge]),
-	}, byIoU
+		mean(s.precision[areaAll]), at(.5), at(.75),
+		mean(s.precision[areaSmall]), mean(s.precision[areaMedium]), mean(s.precision[areaLarge]),
+		mean(s.capped[0]), mean(s.capped[1]), mean(s.recall[areaAll]),
+		mean(s.recall[areaSmall]), mean(s.recall[areaMedium]), mean(s.recall[areaLarge]),
+	}
 }
 
-// mean averages rows r0 to r1 of a matrix with a column for each category,
-// columns from to upto.
-func (s *summary) mean(matrix []float64, r0, r1, from, upto int) float64 {
-	s.gathered = s.gathered[:0]
-	for r := r0; r < r1; r++ {
-		s.gathered = append(s.gathered, matrix[r*s.categories+from:r*s.categories+upto]...)
+// byIoU is AP at each IoU threshold.
+func (s *summary) byIoU(opt *Options) []float64 {
+	ap := make([]float64, len(opt.IoUThresholds))
+	n := len(s.precision[areaAll]) / len(ap)
+	for t := range ap {
+		ap[t] = opt.Sum.mean(s.precision[areaAll][t*n : (t+1)*n])
 	}
-	var m float64
-	m, s.values = s.opt.Sum.mean(s.gathered, s.values)
-	return m
+	return ap
 }

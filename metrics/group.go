@@ -69,6 +69,14 @@ type grouped struct {
 	start []int32 // category k has entry[start[k]:start[k+1]]
 }
 
+// span is a stretch of a grouped list: indices from (included) to upto (not).
+type span struct{ from, upto int32 }
+
+func (s span) len() int { return int(s.upto - s.from) }
+
+// less counts s from n.
+func (s span) less(n int32) span { return span{s.from - n, s.upto - n} }
+
 // group sorts places by counting, first by image and then by category; both
 // passes are stable.
 func group(places []place, images, categories int) grouped {
@@ -105,6 +113,35 @@ func group(places []place, images, categories int) grouped {
 		g.entry[at], g.image[at] = i, p.image
 	}
 	return g
+}
+
+// part is some images of a category: their objects and their detections.
+type part struct{ gt, dt span }
+
+// whole is all of category k.
+func (in *input) whole(k int) part {
+	return part{span{in.gt.start[k], in.gt.start[k+1]}, span{in.dt.start[k], in.dt.start[k+1]}}
+}
+
+// split cuts category k between images, into at most n parts of about as many
+// detections each.
+func (in *input) split(k, n int) []part {
+	rest := in.whole(k)
+	var parts []part
+	for ; n > 1; n-- {
+		cut := rest.dt.from + int32(rest.dt.len()/n)
+		for cut > rest.dt.from && cut < rest.dt.upto && in.dt.image[cut] == in.dt.image[cut-1] {
+			cut++
+		}
+		if cut == rest.dt.from || cut == rest.dt.upto {
+			break
+		}
+		before, _ := slices.BinarySearch(in.gt.image[rest.gt.from:rest.gt.upto], in.dt.image[cut])
+		at := rest.gt.from + int32(before)
+		parts = append(parts, part{span{rest.gt.from, at}, span{rest.dt.from, cut}})
+		rest = part{span{at, rest.gt.upto}, span{cut, rest.dt.upto}}
+	}
+	return append(parts, rest)
 }
 
 // object is what matching knows of an annotation.

@@ -2,19 +2,13 @@ package metrics
 
 import "math"
 
-// mean returns the mean of the values that are not NaN, in the bits of numpy's
-// mean; NaN if there are none. scratch is reused and returned.
-func (s Summation) mean(values, scratch []float64) (float64, []float64) {
-	scratch = scratch[:0]
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			scratch = append(scratch, v)
-		}
+// mean returns the mean of the values, in the bits of numpy's mean; NaN if there
+// are none.
+func (s Summation) mean(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
 	}
-	if len(scratch) == 0 {
-		return math.NaN(), scratch
-	}
-	return s.sum(scratch) / float64(len(scratch)), scratch
+	return s.sum(values) / float64(len(values))
 }
 
 // sum adds v in the order s.

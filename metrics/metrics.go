@@ -8,8 +8,13 @@
 //
 // Every number equals that of pycocotools 2.0 to the last bit, and so do its
 // customs: they are named where they are kept. One of them shows at once: a
-// perfect score is 1-2^-52 or so, not 1 (see accumulator). Boxes are x, y, width, height in
+// perfect score is 1-2^-52 or so, not 1 (see ranking). Boxes are x, y, width, height in
 // pixels as in COCO's files, which package coco reads.
+//
+// Match keeps what each detection turned out to be, and an Accumulator does so for
+// one image at a time; from these come precision over recall, the best F1,
+// calibration, and by Compare whether one detector is better than another.
+// FindErrors tells what AP is lost to.
 package metrics
 
 import (
@@ -76,8 +81,8 @@ type Options struct {
 	MaxDets [3]int
 	// Sum is the order of summation in means.
 	Sum Summation
-	// Threads is the number of categories worked on at once; 0 means one for
-	// each core. The result does not depend on it.
+	// Threads is the number of goroutines that compute; 0 means one for each
+	// core. The result does not depend on it.
 	Threads int
 }
 

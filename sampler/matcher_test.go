@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"focalgrid/box"
+
 	"pgregory.net/rapid"
 )
 
@@ -153,6 +155,81 @@ func TestForceProperties(t *testing.T) {
 	})
 }
 
+// overlap is box.IoU after a quick no for the many pairs that are apart.
+func overlap(a, b [4]float32) float64 {
+	if a[0] >= b[2] || b[0] >= a[2] || a[1] >= b[3] || b[1] >= a[3] {
+		return 0
+	}
+	return box.IoU(a, b)
+}
+
+// matchEach is Match by comparing every anchor with every object.
+func matchEach(m Matcher, anchors, objects [][4]float32) []int32 {
+	out, best := make([]int32, len(anchors)), make([]float64, len(objects))
+	for i, a := range anchors {
+		most := 0.0
+		for j, o := range objects {
+			most, best[j] = max(most, overlap(a, o)), max(best[j], overlap(a, o))
+		}
+		switch {
+		case len(objects) == 0 || most < m.Negative:
+			out[i] = Background
+		case most >= m.Positive:
+			out[i] = int32(favourite(a, objects))
+		default:
+			out[i] = Ignored
+		}
+	}
+	for j, o := range objects {
+		for i, a := range anchors {
+			if m.Force != "none" && (best[j] > 0 || m.Force == "torchvision") && out[i] < 0 && overlap(a, o) == best[j] {
+				out[i] = int32(favourite(a, objects))
+			}
+		}
+	}
+	return out
+}
+
+// Leaving out pairs that can't matter changes no match: boxes on whole pixels, which tie
+// often, and on fractions; anchors like objects; thresholds that a pair has exactly.
+func TestMatchIsThatOfEveryPair(t *testing.T) {
+	pyramid := grid(96, 64)
+	rapid.Check(t, func(t *rapid.T) {
+		objects := drawBoxes(t, 6)
+		by := rapid.SampledFrom([]float32{1, .37, 3.3, 7}).Draw(t, "scale")
+		scale := func(boxes [][4]float32) {
+			for i := range boxes {
+				for k := range 4 {
+					boxes[i][k] *= by
+				}
+			}
+		}
+		scale(objects)
+		anchors := pyramid
+		if rapid.Bool().Draw(t, "free anchors") {
+			anchors = drawBoxes(t, 40)
+			scale(anchors)
+			anchors = append(anchors, objects...)
+		}
+		objects = append(objects, objects...)
+		m := Matcher{
+			Positive: rapid.SampledFrom([]float64{.5, .7, 1, 1e-3}).Draw(t, "positive"),
+			Negative: rapid.SampledFrom([]float64{.4, .3, 0, 1e-4}).Draw(t, "negative"),
+			Force:    rapid.SampledFrom([]string{"none", "detectron2", "torchvision"}).Draw(t, "force"),
+		}
+		if len(objects) > 0 && rapid.Bool().Draw(t, "threshold of a pair") {
+			m.Negative = overlap(rapid.SampledFrom(anchors).Draw(t, "anchor"), rapid.SampledFrom(objects).Draw(t, "object"))
+		}
+		m.Negative = min(m.Negative, m.Positive)
+		got, want := m.Match(anchors, objects), matchEach(m, anchors, objects)
+		for i := range want {
+			if got[i] != want[i] {
+				t.Fatalf("%+v, anchor %v on objects %v: %d, want %d", m, anchors[i], objects, got[i], want[i])
+			}
+		}
+	})
+}
+
 // grid lays anchors as the paper's pyramid does, without rounding.
 func grid(width, height int) [][4]float32 {
 	var out [][4]float32
@@ -186,8 +263,9 @@ func randomObjects(seed uint64, n, width, height, classes int) Objects {
 func BenchmarkMatch113k(b *testing.B) {
 	anchors := grid(1000, 600)
 	objects := randomObjects(1, 7, 1000, 600, 80)
+	index, out := newIndex(anchors), make([]int32, len(anchors))
 	for b.Loop() {
-		paperMatcher.Match(anchors, objects.Boxes)
+		index.match(paperMatcher, objects.Boxes, out)
 	}
 }
 

@@ -27,6 +27,7 @@ var miners = map[string]miner{
 type scratch struct {
 	selected, boxed      []bool    // [N·A], whether class and box are learnt
 	classCount, boxCount []float64 // [N], what the normalisers count
+	counts               []counts  // [N]
 
 	group, pool []example
 	boxes       [][4]float32 // [A]

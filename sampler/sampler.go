@@ -14,7 +14,10 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"focalgrid/box"
 )
@@ -113,10 +116,12 @@ type Assigner struct {
 	// a checkpoint needs beside the configuration.
 	Running float64
 
-	config  Config
-	anchors [][4]float32
-	classes int
-	miner   miner
+	config     Config
+	anchors    [][4]float32
+	index      *index[float32] // of the anchors
+	background []float32       // [A·4], box targets of an image without objects
+	classes    int
+	miner      miner
 
 	matched Matched
 	targets Targets
@@ -136,7 +141,16 @@ func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error)
 			return nil, fmt.Errorf("anchor %d, %v: want finite x1 < x2 and y1 < y2", i, a)
 		}
 	}
-	return &Assigner{Running: emaInitial, config: c, anchors: anchors, classes: classes, miner: miners[c.Miner]}, nil
+	a := &Assigner{
+		Running: emaInitial, config: c, classes: classes, miner: miners[c.Miner],
+		anchors: anchors, index: newIndex(anchors), background: make([]float32, 4*len(anchors)),
+	}
+	if c.BoxTarget == "boxes" {
+		for i, b := range anchors {
+			copy(a.background[4*i:], b[:])
+		}
+	}
+	return a, nil
 }
 
 // NeedsPredictions tells whether Targets wants logits and deltas.
@@ -161,9 +175,9 @@ func (a *Assigner) Match(images []Objects) (Matched, error) {
 	}
 	n := len(a.anchors)
 	a.matched = Matched{Images: images, Match: resize(a.matched.Match, len(images)*n)}
-	for i, im := range images {
-		match(a.config.Matcher, a.anchors, im.Boxes, a.matched.Match[i*n:(i+1)*n])
-	}
+	each(len(images), func(i int) {
+		a.index.match(a.config.Matcher, images[i].Boxes, a.matched.Match[i*n:(i+1)*n])
+	})
 	return a.matched, nil
 }
 
@@ -194,39 +208,19 @@ func (a *Assigner) Targets(m Matched, logits, deltas []float32) (Targets, error)
 		}
 	}
 
-	t := &a.targets
+	t, s := &a.targets, &a.scratch
 	t.Labels, t.ClassWeight, t.BoxWeight = resize(t.Labels, all), resize(t.ClassWeight, all), resize(t.BoxWeight, all)
 	t.BoxTarget = resize(t.BoxTarget, 4*all)
-	t.Positives, t.Ignored, t.Selected = 0, 0, 0
-	s := &a.scratch
 	s.selected, s.boxed = resize(s.selected, all), resize(s.boxed, all)
 	s.classCount, s.boxCount = resize(s.classCount, len(m.Images)), resize(s.boxCount, len(m.Images))
+	s.counts = resize(s.counts, len(m.Images))
 
-	for i, im := range m.Images {
-		positives := 0
-		for j, anchor := range a.anchors {
-			at := i*n + j
-			k, object := m.Match[at], anchor
-			t.Labels[at] = float32(k)
-			if k >= 0 {
-				t.Labels[at], object = float32(im.Labels[k]), im.Boxes[k]
-				positives++
-			}
-			if k == Ignored {
-				t.Ignored++
-			}
-			switch {
-			case a.config.BoxTarget == "boxes":
-			case k >= 0:
-				object = box.Encode(anchor, object)
-			default:
-				object = [4]float32{}
-			}
-			copy(t.BoxTarget[4*at:], object[:])
-			s.selected[at], s.boxed[at] = k != Ignored, k >= 0
-		}
-		t.Positives += positives
-		s.classCount[i], s.boxCount[i] = float64(positives), float64(positives)
+	each(len(m.Images), func(i int) { a.label(m, i) })
+	t.Positives, t.Ignored, t.Selected = 0, 0, 0
+	for i, c := range s.counts {
+		t.Positives += c.positives
+		t.Ignored += c.ignored
+		s.classCount[i], s.boxCount[i] = float64(c.positives), float64(c.positives)
 	}
 	if a.config.Normaliser == "ema" {
 		a.Running = emaMomentum*a.Running + (1-emaMomentum)*max(1, float64(t.Positives))
@@ -235,21 +229,84 @@ func (a *Assigner) Targets(m Matched, logits, deltas []float32) (Targets, error)
 		a.miner.mine(a, m, logits, deltas)
 	}
 
-	for i := range m.Images {
-		class := float32(1 / a.divisor(s.classCount, i))
-		boxes := float32(a.config.BoxWeight / a.divisor(s.boxCount, i))
-		for at := i * n; at < (i+1)*n; at++ {
-			t.ClassWeight[at], t.BoxWeight[at] = 0, 0
-			if s.selected[at] {
-				t.ClassWeight[at] = class
-				t.Selected++
-			}
-			if s.boxed[at] {
-				t.BoxWeight[at] = boxes
-			}
-		}
+	each(len(m.Images), a.weigh)
+	for _, c := range s.counts {
+		t.Selected += c.selected
 	}
 	return *t, nil
+}
+
+// counts are the numbers of anchors of one image.
+type counts struct{ positives, ignored, selected int }
+
+// label writes labels and box targets of an image, and which of its anchors count
+// as long as no miner chooses.
+func (a *Assigner) label(m Matched, image int) {
+	from, to := image*len(a.anchors), (image+1)*len(a.anchors)
+	objects, c := m.Images[image], counts{}
+	labels, target := a.targets.Labels[from:to], a.targets.BoxTarget[4*from:4*to]
+	selected, boxed := a.scratch.selected[from:to], a.scratch.boxed[from:to]
+	for j := range labels { // most anchors are background
+		labels[j], selected[j], boxed[j] = Background, true, false
+	}
+	copy(target, a.background)
+	for j, k := range m.Match[from:to] {
+		switch k {
+		case Background:
+		case Ignored:
+			labels[j], selected[j] = Ignored, false
+			c.ignored++
+		default:
+			labels[j], boxed[j] = float32(objects.Labels[k]), true
+			b := objects.Boxes[k]
+			if a.config.BoxTarget == "deltas" {
+				b = box.Encode(a.anchors[j], b)
+			}
+			copy(target[4*j:], b[:])
+			c.positives++
+		}
+	}
+	a.scratch.counts[image] = c
+}
+
+// weigh writes the weights of an image.
+func (a *Assigner) weigh(image int) {
+	from, to := image*len(a.anchors), (image+1)*len(a.anchors)
+	s := &a.scratch
+	class := float32(1 / a.divisor(s.classCount, image))
+	boxes := float32(a.config.BoxWeight / a.divisor(s.boxCount, image))
+	classWeight, boxWeight := a.targets.ClassWeight[from:to], a.targets.BoxWeight[from:to]
+	clear(classWeight)
+	clear(boxWeight)
+	selected := 0
+	for j, on := range s.selected[from:to] {
+		if on {
+			classWeight[j] = class
+			selected++
+		}
+	}
+	for j, on := range s.boxed[from:to] {
+		if on {
+			boxWeight[j] = boxes
+		}
+	}
+	s.counts[image].selected = selected
+}
+
+// each calls do for 0 … n-1, on as many goroutines as there are cores.
+func each(n int, do func(i int)) {
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+			do(int(i))
+		}
+	}
+	var others sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
 }
 
 // divisor is what the loss of an image is divided by, given how much of what

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -293,6 +295,31 @@ func TestStepsReuseMemory(t *testing.T) {
 		step()
 		if n := testing.AllocsPerRun(5, step); n > 20 {
 			t.Errorf("%s: %g allocations a step", miner, n)
+		}
+	}
+}
+
+func TestCoresChangeNothing(t *testing.T) {
+	anchors := grid(64, 64)
+	var images []Objects
+	for i := range 5 {
+		images = append(images, randomObjects(uint64(i), i, 64, 64, 4))
+	}
+	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for miner := range miners {
+		c := DefaultConfig()
+		c.Miner = miner
+		runtime.GOMAXPROCS(1)
+		want := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas)
+		if want.Positives == 0 || want.Ignored == 0 {
+			t.Fatalf("%d positives and %d ignored, want some of each", want.Positives, want.Ignored)
+		}
+		for _, cores := range []int{2, 3, 8} {
+			runtime.GOMAXPROCS(cores)
+			if got := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: targets on %d cores are not those on one", miner, cores)
+			}
 		}
 	}
 }

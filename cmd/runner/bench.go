@@ -26,8 +26,8 @@ type benchOptions struct {
 func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the speed of training, inference and loading on this machine",
-		Long: `Measure the speed of training, inference and loading on this machine.
+		Short: "Measure the speed of training, inference, loading and evaluation on this machine",
+		Long: `Measure the speed of training, inference, loading and evaluation on this machine.
 
 Three networks are compared: mini is that of the profile, r18 and r50 are the paper's RetinaNet
 with ResNet-18 and -50, pyramid of 256 channels, frozen norm, 9 anchors and 4 classes, with
@@ -36,11 +36,12 @@ every convolution learning. Weights are random and images generated. Nothing is 
 Other work on the machine disturbs: compare medians of runs that alternate, and look at min.`,
 		Example: `  runner bench step --model r18 --px 256 --threads 1
   runner bench infer --format json
-  runner bench loader --batch 16`,
+  runner bench loader --batch 16
+  runner bench eval --case coco`,
 		Args: knownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []func(*app) *cobra.Command{newBenchStep, newBenchInfer, newBenchLoader, newBenchStore} {
+	for _, sub := range []func(*app) *cobra.Command{newBenchStep, newBenchInfer, newBenchLoader, newBenchEval, newBenchStore} {
 		cmd.AddCommand(sub(a))
 	}
 	return cmd
@@ -324,6 +325,13 @@ func (a *app) printJSON(v any) error {
 	}
 	_, err = fmt.Fprintf(a.out, "%s\n", text)
 	return err
+}
+
+// memoryReset makes memoryPeak forget what was before, and returns memoryNow. Where
+// it can't, the peak stays that of the whole run.
+func memoryReset() int64 {
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // see proc(5)
+	return memoryNow()
 }
 
 // memoryNow and memoryPeak are the bytes of main memory that the process holds,

@@ -1,10 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"focalgrid/experiments"
 )
 
 // TestBenchStep: the ops of a step add up to its time, with and without the loader.
@@ -61,6 +68,43 @@ func TestBenchInferAndLoader(t *testing.T) {
 	}
 }
 
+// TestBenchEval measures a case far smaller than those of the command.
+func TestBenchEval(t *testing.T) {
+	o := &benchEvalOptions{
+		rounds: 2, threads: 1, keep: filepath.Join(t.TempDir(), "made"), format: "json",
+		cases: []experiments.EvalCase{{Name: "tiny", Images: 20, Categories: 3, Objects: 60, Detections: 400, Tail: 1}},
+	}
+	var out bytes.Buffer
+	a := &app{out: &out, err: io.Discard, now: time.Now}
+	if err := a.benchEval(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	var reports []evalBenchReport
+	if err := json.Unmarshal(out.Bytes(), &reports); err != nil || len(reports) != 1 {
+		t.Fatalf("%v in %s", err, out.String())
+	}
+	r := reports[0]
+	if r.Case != "tiny" || r.Detections != 400 || r.Threads != 1 || len(r.Phases) != 5 || !(0 < r.MS.Min && r.MS.Min <= r.MS.Median) {
+		t.Errorf("%+v", r)
+	}
+	bytes := int64(0)
+	for _, name := range []string{"tiny-gt.json", "tiny-dt.json"} {
+		info, err := os.Stat(filepath.Join(o.keep, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes += info.Size()
+	}
+	if r.Bytes != bytes {
+		t.Errorf("%d bytes, want %d", r.Bytes, bytes)
+	}
+	out.Reset()
+	o.format = "text"
+	if err := a.benchEval(t.Context(), o); err != nil || !strings.Contains(out.String(), "tiny: 20 images, 3 classes, 60 objects, 400 detections, 0.1 MB of JSON, 1 thread, 2 rounds") {
+		t.Errorf("%v in\n%s", err, out.String())
+	}
+}
+
 func TestBenchRefuses(t *testing.T) {
 	t.Setenv("FOCALGRID_CACHE", t.TempDir())
 	for line, want := range map[string]string{
@@ -69,7 +113,9 @@ func TestBenchRefuses(t *testing.T) {
 		"bench step --batch -1":    "--batch -1: want 1 to 1024",
 		"bench infer --steps 0":    "--steps 0",
 		"bench step --format yaml": "--format yaml: unknown",
-		"bench speed":              "infer, loader, step",
+		"bench eval --case big":    "--case big: unknown; known: coco, lvis, large",
+		"bench eval --rounds 0":    "--rounds 0: want 1 or more",
+		"bench speed":              "eval, infer, loader, step",
 	} {
 		code, _, stderr := runHere(t.Context(), strings.Fields(line)...)
 		if code != exitUsage || !strings.Contains(stderr, want) {

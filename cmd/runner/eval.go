@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+
+	"focalgrid/coco"
+	"focalgrid/metrics"
+	"focalgrid/metrics/report"
+
+	"github.com/spf13/cobra"
+)
+
+// summations are the values of --numpy: versions of numpy, whose mean changed its order of summation.
+var summations = map[string]metrics.Summation{"2.3": metrics.SumWhole, "1.24": metrics.SumBuffered}
+
+type evalOptions struct {
+	gt, dt, format string
+	perClass       bool
+	maxDets        []int
+	iou, area      string
+	threads        int
+	numpy          string
+	allowEmpty     bool
+
+	details            bool
+	curves, plot, html string // files to write
+	vs                 string
+	resamples          int
+	seed               uint64
+}
+
+func newEval(a *app) *cobra.Command {
+	o := &evalOptions{}
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "COCO AP of a results file",
+		Long: `Score a detector's results against ground truth, both in COCO's JSON, by the rules of
+COCO's box detection challenge. Every number equals that of pycocotools to the last bit.
+
+--gt is an object with images, annotations and categories; --dt an array of boxes with
+image_id, category_id, bbox and score. "-" reads one of them from standard input.
+
+Where there is no object to find, text and JSON say -1 as pycocotools does. With other
+--max-dets than COCO's, AP is that of the largest of them.
+
+--details adds AP by IoU, the errors that AP is lost to, calibration and the best F1 of
+each class; --html puts everything on one page. --vs compares with another results file
+on the same images, and says how much of the difference chance may account for.`,
+		Example: `  runner eval --gt instances_val2017.json --dt results.json
+  runner eval --gt gt.json --dt dt.json --per-class --format markdown
+  runner eval --gt gt.json --dt dt.json --format json > ap.json
+  runner eval --gt gt.json --dt dt.json --iou .5,.75 --area small:0:576,medium:576:9216
+  runner eval --gt gt.json --dt dt.json --html report.html --curves curves.csv
+  runner eval --gt gt.json --dt new.json --vs old.json`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.work(func(context.Context, []string) error { return a.eval(o) }),
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.gt, "gt", "", "ground truth `file`")
+	f.StringVar(&o.dt, "dt", "", "results `file`")
+	formatFlag(cmd, &o.format, report.Formats()...)
+	f.BoolVar(&o.perClass, "per-class", false, "also a table of the classes (JSON has it always)")
+	f.IntSliceVar(&o.maxDets, "max-dets", []int{1, 10, 100}, "three `numbers` of detections kept an image and class, for AR1, AR10 and AR100; all else is at the largest")
+	f.StringVar(&o.iou, "iou", ".5:.95:.05", "IoU `thresholds`: from:to:step or a list")
+	f.StringVar(&o.area, "area", "", "other bounds of areas in square pixels: `name:min:max`[,…] with the names all, small, medium, large")
+	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one a core. Results do not depend on it")
+	f.StringVar(&o.numpy, "numpy", "2.3", "have the last bits of means as pycocotools has under this `version` of numpy: 2.3 (and later), 1.24 (up to 2.2)")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "score an empty results file (0) instead of refusing it as pycocotools does")
+	f.BoolVar(&o.details, "details", false, "also AP by IoU, errors and their cost, calibration, best F1")
+	f.StringVar(&o.curves, "curves", "", "write precision over recall of every class and IoU to a `file` (.json or .csv)")
+	f.StringVar(&o.plot, "plot", "", "draw precision over recall to a PNG `file`")
+	f.StringVar(&o.html, "html", "", "write everything to one page, a `file`")
+	f.StringVar(&o.vs, "vs", "", "compare with another results `file`")
+	f.IntVar(&o.resamples, "resamples", 1000, "`number` of times that images are drawn for the interval of --vs")
+	f.Uint64Var(&o.seed, "seed", 0, "`seed` of these draws")
+	complete(cmd, "numpy", []string{"2.3", "1.24"})
+	for _, file := range []string{"gt", "dt"} {
+		if err := cmd.MarkFlagRequired(file); err != nil {
+			panic(err) // a flag that is not defined above
+		}
+	}
+	return cmd
+}
+
+// options are those of the evaluation that the flags ask for.
+func (o *evalOptions) options() (metrics.Options, error) {
+	opt := metrics.DefaultOptions()
+	var err error
+	if opt.IoUThresholds, err = metrics.ParseIoUThresholds(o.iou); err != nil {
+		return opt, fmt.Errorf("--iou: %w", err)
+	}
+	if o.area != "" {
+		if err := opt.SetAreas(o.area); err != nil {
+			return opt, fmt.Errorf("--area: %w", err)
+		}
+	}
+	if len(o.maxDets) != len(opt.MaxDets) {
+		return opt, fmt.Errorf("--max-dets: expected 3 numbers, such as 1,10,100, found %d", len(o.maxDets))
+	}
+	copy(opt.MaxDets[:], o.maxDets)
+	var ok bool
+	if opt.Sum, ok = summations[o.numpy]; !ok {
+		return opt, fmt.Errorf("--numpy %s: unknown; known: 2.3, 1.24", o.numpy)
+	}
+	if o.threads < 0 || o.threads > maxThreads {
+		return opt, fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", o.threads, maxThreads)
+	}
+	opt.Threads = o.threads
+	return opt, nil
+}
+
+func (a *app) eval(o *evalOptions) error {
+	if err := checkFormat(o.format, report.Formats()...); err != nil {
+		return err
+	}
+	opt, err := o.options()
+	if err != nil {
+		return bad(err)
+	}
+	if slices.Contains([]string{o.dt, o.vs}, "-") && o.gt == "-" || o.dt == "-" && o.vs == "-" {
+		return bad(errors.New("--gt, --dt and --vs: only one of them can be standard input"))
+	}
+	if o.threads > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
+	}
+	gt, err := coco.ReadDataset(o.gt)
+	if err != nil {
+		return bad(err)
+	}
+	dt, err := o.detections(o.dt)
+	if err != nil {
+		return bad(err)
+	}
+	// Nearly all memory is lists without pointers, which cost the collector nothing.
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
+	r := &report.Report{
+		GroundTruth: fileName(o.gt), Detections: fileName(o.dt), Images: len(gt.Images), Options: opt,
+		PerClass: o.perClass, ShowDetails: o.details,
+	}
+	if err := o.evaluate(r, gt, dt); err != nil {
+		return bad(err)
+	}
+	for _, warning := range r.Result.Warnings {
+		fmt.Fprintf(a.err, "runner: %s: %s\n", fileName(o.gt), warning)
+	}
+	if err := o.write(r); err != nil {
+		return bad(err)
+	}
+	return r.Write(a.out, o.format)
+}
+
+// evaluate fills r with the numbers and what else is asked for.
+func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Detection) error {
+	examine := o.details || o.curves != "" || o.plot != "" || o.html != ""
+	if !examine && o.vs == "" {
+		var err error
+		r.Result, err = metrics.Evaluate(gt, dt, r.Options)
+		return o.inFile(err, o.dt)
+	}
+	matches, err := metrics.Match(gt, dt, r.Options)
+	if err != nil {
+		return o.inFile(err, o.dt)
+	}
+	r.Result = matches.Result()
+	if examine {
+		if r.Details, err = report.Examine(gt, dt, matches, r.Options); err != nil {
+			return err
+		}
+	}
+	if o.vs == "" {
+		return nil
+	}
+	other, err := o.detections(o.vs)
+	if err != nil {
+		return err
+	}
+	theirs, err := metrics.Match(gt, other, r.Options)
+	if err != nil {
+		return o.inFile(err, o.vs)
+	}
+	c, err := metrics.Compare(matches, theirs, o.resamples, o.seed)
+	if err != nil {
+		return fmt.Errorf("--vs: %w", err)
+	}
+	r.Comparison = &report.Comparison{Comparison: *c, With: fileName(o.vs), Seed: o.seed}
+	return nil
+}
+
+// write writes the files that are asked for.
+func (o *evalOptions) write(r *report.Report) error {
+	for _, file := range []struct {
+		path  string
+		write func(string) error
+	}{{o.curves, r.Details.WriteCurves}, {o.plot, r.WritePlot}, {o.html, r.WriteHTML}} {
+		if file.path == "" {
+			continue
+		}
+		if err := file.write(file.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *evalOptions) detections(path string) ([]coco.Detection, error) {
+	dt, err := coco.ReadDetections(path)
+	if err == nil && len(dt) == 0 && !o.allowEmpty {
+		err = fmt.Errorf("%s: detections: empty; --allow-empty scores that as 0", fileName(path))
+	}
+	return dt, err
+}
+
+// inFile names the file that an error of an evaluation is about, dt being the results.
+func (o *evalOptions) inFile(err error, dt string) error {
+	switch {
+	case errors.Is(err, metrics.ErrUnknownImage):
+		return fmt.Errorf("%s: %w", fileName(dt), err)
+	case errors.Is(err, metrics.ErrMissingField):
+		return fmt.Errorf("%s: %w", fileName(o.gt), err)
+	}
+	return err
+}
+
+// fileName is path as errors say it.
+func fileName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}

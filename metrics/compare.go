@@ -1,0 +1,301 @@
+package metrics
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+)
+
+// Comparison is how much better one detector is than another on the same
+// images, and how far chance in the choice of images may account for it.
+type Comparison struct {
+	A, B       float64 // AP of each
+	Difference float64 // A - B
+	// Low and High enclose the middle 95 % of the differences in the resamples
+	// (the percentile bootstrap of Efron, "Bootstrap Methods: Another Look at the
+	// Jackknife", 1979). NaN without resamples.
+	Low, High float64
+	// StdErr is the standard deviation of those differences; NaN for fewer than two.
+	StdErr float64
+	// Resamples counts those in which there was an object.
+	Resamples int
+}
+
+// Compare draws as many images as there are, with replacement, resamples times,
+// and takes each time the difference in AP of a and b, paired: both see the same
+// images. An image drawn twice counts as two images that stand side by side
+// in the order of ids, which decides among equal scores.
+//
+// A draw depends on seed, the resample and the place in it alone. AP is that of
+// area all at the largest of MaxDets. a and b must be of the same ground truth
+// and options; if not, the error is ErrOptions.
+func Compare(a, b *Matches, resamples int, seed uint64) (*Comparison, error) {
+	if err := comparable(a, b); err != nil {
+		return nil, err
+	}
+	if resamples < 0 {
+		return nil, fmt.Errorf("%w: expected 0 or more resamples, found %d", ErrOptions, resamples)
+	}
+	pair := [2][]lineup{a.lineups(), b.lineups()}
+	differences := make([]float64, resamples)
+	parallel(resamples, a.opt.Threads, func() func(int) {
+		s := newResampler(a)
+		return func(i int) {
+			s.draw(seed, uint64(i))
+			ap := s.ap(pair)
+			differences[i] = ap[0] - ap[1]
+		}
+	})
+	c := &Comparison{A: a.Result().Stats[0], B: b.Result().Stats[0]}
+	c.Difference = c.A - c.B
+	differences = slices.DeleteFunc(differences, math.IsNaN)
+	slices.Sort(differences)
+	c.Resamples = len(differences)
+	c.Low, c.High = quantile(differences, .025), quantile(differences, .975)
+	c.StdErr = deviation(differences)
+	return c, nil
+}
+
+// comparable tells in what a and b differ.
+func comparable(a, b *Matches) error {
+	differ := func(what string) error {
+		return fmt.Errorf("%w: the two results to compare differ in their %s", ErrOptions, what)
+	}
+	switch {
+	case !slices.Equal(a.images, b.images):
+		return differ("images")
+	case !slices.Equal(a.classes, b.classes):
+		return differ("categories")
+	case !slices.Equal(a.opt.IoUThresholds, b.opt.IoUThresholds):
+		return differ("IoU thresholds")
+	case !slices.Equal(a.opt.RecallThresholds, b.opt.RecallThresholds):
+		return differ("recall thresholds")
+	case a.opt.AreaRanges != b.opt.AreaRanges:
+		return differ("areas")
+	case a.opt.MaxDets != b.opt.MaxDets:
+		return differ("numbers of detections kept")
+	}
+	for k := range a.matched {
+		if !slices.Equal(a.matched[k].objectImage, b.matched[k].objectImage) {
+			return differ("objects")
+		}
+	}
+	return nil
+}
+
+// lineup is a category's detections, best first, as far down as one is right at
+// some threshold. Most are wrong at all of them and only count; the others are in
+// stops. A stop's detections are of one image and one score: of the image's copies
+// the first has all of them ranked before the second.
+type lineup struct {
+	images []int32
+	stops  []span    // of images
+	marks  []verdict // of the detections of all stops, in their order
+}
+
+func (m *Matches) lineups() []lineup {
+	all := make([]lineup, len(m.matched))
+	parallel(len(all), m.opt.Threads, func() func(int) {
+		rk := newRanking(&m.opt)
+		return func(k int) { all[k] = rk.lineup(&m.matched[k].outcome) }
+	})
+	return all
+}
+
+// lineup leaves out detections that are ignored at all thresholds. In marks,
+// matched has the thresholds at which a detection is right.
+func (rk *ranking) lineup(o *outcome) lineup {
+	rk.rank(o.score)
+	every := uint64(math.MaxUint64) >> (64 - len(rk.opt.IoUThresholds))
+	var l lineup
+	var marks []verdict
+	var scores []float64
+	for _, r := range rk.sorted {
+		v := o.verdict[areaAll][r.entry]
+		v.matched &^= v.ignored
+		if v.ignored == every {
+			continue
+		}
+		l.images = append(l.images, o.image[r.entry])
+		scores = append(scores, o.score[r.entry])
+		marks = append(marks, v)
+	}
+	end := 0 // behind the last that is right somewhere
+	for from := 0; from < len(marks); {
+		upto, matters, right := from, false, false
+		for ; upto < len(marks) && l.images[upto] == l.images[from] && scores[upto] == scores[from]; upto++ {
+			matters = matters || marks[upto] != verdict{}
+			right = right || marks[upto].matched != 0
+		}
+		if matters {
+			l.stops = append(l.stops, span{int32(from), int32(upto)})
+			l.marks = append(l.marks, marks[from:upto]...)
+		}
+		if right {
+			end = upto
+		}
+		from = upto
+	}
+	l.images = slices.Clip(l.images[:end])
+	for len(l.stops) > 0 && int(l.stops[len(l.stops)-1].from) >= end {
+		l.stops = l.stops[:len(l.stops)-1]
+	}
+	return l
+}
+
+// resampler computes AP of resamples. It is reused, one a worker.
+type resampler struct {
+	of      *Matches
+	times   []int32   // how often each image was drawn
+	reached []int32   // by right detections: how many recall thresholds they reach
+	rises   [64]rises // by threshold
+}
+
+// rises are the places of a ranking where recall rises.
+type rises struct {
+	right     []int32 // right detections up to there
+	precision []float64
+	ignored   int32 // detections so far that do not count
+}
+
+func newResampler(of *Matches) *resampler {
+	return &resampler{of: of, times: make([]int32, len(of.images))}
+}
+
+// draw sets how often each image is in a resample.
+func (s *resampler) draw(seed, resample uint64) {
+	clear(s.times)
+	rng := rand.New(rand.NewPCG(seed, resample*0x9e3779b97f4a7c15))
+	for range s.times {
+		s.times[rng.IntN(len(s.times))]++
+	}
+}
+
+// ap returns AP of both results in the resample drawn; NaN without objects.
+func (s *resampler) ap(pair [2][]lineup) (ap [2]float64) {
+	n := 0.0
+	for k := range s.of.matched {
+		objects := int32(0)
+		for _, i := range s.of.matched[k].objectImage {
+			objects += s.times[i]
+		}
+		if objects == 0 {
+			continue
+		}
+		n++
+		s.reach(int(objects))
+		for i := range pair {
+			ap[i] += s.category(&pair[i][k])
+		}
+	}
+	return [2]float64{ap[0] / n, ap[1] / n}
+}
+
+// reach sets, for each number of right detections among so many objects, how many
+// recall thresholds it reaches.
+func (s *resampler) reach(objects int) {
+	s.reached = append(s.reached[:0], 0) // without any, not even recall 0: as in Evaluate
+	recalls := s.of.opt.RecallThresholds
+	r := 0
+	for right := 1; right <= objects; right++ {
+		for r < len(recalls) && recalls[r] <= float64(right)/float64(objects) {
+			r++
+		}
+		s.reached = append(s.reached, int32(r))
+	}
+}
+
+// category returns a category's AP, the mean over all IoU thresholds.
+//
+// Copies of a detection follow each other in the ranking. If it is right,
+// precision rises with each: that of the last is what counts for all.
+func (s *resampler) category(l *lineup) float64 {
+	const guard = 0x1p-52 // as in Evaluate
+	thresholds := len(s.of.opt.IoUThresholds)
+	for t := range thresholds {
+		r := &s.rises[t]
+		r.right, r.precision, r.ignored = r.right[:0], r.precision[:0], 0
+	}
+	var seen int32
+	step := func(v verdict, times int32) {
+		seen += times
+		for b := v.ignored; b != 0; b &= b - 1 {
+			s.rises[bits.TrailingZeros64(b)].ignored += times
+		}
+		for b := v.matched; b != 0; b &= b - 1 {
+			r := &s.rises[bits.TrailingZeros64(b)]
+			right := times
+			if n := len(r.right); n > 0 {
+				right += r.right[n-1]
+			}
+			r.right = append(r.right, right)
+			r.precision = append(r.precision, float64(right)/(float64(seen-r.ignored)+guard))
+		}
+	}
+	at, marks := int32(0), l.marks
+	for _, stop := range l.stops {
+		for _, image := range l.images[at:stop.from] {
+			seen += s.times[image]
+		}
+		at = stop.upto
+		times, of := s.times[l.images[stop.from]], marks[:stop.len()]
+		marks = marks[len(of):]
+		switch {
+		case times == 0:
+		case len(of) == 1:
+			step(of[0], times)
+		default:
+			for range times {
+				for _, v := range of {
+					step(v, 1)
+				}
+			}
+		}
+	}
+	sum := 0.0
+	for t := range thresholds {
+		r := &s.rises[t]
+		highest := 0.0
+		for i := len(r.right) - 1; i >= 0; i-- {
+			highest = max(highest, r.precision[i])
+			before := int32(0)
+			if i > 0 {
+				before = r.right[i-1]
+			}
+			sum += highest * float64(s.reached[r.right[i]]-s.reached[before])
+		}
+	}
+	return sum / float64(thresholds*len(s.of.opt.RecallThresholds))
+}
+
+// quantile of ascending values, linear between two; NaN of none.
+func quantile(sorted []float64, p float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	at := p * float64(len(sorted)-1)
+	i := int(at)
+	if i+1 == len(sorted) {
+		return sorted[i]
+	}
+	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+// deviation is the standard deviation with n-1.
+func deviation(v []float64) float64 {
+	mean := 0.0
+	for _, x := range v {
+		mean += x
+	}
+	mean /= float64(len(v))
+	sum := 0.0
+	for _, x := range v {
+		sum += (x - mean) * (x - mean)
+	}
+	if len(v) < 2 {
+		return math.NaN()
+	}
+	return math.Sqrt(sum / float64(len(v)-1))
+}
