@@ -440,15 +440,29 @@ func (k *killer) outcome(dir string) outcome {
 		}
 		o.weights[filepath.Base(file)] = string(text)
 	}
-	cmd := exec.Command(k.runner, "table", "grid.yaml", "--db", "x.db", "--format", "json")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "FOCALGRID_CACHE="+k.cache)
-	table, err := cmd.Output()
-	if err != nil {
+	o.table = k.run(dir, "table", "grid.yaml", "--db", "x.db", "--format", "json")
+
+	// The bundles tell the same as the database.
+	if err := os.Rename(filepath.Join(dir, "x.db.bundles"), filepath.Join(dir, "again.db.bundles")); err != nil {
 		k.t.Fatal(err)
 	}
-	o.table = string(table)
+	k.run(dir, "db", "rebuild", "--db", "again.db")
+	if again := k.run(dir, "db", "export", "--db", "again.db"); again != k.run(dir, "db", "export", "--db", "x.db") {
+		k.t.Errorf("%s: the database rebuilt from the bundles is another one", dir)
+	}
 	return o
+}
+
+// run runs the runner in dir, and returns what it prints.
+func (k *killer) run(dir string, args ...string) string {
+	cmd := exec.Command(k.runner, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "FOCALGRID_CACHE="+k.cache)
+	out, err := cmd.Output()
+	if err != nil {
+		k.t.Fatalf("%v: %v", args, err)
+	}
+	return string(out)
 }
 
 func (k *killer) compare(got, want outcome) {
