@@ -176,6 +176,29 @@ func TestParallel(t *testing.T) {
 	}
 }
 
+// TestParallelGoesOn: nothing that detectors write brings the workers to a stop.
+func TestParallelGoesOn(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	var dets []Detection
+	for range 20_000 {
+		d := Detection{ImageID: r.Int64(), CategoryID: -r.Int64N(100), Score: math.Pow(r.Float64(), 200)}
+		for i := range d.BBox {
+			d.BBox[i] = r.NormFloat64() * math.Pow(10, float64(r.IntN(40)-20))
+		}
+		dets = append(dets, d)
+	}
+	var text bytes.Buffer
+	if err := EncodeDetections(&text, dets); err != nil {
+		t.Fatal(err)
+	}
+	part := bytes.ReplaceAll(text.Bytes(), []byte(`, "score"`), []byte(`, "note": ["caf\u00e9 \\ {", {"a": [1, -2.5e-7, null]}], "score"`))
+	s := newScanner(bytes.NewReader(part[bytes.Index(part, []byte("},\n"))+1:]), "f") // after the first entry
+	s.workers = 2
+	if got := parallel(s, nil, -1, quickDetection); len(got) < len(dets)*4/5 || !slices.Equal(got, dets[1:len(got)+1]) {
+		t.Errorf("%d entries of %d are read", len(got), len(dets)-1)
+	}
+}
+
 // TestGzip: compressed files are known by their first bytes, and a broken one is
 // an error of one line.
 func TestGzip(t *testing.T) {

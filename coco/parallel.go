@@ -124,13 +124,19 @@ func (b *block[T]) read(quick func(b []byte, i int, e *T) int) {
 	defer close(b.done)
 	b.list, b.used = b.list[:0], 0
 	text := b.text[:len(b.text)+pad]
-	for text[quickSpace(text, b.used)] == ',' {
-		var e T
-		next := quick(text, quickSpace(text, quickSpace(text, b.used)+1), &e)
-		if next < 0 {
+	var zero T
+	for {
+		i := quickSpace(text, b.used)
+		if text[i] != ',' {
 			return
 		}
-		b.list = append(b.list, e)
+		last := len(b.list)
+		b.list = append(b.list, zero)
+		next := quick(text, quickSpace(text, i+1), &b.list[last])
+		if next < 0 {
+			b.list = b.list[:last]
+			return
+		}
 		b.used = next
 	}
 }

@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"strconv"
 )
 
 // The functions here read the everyday form of an entry, at several times the
-// scanner's speed: whole in the buffer, field names without escapes, numbers of
-// at most 19 digits. Each takes a buffer and a position and returns the position
-// after what it read, or -1 for anything else, right or wrong, which is then the
+// scanner's speed: whole in the buffer, and no escapes in the names of the fields
+// that count. Each takes a buffer and a position and returns the position after
+// what it read, or -1 for anything else, right or wrong, which is then the
 // scanner's to read or to complain about.
 //
 // The buffer ends in pad zero bytes, which belong to no everyday form: whoever
@@ -145,6 +146,14 @@ func quickString(b []byte, i int) int {
 			switch b[i+1] {
 			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 				i++
+			case 'u':
+				for range 4 {
+					i++
+					if c := b[i+1]; c-'0' > 9 && c|0x20-'a' > 5 {
+						return -1
+					}
+				}
+				i++
 			default:
 				return -1
 			}
@@ -212,24 +221,24 @@ func quickBox(b []byte, i int, box *[4]float64) int {
 	return i + 1
 }
 
-// quickInteger reads a whole number of at most 18 digits.
+// quickInteger reads a whole number of at most 63 bits, without an exponent.
 func quickInteger(b []byte, i int) (int64, int) {
 	negative := b[i] == '-'
 	if negative {
 		i++
 	}
 	first := i
-	var n int64
+	var n uint64
 	for ; b[i]-'0' <= 9; i++ {
-		n = n*10 + int64(b[i]-'0')
+		n = n*10 + uint64(b[i]-'0')
 	}
-	if d := i - first; d == 0 || d > 18 || d > 1 && b[first] == '0' || numeric[b[i]] {
+	if d := i - first; d == 0 || d > 19 || n > math.MaxInt64 || d > 1 && b[first] == '0' || numeric[b[i]] {
 		return 0, -1
 	}
 	if negative {
-		n = -n
+		return -int64(n), i
 	}
-	return n, i
+	return int64(n), i
 }
 
 // quickExponent reads what follows the e of a number: at most three digits.
@@ -293,14 +302,20 @@ func quickNumber(b []byte, i int) (float64, int) {
 		}
 		exp10 += e
 	}
+	if numeric[b[i]] {
+		return 0, -1
+	}
 	for j := first; digits > 19 && (b[j] == '0' || b[j] == '.'); j++ { // leading zeros are no digits
 		if b[j] == '0' {
 			digits--
 		}
 	}
 	f, ok := nearest(n, exp10)
-	if !ok || digits > 19 || numeric[b[i]] { // with more digits n may have overflowed
-		return 0, -1
+	if !ok || digits > 19 { // with more digits n may have overflowed
+		var err error
+		if f, err = strconv.ParseFloat(string(b[first:i]), 64); err != nil || i-first > maxNumber {
+			return 0, -1
+		}
 	}
 	if negative {
 		f = -f

@@ -100,20 +100,45 @@ func TestErrorsCompete(t *testing.T) {
 	s := newScene(1, 1, 2)
 	s.object(1, 1, 0, 0, 10, 10)
 	s.detect(1, 1, .9, 6, 0, 10, 10)  // localisation
+	s.detect(1, 1, .85, 99, 0, 9, 9)  // background
 	s.detect(1, 1, .8, -6, 0, 10, 10) // localisation, second
 	s.detect(1, 2, .7, 0, 0, 10, 10)  // classification
 	e := findErrors(t, s)
 	if e.Kinds[Localisation].Count != 2 || !near(e.Kinds[Localisation].DAP, 1) {
 		t.Errorf("localisation %+v, want 2 that cost 1", e.Kinds[Localisation])
 	}
-	if e.Kinds[Classification].Count != 1 || !near(e.Kinds[Classification].DAP, 1./3) { // right after two wrong
-		t.Errorf("classification %+v, want 1 that costs 1/3", e.Kinds[Classification])
+	if e.Kinds[Classification].Count != 1 || !near(e.Kinds[Classification].DAP, 1./4) { // right after three wrong
+		t.Errorf("classification %+v, want 1 that costs 1/4", e.Kinds[Classification])
 	}
 	if e.Kinds[Missed].Count != 0 || e.FalseNegatives != (ErrorCost{1, 0}) {
 		t.Errorf("missed %+v, not found %+v; want none and one that costs nothing", e.Kinds[Missed], e.FalseNegatives)
 	}
-	if e.PerCategory[0] != [errorKinds]int{Localisation: 2} || e.PerCategory[1] != [errorKinds]int{Classification: 1} {
+	if e.PerCategory[0] != [errorKinds]int{Localisation: 2, Background: 1} || e.PerCategory[1] != [errorKinds]int{Classification: 1} {
 		t.Errorf("by category %v", e.PerCategory)
+	}
+}
+
+// TestErrorsFound: what is aimed at an object that is found goes when fixed, and
+// does not find another.
+func TestErrorsFound(t *testing.T) {
+	s := newScene(1, 1)
+	s.object(1, 1, 0, 0, 10, 10)
+	s.object(1, 1, 100, 0, 10, 10) // missed
+	s.detect(1, 1, .9, 6, 0, 10, 10)
+	s.detect(1, 1, .5, 0, 0, 10, 10)
+	if e := findErrors(t, s); !near(e.AP, 51./101/2) || !near(e.Kinds[Localisation].DAP, 51./101/2) {
+		t.Errorf("AP %g, localisation %+v; want AP to double to 51/101", e.AP, e.Kinds[Localisation])
+	}
+}
+
+// TestErrorsOtherClass: what changes class ranks there by its score.
+func TestErrorsOtherClass(t *testing.T) {
+	s := newScene(1, 1, 2)
+	s.object(1, 2, 0, 0, 10, 10)
+	s.detect(1, 1, .3, 0, 0, 10, 10)
+	s.detect(1, 2, .9, 99, 0, 9, 9)
+	if e := findErrors(t, s); e.AP != 0 || !near(e.Kinds[Classification].DAP, .5) {
+		t.Errorf("AP %g, classification %+v; want AP to become 1/2", e.AP, e.Kinds[Classification])
 	}
 }
 

@@ -89,14 +89,20 @@ func (t *table) fill(in *input, opt *Options) {
 
 // fillTogether fills the columns of category k with all threads.
 func (t *table) fillTogether(in *input, k int, opt *Options) {
-	parts := in.split(k, atOnce(opt.Threads))
+	whole, parts := in.whole(k), in.split(k, atOnce(opt.Threads))
+	var o outcome
+	o.reset(whole.gt.len(), whole.dt.len())
 	outcomes := make([]*outcome, len(parts))
 	parallel(len(parts), opt.Threads, func() func(int) {
-		return func(i int) { outcomes[i] = newMatcher(in, opt).part(parts[i]) }
+		return func(i int) {
+			m := newMatcher(in, opt)
+			m.out = o.share(parts[i].gt.less(whole.gt.from), parts[i].dt.less(whole.dt.from))
+			m.part(parts[i])
+			outcomes[i] = &m.out
+		}
 	})
-	var o outcome
-	for _, part := range outcomes {
-		o.add(part)
+	for _, next := range outcomes {
+		o.add(next)
 	}
 	all := newRanking(opt)
 	all.rank(o.score)

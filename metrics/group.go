@@ -74,6 +74,9 @@ type span struct{ from, upto int32 }
 
 func (s span) len() int { return int(s.upto - s.from) }
 
+// less counts s from n.
+func (s span) less(n int32) span { return span{s.from - n, s.upto - n} }
+
 // group sorts places by counting, first by image and then by category; both
 // passes are stable.
 func group(places []place, images, categories int) grouped {
@@ -115,10 +118,15 @@ func group(places []place, images, categories int) grouped {
 // part is some images of a category: their objects and their detections.
 type part struct{ gt, dt span }
 
+// whole is all of category k.
+func (in *input) whole(k int) part {
+	return part{span{in.gt.start[k], in.gt.start[k+1]}, span{in.dt.start[k], in.dt.start[k+1]}}
+}
+
 // split cuts category k between images, into at most n parts of about as many
 // detections each.
 func (in *input) split(k, n int) []part {
-	rest := part{span{in.gt.start[k], in.gt.start[k+1]}, span{in.dt.start[k], in.dt.start[k+1]}}
+	rest := in.whole(k)
 	var parts []part
 	for ; n > 1; n-- {
 		cut := rest.dt.from + int32(rest.dt.len()/n)

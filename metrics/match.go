@@ -11,6 +11,9 @@ import (
 // box inside it overlaps wholly. Boxes are x, y, width, height; boxes that only
 // touch have 0. Products are rounded before they are added, on every machine.
 func iou(d, g *[4]float64, crowd bool) float64 {
+	if d[2]+d[0] < g[0] || g[2]+g[0] < d[0] || d[3]+d[1] < g[1] || g[3]+g[1] < d[1] {
+		return 0 // as the rest would find, only sooner
+	}
 	w := lesser(d[2]+d[0], g[2]+g[0]) - greater(d[0], g[0])
 	if w <= 0 {
 		return 0
@@ -146,7 +149,21 @@ func (o *outcome) reset(objects, detections int) {
 	o.taken = slices.Grow(o.taken[:0], objects)
 }
 
-// add appends what came of a category's next images.
+// share returns an empty outcome that grows into the given stretches of o's memory.
+func (o *outcome) share(objects, detections span) outcome {
+	from, upto := detections.from, detections.upto
+	s := outcome{
+		score: o.score[from:from:upto], image: o.image[from:from:upto], rank: o.rank[from:from:upto],
+		entry: o.entry[from:from:upto], taken: o.taken[objects.from:objects.from:objects.upto],
+	}
+	for a := range s.verdict {
+		s.verdict[a] = o.verdict[a][from:from:upto]
+	}
+	return s
+}
+
+// add appends what came of a category's next images. That may be a share of o's own
+// memory, which then closes up.
 func (o *outcome) add(next *outcome) {
 	o.score, o.image = append(o.score, next.score...), append(o.image, next.image...)
 	o.rank, o.entry = append(o.rank, next.rank...), append(o.entry, next.entry...)
@@ -210,39 +227,50 @@ func newMatcher(in *input, opt *Options) *matcher {
 // category matches category k, image by image. The result is valid until the
 // next call. Images that have neither objects nor detections are not visited.
 func (m *matcher) category(k int) *outcome {
-	gt, dt := &m.in.gt, &m.in.dt
-	return m.part(part{span{gt.start[k], gt.start[k+1]}, span{dt.start[k], dt.start[k+1]}})
+	p := m.in.whole(k)
+	m.out.reset(p.gt.len(), p.dt.len())
+	m.part(p)
+	return &m.out
 }
 
-// part is category for some images of one.
-func (m *matcher) part(p part) *outcome {
-	gt, dt := p.gt, p.dt
-	// The detections lie scattered in memory. Fetched together, they come many at a time.
-	m.dets = slices.Grow(m.dets[:0], dt.len())[:dt.len()]
-	for i, e := range m.in.dt.entry[dt.from:dt.upto] {
-		d := &m.in.detections[e]
-		m.dets[i] = scored{d.BBox, d.Score}
-	}
-	m.out.reset(gt.len(), dt.len())
+// part appends to m.out what comes of some images of a category.
+func (m *matcher) part(p part) {
 	objects, dets := m.in.gt.image, m.in.dt.image
-	for g, d := gt.from, dt.from; g < gt.upto || d < dt.upto; {
+	fetched := span{p.dt.from, p.dt.from} // what m.dets holds
+	for g, d := p.gt.from, p.dt.from; g < p.gt.upto || d < p.dt.upto; {
 		image := int32(math.MaxInt32)
-		if g < gt.upto {
+		if g < p.gt.upto {
 			image = objects[g]
 		}
-		if d < dt.upto {
+		if d < p.dt.upto {
 			image = min(image, dets[d])
 		}
 		g0, d0 := g, d
-		for g < gt.upto && objects[g] == image {
+		for g < p.gt.upto && objects[g] == image {
 			g++
 		}
-		for d < dt.upto && dets[d] == image {
+		for d < p.dt.upto && dets[d] == image {
 			d++
 		}
-		m.cell(image, m.in.gt.entry[g0:g], m.in.dt.entry[d0:d], m.dets[d0-dt.from:d-dt.from])
+		if d > fetched.upto {
+			fetched = span{d0, min(max(d, d0+fetchAtOnce), p.dt.upto)}
+			m.fetch(fetched)
+		}
+		m.cell(image, m.in.gt.entry[g0:g], m.in.dt.entry[d0:d], m.dets[d0-fetched.from:d-fetched.from])
 	}
-	return &m.out
+}
+
+// fetchAtOnce is so many detections that they come from memory many at a time, and
+// so few that they are still in the processor's cache when their turn comes.
+const fetchAtOnce = 1024
+
+// fetch copies grouped detections, which lie scattered in memory, to m.dets.
+func (m *matcher) fetch(s span) {
+	m.dets = slices.Grow(m.dets[:0], s.len())[:s.len()]
+	for i, e := range m.in.dt.entry[s.from:s.upto] {
+		d := &m.in.detections[e]
+		m.dets[i] = scored{d.BBox, d.Score}
+	}
 }
 
 // cell matches the detections of one image and category, which are entry by their

@@ -25,6 +25,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -359,7 +360,7 @@ func (s *Store) explain(op string, err error) error {
 		return fmt.Errorf("%s: %w (%w)", op, s.damaged(), err)
 	case isCode(err, sqlite3.ErrBusy, sqlite3.ErrLocked):
 		hint = "; another process is writing to it: try again, or name another file with --db"
-	case isCode(err, sqlite3.ErrFull):
+	case isCode(err, sqlite3.ErrFull), errors.Is(err, syscall.ENOSPC):
 		hint = "; the disk is full: free some space and run the same command again"
 	case isCode(err, sqlite3.ErrReadonly, sqlite3.ErrCantOpen):
 		hint = "; the file or its folder cannot be opened or written: check its permissions, or name another file with --db"
@@ -368,7 +369,7 @@ func (s *Store) explain(op string, err error) error {
 }
 
 func (s *Store) damaged() error {
-	return fmt.Errorf("%s: %w; keep a copy, then `sqlite3 %s .recover` may save rows, or name another file with --db", s.path, ErrCorrupt, s.path)
+	return fmt.Errorf("%s: %w; move it away, and `runner db rebuild --db %s` makes it anew from its bundles", s.path, ErrCorrupt, s.path)
 }
 
 func isCode(err error, codes ...sqlite3.ErrNo) bool {

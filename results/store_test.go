@@ -619,12 +619,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"newer", func(t *testing.T) string {
 			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
 		}, ErrNewer, "it has schema 900, this program knows 3; update the program, or name another file with --db"},
-		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, ".recover` may save rows"},
+		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, "makes it anew from its bundles"},
 		{"cut off", func(t *testing.T) string {
 			path := withSQL(t, true, "SELECT 1")
 			must(t, os.Truncate(path, 5000))
 			return path
-		}, ErrCorrupt, ".recover` may save rows"},
+		}, ErrCorrupt, "makes it anew from its bundles"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := tt.path(t)

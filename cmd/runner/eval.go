@@ -129,8 +129,6 @@ func (a *app) eval(o *evalOptions) error {
 	if o.threads > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
 	}
-	// Nearly all memory is lists without pointers, which cost the collector nothing.
-	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	gt, err := coco.ReadDataset(o.gt)
 	if err != nil {
 		return bad(err)
@@ -139,6 +137,8 @@ func (a *app) eval(o *evalOptions) error {
 	if err != nil {
 		return bad(err)
 	}
+	// Nearly all memory is lists without pointers, which cost the collector nothing.
+	defer debug.SetGCPercent(debug.SetGCPercent(20))
 	r := &report.Report{
 		GroundTruth: fileName(o.gt), Detections: fileName(o.dt), Images: len(gt.Images), Options: opt,
 		PerClass: o.perClass, ShowDetails: o.details,
