@@ -63,7 +63,8 @@ type killer struct {
 
 // A sweep killed at any instant, again and again, ends as one that nobody
 // stopped: no trial is lost, done twice or half-written, and every bit is the same.
-// Every other sweep has two workers, and one of them or their coordinator is killed.
+// Every third sweep has two workers, and one of them or their coordinator is killed;
+// every third shares its database with another sweep, which is left alone.
 // FOCALGRID_KILLS is the number of kills (20 if not set), FOCALGRID_SEED repeats a run.
 func TestKill(t *testing.T) {
 	kills, seed := 20, uint64(time.Now().UnixNano())
@@ -104,9 +105,21 @@ func TestKill(t *testing.T) {
 	}
 
 	done, sweeps, attempts, executed := 0, 0, 0, 0
-	for done < kills || sweeps < 2 {
+	for done < kills || sweeps < 3 {
 		folder := k.folder(fmt.Sprint("killed", sweeps))
-		done += k.torture(folder, 1+sweeps%2, kills-done)
+		var rival *sweep
+		if sweeps%3 == 2 {
+			rival = k.start(folder, 1)
+		}
+		done += k.torture(folder, 1+sweeps%3%2, kills-done)
+		if rival != nil {
+			if err := rival.wait(); err != nil {
+				t.Fatalf("the sweep that was left alone: %v\n%s", err, rival.said())
+			}
+		}
+		if rest := k.leftovers(folder); len(rest) > 0 {
+			t.Errorf("%s: a finished sweep left %v", folder, rest)
+		}
 		got := k.outcome(folder)
 		k.compare(got, want)
 		sweeps++
@@ -248,9 +261,6 @@ func (k *killer) torture(dir string, jobs, most int) (kills int) {
 		}
 		err := s.wait()
 		if err == nil {
-			if rest := k.leftovers(dir); len(rest) > 0 {
-				k.t.Errorf("%s: a finished sweep left %v", dir, rest)
-			}
 			return kills
 		}
 		var exit *exec.ExitError
