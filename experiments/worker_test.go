@@ -502,3 +502,20 @@ func TestProcessGone(t *testing.T) {
 	}
 	cmd.Wait()
 }
+
+// A clock that runs backwards changes no result, and no time is below 0.
+func TestClockBackwards(t *testing.T) {
+	want := whole(t)
+	b := newBench(t, 2)
+	var ticks atomic.Int64
+	b.Now = func() time.Time { return time.Date(2026, 1, 1, 0, 0, -int(ticks.Add(1)), 0, time.UTC) }
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{})); err != nil || c.Done != 4 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for _, tr := range b.trials(t) {
+		same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
+		if tr.WallSeconds < 0 || tr.Attempts[0].WallSeconds < 0 {
+			t.Errorf("it took %g s", tr.WallSeconds)
+		}
+	}
+}

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 )
 
 // Tensor is a named array. Data is row-major and as long as the product of
@@ -251,7 +252,8 @@ func WriteAs(path string, ts []Tensor, metadata map[string]string, as DType) (er
 	return syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes a new name in a folder outlast a power cut.
+// syncFolder makes a new name in a folder outlast a power cut, where the file
+// system can do that.
 func syncFolder(dir string) error {
 	if runtime.GOOS == "windows" { // cannot open a folder, and keeps names by itself
 		return nil
@@ -260,7 +262,11 @@ func syncFolder(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
 }
 
 // Hash identifies tensors: the SHA-256, in hexadecimal, of what Encode writes
