@@ -29,7 +29,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 	atOnce := 2 * s.workers // some wait, so that no worker does
 	todo := make(chan *block[T], atOnce)
 	var all sync.WaitGroup
-	for range s.workers {
+	for range s.workers - 1 { // this goroutine is the other worker
 		all.Go(func() {
 			for b := range todo {
 				b.read(quick)
@@ -56,7 +56,13 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 			break
 		}
 		b := running[0]
-		<-b.done
+		for !b.finished() {
+			select {
+			case <-b.done:
+			case next := <-todo:
+				next.read(quick)
+			}
+		}
 		n := len(b.list)
 		if len(list)+n > maxEntries {
 			break
@@ -118,6 +124,15 @@ func lastEntry(b []byte) int {
 
 // space is JSON's white space.
 const space = " \n\r\t"
+
+func (b *block[T]) finished() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // read reads the entries of b as far as they are in the everyday form.
 func (b *block[T]) read(quick func(b []byte, i int, e *T) int) {
