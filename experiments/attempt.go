@@ -19,6 +19,10 @@ const defaultLease = 30 * time.Second
 // beatsPerLease is how often in that time an attempt tells that it is alive.
 const beatsPerLease = 6
 
+// pausedLeases is how many times longer a process may be silent that is there on
+// this machine: it may be starved rather than paused.
+const pausedLeases = 10
+
 // lookAgain is the longest time after which a sweep looks again whether what
 // other processes hold is still held.
 const lookAgain = 2 * time.Second
@@ -114,7 +118,12 @@ func (r *Runner) takeover(key string) (int, error) {
 		return 0, nil
 	}
 	last := t.Attempts[len(t.Attempts)-1]
-	if processGone(last.Owner) || r.silent(key, last) {
+	patience := r.lease()
+	known, alive := processState(last.Owner)
+	if known && alive {
+		patience *= pausedLeases
+	}
+	if known && !alive || r.silent(key, last, patience) {
 		return last.Number, nil
 	}
 	return 0, fmt.Errorf("trial %.12s: %w: attempt %d, process %d on %s", key, results.ErrHeld, last.Number, last.PID, last.Host)
@@ -126,10 +135,9 @@ type heard struct {
 	at            time.Time
 }
 
-// silent tells whether no heartbeat has come for the length of a lease, as
-// this process saw it: no two clocks are compared, and one that goes backwards
-// makes the wait longer.
-func (r *Runner) silent(key string, a results.Attempt) bool {
+// silent tells whether no heartbeat has come for that long, as this process
+// saw it: no two clocks are compared, and one that goes backwards makes the wait longer.
+func (r *Runner) silent(key string, a results.Attempt, patience time.Duration) bool {
 	now := r.Now()
 	last, ok := r.heard[key]
 	if !ok || last.number != a.Number || last.beats != a.Beats || now.Before(last.at) {
@@ -139,7 +147,7 @@ func (r *Runner) silent(key string, a results.Attempt) bool {
 		r.heard[key] = heard{a.Number, a.Beats, now}
 		return false
 	}
-	return now.Sub(last.at) >= r.lease()
+	return now.Sub(last.at) >= patience
 }
 
 // beats tells again and again that the attempt is alive. A database that does

@@ -22,20 +22,21 @@ var processName = sync.OnceValue(func() string {
 	return fmt.Sprintf("%s %d %s", machine, os.Getpid(), started)
 })
 
-// processGone tells whether the process of that name is known to have ended.
-func processGone(name string) bool {
+// processState tells whether the process of that name is alive; known is false
+// if it is one of another machine, or this system does not tell.
+func processState(name string) (known, alive bool) {
 	machine, ok := machineName()
 	rest, here := strings.CutPrefix(name, machine+" ")
 	if !ok || !here {
-		return false
+		return false, false
 	}
 	number, started, _ := strings.Cut(rest, " ")
 	pid, err := strconv.Atoi(number)
 	if err != nil {
-		return false
+		return false, false
 	}
 	now, alive := processStart(pid)
-	return !alive || now != started
+	return true, alive && now == started
 }
 
 // machineName names the machine since it was started, and the space in which

@@ -436,7 +436,7 @@ func TestPausedWakesUp(t *testing.T) {
 // back makes the wait longer, not shorter.
 func TestSilence(t *testing.T) {
 	clock := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	r := &Runner{Now: func() time.Time { return clock }, Lease: time.Minute}
+	r := &Runner{Now: func() time.Time { return clock }}
 	for i, tt := range []struct {
 		clock  time.Duration // since the last look
 		number int
@@ -454,50 +454,54 @@ func TestSilence(t *testing.T) {
 		{time.Minute, 2, 6, true},
 	} {
 		clock = clock.Add(tt.clock)
-		if got := r.silent("k", results.Attempt{Number: tt.number, Beats: tt.beats}); got != tt.want {
+		if got := r.silent("k", results.Attempt{Number: tt.number, Beats: tt.beats}, time.Minute); got != tt.want {
 			t.Errorf("look %d: silent is %v", i, got)
 		}
 	}
 }
 
-// A process is known to be gone by its number and start time, on this machine.
-func TestProcessGone(t *testing.T) {
-	if processGone(processName()) {
-		t.Error("this process is gone")
-	}
-	if _, ok := machineName(); !ok {
+// A process of this machine is known to be alive or gone, by its number and when
+// it started.
+func TestProcessState(t *testing.T) {
+	machine, ok := machineName()
+	if !ok {
 		t.Skip("this system does not tell when a process started")
 	}
-	if processGone("elsewhere 7") || processGone("") {
-		t.Error("a process of another machine is known to be gone")
+	if known, alive := processState(processName()); !known || !alive {
+		t.Errorf("this process is known: %v, alive: %v", known, alive)
 	}
-	machine, _ := machineName()
+	for _, name := range []string{"elsewhere 7", "", "elsewhere pid:[1] 7 8"} {
+		if known, _ := processState(name); known {
+			t.Errorf("%q of another machine is known", name)
+		}
+	}
 	started, _ := processStart(os.Getpid())
 	for _, name := range []string{
 		fmt.Sprintf("%s %d %s", machine, os.Getpid(), started+"1"), // the number was given away again
 		fmt.Sprintf("%s %d %s", machine, 1<<30, started),
 	} {
-		if !processGone(name) {
-			t.Errorf("%s is not gone", name)
+		if known, alive := processState(name); !known || alive {
+			t.Errorf("%s is known: %v, alive: %v; want it gone", name, known, alive)
 		}
 	}
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Skip(err)
 	}
-	begun, alive := processStart(cmd.Process.Pid)
+	begun, _ := processStart(cmd.Process.Pid)
 	name := fmt.Sprintf("%s %d %s", machine, cmd.Process.Pid, begun)
-	if !alive || processGone(name) {
+	if _, alive := processState(name); !alive {
 		t.Errorf("%s is gone", name)
 	}
 	cmd.Process.Kill()
+	gone := func() bool { _, alive := processState(name); return !alive }
 	for range 1000 { // until it is a zombie, whose number is still there
-		if processGone(name) {
+		if gone() {
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if !processGone(name) {
+	if !gone() {
 		t.Errorf("%s, killed and not waited for, is not gone", name)
 	}
 	cmd.Wait()
