@@ -61,7 +61,10 @@ func (r *Runner) dropWork(key string) error {
 	return os.RemoveAll(r.workFolder(key))
 }
 
-func checkpointName(step int) string { return fmt.Sprintf("step-%08d.safetensors", step) }
+// checkpointFormat names files so that their order is that of their steps.
+const checkpointFormat = "step-%08d.safetensors"
+
+func checkpointName(step int) string { return fmt.Sprintf(checkpointFormat, step) }
 
 // checkpoints lists the files of a trial's checkpoints, the newest first. No
 // folder is no checkpoints.
@@ -79,6 +82,18 @@ func checkpoints(dir string) ([]string, error) {
 	slices.Sort(names)
 	slices.Reverse(names)
 	return names, err
+}
+
+// lastStep is the step of the newest checkpoint in dir by its name, 0 if there is none.
+func lastStep(dir string) (step int, err error) {
+	names, err := checkpoints(dir)
+	if err != nil || len(names) == 0 {
+		return 0, err
+	}
+	if _, err := fmt.Sscanf(names[0], checkpointFormat, &step); err != nil {
+		return 0, nil // a file of someone else; reading it will tell
+	}
+	return step, nil
 }
 
 // take copies nothing: the checkpoint shares the detector's tensors, and is

@@ -219,6 +219,15 @@ func TestCheckpointDamaged(t *testing.T) {
 func TestCheckpointThereAndBack(t *testing.T) {
 	b := newBench(t, 2)
 	key := b.stopAt(t, b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}}), 3)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}})
+	states, err := b.States(p)
+	if err != nil || states[0].Step != 3 || states[1].Step != 0 {
+		t.Errorf("the plan's states: %+v, %v; want the first at step 3", states, err)
+	}
+	costs, err := b.Costs(states, 1e9)
+	if err != nil || costs[0].Seconds != costs[1].Seconds/2 {
+		t.Errorf("half of the first is done, and it costs %g of %g s, %v", costs[0].Seconds, costs[1].Seconds, err)
+	}
 	c, err := b.lastCheckpoint(b.workFolder(key), key)
 	if err != nil {
 		t.Fatal(err)

@@ -64,6 +64,7 @@ type State struct {
 	Trial
 	Key      string
 	Recorded *results.Trial // nil: never begun
+	Step     int            // of the last checkpoint of a trial that is not done; 0: none
 }
 
 // Done tells whether the trial needs no more work: it is done, or it diverged.
@@ -107,7 +108,14 @@ func (r *Runner) lookUp(states []State) error {
 		recorded[trials[i].Key] = &trials[i]
 	}
 	for i := range states {
-		states[i].Recorded = recorded[states[i].Key]
+		s := &states[i]
+		s.Recorded, s.Step = recorded[s.Key], 0
+		if s.Recorded == nil || s.Done() {
+			continue
+		}
+		if s.Step, err = lastStep(r.workFolder(s.Key)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

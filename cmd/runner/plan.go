@@ -30,6 +30,9 @@ func stateOf(s *experiments.State) string {
 	if s.Done() {
 		return s.Recorded.Status
 	}
+	if s.Step > 0 {
+		return fmt.Sprintf("from step %d (%s)", s.Step, s.Recorded.Status)
+	}
 	return "again (" + s.Recorded.Status + ")"
 }
 
