@@ -43,10 +43,7 @@ func writeListText(w io.Writer, trials []Trial, varying []ordered) error {
 	header := []string{"trial", "status", "settings", "started", "seed", "AP", "wall"}
 	var lines [][]string
 	for i, t := range trials {
-		status := t.Status
-		if t.DivergedStep != nil {
-			status += " at step " + strconv.Itoa(*t.DivergedStep)
-		}
+		status := statusText(t)
 		var settings []string
 		if t.Kind == KindPretrain {
 			settings = append(settings, t.Kind)
@@ -82,6 +79,18 @@ type listedAttempt struct {
 	Start int     `json:"start_step"`
 	End   int     `json:"end_step"`
 	Exit  *string `json:"exit"`
+}
+
+// statusText is a trial's status, with the step that it ended at or was last heard of
+// if it is not done.
+func statusText(t Trial) string {
+	switch {
+	case t.DivergedStep != nil:
+		return t.Status + " at step " + strconv.Itoa(*t.DivergedStep)
+	case len(t.Attempts) > 0 && (t.Status == StatusRunning || t.Status == StatusInterrupted):
+		return t.Status + " at step " + strconv.Itoa(t.Attempts[len(t.Attempts)-1].EndStep)
+	}
+	return t.Status
 }
 
 type listedTrial struct {
@@ -323,11 +332,7 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	}
 	line("trial", t.Key)
 	line("kind", t.Kind)
-	status := t.Status
-	if t.DivergedStep != nil {
-		status += " at step " + strconv.Itoa(*t.DivergedStep)
-	}
-	line("status", status)
+	line("status", statusText(t))
 	line("error", t.Error)
 	line("seed", strconv.FormatUint(t.Seed, 10))
 	line("dataset", t.Dataset)
