@@ -25,6 +25,14 @@ const (
 	maxBytes  = 1 << 28
 )
 
+// The most pixels that a byte of a file can stand for: deflate makes at most 1032
+// bytes of one, each of 8 pixels of one bit; a JPEG spends a bit or more on each
+// block of 8 x 8. A header that promises more is refused before memory is taken.
+const (
+	pngPixels  = 8 * 1032
+	jpegPixels = 8 * 64
+)
+
 // ErrNotImage is returned where a file is neither JPEG nor PNG.
 var ErrNotImage = errors.New("neither a JPEG nor a PNG file")
 
@@ -77,11 +85,11 @@ func decodeFile(path string, w, h int) (*RGB, error) {
 // decodeBytes looks at the header first, so that nothing is allocated for a
 // picture of the wrong size.
 func decodeBytes(data []byte, w, h int) (*RGB, error) {
-	header, decode := jpeg.DecodeConfig, jpeg.Decode
+	header, decode, pixels := jpeg.DecodeConfig, jpeg.Decode, jpegPixels
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xd8")):
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		header, decode = png.DecodeConfig, png.Decode
+		header, decode, pixels = png.DecodeConfig, png.Decode, pngPixels
 	case len(data) == 0:
 		return nil, errors.New("the file is empty")
 	default:
@@ -99,6 +107,9 @@ func decodeBytes(data []byte, w, h int) (*RGB, error) {
 	}
 	if w != 0 && (c.Width != w || c.Height != h) {
 		return nil, fmt.Errorf("size is %d x %d pixels, the annotations say %d x %d", c.Width, c.Height, w, h)
+	}
+	if c.Width*c.Height > pixels*len(data) {
+		return nil, fmt.Errorf("damaged or truncated: size is %d x %d pixels, more than %d bytes can hold", c.Width, c.Height, len(data))
 	}
 	im, err := decode(bytes.NewReader(data))
 	if err != nil {

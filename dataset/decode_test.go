@@ -9,8 +9,10 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -81,6 +83,60 @@ func hugePNG() []byte {
 	ihdr := []byte("IHDR\x00\x00\x80\x01\x00\x00\x00\x02\x08\x02\x00\x00\x00")
 	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), ihdr...)
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(ihdr))
+}
+
+// TestDecodeHugeHeaders: a short file that promises a large picture is refused before
+// memory is taken for it.
+func TestDecodeHugeHeaders(t *testing.T) {
+	pngFile := func(w, h uint32) []byte {
+		b := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("IHDR"), w), h)
+		b = append(b, 16, 6, 0, 0, 0) // 16 bits, colour and alpha
+		b = append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))...)
+		return append(b, make([]byte, 1000)...)
+	}
+	good, err := os.ReadFile("testdata/progressive.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(good, []byte{0xff, 0xc2}) // start of frame: length, bits, height, width
+	jpegFile := func(w, h uint16) []byte {
+		b := bytes.Clone(good)
+		binary.BigEndian.PutUint16(b[at+5:], h)
+		binary.BigEndian.PutUint16(b[at+7:], w)
+		return b
+	}
+	for name, data := range map[string][]byte{"PNG": pngFile(8192, 8192), "JPEG": jpegFile(8192, 8192)} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := decodeBytes(data, 0, 0)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "size is 8192 x 8192 pixels, more than") {
+			t.Errorf("%s of %d bytes: %v", name, len(data), err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+			t.Errorf("%s of %d bytes: %d bytes of memory were taken", name, len(data), took)
+		}
+	}
+	if _, err := decodeBytes(jpegFile(35, 21), 0, 0); err != nil {
+		t.Errorf("its own size: %v", err)
+	}
+	// White is what packs best.
+	white := image.NewGray(image.Rect(0, 0, 4096, 4096))
+	for i := range white.Pix {
+		white.Pix[i] = 255
+	}
+	for name, encode := range map[string]func(io.Writer) error{
+		"PNG":  func(w io.Writer) error { return (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(w, white) },
+		"JPEG": func(w io.Writer) error { return jpeg.Encode(w, white, &jpeg.Options{Quality: 1}) },
+	} {
+		var buf bytes.Buffer
+		if err := encode(&buf); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decodeBytes(buf.Bytes(), 0, 0); err != nil {
+			t.Errorf("white %s of %d bytes: %v", name, buf.Len(), err)
+		}
+	}
 }
 
 func TestDecodeErrors(t *testing.T) {
@@ -154,6 +210,9 @@ func FuzzDecode(f *testing.F) {
 		p, err := decodeBytes(data, w, h)
 		if err != nil {
 			return
+		}
+		if p.Width*p.Height > pngPixels*len(data) {
+			t.Errorf("%d x %d pixels from %d bytes", p.Width, p.Height, len(data))
 		}
 		if len(p.Pix) != 3*p.Width*p.Height || p.Width < 1 || p.Height < 1 {
 			t.Errorf("%d bytes for %d x %d pixels", len(p.Pix), p.Width, p.Height)

@@ -106,9 +106,12 @@ func matters(c *Config, key string) bool {
 	return !ok || w(c)
 }
 
-// everywhere is for comparing rows of one plan: paths tell them apart too.
-func everywhere(c *Config, key string) bool {
-	return key == "data.dir" || key == "pretrain.file" && c.Pretrain.Type == "file" || matters(c, key)
+// paths are the folders and files of a trial, which tell rows of one plan apart too.
+func paths(c *Config) string {
+	if c.Pretrain.Type == "file" {
+		return c.Data.Dir + "\n" + c.Pretrain.File
+	}
+	return c.Data.Dir
 }
 
 // all keeps every setting.
@@ -156,7 +159,8 @@ func ParseResolved(label string, text []byte) (Config, error) {
 func canonical(c *Config, keep func(c *Config, key string) bool) []byte { return write(c, keep, true) }
 
 func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []byte {
-	b := []byte{'{'}
+	b := make([]byte, 0, 2048) // what all settings take
+	b = append(b, '{')
 	for _, key := range schema.sorted {
 		if !keep(c, key) {
 			continue
@@ -164,8 +168,9 @@ func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = strconv.AppendQuote(b, key)
-		b = append(b, ':')
+		b = append(b, '"')
+		b = append(b, key...)
+		b = append(b, '"', ':')
 		if key == "optim.steps" && iterations {
 			b = append(b, '[')
 			for i, at := range c.Optim.StepsAt(c.Train.Iters) {

@@ -43,7 +43,7 @@ func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
 }
 
 // Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
-// costs what it took.
+// costs what it took, one with a checkpoint what is left.
 func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 	walls, err := r.recordedWalls()
 	if err != nil {
@@ -66,6 +66,8 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 		}
 		if s.Done() {
 			cost.Seconds, cost.Recorded = s.Recorded.WallSeconds, true
+		} else {
+			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Train.Iters)
 		}
 		out[i] = cost
 	}
@@ -132,7 +134,7 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 	works := map[string]string{} // by config
 	for _, t := range done {
 		var h Host
-		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads {
+		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
 			continue
 		}
 		work, ok := works[t.Config]

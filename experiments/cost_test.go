@@ -71,9 +71,9 @@ func TestCostByRecord(t *testing.T) {
 		for len(key) < 64 {
 			key += "0"
 		}
-		err := errors.Join(
-			store.BeginTrial(results.Trial{Key: key, Config: string(Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.json()}),
-			store.FinishTrial(key, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
+		_, err := store.BeginTrial(results.Trial{Key: key, Config: string(Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.json()},
+			results.Attempt{Owner: "test"}, 0)
+		err = errors.Join(err, store.FinishTrial(key, 1, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -603,6 +603,8 @@ type Row struct {
 	// bool, int, float64, []float64, or nil for none.
 	Factors map[string]any
 	Config  Config
+
+	canonical []byte // Canonical of Config
 }
 
 // A Trial is a row with a seed: one training.
@@ -682,7 +684,8 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 			}
 			return place{file: b.file}
 		})
-		same := sha256.Sum256(canonical(&row.Config, everywhere))
+		row.canonical = Canonical(&row.Config)
+		same := sha256.Sum256(append(slices.Clip(row.canonical), paths(&row.Config)...))
 		if i, dup := first[same]; dup {
 			problems.list = append(problems.list, fmt.Errorf("%s: row %d is row %d again: %s; every row must differ in something that matters for it",
 				rowPlace(combo, b), kept, i, describe(p.Factors, &row.Config)))
@@ -719,13 +722,19 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 	if len(p.Rows)*len(p.Seeds) > maxTrials {
 		return nil, fmt.Errorf("%s: %d rows × %d seeds are more than %d trials", b.file, len(p.Rows), len(p.Seeds), maxTrials)
 	}
-	p.Trials = make([]Trial, 0, len(p.Rows)*len(p.Seeds))
-	for _, seed := range p.Seeds {
-		for i := range p.Rows {
-			p.Trials = append(p.Trials, Trial{Row: i, Seed: seed, Config: p.Rows[i].Config})
+	p.Trials = trials(p.Rows, p.Seeds)
+	return p, nil
+}
+
+// trials lists the trials of a plan, seed by seed.
+func trials(rows []Row, seeds []uint64) []Trial {
+	out := make([]Trial, 0, len(rows)*len(seeds))
+	for _, seed := range seeds {
+		for i := range rows {
+			out = append(out, Trial{Row: i, Seed: seed, Config: rows[i].Config})
 		}
 	}
-	return p, nil
+	return out
 }
 
 // combos expands all blocks, which multiply in file order, and lists the

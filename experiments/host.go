@@ -2,6 +2,8 @@ package experiments
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -13,14 +15,19 @@ import (
 
 // Host is where and with what a trial ran: its provenance, no part of its identity.
 type Host struct {
-	Revision string            `json:"revision"` // of the code; "unknown" if neither build nor git tells
-	Dirty    bool              `json:"dirty"`    // whether the code was changed since
+	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git tells
+	Dirty    bool              `json:"dirty"`          // whether the code was changed since
+	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is kept beside the database
 	Go       string            `json:"go"`
 	Modules  map[string]string `json:"modules"` // versions of the libraries that compute
 	Kernels  string            `json:"kernels"`
 	CPU      string            `json:"cpu"`
+	GPU      string            `json:"gpu"` // models, "none" if the system shows none; used or not
 	Threads  int               `json:"threads"`
 	Name     string            `json:"host"`
+	Jobs     int               `json:"jobs,omitempty"` // trials at a time; 0: 1
+
+	diff []byte
 }
 
 // numericModules are the libraries a result can depend on.
@@ -28,7 +35,7 @@ var numericModules = []string{"gorgonia.org/gorgonia", "gorgonia.org/tensor", "g
 
 // DescribeHost gathers what can be told.
 func DescribeHost(kernels string, threads int) Host {
-	h := Host{Revision: "unknown", Go: runtime.Version(), Modules: map[string]string{}, Kernels: kernels, CPU: cpuName(), Threads: threads}
+	h := Host{Revision: "unknown", Go: runtime.Version(), Modules: map[string]string{}, Kernels: kernels, CPU: cpuName(), GPU: gpuNames(), Threads: threads}
 	h.Name, _ = os.Hostname()
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -49,29 +56,73 @@ func DescribeHost(kernels string, threads int) Host {
 			h.Dirty = s.Value == "true"
 		}
 	}
-	if h.Revision == "unknown" { // go run leaves it out; the checkout it is run in can tell
-		h.Revision, h.Dirty = checkout()
+	if h.Revision != "unknown" && !h.Dirty {
+		return h
+	}
+	// go run leaves the revision out; the checkout it is run in can tell.
+	here := checkoutAt(".")
+	if h.Revision == "unknown" {
+		h.Revision, h.Dirty = here.revision, here.dirty
+	}
+	if here.diff != nil && here.revision == h.Revision {
+		sum := sha256.Sum256(here.diff)
+		h.Diff, h.diff = hex.EncodeToString(sum[:]), here.diff
 	}
 	return h
 }
 
-// checkout asks git for the revision, if the working folder is inside a
-// checkout of this program and of no other.
-func checkout() (revision string, dirty bool) {
+// checkout is what git tells of the code.
+type checkout struct {
+	revision string // "unknown" if it tells nothing
+	dirty    bool
+	diff     []byte // what was changed; nil: nothing, or too much
+}
+
+// maxDiff is the most text of a change that is kept.
+const maxDiff = 4 << 20
+
+// checkoutAt asks git, if dir is inside a checkout of this program and of no other.
+func checkoutAt(dir string) checkout {
+	none := checkout{revision: "unknown"}
 	git := func(args ...string) (string, bool) {
-		out, err := exec.Command("git", args...).Output()
-		return strings.TrimSpace(string(out)), err == nil
+		cmd := exec.Command("git", args...)
+		cmd.Dir = dir
+		out, err := cmd.Output()
+		return string(out), err == nil
 	}
-	if top, ok := git("rev-parse", "--show-toplevel"); ok {
-		mod, err := os.ReadFile(filepath.Join(top, "go.mod"))
-		if err == nil && strings.HasPrefix(string(mod), "module focalgrid\n") {
-			if head, ok := git("rev-parse", "HEAD"); ok {
-				status, ok := git("status", "--porcelain")
-				return head, !ok || status != ""
-			}
+	top, ok := git("rev-parse", "--show-toplevel")
+	if !ok {
+		return none
+	}
+	dir = strings.TrimSpace(top)
+	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil || !strings.HasPrefix(string(mod), "module focalgrid\n") {
+		return none
+	}
+	head, ok := git("rev-parse", "HEAD")
+	if !ok {
+		return none
+	}
+	c := checkout{revision: strings.TrimSpace(head)}
+	status, ok := git("status", "--porcelain")
+	if c.dirty = !ok || status != ""; !c.dirty {
+		return c
+	}
+	// Files that git does not follow yet are shown as if they were added empty:
+	// by name, and their text as a difference to nothing.
+	text, ok := git("diff", "HEAD")
+	added, _ := git("ls-files", "--others", "--exclude-standard", "-z")
+	for _, name := range strings.Split(strings.TrimSuffix(added, "\x00"), "\x00") {
+		if name != "" && len(text) <= maxDiff {
+			// Its exit code is 1, as that of diff.
+			more, _ := git("diff", "--no-index", "--", os.DevNull, name)
+			text += more
 		}
 	}
-	return "unknown", false
+	if ok && len(text) <= maxDiff {
+		c.diff = []byte(text)
+	}
+	return c
 }
 
 func (h Host) json() string {
@@ -82,17 +133,38 @@ func (h Host) json() string {
 	return string(text)
 }
 
+// gpuNames are the models of the GPUs that the NVIDIA driver shows.
+func gpuNames() string {
+	files, err := filepath.Glob("/proc/driver/nvidia/gpus/*/information")
+	if err != nil || len(files) == 0 {
+		return "none"
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, fieldOf(file, "Model"))
+	}
+	return strings.Join(names, ", ")
+}
+
 // cpuName is the processor's name, or its architecture where none is told.
 func cpuName() string {
-	f, err := os.Open("/proc/cpuinfo")
+	if name := fieldOf("/proc/cpuinfo", "model name"); name != "" {
+		return name
+	}
+	return runtime.GOARCH
+}
+
+// fieldOf is the first value of that key in a file of lines "key: value", or "".
+func fieldOf(file, key string) string {
+	f, err := os.Open(file)
 	if err != nil {
-		return runtime.GOARCH
+		return ""
 	}
 	defer f.Close()
 	for s := bufio.NewScanner(f); s.Scan(); {
-		if key, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
+		if k, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(k) == key {
 			return strings.TrimSpace(value)
 		}
 	}
-	return runtime.GOARCH
+	return ""
 }

@@ -67,7 +67,10 @@ func (r *Runner) SavePretrained(ctx context.Context, cfg *Config, dir string, ag
 	if again {
 		p.Where, p.Accuracy = path, f.Metadata["accuracy"]
 	}
-	return p, path, weights.Write(path, f.Tensors, f.Metadata)
+	if err := weights.Write(path, f.Tensors, f.Metadata); err != nil {
+		return p, path, err
+	}
+	return p, path, os.RemoveAll(r.pretrainWork(p.Key))
 }
 
 // Embedded lists the pretrained backbones inside the program.

@@ -79,7 +79,7 @@ func (d *detector) network(n, h, w int, train bool) (*network, error) {
 		if prog.Graph.Node("anchors") != nil {
 			net.boxes = flat(out.Anchors)
 		}
-		if len(d.nets) == 0 || d.running == 0 {
+		if d.running == 0 {
 			d.running = net.assigner.Running
 		}
 	}

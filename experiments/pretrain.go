@@ -66,6 +66,9 @@ func (r *Runner) pretrainedPath(key string) string {
 	return filepath.Join(r.Cache, "pretrained", key+".safetensors")
 }
 
+// pretrainWork is the folder for the checkpoints of a pretraining.
+func (r *Runner) pretrainWork(key string) string { return r.pretrainedPath(key) + ".work" }
+
 // HasPretrained tells whether the backbone is there already.
 func (r *Runner) HasPretrained(cfg *Config) bool {
 	key := r.PretrainKey(cfg)
@@ -95,6 +98,9 @@ func (r *Runner) pretrained(ctx context.Context, cfg *Config) (tensors, Pretrain
 			if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
 				err = weights.Write(p.Where, f.Tensors, f.Metadata)
 			}
+			if err == nil {
+				err = os.RemoveAll(r.pretrainWork(p.Key))
+			}
 		}
 	}
 	if err != nil {
@@ -113,7 +119,8 @@ func byName(f *weights.File) tensors {
 }
 
 // pretrain trains the backbone as a classifier of synthetic crops: SGD with
-// momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up.
+// momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
+// trial's, its state is kept on the way, beside where the weights will be.
 func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weights.File, error) {
 	crops, err := dataset.NewCrops(cfg.cropConfig())
 	if err != nil {
@@ -128,6 +135,18 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 	}
 	draw := drawer(p.Seed)
 	state := engine.NewState()
+	work := r.pretrainWork(key)
+	from, err := r.lastCheckpoint(work, key)
+	if err != nil {
+		return nil, err
+	}
+	start := 0
+	if from != nil {
+		start = from.step
+		if err := from.restore(state); err != nil {
+			return nil, err
+		}
+	}
 	compile := func(n int, train bool) (engine.Session, error) {
 		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
 		var err error
@@ -153,9 +172,13 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 	}
 	defer train.Close()
 	t := cfg.transform()
-	for step := range p.Iters {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error { return c.write(work, key) }}
+	for step := start; step < p.Iters; step++ {
+		stopped := ctx.Err()
+		if stopped != nil || step > start && k.due(step) {
+			if err := errors.Join(stopped, k.keep(&checkpoint{step: step, tensors: stateTensors(state)})); err != nil {
+				return nil, err
+			}
 		}
 		pick := draw("crops", uint64(step))
 		indices, flips := make([]int, p.Batch), make([]bool, p.Batch)

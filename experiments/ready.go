@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"focalgrid/dataset"
-	"focalgrid/results"
 )
 
 // Missing says what must still be passed before the plan can be run, as
@@ -70,16 +69,5 @@ func escapeGlob(dir string) string {
 // Refresh looks the states up again, with identities as they are known.
 func (r *Runner) Refresh(states []State) ([]State, error) {
 	out := slices.Clone(states)
-	for i := range out {
-		t, err := r.Store.Trial(out[i].Key)
-		switch {
-		case errors.Is(err, results.ErrNoTrial):
-			out[i].Recorded = nil
-		case err != nil:
-			return nil, err
-		default:
-			out[i].Recorded = t
-		}
-	}
-	return out, nil
+	return out, r.lookUp(out)
 }

@@ -3,7 +3,9 @@ package experiments
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"focalgrid/coco"
@@ -13,19 +15,33 @@ import (
 )
 
 // Runner does the work of a plan: data, pretraining, training, evaluation, and
-// the record of it. Every field but Observe is required.
+// the record of it. The fields up to Host are required.
 type Runner struct {
 	Engine  engine.Engine
-	Store   *results.Store // nil for what needs no record
-	Cache   string         // folder for generated data and pretrained weights
-	Now     func() time.Time
-	Host    Host        // goes into each trial's record
-	Observe func(Event) // progress; nil: silent. Called from one goroutine
+	Store   *results.Store   // nil for what needs no record
+	Cache   string           // folder for generated data and pretrained weights
+	Now     func() time.Time // may be called by several goroutines
+	Host    Host             // goes into each trial's record
+	Observe func(Event)      // progress; nil: silent. One call at a time
 
+	// CheckpointEvery is the number of steps after which a trial's state is kept;
+	// 0: as often as that takes no more than a fiftieth of the time. No result
+	// depends on it.
+	CheckpointEvery int
+	Lease           time.Duration // after which an attempt not heard of is taken over; 0: half a minute
+
+	Jobs    int              // trials at a time; more than 1 are run by worker processes
+	Worker  func() *exec.Cmd // a process that calls Work on its standard input and output; wanted for Jobs above 1
+	Retries int              // how often a trial is tried again whose worker process died
+
+	AllowChangedData bool // go on with a sweep whose data was changed, on the new data
+
+	telling sync.Mutex
+	heard   map[string]heard     // of other processes' attempts, by trial
 	folders map[[3]string]string // identities of the folders read so far; hashing COCO takes minutes
 }
 
-// Event is one of Preparing, TrialStarted, Stepped, Evaluating, TrialEnded.
+// Event is one of Preparing, Noted, TrialStarted, Stepped, Evaluating, TrialEnded, Waiting.
 type Event any
 
 // Preparing tells how far data or initial weights are; Done = Total at the end.
@@ -35,11 +51,15 @@ type Preparing struct {
 	Note        string // what came of it, at the end
 }
 
+// Noted is something to be told in words.
+type Noted struct{ Text string }
+
 // TrialStarted begins trial number Index (from 0) of the plan.
 type TrialStarted struct {
 	Index int
 	Trial Trial
 	Key   string
+	Step  int // steps done before, from a checkpoint
 }
 
 // Stepped follows every training step.
@@ -53,14 +73,20 @@ type Evaluating struct {
 	Index, Done, Total int
 }
 
-// TrialEnded ends a trial that was started.
+// TrialEnded ends a trial that was started, here or by another process.
 type TrialEnded struct {
-	Index   int
-	Key     string
-	Outcome results.Outcome
+	Index     int
+	Key       string
+	Outcome   results.Outcome
+	Elsewhere bool
 }
 
+// Waiting tells that all trials left are held by other processes.
+type Waiting struct{ Trials int }
+
 func (r *Runner) tell(e Event) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	if r.Observe != nil {
 		r.Observe(e)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
+	"time"
 
 	"focalgrid/results"
 )
@@ -16,34 +18,45 @@ type prepared struct {
 	data, init string
 }
 
-// prepare computes the identities of the plan's trials. Data and initial
-// weights are looked at once for all trials that share them.
+// prepare computes the identities of the plan's trials. The seeds of a row share all
+// but the seed; data and initial weights are looked at once for all rows that share them.
 func (r *Runner) prepare(p *Plan) ([]prepared, error) {
-	data, init := map[string]string{}, map[string]string{}
-	once := func(seen map[string]string, key string, f func() (string, error)) (string, error) {
-		if v, ok := seen[key]; ok {
-			return v, nil
-		}
-		v, err := f()
-		seen[key] = v
-		return v, err
+	type source struct {
+		Data
+		split string
 	}
+	data, init := map[source]string{}, map[string]string{}
+	rows := make([]*Identity, len(p.Rows))
 	out := make([]prepared, len(p.Trials))
 	for i, t := range p.Trials {
-		cfg := t.Config
-		d, err := once(data, string(write(&cfg, func(_ *Config, key string) bool { return len(key) > 5 && key[:5] == "data." || key == "eval.split" }, false)),
-			func() (string, error) { return r.dataIdentity(&cfg) })
-		if err != nil {
-			return nil, fmt.Errorf("data: %w", err)
+		if rows[t.Row] == nil {
+			row := &p.Rows[t.Row]
+			cfg := &row.Config
+			d, err := once(data, source{cfg.Data, cfg.Eval.Split}, func() (string, error) { return r.dataIdentity(cfg) })
+			if err != nil {
+				return nil, fmt.Errorf("data: %w", err)
+			}
+			w, err := once(init, string(PretrainCanonical(cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(cfg) })
+			if err != nil {
+				return nil, fmt.Errorf("initial weights: %w", err)
+			}
+			rows[t.Row] = &Identity{Config: row.canonical, Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
 		}
-		w, err := once(init, string(PretrainCanonical(&cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(&cfg) })
-		if err != nil {
-			return nil, fmt.Errorf("initial weights: %w", err)
-		}
-		id := Identity{Config: Canonical(&cfg), Seed: t.Seed, Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
-		out[i] = prepared{Trial: t, key: id.Key(), data: d, init: w}
+		id := *rows[t.Row]
+		id.Seed = t.Seed
+		out[i] = prepared{Trial: t, key: id.Key(), data: id.Data, init: id.Init}
 	}
 	return out, nil
+}
+
+// once returns what is seen under the key, or else what f makes of it.
+func once[K comparable](seen map[K]string, key K, f func() (string, error)) (string, error) {
+	if v, ok := seen[key]; ok {
+		return v, nil
+	}
+	v, err := f()
+	seen[key] = v
+	return v, err
 }
 
 // State is a planned trial and what is recorded of it.
@@ -51,6 +64,7 @@ type State struct {
 	Trial
 	Key      string
 	Recorded *results.Trial // nil: never begun
+	Step     int            // of the last checkpoint of a trial that is not done; 0: none
 }
 
 // Done tells whether the trial needs no more work: it is done, or it diverged.
@@ -72,28 +86,53 @@ func (r *Runner) states(prep []prepared) ([]State, error) {
 	out := make([]State, len(prep))
 	for i, q := range prep {
 		out[i] = State{Trial: q.Trial, Key: q.key}
-		if r.Store == nil {
+	}
+	if r.Store == nil {
+		return out, nil
+	}
+	return out, r.lookUp(out)
+}
+
+// lookUp sets what is recorded of the trials.
+func (r *Runner) lookUp(states []State) error {
+	keys := make([]string, len(states))
+	for i, s := range states {
+		keys[i] = s.Key
+	}
+	trials, err := r.Store.Trials(results.Filter{Keys: keys})
+	if err != nil {
+		return err
+	}
+	recorded := make(map[string]*results.Trial, len(trials))
+	for i := range trials {
+		recorded[trials[i].Key] = &trials[i]
+	}
+	for i := range states {
+		s := &states[i]
+		s.Recorded, s.Step = recorded[s.Key], 0
+		if s.Recorded == nil || s.Done() {
 			continue
 		}
-		t, err := r.Store.Trial(q.key)
-		switch {
-		case errors.Is(err, results.ErrNoTrial):
-		case err != nil:
-			return nil, err
-		default:
-			out[i].Recorded = t
+		if s.Step, err = lastStep(r.workFolder(s.Key)); err != nil {
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // Counts says how the trials of a sweep ended, those of earlier runs included.
 type Counts struct{ Done, Diverged, Failed int }
 
-// Sweep runs what is missing of the plan, trial after trial. A failed trial
-// does not stop the others; the context's end does, after the step at hand. The error
-// is the context's or one that concerns all trials.
+// Sweep runs what is missing of the plan, in this process or, with several Jobs, in as
+// many workers. A trial that another process is at work on is left to it, and taken
+// over should it die. A failed trial does not stop the others; the context's end does,
+// after the step at hand. The error is the context's or one that concerns all trials.
 func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
+	c, err := r.sweep(ctx, p)
+	return c, plainly(err)
+}
+
+func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 	var c Counts
 	prep, err := r.prepare(p)
 	if err != nil {
@@ -103,27 +142,233 @@ func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
 	if err != nil {
 		return c, err
 	}
+	if err := r.checkData(states, prep); err != nil {
+		return c, err
+	}
 	if err := r.savePlan(p, prep); err != nil {
 		return c, err
 	}
-	for i := range prep {
-		if states[i].Done() {
-			c.count(states[i].Recorded.Status)
+	var todo []int
+	for i, s := range states {
+		if !s.Done() {
+			todo = append(todo, i)
 			continue
 		}
-		if err := ctx.Err(); err != nil {
+		c.count(s.Recorded.Status)
+		// Its process may have died between the result and this.
+		if err := r.dropWork(s.Key); err != nil {
 			return c, err
 		}
-		out, err := r.runTrial(ctx, i, &prep[i])
-		if ctx.Err() != nil {
-			return c, ctx.Err()
-		}
-		if out.Status == "" {
-			return c, err // not even begun: the database does not answer
-		}
-		c.count(out.Status)
 	}
-	return c, nil
+	err = r.runAll(ctx, prep, todo, &c)
+	_ = os.Remove(r.workFolder("")) // stays where a trial has a checkpoint
+	return c, err
+}
+
+// ErrDataChanged is returned by Sweep where trials of its plan are recorded with
+// the same settings on other data, unless AllowChangedData is set.
+var ErrDataChanged = errors.New("the data has changed")
+
+// checkData refuses to go on with a sweep whose data was changed since it began:
+// its table would mix results on both. A sweep that has begun on the new data
+// goes on. Generated data is what its settings say, and cannot change.
+func (r *Runner) checkData(states []State, prep []prepared) error {
+	type trial struct {
+		config string
+		seed   uint64
+	}
+	planned := map[trial]*prepared{}
+	for i := range prep {
+		cfg := &prep[i].Trial.Config
+		if synthetic(cfg) || r.AllowChangedData {
+			continue
+		}
+		if states[i].Recorded != nil {
+			return nil
+		}
+		planned[trial{string(Resolved(cfg)), prep[i].Trial.Seed}] = &prep[i]
+	}
+	if len(planned) == 0 {
+		return nil
+	}
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil {
+		return err
+	}
+	var other []results.Trial
+	for _, t := range recorded {
+		if q := planned[trial{t.Config, t.Seed}]; q != nil && q.data != t.Dataset && t.Engine == r.Engine.Name() && t.Numerics == fmt.Sprint(Numerics) {
+			other = append(other, t)
+		}
+	}
+	if len(other) == 0 {
+		return nil
+	}
+	t := other[0]
+	q := planned[trial{t.Config, t.Seed}]
+	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
+		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
+		ErrDataChanged, q.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, q.data)
+}
+
+// job is the end of one try at a trial.
+type job struct {
+	slot, index int
+	outcome     results.Outcome
+	err         error
+}
+
+// queue is what a sweep still has to do, by index of its trials.
+type queue struct {
+	r      *Runner
+	prep   []prepared
+	counts *Counts
+
+	todo   []int
+	held   []int       // by other processes, when last looked at
+	tries  map[int]int // again, of trials whose worker died
+	failed error       // ends the sweep, once the trials at work have stopped
+}
+
+// runAll runs those trials of prep, as many at a time as there are jobs.
+func (r *Runner) runAll(ctx context.Context, prep []prepared, todo []int, c *Counts) error {
+	q := &queue{r: r, prep: prep, counts: c, todo: todo, tries: map[int]int{}}
+	slots := make([]slot, min(max(1, r.Jobs), max(1, len(todo))))
+	free := make([]int, len(slots))
+	for i := range slots {
+		slots[i].r, free[i] = r, i
+		defer slots[i].close()
+	}
+	if len(slots) > 1 {
+		if err := q.pretrain(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan job)
+	for busy := 0; ; {
+		for len(q.todo) > 0 && len(free) > 0 && ctx.Err() == nil {
+			s, i := free[0], q.todo[0]
+			free, q.todo = free[1:], q.todo[1:]
+			busy++
+			go func() {
+				out, err := slots[s].run(ctx, i, &prep[i])
+				ended <- job{s, i, out, err}
+			}()
+		}
+		switch {
+		case busy > 0:
+		case q.failed != nil:
+			return q.failed
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case len(q.held) == 0:
+			return nil
+		default:
+			r.tell(Waiting{Trials: len(q.held)})
+		}
+		var again <-chan time.Time // to look whether what is held still is
+		if len(q.held) > 0 && len(free) > 0 {
+			again = time.After(min(lookAgain, r.lease()/beatsPerLease))
+		}
+		var interrupted <-chan struct{} // those at work see it themselves
+		if busy == 0 {
+			interrupted = ctx.Done()
+		}
+		select {
+		case <-interrupted:
+		case <-again:
+			q.todo, q.held = append(q.todo, q.held...), nil
+		case j := <-ended:
+			busy--
+			free = append(free, j.slot)
+			if ctx.Err() != nil {
+				continue
+			}
+			if q.failed = q.settle(j); q.failed != nil {
+				stop()
+			}
+		}
+	}
+}
+
+// pretrain makes the backbones that are missing: once, not once a worker.
+func (q *queue) pretrain(ctx context.Context) error {
+	for _, i := range q.todo {
+		if cfg := q.prep[i].Trial.Config; crops(&cfg) && !q.r.HasPretrained(&cfg) {
+			if _, err := q.r.Pretrain(ctx, &cfg); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle takes in how a try at a trial ended. The error is one that concerns all trials.
+func (q *queue) settle(j job) error {
+	key := q.prep[j.index].key
+	switch {
+	case errors.Is(j.err, results.ErrHeld) || errors.Is(j.err, results.ErrLost):
+		q.held = append(q.held, j.index)
+	case errors.Is(j.err, results.ErrFinished):
+		t, err := q.r.Store.Trial(key)
+		if err != nil {
+			return err
+		}
+		q.counts.count(t.Status)
+		q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: t.Outcome, Elsewhere: true})
+	case errors.Is(j.err, errDied) && q.tries[j.index] < q.r.Retries:
+		q.tries[j.index]++
+		q.r.tell(Noted{Text: fmt.Sprintf("trial %.12s is tried again (%d of %d): %v", key, q.tries[j.index], q.r.Retries, j.err)})
+		q.todo = append(q.todo, j.index)
+	case j.outcome.Status == "": // not recorded: the database does not answer
+		return j.err
+	default:
+		if errors.Is(j.err, errDied) { // it could not tell so itself
+			q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: j.outcome})
+		}
+		q.counts.count(j.outcome.Status)
+		if errors.Is(j.err, syscall.ENOSPC) { // and so the next would end
+			return j.err
+		}
+	}
+	return nil
+}
+
+// slot runs one trial after another: here, or in a worker process that is
+// replaced when it dies.
+type slot struct {
+	r *Runner
+	w *worker
+}
+
+func (s *slot) run(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
+	if s.r.Jobs <= 1 {
+		return s.r.runTrial(ctx, index, p)
+	}
+	if s.w == nil {
+		var err error
+		if s.w, err = s.r.startWorker(); err != nil {
+			return results.Outcome{}, err
+		}
+	}
+	out, err := s.w.run(ctx, index, p)
+	if errors.Is(err, errDied) {
+		var berr error
+		if out, berr = s.w.bury(p, err); berr != nil {
+			err = errors.Join(err, berr)
+		}
+		s.close()
+	}
+	return out, err
+}
+
+func (s *slot) close() {
+	if s.w != nil {
+		s.w.close()
+		s.w = nil
+	}
 }
 
 func (c *Counts) count(status string) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,10 +50,10 @@ func newBench(t *testing.T, threads int) *bench {
 	t.Cleanup(func() { store.Close() })
 	pool := kernel.NewPool(threads)
 	t.Cleanup(pool.Close)
-	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var ticks atomic.Int64
 	return &bench{dir: dir, Runner: &Runner{
 		Engine: gorgonia.New(pool, gorgonia.Options{}), Store: store, Cache: filepath.Join(dir, "cache"),
-		Now: func() time.Time { clock = clock.Add(time.Second); return clock }, Host: DescribeHost("test", threads),
+		Now: func() time.Time { return time.Date(2026, 1, 1, 0, 0, int(ticks.Add(1)), 0, time.UTC) }, Host: DescribeHost("test", threads),
 	}}
 }
 

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"focalgrid/paper"
@@ -9,16 +10,18 @@ import (
 )
 
 // Table gathers what is recorded of a plan's rows, beside the published
-// figures. seedless makes a row of every recorded seed, whatever the plan's.
+// figures; with everySeed that of every recorded seed, whatever the plan's.
 func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
+	if everySeed && r.Store != nil {
+		recorded, err := r.Store.Seeds()
+		if err != nil {
+			return nil, err
+		}
+		p = p.withSeeds(recorded)
+	}
 	states, err := r.States(p)
 	if err != nil {
 		return nil, err
-	}
-	if everySeed {
-		if states, err = r.everySeed(p, states); err != nil {
-			return nil, err
-		}
 	}
 	return TableOf(p, states)
 }
@@ -40,51 +43,35 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 		}
 		t.Paper = published.Setting()
 	}
-	for i, row := range p.Rows {
-		var done []results.Trial
-		for _, s := range states {
-			if s.Row == i && s.Recorded != nil {
-				done = append(done, *s.Recorded)
-			}
+	recorded := make([][]results.Trial, len(p.Rows))
+	for i := range states {
+		if s := &states[i]; s.Recorded != nil {
+			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)
 		}
+	}
+	for i, row := range p.Rows {
 		var figures map[string]*float64
 		if published != nil {
 			if pr := published.Lookup(Settings(&row.Config)); pr != nil {
 				figures = pr.Metrics
 			}
 		}
-		t.Rows = append(t.Rows, results.NewRow(row.Factors, done, figures))
+		t.Rows = append(t.Rows, results.NewRow(row.Factors, recorded[i], figures))
 	}
 	return t, nil
 }
 
-// everySeed adds the trials of the plan's rows recorded with other seeds.
-func (r *Runner) everySeed(p *Plan, states []State) ([]State, error) {
-	if r.Store == nil {
-		return states, nil
-	}
-	all, err := r.Store.Trials(results.Filter{})
-	if err != nil {
-		return nil, err
-	}
-	seeds, known := append([]uint64{}, p.Seeds...), map[uint64]bool{}
-	for _, s := range p.Seeds {
-		known[s] = true
-	}
-	for _, t := range all {
-		if !known[t.Seed] {
-			known[t.Seed] = true
-			seeds = append(seeds, t.Seed)
-		}
-	}
+// withSeeds is the plan with more seeds, after its own.
+func (p *Plan) withSeeds(more []uint64) *Plan {
 	wide := *p
-	wide.Seeds, wide.Trials = seeds, nil
-	for _, seed := range seeds {
-		for i, row := range p.Rows {
-			wide.Trials = append(wide.Trials, Trial{Row: i, Seed: seed, Config: row.Config})
+	wide.Seeds = slices.Clone(p.Seeds)
+	for _, seed := range more {
+		if !slices.Contains(p.Seeds, seed) {
+			wide.Seeds = append(wide.Seeds, seed)
 		}
 	}
-	return r.States(&wide)
+	wide.Trials = trials(wide.Rows, wide.Seeds)
+	return &wide
 }
 
 // Finding is the paper's conclusion from the table that the plan mirrors, or "".

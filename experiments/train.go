@@ -30,16 +30,17 @@ func (d *Diverged) Error() string {
 	return fmt.Sprintf("step %d: %s (class loss %g, box loss %g)", d.At.Step, d.Reason, d.At.ClsLoss, d.At.BoxLoss)
 }
 
-// train runs the steps from 0 to train.iters over the loader's batches. each
-// is called after every step. The error is a *Diverged, the context's, or a failure.
-func (d *detector) train(ctx context.Context, loader *dataset.Loader, each func(StepInfo)) error {
+// train runs the steps from that number to train.iters over the loader's
+// batches. each is called after every step, and its error ends the training.
+// The error is a *Diverged, the context's, or a failure.
+func (d *detector) train(ctx context.Context, loader *dataset.Loader, from int, each func(StepInfo) error) error {
 	scalars, err := d.scalars()
 	if err != nil {
 		return err
 	}
 	schedule := d.cfg.optimConfig()
-	loader.Start(0)
-	for step := range d.cfg.Train.Iters {
+	loader.Start(from)
+	for step := from; step < d.cfg.Train.Iters; step++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -55,7 +56,9 @@ func (d *detector) train(ctx context.Context, loader *dataset.Loader, each func(
 		case err != nil:
 			return fmt.Errorf("step %d: %w", step, err)
 		}
-		each(info)
+		if err := each(info); err != nil {
+			return err
+		}
 	}
 	if name := d.state.NonFinite(); name != "" {
 		return &Diverged{At: StepInfo{Step: d.cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"focalgrid/coco"
 	"focalgrid/dataset"
@@ -16,23 +17,34 @@ import (
 	"focalgrid/weights"
 )
 
-// stepRows is about how many steps of a trial are recorded.
+// stepRows is about how many steps of a trial are logged.
 const stepRows = 200
 
-// runTrial trains and evaluates one trial and records how it ended. The error
-// is nil for a diverged trial, which is a result.
+// runTrial trains and evaluates one trial, from its last checkpoint if it has
+// one, and records how it ended. The error is nil for a diverged trial, which is a
+// result. An outcome without a status is a trial that did not begin here, or was
+// lost: results.ErrHeld and results.ErrFinished say that another attempt is at work
+// on it or has finished it.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	start := r.Now()
-	err := r.Store.BeginTrial(results.Trial{
-		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
-		Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
-	})
+	over, err := r.takeover(p.key)
 	if err != nil {
 		return results.Outcome{}, err
 	}
-	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key})
+	from, err := r.lastCheckpoint(r.workFolder(p.key), p.key)
+	if err != nil {
+		return results.Outcome{}, err
+	}
+	start := 0
+	if from != nil {
+		start = from.step
+	}
+	ctx, a, err := r.claim(ctx, p, start, over)
+	if err != nil {
+		return results.Outcome{}, err
+	}
+	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: start})
 	var fin results.Finish
-	err = r.trainAndScore(ctx, index, p, &fin)
+	err = r.trainAndScore(ctx, index, p, a, from, &fin)
 	var div *Diverged
 	switch {
 	case err == nil:
@@ -44,59 +56,147 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	case ctx.Err() != nil:
 		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusInterrupted, Error: "interrupted"}}
 	default:
+		err = plainly(err)
 		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
 	}
-	fin.Finished, fin.WallSeconds = r.now(), r.Now().Sub(start).Seconds()
-	if ferr := r.Store.FinishTrial(p.key, fin); ferr != nil {
-		return fin.Outcome, errors.Join(err, ferr)
+	out, ferr := a.finish(fin)
+	if ferr != nil {
+		return results.Outcome{}, errors.Join(err, ferr) // how it ended is not recorded
 	}
-	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: fin.Outcome})
-	return fin.Outcome, err
+	if out.Status == results.StatusDone || out.Status == results.StatusDiverged {
+		if err := r.dropWork(p.key); err != nil {
+			return out, err
+		}
+	}
+	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: out})
+	return out, err
 }
 
-func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, fin *results.Finish) error {
+// fullDisk says what to do about a full disk.
+type fullDisk struct{ error }
+
+func (e *fullDisk) Error() string {
+	return e.error.Error() + ": free some space and run the same command again, which goes on from the last checkpoint"
+}
+
+func (e *fullDisk) Unwrap() error { return e.error }
+
+// plainly says what to do about an error that concerns more than one trial.
+func plainly(err error) error {
+	var full *fullDisk
+	if errors.Is(err, syscall.ENOSPC) && !errors.As(err, &full) {
+		return &fullDisk{err}
+	}
+	return err
+}
+
+// session is a trial ready to be trained.
+type session struct {
+	d      *detector
+	loader *dataset.Loader
+	eval   *dataset.Set
+}
+
+func (s *session) close() {
+	s.loader.Close()
+	s.d.close()
+}
+
+// open makes a trial ready to be trained: data, network and its first weights, or
+// those of a checkpoint. The caller closes the session.
+func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*session, error) {
 	cfg := p.Trial.Config
 	train, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	eval, err := r.OpenSplit(ctx, &cfg, cfg.evalSplit())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	draw := drawer(p.Trial.Seed)
 	d := newDetector(cfg, len(train.Classes), r.Engine, engine.NewState(), draw)
-	defer d.close()
-	if err := r.initialise(ctx, d); err != nil {
-		return err
+	if from != nil {
+		err = d.restore(from)
+	} else {
+		err = r.initialise(ctx, d)
+	}
+	if err != nil {
+		return nil, err
 	}
 	loader, err := r.loader(&cfg, p.data, train, draw, true)
 	if err != nil {
+		return nil, err
+	}
+	return &session{d: d, loader: loader, eval: eval}, nil
+}
+
+func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
+	s, err := r.open(ctx, p, from)
+	if err != nil {
 		return err
 	}
-	defer loader.Close()
-	every := max(1, cfg.Train.Iters/stepRows)
-	err = d.train(ctx, loader, func(s StepInfo) {
-		if s.Step%every == 0 || s.Step == cfg.Train.Iters-1 {
+	defer s.close()
+	if from != nil {
+		fin.Steps = from.rows
+	}
+	if err := r.trainOn(ctx, index, s, a, fin); err != nil {
+		return err
+	}
+	if fin.Weights, err = r.keepWeights(p.key, s.d.state); err != nil {
+		return err
+	}
+	dets, err := r.evaluate(ctx, index, p, s.d, s.eval)
+	if err != nil {
+		return err
+	}
+	return record(p.Trial.Config, s.eval, dets, fin)
+}
+
+// trainOn trains from the attempt's step to the end, with checkpoints on the
+// way, at the end and when it is interrupted. It adds to the training log in fin.
+func (r *Runner) trainOn(ctx context.Context, index int, s *session, a *attempt, fin *results.Finish) error {
+	d := s.d
+	iters := d.cfg.Train.Iters
+	start := int(a.step.Load())
+	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
+		// The database then knows of no less than the file; and who has lost
+		// the trial writes nothing.
+		if err := a.beat(); errors.Is(err, results.ErrLost) {
+			return err
+		}
+		return c.write(r.workFolder(a.key), a.key)
+	}}
+	done := start
+	err := d.train(ctx, s.loader, start, func(s StepInfo) error {
+		done = s.Step + 1
+		a.step.Store(int64(done))
+		if logged(s.Step, iters) {
 			fin.Steps = append(fin.Steps, stepRow(s))
 		}
-		r.tell(Stepped{Index: index, Iters: cfg.Train.Iters, StepInfo: s})
+		r.tell(Stepped{Index: index, Iters: iters, StepInfo: s})
+		if k.due(done) && done < iters {
+			return k.keep(d.take(done, fin.Steps))
+		}
+		return nil
 	})
 	var div *Diverged
-	if errors.As(err, &div) {
-		fin.Steps = append(fin.Steps, stepRow(div.At))
+	switch {
+	case errors.As(err, &div):
+		if n := len(fin.Steps); n == 0 || fin.Steps[n-1].Step != div.At.Step {
+			fin.Steps = append(fin.Steps, stepRow(div.At))
+		}
+	case err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), results.ErrLost):
+		if kerr := k.keep(d.take(done, fin.Steps)); kerr != nil {
+			return kerr
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if fin.Weights, err = r.keepWeights(d.state); err != nil {
-		return err
-	}
-	dets, err := r.evaluate(ctx, index, p, d, eval)
-	if err != nil {
-		return err
-	}
-	return record(cfg, eval, dets, fin)
+	return err
+}
+
+// logged tells which steps of a training its log keeps: about stepRows of them.
+func logged(step, iters int) bool {
+	return step%max(1, iters/stepRows) == 0 || step == iters-1
 }
 
 func stepRow(s StepInfo) results.Step {
@@ -154,26 +254,28 @@ func record(cfg Config, set *dataset.Set, dets []coco.Detection, fin *results.Fi
 	return nil
 }
 
-// keepWeights writes parameters and running statistics beside the database,
-// under their hash.
-func (r *Runner) keepWeights(s *engine.State) (string, error) {
+// keepWeights writes a trial's parameters and running statistics beside the
+// database, under their hash. They come there whole, by way of its work folder.
+func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	ts := networkTensors(s)
 	hash, err := weights.Hash(ts)
 	if err != nil {
 		return "", err
 	}
-	path := r.weightsPath(hash)
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	path := r.Store.WeightsPath(hash)
+	part := filepath.Join(r.workFolder(key), "final.safetensors")
+	for _, file := range []string{path, part} {
+		if err := makeFolder(filepath.Dir(file)); err != nil {
+			return "", err
+		}
+	}
+	if err := weights.Write(part, ts, nil); err != nil {
 		return "", err
 	}
-	if err := weights.Write(path, ts, nil); err != nil {
+	if err := os.Rename(part, path); err != nil {
 		return "", err
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	return hash, r.Store.PutArtifact(results.Artifact{Hash: hash, Kind: "weights", Path: path, Size: info.Size()})
+	return hash, nil
 }
 
 // networkTensors is a state without the optimiser's slots.
@@ -188,16 +290,12 @@ func networkTensors(s *engine.State) []weights.Tensor {
 	return ts
 }
 
-func (r *Runner) weightsPath(hash string) string {
-	return filepath.Join(filepath.Dir(r.Store.Path()), "weights", hash+".safetensors")
-}
-
 // weightsOf reads a recorded trial's final weights.
 func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
-	f, err := weights.Read(r.weightsPath(t.Weights))
+	f, err := weights.Read(r.Store.WeightsPath(t.Weights))
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %w", t.Key[:12], err)
 	}

@@ -3,8 +3,10 @@ package results
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -41,10 +43,7 @@ func writeListText(w io.Writer, trials []Trial, varying []ordered) error {
 	header := []string{"trial", "status", "settings", "started", "seed", "AP", "wall"}
 	var lines [][]string
 	for i, t := range trials {
-		status := t.Status
-		if t.DivergedStep != nil {
-			status += " at step " + strconv.Itoa(*t.DivergedStep)
-		}
+		status := statusText(t)
 		var settings []string
 		if t.Kind == KindPretrain {
 			settings = append(settings, t.Kind)
@@ -75,6 +74,25 @@ func writeListText(w io.Writer, trials []Trial, varying []ordered) error {
 	return writeGrid(w, header, lines, 4, false)
 }
 
+// listedAttempt is an attempt in the list; Exit is null while it is at work.
+type listedAttempt struct {
+	Start int     `json:"start_step"`
+	End   int     `json:"end_step"`
+	Exit  *string `json:"exit"`
+}
+
+// statusText is a trial's status, with the step that it ended at or was last heard of
+// if it is not done.
+func statusText(t Trial) string {
+	switch {
+	case t.DivergedStep != nil:
+		return t.Status + " at step " + strconv.Itoa(*t.DivergedStep)
+	case len(t.Attempts) > 0 && (t.Status == StatusRunning || t.Status == StatusInterrupted):
+		return t.Status + " at step " + strconv.Itoa(t.Attempts[len(t.Attempts)-1].EndStep)
+	}
+	return t.Status
+}
+
 type listedTrial struct {
 	Trial        string   `json:"trial"`
 	Status       string   `json:"status"`
@@ -87,20 +105,32 @@ type listedTrial struct {
 	WallSeconds  *float64 `json:"wall_seconds"`
 	DivergedStep *int     `json:"diverged_step"`
 	Error        *string  `json:"error"`
+
+	Attempts []listedAttempt `json:"attempts"`
 }
 
 func listed(t Trial, settings ordered) listedTrial {
 	l := listedTrial{
 		Trial: t.Key, Status: t.Status, Kind: t.Kind, Seed: t.Seed, Settings: settings,
 		Metrics: orderedMetrics(t.Metrics), Started: t.Started, DivergedStep: t.DivergedStep,
+		Attempts: make([]listedAttempt, len(t.Attempts)),
+	}
+	for i, a := range t.Attempts {
+		l.Attempts[i] = listedAttempt{a.StartStep, a.EndStep, optional(a.Exit)}
 	}
 	if t.Finished != "" {
 		l.Finished, l.WallSeconds = &t.Finished, &t.WallSeconds
 	}
-	if t.Error != "" {
-		l.Error = &t.Error
-	}
+	l.Error = optional(t.Error)
 	return l
+}
+
+// optional is nil for an empty text.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func writeListJSON(w io.Writer, trials []Trial, varying []ordered) error {
@@ -135,76 +165,150 @@ func orderedMetrics(metrics map[string]float64) ordered {
 // in all of them, by key. A pretraining has other settings than a training:
 // each kind is compared within itself.
 func varyingSettings(trials []Trial) ([]ordered, error) {
-	flat := map[string]map[string]any{} // by config: the seeds of one setting share it
-	texts := map[string]map[string]string{}
-	type setting struct{ kind, key string }
-	values := map[setting]map[string]bool{} // the texts each setting takes
-	counts := map[setting]int{}             // configs that have it
-	configs := map[string]int{}             // by kind
+	type kind struct {
+		first   map[string]string // the settings that others are compared with
+		varying map[string]bool
+		keys    []string // those that vary, in order
+	}
+	kinds := map[string]*kind{}
+	configs := map[string]map[string]string{} // by kind and text: the seeds of one setting share it
 	for _, t := range trials {
-		id := t.Kind + t.Config
-		if flat[id] != nil {
+		if configs[t.Kind+t.Config] != nil {
 			continue
 		}
-		configs[t.Kind]++
-		settings, err := flatten(t.Config)
+		settings, err := leaves(t.Config)
 		if err != nil {
 			return nil, fmt.Errorf("trial %s: configuration: %w", short(t.Key), err)
 		}
-		flat[id], texts[id] = settings, make(map[string]string, len(settings))
+		configs[t.Kind+t.Config] = settings
+		k := kinds[t.Kind]
+		if k == nil {
+			k = &kind{settings, map[string]bool{}, nil}
+			kinds[t.Kind] = k
+		}
+		shared := 0
 		for key, v := range settings {
-			text := factorText(v)
-			texts[id][key] = text
-			s := setting{t.Kind, key}
-			if values[s] == nil {
-				values[s] = map[string]bool{}
+			w, ok := k.first[key]
+			if ok {
+				shared++
 			}
-			values[s][text] = true
-			counts[s]++
+			if !ok || !k.varying[key] && !sameValue(v, w) {
+				k.varying[key] = true
+			}
+		}
+		if shared == len(k.first) {
+			continue
+		}
+		for key := range k.first {
+			if _, ok := settings[key]; !ok {
+				k.varying[key] = true
+			}
 		}
 	}
-	varying := map[string][]string{} // by kind
-	for s, texts := range values {
-		if len(texts) > 1 || counts[s] < configs[s.kind] {
-			varying[s.kind] = append(varying[s.kind], s.key)
-		}
-	}
-	for _, keys := range varying {
-		slices.Sort(keys)
+	for _, k := range kinds {
+		k.keys = slices.Sorted(maps.Keys(k.varying))
 	}
 	out := make([]ordered, len(trials))
 	for i, t := range trials {
 		out[i] = ordered{}
-		for _, key := range varying[t.Kind] {
-			if v, ok := flat[t.Kind+t.Config][key]; ok {
-				out[i] = append(out[i], member{key, v})
+		for _, key := range kinds[t.Kind].keys {
+			if v, ok := configs[t.Kind+t.Config][key]; ok {
+				out[i] = append(out[i], member{key, valueOf(v)})
 			}
 		}
 	}
 	return out, nil
 }
 
-// flatten reads a JSON object of objects as dotted keys: {"loss":{"gamma":2}}
-// is loss.gamma = 2. Numbers keep their text.
-func flatten(config string) (map[string]any, error) {
-	dec := json.NewDecoder(strings.NewReader(config))
-	dec.UseNumber()
-	var root map[string]any
-	if err := dec.Decode(&root); err != nil {
-		return nil, err
+// leaves reads a JSON object of objects as dotted keys with the text of their values:
+// {"loss":{"gamma":2}} is loss.gamma = 2. It finds where values begin and end alone,
+// some ten times faster than encoding/json, which counts in a list of thousands.
+func leaves(config string) (map[string]string, error) {
+	if !json.Valid([]byte(config)) {
+		return nil, errors.New("not JSON")
 	}
-	flat := map[string]any{}
-	var walk func(prefix string, m map[string]any)
-	walk = func(prefix string, m map[string]any) {
-		for key, v := range m {
-			if sub, ok := v.(map[string]any); ok {
-				walk(prefix+key+".", sub)
-			} else {
-				flat[prefix+key] = v
+	flat := make(map[string]string, strings.Count(config, ":"))
+	var walk func(prefix, text string) error
+	walk = func(prefix, text string) error {
+		text, ok := strings.CutPrefix(strings.TrimSpace(text), "{")
+		if !ok {
+			return errors.New("not a JSON object")
+		}
+		for {
+			text = strings.TrimLeft(text, ", \t\r\n")
+			if text == "}" {
+				return nil
+			}
+			n := jsonEnd(text)
+			key := text[1 : n-1]
+			if strings.Contains(key, `\`) {
+				if err := json.Unmarshal([]byte(text[:n]), &key); err != nil {
+					return err
+				}
+			}
+			text = strings.TrimLeft(text[n:], ": \t\r\n")
+			n = jsonEnd(text)
+			if value := strings.TrimSpace(text[:n]); value[0] != '{' {
+				flat[prefix+key] = value
+			} else if err := walk(prefix+key+".", value); err != nil {
+				return err
+			}
+			text = text[n:]
+		}
+	}
+	return flat, walk("", config)
+}
+
+// jsonEnd is where the JSON value at the beginning of valid text ends.
+func jsonEnd(text string) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				return i + 1 + depth // of the value itself, or of what it stands in
+			}
+		case ',':
+			if depth == 0 {
+				return i
 			}
 		}
 	}
-	walk("", root)
+	return len(text)
+}
+
+// valueOf is a leaf's value; numbers keep their text.
+func valueOf(text string) (v any) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	_ = dec.Decode(&v) // leaves has checked the text
+	return v
+}
+
+// sameValue tells whether two leaves are printed the same.
+func sameValue(v, w string) bool { return v == w || factorText(valueOf(v)) == factorText(valueOf(w)) }
+
+// flatten reads the leaves with their values.
+func flatten(config string) (map[string]any, error) {
+	settings, err := leaves(config)
+	if err != nil {
+		return nil, err
+	}
+	flat := make(map[string]any, len(settings))
+	for key, v := range settings {
+		flat[key] = valueOf(v)
+	}
 	return flat, nil
 }
 
@@ -228,11 +332,7 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	}
 	line("trial", t.Key)
 	line("kind", t.Kind)
-	status := t.Status
-	if t.DivergedStep != nil {
-		status += " at step " + strconv.Itoa(*t.DivergedStep)
-	}
-	line("status", status)
+	line("status", statusText(t))
 	line("error", t.Error)
 	line("seed", strconv.FormatUint(t.Seed, 10))
 	line("dataset", t.Dataset)
@@ -245,25 +345,15 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	if t.Finished != "" {
 		line("wall", strconv.FormatFloat(t.WallSeconds, 'f', 1, 64)+" s")
 	}
+	if err := writeAttempts(&buf, t); err != nil {
+		return err
+	}
 	for _, part := range []struct{ name, text string }{{"provenance", t.Provenance}, {"config", t.Config}} {
 		flat, err := flatten(part.text)
 		if err != nil {
 			return fmt.Errorf("trial %s: %s: %w", short(t.Key), part.name, err)
 		}
-		if len(flat) == 0 {
-			continue
-		}
-		fmt.Fprintf(&buf, "\n%s\n", part.name)
-		keys := make([]string, 0, len(flat))
-		width := 0
-		for key := range flat {
-			keys = append(keys, key)
-			width = max(width, len(key))
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			fmt.Fprintf(&buf, "  %-*s  %s\n", width, key, factorText(flat[key]))
-		}
+		writeSettings(&buf, part.name, flat)
 	}
 	if metrics := orderedMetrics(t.Metrics); len(metrics) > 0 {
 		buf.WriteString("\nmetrics (× 100)\n")
@@ -299,6 +389,73 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	return writeGrid(w, []string{"class", "id", "AP", "AP50", "AP75"}, lines, 1, false)
 }
 
+// writeSettings prints a section of keys and values, unless it is empty.
+func writeSettings(w *bytes.Buffer, title string, flat map[string]any) {
+	if len(flat) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", title)
+	width := 0
+	for key := range flat {
+		width = max(width, len(key))
+	}
+	for _, key := range slices.Sorted(maps.Keys(flat)) {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, key, factorText(flat[key]))
+	}
+}
+
+// writeAttempts prints the attempts of a trial and, where they did not all run
+// with the same, in what each differed from the last.
+func writeAttempts(w *bytes.Buffer, t Trial) error {
+	if len(t.Attempts) == 0 {
+		return nil
+	}
+	last, err := flatten(t.Attempts[len(t.Attempts)-1].Environment)
+	if err != nil {
+		return fmt.Errorf("trial %s: environment: %w", short(t.Key), err)
+	}
+	w.WriteByte('\n')
+	var lines [][]string
+	for _, a := range t.Attempts {
+		exit := a.Exit
+		switch {
+		case exit == "":
+			exit = "at work"
+		case a.Error != "" && a.Error != exit:
+			first, _, _ := strings.Cut(a.Error, "\n")
+			exit += " (" + first + ")"
+		}
+		memory := gap
+		if a.PeakBytes > 0 {
+			memory = fmt.Sprintf("%d MB", a.PeakBytes/1e6)
+		}
+		lines = append(lines, []string{
+			strconv.Itoa(a.Number), exit, a.Host, a.Started, strconv.Itoa(a.PID), fmt.Sprintf("%d to %d", a.StartStep, a.EndStep),
+			strconv.FormatFloat(a.WallSeconds, 'f', 1, 64) + " s", memory,
+		})
+	}
+	if err := writeGrid(w, []string{"attempt", "exit", "host", "started", "process", "steps", "wall", "memory"}, lines, 4, false); err != nil {
+		return err
+	}
+	for _, a := range t.Attempts[:len(t.Attempts)-1] {
+		flat, err := flatten(a.Environment)
+		if err != nil {
+			return fmt.Errorf("trial %s: environment: %w", short(t.Key), err)
+		}
+		for key := range last {
+			if _, ok := flat[key]; !ok {
+				flat[key] = nil
+			}
+		}
+		maps.DeleteFunc(flat, func(key string, v any) bool {
+			other, ok := last[key]
+			return ok && factorText(other) == factorText(v)
+		})
+		writeSettings(w, fmt.Sprintf("attempt %d ran with", a.Number), flat)
+	}
+	return nil
+}
+
 func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 	type class struct {
 		ID   int64  `json:"id"`
@@ -306,6 +463,20 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 		AP   any    `json:"AP"`
 		AP50 any    `json:"AP50"`
 		AP75 any    `json:"AP75"`
+	}
+	type attempt struct {
+		Number      int             `json:"number"`
+		Host        string          `json:"host"`
+		PID         int             `json:"pid"`
+		StartStep   int             `json:"start_step"`
+		EndStep     int             `json:"end_step"`
+		Started     string          `json:"started"`
+		Ended       *string         `json:"ended"`
+		WallSeconds float64         `json:"wall_seconds"`
+		PeakBytes   int64           `json:"peak_bytes"`
+		Exit        *string         `json:"exit"`
+		Error       *string         `json:"error"`
+		Environment json.RawMessage `json:"environment"`
 	}
 	out := struct {
 		Trial        string          `json:"trial"`
@@ -322,20 +493,24 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 		Started      string          `json:"started"`
 		Finished     *string         `json:"finished"`
 		WallSeconds  *float64        `json:"wall_seconds"`
+		Attempts     []attempt       `json:"attempts"`
 		Provenance   json.RawMessage `json:"provenance"`
 		Config       json.RawMessage `json:"config"`
 		Metrics      ordered         `json:"metrics"`
 		Classes      []class         `json:"classes"`
 	}{
 		Trial: t.Key, Kind: t.Kind, Status: t.Status, Seed: t.Seed, Dataset: t.Dataset, Init: t.Init,
-		Engine: t.Engine, Numerics: t.Numerics, DivergedStep: t.DivergedStep, Started: t.Started,
+		Engine: t.Engine, Numerics: t.Numerics, DivergedStep: t.DivergedStep, Started: t.Started, Weights: optional(t.Weights), Attempts: []attempt{},
 		Provenance: json.RawMessage(t.Provenance), Config: json.RawMessage(t.Config),
 		Metrics: orderedMetrics(t.Metrics), Classes: []class{},
 	}
 	l := listed(t, nil)
 	out.Error, out.Finished, out.WallSeconds = l.Error, l.Finished, l.WallSeconds
-	if t.Weights != "" {
-		out.Weights = &t.Weights
+	for _, a := range t.Attempts {
+		out.Attempts = append(out.Attempts, attempt{
+			a.Number, a.Host, a.PID, a.StartStep, a.EndStep, a.Started, optional(a.Ended), a.WallSeconds, a.PeakBytes,
+			optional(a.Exit), optional(a.Error), json.RawMessage(a.Environment),
+		})
 	}
 	for _, c := range classes {
 		out.Classes = append(out.Classes, class{c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)})

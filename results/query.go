@@ -1,19 +1,18 @@
 package results
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
 )
 
-// Filter selects trials; an empty field selects all.
+// Filter selects trials; an empty field selects all, a list that is not nil none but
+// those in it.
 type Filter struct {
 	Keys     []string // full keys
 	Statuses []string
@@ -39,92 +38,99 @@ func scanTrial(rows interface{ Scan(...any) error }) (t Trial, id int64, err err
 	return t, id, err
 }
 
-// Trials returns the selected trials with their metrics, by start time, then
+// Trials returns the selected trials with their metrics and attempts, by start time, then
 // key.
-func (s *Store) Trials(f Filter) ([]Trial, error) {
+func (s *Store) Trials(f Filter) (trials []Trial, err error) {
 	var where []string
 	var args []any
 	if f.Kind != "" {
 		where, args = append(where, "t.kind = ?"), append(args, f.Kind)
 	}
-	if len(f.Statuses) > 0 {
-		where = append(where, "t.status IN ("+placeholders(len(f.Statuses))+")")
-		for _, v := range f.Statuses {
-			args = append(args, v)
+	// A list of any length travels as one value.
+	for _, in := range []struct {
+		column string
+		values []string
+	}{{"t.status", f.Statuses}, {"t.key", f.Keys}} {
+		if in.values != nil {
+			list, err := json.Marshal(in.values)
+			if err != nil {
+				return nil, err
+			}
+			where, args = append(where, in.column+" IN (SELECT value FROM json_each(?))"), append(args, string(list))
 		}
 	}
 	if f.Sweep != "" {
 		where = append(where, "t.key IN (SELECT trial_key FROM sweep_trials JOIN sweeps ON sweeps.id = sweep_id WHERE sweeps.name = ?)")
 		args = append(args, f.Sweep)
 	}
-	if f.Keys == nil {
-		return s.trials(where, args)
-	}
-	// SQLite takes a limited number of values in one statement.
-	const most = 10_000
-	var all []Trial
-	for keys := f.Keys; len(keys) > 0; {
-		n := min(most, len(keys))
-		part := append([]any{}, args...)
-		for _, k := range keys[:n] {
-			part = append(part, k)
-		}
-		got, err := s.trials(append(where[:len(where):len(where)], "t.key IN ("+placeholders(n)+")"), part)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, got...)
-		keys = keys[n:]
-	}
-	sortTrials(all)
-	return all, nil
-}
-
-func (s *Store) trials(where []string, args []any) ([]Trial, error) {
 	clause := ""
 	if len(where) > 0 {
 		clause = " WHERE " + strings.Join(where, " AND ")
 	}
-	var trials []Trial
 	// A reader sees one moment of a database that others are writing to.
-	err := s.inTx("read trials", func(tx *sql.Tx) error {
-		rows, err := tx.Query("SELECT "+trialColumns+" FROM trials t"+clause+" ORDER BY t.started, t.key", args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		index := map[int64]int{}
-		for rows.Next() {
-			t, id, err := scanTrial(rows)
-			if err != nil {
-				return err
-			}
-			index[id] = len(trials)
-			trials = append(trials, t)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		metrics, err := tx.Query("SELECT m.trial_id, m.name, m.value FROM metrics m JOIN trials t ON t.id = m.trial_id"+clause, args...)
-		if err != nil {
-			return err
-		}
-		defer metrics.Close()
-		for metrics.Next() {
-			var id int64
-			var name string
-			var value sql.NullFloat64
-			if err := metrics.Scan(&id, &name, &value); err != nil {
-				return err
-			}
-			trials[index[id]].Metrics[name] = orNaN(value)
-		}
-		return metrics.Err()
+	err = s.inTx("read trials", func(tx *sql.Tx) error {
+		trials, err = queryTrials(tx, clause, args...)
+		return err
 	})
+	return trials, err
+}
+
+// querier is a database or a transaction in it.
+type querier interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+}
+
+// each calls scan for every row of the answer.
+func each(q querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := q.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// queryTrials reads the trials t that the clause selects, with their metrics and
+// attempts, by start time, then key. SQLite would sort whole rows.
+func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
+	var trials []Trial
+	index := map[int64]int{}
+	err := each(q, func(rows *sql.Rows) error {
+		t, id, err := scanTrial(rows)
+		index[id] = len(trials)
+		trials = append(trials, t)
+		return err
+	}, "SELECT "+trialColumns+" FROM trials t"+clause, args...)
 	if err != nil {
 		return nil, err
 	}
-	return trials, nil
+	err = each(q, func(rows *sql.Rows) error {
+		var id int64
+		var name string
+		var value sql.NullFloat64
+		err := rows.Scan(&id, &name, &value)
+		trials[index[id]].Metrics[name] = orNaN(value)
+		return err
+	}, "SELECT m.trial_id, m.name, m.value FROM metrics m JOIN trials t ON t.id = m.trial_id"+clause, args...)
+	if err != nil {
+		return nil, err
+	}
+	err = each(q, func(rows *sql.Rows) error {
+		a, id, err := scanAttempt(rows)
+		t := &trials[index[id]]
+		t.Attempts = append(t.Attempts, a)
+		return err
+	}, "SELECT "+attemptColumns+" FROM attempts a JOIN trials t ON t.id = a.trial_id"+clause+" ORDER BY a.trial_id, a.number", args...)
+	slices.SortFunc(trials, func(a, b Trial) int {
+		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
+	})
+	return trials, err
 }
 
 // Trial returns the trial with the given key, or whose key alone begins with
@@ -197,6 +203,17 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
+// Seeds are those of the recorded trials, ascending.
+func (s *Store) Seeds() (seeds []uint64, err error) {
+	err = each(s.db, func(rows *sql.Rows) error {
+		var seed int64
+		err := rows.Scan(&seed)
+		seeds = append(seeds, uint64(seed))
+		return err
+	}, "SELECT DISTINCT seed FROM trials ORDER BY seed")
+	return seeds, s.explain("read seeds", err)
+}
+
 // Status counts the trials of that filter by status.
 func (s *Store) Status(f Filter) (map[string]int, error) {
 	trials, err := s.Trials(f)
@@ -212,124 +229,73 @@ func (s *Store) Status(f Filter) (map[string]int, error) {
 
 // StepRows returns a trial's training log by step. The key is the full key.
 func (s *Store) StepRows(key string) ([]Step, error) {
-	rows, err := s.db.Query(`SELECT step, loss, cls_loss, box_loss, lr, grad_norm, positives
-		FROM steps JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY step`, key)
-	if err != nil {
-		return nil, s.explain("read steps", err)
-	}
-	defer rows.Close()
-	var steps []Step
-	for rows.Next() {
+	steps, err := querySteps(s.db, key)
+	return steps, s.explain("read steps", err)
+}
+
+func querySteps(q querier, key string) (steps []Step, err error) {
+	err = each(q, func(rows *sql.Rows) error {
 		var p Step
 		var loss, cls, box, lr, norm sql.NullFloat64
-		if err := rows.Scan(&p.Step, &loss, &cls, &box, &lr, &norm, &p.Positives); err != nil {
-			return nil, s.explain("read steps", err)
-		}
+		err := rows.Scan(&p.Step, &loss, &cls, &box, &lr, &norm, &p.Positives)
 		p.Loss, p.ClsLoss, p.BoxLoss, p.LR, p.GradNorm = orNaN(loss), orNaN(cls), orNaN(box), orNaN(lr), orNaN(norm)
 		steps = append(steps, p)
-	}
-	return steps, s.explain("read steps", rows.Err())
+		return err
+	}, `SELECT step, loss, cls_loss, box_loss, lr, grad_norm, positives
+		FROM steps JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY step`, key)
+	return steps, err
 }
 
 // Classes returns a trial's AP by category, in order of category id.
 func (s *Store) Classes(key string) ([]ClassMetric, error) {
-	rows, err := s.db.Query(`SELECT category_id, name, ap, ap50, ap75
-		FROM class_metrics JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY category_id`, key)
-	if err != nil {
-		return nil, s.explain("read classes", err)
-	}
-	defer rows.Close()
-	var classes []ClassMetric
-	for rows.Next() {
+	classes, err := queryClasses(s.db, key)
+	return classes, s.explain("read classes", err)
+}
+
+func queryClasses(q querier, key string) (classes []ClassMetric, err error) {
+	err = each(q, func(rows *sql.Rows) error {
 		var c ClassMetric
 		var ap, ap50, ap75 sql.NullFloat64
-		if err := rows.Scan(&c.Category, &c.Name, &ap, &ap50, &ap75); err != nil {
-			return nil, s.explain("read classes", err)
-		}
+		err := rows.Scan(&c.Category, &c.Name, &ap, &ap50, &ap75)
 		c.AP, c.AP50, c.AP75 = orNaN(ap), orNaN(ap50), orNaN(ap75)
 		classes = append(classes, c)
-	}
-	return classes, s.explain("read classes", rows.Err())
-}
-
-// Detections returns a trial's COCO results file as it was given to
-// FinishTrial, nil if none was.
-func (s *Store) Detections(key string) ([]byte, error) {
-	var size int64
-	var packed []byte
-	err := s.db.QueryRow("SELECT size, results FROM detections JOIN trials ON trials.id = trial_id WHERE key = ?", key).Scan(&size, &packed)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.explain("read detections", err)
-	}
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, fmt.Errorf("detections of trial %s: %w (%w)", short(key), s.damaged(), err)
-	}
-	// One byte more than stated would show that the statement is wrong, and no
-	// file can make this read without end.
-	data, err := io.ReadAll(io.LimitReader(r, size+1))
-	if err == nil && int64(len(data)) != size {
-		err = fmt.Errorf("%d bytes or more, want %d", len(data), size)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("detections of trial %s: %w (%w)", short(key), s.damaged(), err)
-	}
-	return data, nil
-}
-
-// Artifact returns what is recorded under a hash, nil if nothing is.
-func (s *Store) Artifact(hash string) (*Artifact, error) {
-	a := Artifact{Hash: hash}
-	var path sql.NullString
-	err := s.db.QueryRow("SELECT kind, size, path, content FROM artifacts WHERE hash = ?", hash).Scan(&a.Kind, &a.Size, &path, &a.Content)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.explain("read artifact", err)
-	}
-	a.Path = path.String
-	return &a, nil
+		return err
+	}, `SELECT category_id, name, ap, ap50, ap75
+		FROM class_metrics JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY category_id`, key)
+	return classes, err
 }
 
 // Sweeps returns the recorded sweeps in order of time, then name.
 func (s *Store) Sweeps() ([]Sweep, error) {
-	rows, err := s.db.Query("SELECT name, file, hash, created FROM sweeps ORDER BY created, name, hash")
-	if err != nil {
-		return nil, s.explain("read sweeps", err)
-	}
-	defer rows.Close()
-	var sweeps []Sweep
-	for rows.Next() {
+	sweeps, err := querySweeps(s.db)
+	return sweeps, s.explain("read sweeps", err)
+}
+
+func querySweeps(q querier) (sweeps []Sweep, err error) {
+	err = each(q, func(rows *sql.Rows) error {
 		var w Sweep
-		if err := rows.Scan(&w.Name, &w.File, &w.Hash, &w.Created); err != nil {
-			return nil, s.explain("read sweeps", err)
-		}
+		err := rows.Scan(&w.Name, &w.File, &w.Hash, &w.Created)
 		sweeps = append(sweeps, w)
-	}
-	return sweeps, s.explain("read sweeps", rows.Err())
+		return err
+	}, "SELECT name, file, hash, created FROM sweeps ORDER BY created, name, hash")
+	return sweeps, err
 }
 
 // Plan returns the trials of a sweep in their order.
 func (s *Store) Plan(name, hash string) ([]Planned, error) {
-	rows, err := s.db.Query(`SELECT trial_key, table_row FROM sweep_trials JOIN sweeps ON sweeps.id = sweep_id
-		WHERE sweeps.name = ? AND sweeps.hash = ? ORDER BY ordinal`, name, hash)
-	if err != nil {
-		return nil, s.explain("read plan", err)
-	}
-	defer rows.Close()
-	var plan []Planned
-	for rows.Next() {
+	plan, err := queryPlan(s.db, name, hash)
+	return plan, s.explain("read plan", err)
+}
+
+func queryPlan(q querier, name, hash string) (plan []Planned, err error) {
+	err = each(q, func(rows *sql.Rows) error {
 		var p Planned
-		if err := rows.Scan(&p.Key, &p.Row); err != nil {
-			return nil, s.explain("read plan", err)
-		}
+		err := rows.Scan(&p.Key, &p.Row)
 		plan = append(plan, p)
-	}
-	return plan, s.explain("read plan", rows.Err())
+		return err
+	}, `SELECT trial_key, table_row FROM sweep_trials JOIN sweeps ON sweeps.id = sweep_id
+		WHERE sweeps.name = ? AND sweeps.hash = ? ORDER BY ordinal`, name, hash)
+	return plan, err
 }
 
 func orNaN(v sql.NullFloat64) float64 {
@@ -337,10 +303,4 @@ func orNaN(v sql.NullFloat64) float64 {
 		return v.Float64
 	}
 	return math.NaN()
-}
-
-func sortTrials(trials []Trial) {
-	slices.SortFunc(trials, func(a, b Trial) int {
-		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
-	})
 }

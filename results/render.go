@@ -93,10 +93,11 @@ func (t *Table) title() string {
 // cells are the header and lines for people. The rows with the best AP are
 // bold if asked.
 func (t *Table) cells(bold bool) (header []string, lines [][]string) {
+	metrics, published := t.metrics(), t.published()
 	header = append(header, t.Factors...)
 	header = append(header, "n")
-	header = append(header, t.metrics()...)
-	for _, name := range t.published() {
+	header = append(header, metrics...)
+	for _, name := range published {
 		header = append(header, "paper "+name)
 	}
 	best := t.best()
@@ -106,14 +107,14 @@ func (t *Table) cells(bold bool) (header []string, lines [][]string) {
 			line = append(line, factorText(r.Factors[key]))
 		}
 		line = append(line, strconv.Itoa(r.N))
-		for _, name := range t.metrics() {
+		for _, name := range metrics {
 			cell := r.cell(name)
 			if bold && name == "AP" && best[i] {
 				cell = "**" + cell + "**"
 			}
 			line = append(line, cell)
 		}
-		for _, name := range t.published() {
+		for _, name := range published {
 			cell := gap
 			if v := r.Paper[name]; v != nil {
 				cell = percent(*v)
@@ -232,12 +233,13 @@ func writeGrid(w io.Writer, header []string, lines [][]string, left int, markdow
 
 // writeCSV prints fractions with all their digits; what is absent is empty.
 func (t *Table) writeCSV(w io.Writer) error {
+	metrics, published := t.metrics(), t.published()
 	out := csv.NewWriter(w)
 	header := append(slices.Clone(t.Factors), "n", "done", "diverged", "failed")
-	for _, name := range t.metrics() {
+	for _, name := range metrics {
 		header = append(header, name, name+" sd", name+" n")
 	}
-	for _, name := range t.published() {
+	for _, name := range published {
 		header = append(header, "paper "+name)
 	}
 	if err := out.Write(header); err != nil {
@@ -251,11 +253,11 @@ func (t *Table) writeCSV(w io.Writer) error {
 		for _, n := range []int{r.N, r.Status.Done, r.Status.Diverged, r.Status.Failed} {
 			line = append(line, strconv.Itoa(n))
 		}
-		for _, name := range t.metrics() {
+		for _, name := range metrics {
 			s := r.Metrics[name]
 			line = append(line, digits(s.Mean), digits(s.SD), strconv.Itoa(s.N))
 		}
-		for _, name := range t.published() {
+		for _, name := range published {
 			line = append(line, digits(r.Paper[name]))
 		}
 		if err := out.Write(line); err != nil {

@@ -1,7 +1,8 @@
 // Package results keeps what trials measured in one SQLite file, and prints it
 // as tables.
 //
-// Open, BeginTrial, RecordSteps and FinishTrial write; everything else reads.
+// Open, BeginTrial, Beat and FinishTrial write; everything else reads. An attempt holds
+// its trial from BeginTrial to FinishTrial, and no other process can write it meanwhile.
 // Metrics are fractions in [0,1]; one that has no ground truth behind it is NaN
 // in Go, NULL in the file and null in JSON. For people AP is printed × 100 with
 // one decimal, as papers do. Times are RFC 3339 text in UTC that the caller hands
@@ -24,7 +25,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -52,6 +53,8 @@ var (
 	ErrOlder = errors.New("database is older than this program")
 	// ErrCorrupt: SQLite finds the file damaged, when opening it or later.
 	ErrCorrupt = errors.New("database is damaged")
+	// ErrNetwork: the file is not on a local disk.
+	ErrNetwork = errors.New("results database is on a network file system")
 )
 
 // Store is an open results file. Its methods may be called by several
@@ -65,13 +68,17 @@ type Store struct {
 // new file made if there is none, and an older one migrated.
 //
 // The error is ErrForeign, ErrNewer or ErrCorrupt if the file is not one that
-// this program may write to; the file is then left as it was.
+// this program may write to, ErrNetwork if it cannot do so safely where the file is;
+// the file is then left as it was.
 func Open(path string) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("path of the results database is empty")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("folder for results database %s: %w", path, err)
+	}
+	if err := checkLocal(path); err != nil {
+		return nil, err
 	}
 	switch err := checkHeader(path); {
 	case err == nil:
@@ -252,6 +259,14 @@ func (s *Store) checkSchema() error {
 	return nil
 }
 
+// goMigrations are the steps of the schema's history that SQL alone can't take.
+// The others are files in migrations/.
+func (s *Store) goMigrations() []*goose.Migration {
+	return []*goose.Migration{
+		goose.NewGoMigration(bundlesSince, &goose.GoFunc{RunTx: s.moveDetections}, nil),
+	}
+}
+
 // latest is the highest number among the migrations.
 func latest() (int64, error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
@@ -266,6 +281,9 @@ func latest() (int64, error) {
 		}
 		newest = max(newest, n)
 	}
+	for _, m := range new(Store).goMigrations() {
+		newest = max(newest, m.Version)
+	}
 	return newest, nil
 }
 
@@ -276,10 +294,14 @@ func (s *Store) migrate() error {
 	const tries = 5
 	var err error
 	for range tries {
-		if _, verr := s.version(); verr != nil {
+		version, verr := s.version()
+		if verr != nil {
 			return verr
 		}
 		if err = s.up(); err == nil {
+			if 0 < version && version < bundlesSince {
+				return s.writeBundles()
+			}
 			return nil
 		}
 		if isCode(err, sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFull, sqlite3.ErrReadonly, sqlite3.ErrCantOpen) {
@@ -290,17 +312,22 @@ func (s *Store) migrate() error {
 }
 
 func (s *Store) up() error {
+	history, err := s.history()
+	if err != nil {
+		return err
+	}
+	_, err = history.Up(context.Background())
+	return err
+}
+
+// history knows all migrations.
+func (s *Store) history() (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, s.db, dir,
-		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return err
-	}
-	_, err = provider.Up(context.Background())
-	return err
+	return goose.NewProvider(goose.DialectSQLite3, s.db, dir,
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(s.goMigrations()...))
 }
 
 // checkPragmas reads back what the connection string asked for: SQLite answers
@@ -333,16 +360,16 @@ func (s *Store) explain(op string, err error) error {
 		return fmt.Errorf("%s: %w (%w)", op, s.damaged(), err)
 	case isCode(err, sqlite3.ErrBusy, sqlite3.ErrLocked):
 		hint = "; another process is writing to it: try again, or name another file with --db"
-	case isCode(err, sqlite3.ErrFull):
+	case isCode(err, sqlite3.ErrFull), errors.Is(err, syscall.ENOSPC):
 		hint = "; the disk is full: free some space and run the same command again"
-	case isCode(err, sqlite3.ErrReadonly):
-		hint = "; the file or its folder cannot be written: check its permissions, or name another file with --db"
+	case isCode(err, sqlite3.ErrReadonly, sqlite3.ErrCantOpen):
+		hint = "; the file or its folder cannot be opened or written: check its permissions, or name another file with --db"
 	}
 	return fmt.Errorf("%s in %s: %w%s", op, s.path, err, hint)
 }
 
 func (s *Store) damaged() error {
-	return fmt.Errorf("%s: %w; keep a copy, then `sqlite3 %s .recover` may save rows, or name another file with --db", s.path, ErrCorrupt, s.path)
+	return fmt.Errorf("%s: %w; move it away, and `runner db rebuild --db %s` makes it anew from its bundles", s.path, ErrCorrupt, s.path)
 }
 
 func isCode(err error, codes ...sqlite3.ErrNo) bool {
@@ -375,9 +402,4 @@ func (s *Store) inTx(op string, f func(*sql.Tx) error) error {
 		return s.explain(op, err)
 	}
 	return s.explain(op, tx.Commit())
-}
-
-// placeholders is "?,?,?" for n values.
-func placeholders(n int) string {
-	return strings.TrimSuffix(strings.Repeat("?,", n), ",")
 }

@@ -2,6 +2,7 @@ package results
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -53,7 +54,20 @@ func finishDone() Finish {
 		Steps:      []Step{{Step: 0, Loss: 1.2, ClsLoss: 1, BoxLoss: .2, LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, ClsLoss: .9, BoxLoss: .2, LR: .01, GradNorm: 2, Positives: 7}},
 		Classes:    []ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: math.NaN(), AP50: math.NaN(), AP75: math.NaN()}},
 		Detections: []byte(`[{"image_id":1,"category_id":7,"bbox":[1,2,3,4],"score":0.5}]`),
+		EndStep:    2, PeakBytes: 1 << 20,
 	}
+}
+
+// attemptOf is an attempt by the process of that number.
+func attemptOf(pid int) Attempt {
+	return Attempt{Owner: fmt.Sprint("host/", pid), Host: "host", PID: pid, Environment: `{"threads":2}`}
+}
+
+// begin begins a trial that no other attempt holds.
+func begin(t *testing.T, s *Store, trial Trial) {
+	t.Helper()
+	_, err := s.BeginTrial(trial, attemptOf(1), 0)
+	must(t, err)
 }
 
 func must(t *testing.T, err error) {
@@ -67,7 +81,7 @@ func must(t *testing.T, err error) {
 func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "artifacts"} {
+	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "attempts"} {
 		rows, err := s.db.Query("SELECT * FROM " + table)
 		must(t, err)
 		columns, err := rows.Columns()
@@ -93,15 +107,14 @@ func dump(t *testing.T, s *Store) string {
 func TestTrialThereAndBack(t *testing.T) {
 	s := newStore(t)
 	want := trialNamed("a")
-	must(t, s.BeginTrial(want))
+	begin(t, s, want)
 	got, err := s.Trial(want.Key)
 	must(t, err)
 	if got.Status != StatusRunning || len(got.Metrics) != 0 {
 		t.Errorf("a trial that began is %s with %d metrics, want running with none", got.Status, len(got.Metrics))
 	}
 	f := finishDone()
-	must(t, s.RecordSteps(want.Key, f.Steps[:1]))
-	must(t, s.FinishTrial(want.Key, f))
+	must(t, s.FinishTrial(want.Key, 1, f))
 
 	got, err = s.Trial(want.Key[:8])
 	must(t, err)
@@ -111,6 +124,9 @@ func TestTrialThereAndBack(t *testing.T) {
 	delete(got.Metrics, "APs")
 	delete(f.Metrics, "APs")
 	want.Outcome = f.Outcome
+	want.Attempts = []Attempt{attemptOf(1)}
+	a := &want.Attempts[0]
+	a.Number, a.Started, a.Ended, a.EndStep, a.WallSeconds, a.PeakBytes, a.Exit = 1, want.Started, f.Finished, 2, 60, 1<<20, StatusDone
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got  %+v\nwant %+v", *got, want)
 	}
@@ -139,14 +155,11 @@ func TestWritingTwice(t *testing.T) {
 	s := newStore(t)
 	sweep := Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"}
 	plan := []Planned{{keyOf("a"), 0}, {keyOf("b"), 1}}
-	artifact := Artifact{Hash: keyOf("content"), Kind: "weights", Content: []byte("content")}
 	all := func() {
 		must(t, s.SaveSweep(sweep, plan))
-		must(t, s.FinishTrial(keyOf("a"), finishDone()))
-		must(t, s.RecordSteps(keyOf("a"), finishDone().Steps))
-		must(t, s.PutArtifact(artifact))
+		must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
 	}
-	must(t, s.BeginTrial(trialNamed("a")))
+	begin(t, s, trialNamed("a"))
 	all()
 	once := dump(t, s)
 	all()
@@ -157,63 +170,123 @@ func TestWritingTwice(t *testing.T) {
 
 func TestFinishedStays(t *testing.T) {
 	s := newStore(t)
-	must(t, s.BeginTrial(trialNamed("a")))
-	must(t, s.FinishTrial(keyOf("a"), finishDone()))
+	begin(t, s, trialNamed("a"))
+	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
 	before := dump(t, s)
-	if err := s.BeginTrial(trialNamed("a")); !errors.Is(err, ErrFinished) {
+	if _, err := s.BeginTrial(trialNamed("a"), attemptOf(1), 0); !errors.Is(err, ErrFinished) {
 		t.Errorf("beginning a done trial: %v, want ErrFinished", err)
 	}
 	other := finishDone()
 	other.Weights = keyOf("other weights")
-	if err := s.FinishTrial(keyOf("a"), other); !errors.Is(err, ErrConflict) {
+	if err := s.FinishTrial(keyOf("a"), 1, other); !errors.Is(err, ErrConflict) {
 		t.Errorf("finishing with other weights: %v, want ErrConflict", err)
 	}
-	if err := s.FinishTrial(keyOf("b"), finishDone()); !errors.Is(err, ErrNoTrial) {
+	if err := s.FinishTrial(keyOf("b"), 1, finishDone()); !errors.Is(err, ErrNoTrial) {
 		t.Errorf("finishing a trial that never began: %v, want ErrNoTrial", err)
-	}
-	if err := s.RecordSteps(keyOf("b"), finishDone().Steps); !errors.Is(err, ErrNoTrial) {
-		t.Errorf("steps of a trial that never began: %v, want ErrNoTrial", err)
 	}
 	if after := dump(t, s); after != before {
 		t.Errorf("refused writes changed the database:\n%s\nfrom:\n%s", after, before)
 	}
 }
 
-// TestStartsAgain: a trial that died, was stopped or failed leaves nothing
-// behind when it begins again.
+// TestStartsAgain: a trial that died, was stopped or failed begins again as if
+// for the first time, but for its earlier attempts.
 func TestStartsAgain(t *testing.T) {
 	for _, status := range []string{StatusRunning, StatusInterrupted, StatusFailed} {
 		s := newStore(t)
-		must(t, s.BeginTrial(trialNamed("a")))
-		must(t, s.RecordSteps(keyOf("a"), finishDone().Steps))
-		if status != StatusRunning {
-			must(t, s.FinishTrial(keyOf("a"), Finish{Outcome: Outcome{Status: status, Error: "out of luck", Finished: "2030-05-01T10:00:30Z"}}))
+		begin(t, s, trialNamed("a"))
+		over, exit, ended := 0, status, "2030-05-01T10:00:30Z"
+		if status == StatusRunning {
+			over, exit, ended = 1, ExitKilled, "2030-05-02T10:00:00Z"
+			must(t, s.Beat(keyOf("a"), 1, Progress{Step: 30, WallSeconds: 15}))
+		} else {
+			must(t, s.FinishTrial(keyOf("a"), 1, Finish{
+				Outcome: Outcome{Status: status, Error: "out of luck", Finished: ended, WallSeconds: 20}, EndStep: 40, Steps: finishDone().Steps}))
 		}
 		again := trialNamed("a")
 		again.Started = "2030-05-02T10:00:00Z"
-		must(t, s.BeginTrial(again))
-		got := dump(t, s)
-		fresh := newStore(t)
-		must(t, fresh.BeginTrial(again))
-		if want := dump(t, fresh); got != want {
-			t.Errorf("after %s:\n%s\nfresh:\n%s", status, got, want)
+		second := attemptOf(2)
+		second.StartStep = 35
+		n, err := s.BeginTrial(again, second, over)
+		must(t, err)
+		got, err := s.Trial(keyOf("a"))
+		must(t, err)
+		if n != 2 || len(got.Attempts) != 2 {
+			t.Fatalf("after %s: attempt %d of %d, want the second of 2", status, n, len(got.Attempts))
 		}
+		first := got.Attempts[0]
+		wantEnd, wantWall := 40, 20.
+		if over > 0 {
+			wantEnd, wantWall = 35, 15 // its successor found a checkpoint of step 35
+		}
+		if first.Exit != exit || first.EndStep != wantEnd || first.Ended != ended || first.WallSeconds != wantWall {
+			t.Errorf("first attempt of a trial that is %s: %+v", status, first)
+		}
+		got.Attempts = nil
+		again.Outcome = Outcome{Status: StatusRunning, Metrics: map[string]float64{}}
+		if !reflect.DeepEqual(*got, again) {
+			t.Errorf("after %s: %+v\nwant: %+v", status, *got, again)
+		}
+		if steps, err := s.StepRows(keyOf("a")); err != nil || len(steps) > 0 {
+			t.Errorf("after %s: %d steps, %v; want none", status, len(steps), err)
+		}
+		must(t, s.FinishTrial(keyOf("a"), 2, finishDone()))
+		if got, err = s.Trial(keyOf("a")); err != nil || got.WallSeconds != wantWall+60 {
+			t.Errorf("wall time of both attempts is %v, %v; want %v", got.WallSeconds, err, wantWall+60)
+		}
+	}
+}
+
+// TestHolding: one attempt at a time holds a trial. One that was taken over
+// changes nothing more, whatever it writes.
+func TestHolding(t *testing.T) {
+	s := newStore(t)
+	key := keyOf("a")
+	begin(t, s, trialNamed("a"))
+	for _, over := range []int{0, 2} {
+		if _, err := s.BeginTrial(trialNamed("a"), attemptOf(2), over); !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "process 1 on host") {
+			t.Errorf("beginning a held trial over attempt %d: %v, want ErrHeld with its process", over, err)
+		}
+	}
+	_, err := s.BeginTrial(trialNamed("a"), attemptOf(2), 1)
+	must(t, err)
+	before := dump(t, s)
+	_, again := s.BeginTrial(trialNamed("a"), attemptOf(3), 1)
+	for what, err := range map[string]error{
+		"heartbeat": s.Beat(key, 1, Progress{Step: 9}),
+		"result":    s.FinishTrial(key, 1, finishDone()),
+		"failure":   s.FinishTrial(key, 1, Finish{Outcome: Outcome{Status: StatusFailed}}),
+		"takeover":  again,
+	} {
+		if !errors.Is(err, ErrLost) && !errors.Is(err, ErrHeld) {
+			t.Errorf("%s of an attempt taken over: %v", what, err)
+		}
+	}
+	if after := dump(t, s); after != before {
+		t.Errorf("refused writes changed the database:\n%s\nfrom:\n%s", after, before)
+	}
+	must(t, s.FinishTrial(key, 2, Finish{Outcome: Outcome{Status: StatusFailed, Error: "its process died"}}))
+	if err := s.FinishTrial(key, 2, finishDone()); !errors.Is(err, ErrLost) {
+		t.Errorf("a result after the attempt was ended: %v, want ErrLost", err)
+	}
+	if err := s.Beat(key, 2, Progress{}); !errors.Is(err, ErrLost) {
+		t.Errorf("a heartbeat after the attempt was ended: %v, want ErrLost", err)
 	}
 }
 
 // TestAllOrNothing: a result that cannot be written leaves the trial running.
 func TestAllOrNothing(t *testing.T) {
 	s := newStore(t)
-	must(t, s.BeginTrial(trialNamed("a")))
+	begin(t, s, trialNamed("a"))
 	before := dump(t, s)
 	f := finishDone()
 	f.Classes = append(f.Classes, f.Classes[0])
-	if err := s.FinishTrial(keyOf("a"), f); err == nil || !strings.Contains(err.Error(), "category 7") {
+	if err := s.FinishTrial(keyOf("a"), 1, f); err == nil || !strings.Contains(err.Error(), "category 7") {
 		t.Errorf("a category twice: %v, want an error naming it", err)
 	}
 	f = finishDone()
 	f.Detections = []byte("[{")
-	if err := s.FinishTrial(keyOf("a"), f); err == nil || !strings.Contains(err.Error(), "detections: not JSON") {
+	if err := s.FinishTrial(keyOf("a"), 1, f); err == nil || !strings.Contains(err.Error(), "detections: not JSON") {
 		t.Errorf("broken detections: %v", err)
 	}
 	if after := dump(t, s); after != before {
@@ -237,11 +310,11 @@ func TestBeginRefuses(t *testing.T) {
 	} {
 		trial := trialNamed("a")
 		tt.change(&trial)
-		if err := s.BeginTrial(trial); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := s.BeginTrial(trial, attemptOf(1), 0); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
 	}
-	if err := s.FinishTrial(keyOf("a"), Finish{}); err == nil || !strings.Contains(err.Error(), "known: done, diverged, failed, interrupted") {
+	if err := s.FinishTrial(keyOf("a"), 1, Finish{}); err == nil || !strings.Contains(err.Error(), "known: done, diverged, failed, interrupted") {
 		t.Errorf("finishing without a status: %v", err)
 	}
 }
@@ -249,8 +322,8 @@ func TestBeginRefuses(t *testing.T) {
 func TestDivergedKeepsItsLastLosses(t *testing.T) {
 	s := newStore(t)
 	step := 17
-	must(t, s.BeginTrial(trialNamed("a")))
-	must(t, s.FinishTrial(keyOf("a"), Finish{
+	begin(t, s, trialNamed("a"))
+	must(t, s.FinishTrial(keyOf("a"), 1, Finish{
 		Outcome: Outcome{Status: StatusDiverged, Error: "loss is +Inf", DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"},
 		Steps:   []Step{{Step: 16, Loss: 900, Positives: 1}, {Step: 17, Loss: math.Inf(1), GradNorm: math.NaN()}},
 	}))
@@ -272,7 +345,7 @@ func TestPrefix(t *testing.T) {
 	for _, key := range keys {
 		trial := trialNamed("")
 		trial.Key = key
-		must(t, s.BeginTrial(trial))
+		begin(t, s, trial)
 	}
 	for _, tt := range []struct {
 		prefix string
@@ -306,7 +379,7 @@ func FuzzPrefix(f *testing.F) {
 		f.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.BeginTrial(trialNamed("a")); err != nil {
+	if _, err := s.BeginTrial(trialNamed("a"), attemptOf(1), 0); err != nil {
 		f.Fatal(err)
 	}
 	for _, seed := range []string{"", "0", keyOf("a")[:5], keyOf("a"), "g", "a' OR 1=1 --", "\x00", "é"} {
@@ -328,9 +401,9 @@ func TestFilterAndOrder(t *testing.T) {
 		if name == "p" {
 			trial.Kind = KindPretrain
 		}
-		must(t, s.BeginTrial(trial))
+		begin(t, s, trial)
 	}
-	must(t, s.FinishTrial(keyOf("a"), finishDone()))
+	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
 	must(t, s.SaveSweep(Sweep{Name: "gamma", Hash: "1", Created: "2030-05-01T08:00:00Z"}, []Planned{{keyOf("c"), 0}, {keyOf("later"), 1}}))
 	same := []string{keyOf("b"), keyOf("c")} // started at the same moment: by key
 	slices.Sort(same)
@@ -366,7 +439,7 @@ func TestFilterAndOrder(t *testing.T) {
 
 func TestManyKeys(t *testing.T) {
 	s := newStore(t)
-	must(t, s.BeginTrial(trialNamed("a")))
+	begin(t, s, trialNamed("a"))
 	keys := make([]string, 40_000) // more than SQLite takes in one statement
 	for i := range keys {
 		keys[i] = fmt.Sprintf("%064x", i)
@@ -398,38 +471,13 @@ func TestPlanGrows(t *testing.T) {
 	}
 }
 
-func TestArtifacts(t *testing.T) {
-	s := newStore(t)
-	a := Artifact{Hash: keyOf("content"), Kind: "weights", Content: []byte("content")}
-	must(t, s.PutArtifact(a))
-	got, err := s.Artifact(a.Hash)
-	must(t, err)
-	a.Size = 7
-	if !reflect.DeepEqual(*got, a) {
-		t.Errorf("got %+v, want %+v", *got, a)
-	}
-	must(t, s.PutArtifact(Artifact{Hash: keyOf("far"), Kind: "weights", Size: 9, Path: "/cache/far.safetensors"}))
-	if got, err := s.Artifact(keyOf("far")); err != nil || got.Path != "/cache/far.safetensors" || got.Content != nil {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	if got, err := s.Artifact(keyOf("none")); got != nil || err != nil {
-		t.Errorf("an artifact that is not there: %v, %v", got, err)
-	}
-	if err := s.PutArtifact(Artifact{Hash: keyOf("x"), Kind: "weights", Content: []byte("y")}); err == nil {
-		t.Error("content with another hash was taken")
-	}
-	if err := s.PutArtifact(Artifact{Hash: keyOf("x"), Kind: "weights"}); err == nil {
-		t.Error("an artifact that is nowhere was taken")
-	}
-}
-
 // TestOpenTwice: what was written is there after closing, the pragmas hold on
 // the connection, and odd characters in the path are no part of the query.
 func TestOpenTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a?b#c%20 d", "focal grid.db")
 	s, err := Open(path)
 	must(t, err)
-	must(t, s.BeginTrial(trialNamed("a")))
+	begin(t, s, trialNamed("a"))
 	must(t, s.checkPragmas("wal"))
 	var id int64
 	must(t, s.db.QueryRow("PRAGMA application_id").Scan(&id))
@@ -446,7 +494,7 @@ func TestOpenTwice(t *testing.T) {
 	if _, err := r.Trial(keyOf("a")); err != nil {
 		t.Error(err)
 	}
-	if err := r.BeginTrial(trialNamed("b")); err == nil {
+	if _, err := r.BeginTrial(trialNamed("b"), attemptOf(1), 0); err == nil {
 		t.Error("a store opened for reading was written to")
 	}
 	must(t, r.Close())
@@ -525,7 +573,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	path := filepath.Join(dir, "focalgrid.db")
 	s, err := Open(path)
 	must(t, err)
-	must(t, s.BeginTrial(trialNamed("a")))
+	begin(t, s, trialNamed("a"))
 	must(t, s.Close())
 	must(t, os.Chmod(path, 0o444))
 	must(t, os.Chmod(dir, 0o555))
@@ -570,13 +618,13 @@ func TestOpenRefuses(t *testing.T) {
 		{"another program's", func(t *testing.T) string { return withSQL(t, false, "CREATE TABLE songs (name TEXT)") }, ErrForeign, "it belongs to another program"},
 		{"newer", func(t *testing.T) string {
 			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
-		}, ErrNewer, "it has schema 900, this program knows 1; update the program, or name another file with --db"},
-		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, ".recover` may save rows"},
+		}, ErrNewer, "it has schema 900, this program knows 3; update the program, or name another file with --db"},
+		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, "makes it anew from its bundles"},
 		{"cut off", func(t *testing.T) string {
 			path := withSQL(t, true, "SELECT 1")
 			must(t, os.Truncate(path, 5000))
 			return path
-		}, ErrCorrupt, ".recover` may save rows"},
+		}, ErrCorrupt, "makes it anew from its bundles"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := tt.path(t)
@@ -598,22 +646,76 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestOlderIsMigratedByWritersOnly: a file of the first schema keeps all it has, its
+// detections move out, and its trials get bundles.
 func TestOlderIsMigratedByWritersOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
-	s, err := Open(path)
+	old, err := connect(path, "mode=rwc", 1)
 	must(t, err)
-	_, err = s.db.Exec("DELETE FROM goose_db_version WHERE version_id > 0; DROP TABLE sweep_trials; DROP TABLE sweeps; DROP TABLE steps; DROP TABLE metrics; DROP TABLE class_metrics; DROP TABLE detections; DROP TABLE artifacts; DROP TABLE trials")
+	history, err := old.history()
 	must(t, err)
-	must(t, s.Close())
+	_, err = history.UpTo(t.Context(), 1)
+	must(t, err)
+	detections := finishDone().Detections
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err = w.Write(detections)
+	must(t, errors.Join(err, w.Close()))
+	for _, insert := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO trials (id, key, kind, config, seed, dataset, init, engine, numerics, status, started, finished, wall_seconds, provenance, weights)
+			VALUES (4, ?, 'train', '{"loss":{"gamma":2}}', 3, 'd', 'i', 'e', '1', 'done', '2030-05-01T10:00:00Z', '2030-05-01T10:01:00Z', 60, '{"host":"h","threads":2}', ?)`,
+			[]any{keyOf("a"), keyOf("weights")}},
+		{`INSERT INTO trials (id, key, kind, config, seed, dataset, init, engine, numerics, status, started) VALUES (7, ?, 'train', '{}', 3, 'd', 'i', 'e', '1', 'running', '2030-05-01T10:00:00Z')`,
+			[]any{keyOf("b")}},
+		{"INSERT INTO steps VALUES (4, 0, 1.5, 1, .5, .01, 3, 12), (4, 1, NULL, NULL, NULL, .01, NULL, 7)", nil},
+		{"INSERT INTO metrics VALUES (4, 'AP', .25), (4, 'APs', NULL)", nil},
+		{"INSERT INTO class_metrics VALUES (4, 2, 'ring', .5, .75, NULL)", nil},
+		{"INSERT INTO detections VALUES (4, ?, ?)", []any{len(detections), packed.Bytes()}},
+		{"INSERT INTO artifacts (hash, kind, size, path) VALUES (?, 'weights', 9, 'weights/x.safetensors')", []any{keyOf("weights")}},
+		{"INSERT INTO sweeps VALUES (1, 'gamma', 'table: 1b', ?, '2030-05-01T09:00:00Z')", []any{keyOf("file")}},
+		{"INSERT INTO sweep_trials VALUES (1, 0, 0, ?), (1, 1, 1, ?)", []any{keyOf("a"), keyOf("b")}},
+	} {
+		_, err := old.db.Exec(insert.sql, insert.args...)
+		must(t, err)
+	}
+	must(t, old.Close())
+
 	if _, err := OpenExisting(path); !errors.Is(err, ErrOlder) || !strings.Contains(err.Error(), "migrates it") {
 		t.Errorf("reading an older schema: %v, want ErrOlder", err)
 	}
-	s, err = Open(path)
+	s, err := Open(path)
 	must(t, err)
 	must(t, s.Close())
 	r, err := OpenExisting(path)
 	must(t, err)
-	r.Close()
+	defer r.Close()
+	const exported = `{"bundle":1,"sweep":"gamma","hash":"FILE","created":"2030-05-01T09:00:00Z","file":"table: 1b","plan":[{"trial":"A","row":0},{"trial":"B","row":1}]}
+{"bundle":1,"trial":"A","kind":"train","status":"done","error":"","diverged_step":null,"seed":3,"dataset":"d","init":"i","engine":"e","numerics":"1",` +
+		`"started":"2030-05-01T10:00:00Z","finished":"2030-05-01T10:01:00Z","wall_seconds":60,"weights":"WEIGHTS","detections":{"sha256":"DETECTIONS","size":61},` +
+		`"config":{"loss":{"gamma":2}},"provenance":{"host":"h","threads":2},"attempts":[{"number":1,"owner":"","host":"h","pid":0,"start_step":0,"end_step":2,"beats":0,` +
+		`"started":"2030-05-01T10:00:00Z","ended":"2030-05-01T10:01:00Z","wall_seconds":60,"peak_bytes":0,"exit":"done","error":"","environment":{"host":"h","threads":2}}],` +
+		`"metrics":{"AP":0.25,"APs":null},"classes":[{"id":2,"name":"ring","AP":0.5,"AP50":0.75,"AP75":null}],` +
+		`"steps":{"step":[0,1],"loss":[1.5,null],"cls_loss":[1,null],"box_loss":[0.5,null],"lr":[0.01,0.01],"grad_norm":[3,null],"positives":[12,7]}}
+`
+	want := strings.NewReplacer("FILE", keyOf("file"), "\"A\"", "\""+keyOf("a")+"\"", "\"B\"", "\""+keyOf("b")+"\"",
+		"WEIGHTS", keyOf("weights"), "DETECTIONS", keyOf(string(detections))).Replace(exported)
+	if got := export(t, r); got != want {
+		t.Errorf("exported after migration:\n%s\nwant\n%s", got, want)
+	}
+	if got, err := r.Detections(keyOf("a")); err != nil || !bytes.Equal(got, detections) {
+		t.Errorf("detections %s, %v, want %s", got, err, detections)
+	}
+	b, err := r.Trial(keyOf("b"))
+	must(t, err)
+	if len(b.Attempts) != 1 || b.Attempts[0].Exit != ExitKilled {
+		t.Errorf("attempts of a trial left running: %+v, want one that was killed", b.Attempts)
+	}
+	if bundle, err := ReadBundle(filepath.Join(BundleDir(path), keyOf("a")+".json")); err != nil || bundle.Key != keyOf("a") {
+		t.Errorf("bundle of a migrated trial: %+v, %v", bundle, err)
+	}
 }
 
 // TestDamageInside: a page overwritten in the middle is found by Check and told
@@ -622,12 +724,13 @@ func TestDamageInside(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	s, err := Open(path)
 	must(t, err)
-	must(t, s.BeginTrial(trialNamed("a")))
+	begin(t, s, trialNamed("a"))
 	f := finishDone()
+	f.Steps = nil
 	for i := range 3000 {
 		f.Steps = append(f.Steps, Step{Step: i, Loss: float64(i)})
 	}
-	must(t, s.FinishTrial(keyOf("a"), f))
+	must(t, s.FinishTrial(keyOf("a"), 1, f))
 	must(t, s.Close())
 	file, err := os.ReadFile(path)
 	must(t, err)
@@ -683,8 +786,8 @@ func TestReadWhileWriting(t *testing.T) {
 	}
 	for i := range trials {
 		name := fmt.Sprint(i)
-		must(t, s.BeginTrial(trialNamed(name)))
-		must(t, s.FinishTrial(keyOf(name), finishDone()))
+		begin(t, s, trialNamed(name))
+		must(t, s.FinishTrial(keyOf(name), 1, finishDone()))
 	}
 	close(done)
 	wg.Wait()
@@ -711,7 +814,8 @@ func TestOpenAtOnce(t *testing.T) {
 			defer s.Close()
 			for j := range 5 {
 				name := fmt.Sprint(i, j)
-				if err := errors.Join(s.BeginTrial(trialNamed(name)), s.FinishTrial(keyOf(name), finishDone())); err != nil {
+				_, err := s.BeginTrial(trialNamed(name), attemptOf(i), 0)
+				if err := errors.Join(err, s.FinishTrial(keyOf(name), 1, finishDone())); err != nil {
 					t.Error(err)
 				}
 			}
@@ -726,40 +830,92 @@ func TestOpenAtOnce(t *testing.T) {
 	}
 }
 
-// TestStoreAsModel: any sequence of begins and finishes leaves the status that
-// a map of our own would hold.
+// TestStoreAsModel: any sequence of begins, takeovers and finishes by two
+// processes leaves the status and the holder that a map of our own would hold.
 func TestStoreAsModel(t *testing.T) {
+	type entry struct {
+		status   string
+		attempts int
+		held     bool
+	}
 	s := newStore(t)
 	round := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		round++
-		model := map[string]string{}
-		for range rapid.IntRange(1, 8).Draw(rt, "operations") {
+		model := map[string]entry{}
+		mine := map[string]int{} // by process and trial: the attempt it believes to hold
+		for range rapid.IntRange(1, 12).Draw(rt, "operations") {
+			pid := rapid.IntRange(1, 2).Draw(rt, "process")
 			key := keyOf(fmt.Sprint(round, rapid.IntRange(0, 2).Draw(rt, "trial")))
-			status := rapid.SampledFrom([]string{"begin", StatusDone, StatusFailed, StatusDiverged, StatusInterrupted}).Draw(rt, "what")
-			old := model[key]
-			final := old == StatusDone || old == StatusDiverged
+			status := rapid.SampledFrom([]string{"begin", "takeover", StatusDone, StatusFailed, StatusDiverged, StatusInterrupted}).Draw(rt, "what")
+			e := model[key]
+			final := e.status == StatusDone || e.status == StatusDiverged
+			me := fmt.Sprint(pid, key)
 			var err error
 			ok := true
-			if status == "begin" {
+			if over := e.attempts; status == "begin" || status == "takeover" {
+				ok = !final && (!e.held || status == "takeover")
+				if status == "begin" {
+					over = 0
+				}
 				trial := trialNamed("")
 				trial.Key = key
-				err, ok, status = s.BeginTrial(trial), !final, StatusRunning
+				var n int
+				if n, err = s.BeginTrial(trial, attemptOf(pid), over); err == nil {
+					mine[me] = n
+				}
+				if ok {
+					e = entry{StatusRunning, e.attempts + 1, true}
+				}
 			} else {
-				err = s.FinishTrial(key, Finish{Outcome: Outcome{Status: status}})
-				ok = old != "" && (!final || status == old)
+				err = s.FinishTrial(key, mine[me], Finish{Outcome: Outcome{Status: status}})
+				ok = e.attempts > 0 && mine[me] == e.attempts && (e.held || status == e.status)
+				if ok {
+					e.status, e.held = status, false
+				}
 			}
 			if ok != (err == nil) {
-				rt.Fatalf("%s after %q: %v", status, old, err)
+				rt.Fatalf("%s by %d after %+v: %v", status, pid, e, err)
 			}
-			if ok {
-				model[key] = status
-			}
+			model[key] = e
 		}
 		for key, want := range model {
-			if got, err := s.Trial(key); err != nil || got.Status != want {
-				rt.Fatalf("got %v, %v, want %s", got, err, want)
+			if want.attempts == 0 {
+				continue
+			}
+			got, err := s.Trial(key)
+			if err != nil || got.Status != want.status || len(got.Attempts) != want.attempts || want.held != (got.Attempts[want.attempts-1].Exit == "") {
+				rt.Fatalf("got %+v, %v, want %+v", got, err, want)
 			}
 		}
 	})
+}
+
+// TestLocked: a database that another process does not let go of is told as such,
+// and nothing is written; once it does, writing goes on.
+func TestLocked(t *testing.T) {
+	s := newStore(t)
+	begin(t, s, trialNamed("a"))
+	_, err := s.db.Exec("PRAGMA busy_timeout = 20")
+	must(t, err)
+	other, err := sql.Open("sqlite3", "file:"+s.path)
+	must(t, err)
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	_, err = other.Exec("BEGIN IMMEDIATE")
+	must(t, err)
+	_, again := s.BeginTrial(trialNamed("b"), attemptOf(1), 0)
+	for what, err := range map[string]error{
+		"begin": again, "heartbeat": s.Beat(keyOf("a"), 1, Progress{}), "finish": s.FinishTrial(keyOf("a"), 1, finishDone()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), s.path) || !strings.Contains(err.Error(), "another process is writing to it: try again") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err = other.Exec("ROLLBACK")
+	must(t, err)
+	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
+	if all, err := s.Trials(Filter{}); err != nil || len(all) != 1 || all[0].Status != StatusDone {
+		t.Errorf("after that: %d trials, %v", len(all), err)
+	}
 }

@@ -246,6 +246,7 @@ func TestList(t *testing.T) {
 	trials[2].Config = `{"loss":{"type":"ce"},"profile":"mini"}`
 	trials[2].Outcome = Outcome{Status: StatusFailed, Error: "image 7: file is cut off\nmore", Finished: "2030-05-01T10:02:03Z"}
 	trials[3].Outcome = Outcome{Status: StatusRunning}
+	trials[3].Attempts = []Attempt{{Number: 1, EndStep: 200, Exit: ExitKilled}, {Number: 2, StartStep: 200, EndStep: 230}}
 	trials[4].Kind, trials[4].Config, trials[4].Outcome = KindPretrain, `{"steps":300}`, Outcome{Status: StatusDone}
 	for _, format := range []string{"text", "json"} {
 		var buf bytes.Buffer
@@ -267,6 +268,11 @@ func TestList(t *testing.T) {
 func TestShow(t *testing.T) {
 	trial := trialNamed("a")
 	trial.Outcome = finishDone().Outcome
+	trial.Attempts = []Attempt{
+		{Number: 1, Host: "one", PID: 41, EndStep: 200, Started: "2030-05-01T09:00:00Z", Ended: "2030-05-01T09:30:00Z", WallSeconds: 61.24,
+			Exit: StatusFailed, Error: "its process died: signal: killed\nlog", Environment: `{"go":"go1.26.7","threads":2,"gpu":"none"}`},
+		{Number: 2, Host: "two", PID: 1234, StartStep: 200, EndStep: 230, Started: "2030-05-01T10:00:00Z", PeakBytes: 123e6, Environment: trial.Provenance},
+	}
 	for _, format := range []string{"text", "json"} {
 		var buf bytes.Buffer
 		must(t, WriteTrial(&buf, trial, finishDone().Classes, format))

@@ -1,11 +1,8 @@
 package results
 
 import (
-	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
+	"cmp"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,17 +56,19 @@ type Trial struct {
 	// revision, dirty, Go version, kernel set, CPU, threads.
 	Provenance string
 
+	Attempts []Attempt // by number; filled in by reading
+
 	Outcome
 }
 
 // Outcome is how a trial ended.
 type Outcome struct {
-	Status       string // empty is not allowed in FinishTrial
-	Error        string // of a failed trial; of a diverged one what was not finite
-	DivergedStep *int   // the step at which a diverged trial ended
-	Finished     string // RFC 3339
-	WallSeconds  float64
-	Weights      string // hash of the final weights
+	Status       string  // empty is not allowed in FinishTrial
+	Error        string  // of a failed trial; of a diverged one what was not finite
+	DivergedStep *int    // the step at which a diverged trial ended
+	Finished     string  // RFC 3339
+	WallSeconds  float64 // of all attempts together; in FinishTrial of the one that ends
+	Weights      string  // hash of the final weights
 
 	// Metrics are fractions by name: AP, AP50, AP75, APs, APm, APl, AR1, AR10,
 	// AR100, ARs, ARm, ARl at the score threshold of the paper, and AP.001 with
@@ -97,28 +96,39 @@ type Step struct {
 // Finish is all that FinishTrial writes at once.
 type Finish struct {
 	Outcome
-	Steps   []Step // those not recorded before; repeating one is harmless
+	Steps   []Step
 	Classes []ClassMetric
 	// Detections is a COCO results file (JSON); nil: none kept.
 	Detections []byte
+
+	EndStep   int   // steps done when the attempt ended
+	PeakBytes int64 // of memory in this attempt; 0: not known
 }
 
 var keyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// BeginTrial records that a trial is running. One recorded before as running
-// (its process died), interrupted or failed starts again: its steps and
-// metrics are dropped. The error is ErrFinished if it is done or diverged.
-func (s *Store) BeginTrial(t Trial) error {
+// BeginTrial records that an attempt at a trial begins, and returns the
+// attempt's number. A trial recorded before as interrupted or failed goes on;
+// what it recorded is dropped. over is the number of an attempt that the caller
+// found dead, which then ends as killed; 0: none.
+//
+// The error is ErrFinished if the trial is done or diverged, ErrHeld if an
+// attempt other than over is at work on it.
+func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error) {
 	if t.Kind == "" {
 		t.Kind = KindTrain
 	}
 	if t.Provenance == "" {
 		t.Provenance = "{}"
 	}
-	if err := t.check(); err != nil {
-		return fmt.Errorf("trial %s: %w", t.Key, err)
+	if a.Environment == "" {
+		a.Environment = t.Provenance
 	}
-	return s.inTx("begin trial", func(tx *sql.Tx) error {
+	a.Started = t.Started
+	if err := errors.Join(t.check(), a.check()); err != nil {
+		return 0, fmt.Errorf("trial %s: %w", t.Key, err)
+	}
+	err = s.inTx("begin trial", func(tx *sql.Tx) error {
 		var id int64
 		var status string
 		err := tx.QueryRow("SELECT id, status FROM trials WHERE key = ?", t.Key).Scan(&id, &status)
@@ -129,19 +139,25 @@ func (s *Store) BeginTrial(t Trial) error {
 		case status == StatusDone || status == StatusDiverged:
 			return fmt.Errorf("trial %s is %s: %w", short(t.Key), status, ErrFinished)
 		default:
-			if err := dropRows(tx, id, "steps", "metrics", "class_metrics", "detections"); err != nil {
+			if err := dropRows(tx, id, resultTables...); err != nil {
 				return err
 			}
 		}
-		_, err = tx.Exec(`
+		err = tx.QueryRow(`
 			INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, started, provenance)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET
 				status = excluded.status, started = excluded.started, provenance = excluded.provenance,
-				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''`,
-			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance)
+				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''
+			RETURNING id`,
+			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance).Scan(&id)
+		if err != nil {
+			return err
+		}
+		number, err = beginAttempt(tx, id, t.Key, a, over)
 		return err
 	})
+	return number, err
 }
 
 func (t Trial) check() error {
@@ -162,33 +178,21 @@ func (t Trial) check() error {
 	return nil
 }
 
-// RecordSteps adds lines to the log of a trial; a step recorded before is
-// replaced. The error is ErrNoTrial if the trial has not begun.
-func (s *Store) RecordSteps(key string, steps []Step) error {
-	return s.inTx("record steps", func(tx *sql.Tx) error {
-		id, err := trialID(tx, key)
-		if err != nil {
-			return err
-		}
-		return insertSteps(tx, id, steps)
-	})
-}
-
-// FinishTrial writes how a trial ended, with its metrics, classes, detections
-// and remaining steps, in one transaction. Doing it again with the same result
-// changes nothing. The error is ErrNoTrial if the trial has not begun,
-// ErrConflict if it is done or diverged already and this result has another
-// status or other weights.
-func (s *Store) FinishTrial(key string, f Finish) error {
-	switch f.Status {
-	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
-	default:
+// FinishTrial writes how an attempt and with it the trial ended, with its
+// metrics, classes, steps and detections: these and the trial's bundle beside the
+// database, all else in one transaction. Doing it again with the same result changes
+// nothing. The error is ErrNoTrial if the
+// trial has not begun, ErrLost if that attempt no longer holds it, ErrConflict
+// if it is done or diverged already and this result has another status or other
+// weights.
+func (s *Store) FinishTrial(key string, number int, f Finish) error {
+	if !isEnd(f.Status) {
 		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", short(key), f.Status)
 	}
-	var packed []byte
+	var detections Blob
 	if f.Detections != nil {
 		var err error
-		if packed, err = pack(f.Detections); err != nil {
+		if detections, err = s.keepDetections(f.Detections); err != nil {
 			return fmt.Errorf("trial %s: detections: %w", short(key), err)
 		}
 	}
@@ -197,43 +201,33 @@ func (s *Store) FinishTrial(key string, f Finish) error {
 		if err != nil {
 			return err
 		}
-		var status, weights string
-		if err := tx.QueryRow("SELECT status, weights FROM trials WHERE id = ?", id).Scan(&status, &weights); err != nil {
+		if err := endAttempt(tx, id, key, number, f); err != nil {
 			return err
 		}
-		if (status == StatusDone || status == StatusDiverged) && (status != f.Status || weights != f.Weights) {
-			return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
-				short(key), status, short(weights), f.Status, short(f.Weights), ErrConflict)
-		}
-		if err := dropRows(tx, id, "metrics", "class_metrics", "detections"); err != nil {
+		if err := admits(tx, key, f.Outcome); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE trials SET status = ?, error = ?, diverged_step = ?, finished = ?, wall_seconds = ?, weights = ? WHERE id = ?`,
-			f.Status, f.Error, f.DivergedStep, f.Finished, f.WallSeconds, f.Weights, id); err != nil {
+		b, err := readBundle(tx, key)
+		if err != nil {
 			return err
 		}
-		if err := insertSteps(tx, id, f.Steps); err != nil {
+		b.Outcome, b.Steps, b.Classes, b.Detections = f.Outcome, f.Steps, slices.Clone(f.Classes), detections
+		slices.SortFunc(b.Classes, func(x, y ClassMetric) int { return cmp.Compare(x.Category, y.Category) })
+		b.WallSeconds = 0
+		for _, a := range b.Attempts {
+			b.WallSeconds += a.WallSeconds
+		}
+		if err := b.apply(tx); err != nil {
 			return err
 		}
-		for _, name := range sortedNames(f.Metrics) {
-			if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, finite(f.Metrics[name])); err != nil {
-				return err
-			}
-		}
-		for _, c := range f.Classes {
-			if _, err := tx.Exec("INSERT INTO class_metrics (trial_id, category_id, name, ap, ap50, ap75) VALUES (?, ?, ?, ?, ?, ?)",
-				id, c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)); err != nil {
-				return fmt.Errorf("category %d: %w", c.Category, err)
-			}
-		}
-		if packed != nil {
-			if _, err := tx.Exec("INSERT INTO detections (trial_id, size, results) VALUES (?, ?, ?)", id, len(f.Detections), packed); err != nil {
-				return err
-			}
-		}
-		return nil
+		// No other process can begin an attempt before this transaction ends, so
+		// that one which no longer holds the trial never gets here.
+		return WriteBundle(BundleDir(s.path), b)
 	})
 }
+
+// resultTables hold what a trial has measured.
+var resultTables = []string{"steps", "metrics", "class_metrics", "detections"}
 
 // dropRows deletes a trial's rows in the given tables.
 func dropRows(tx *sql.Tx, id int64, tables ...string) error {
@@ -249,7 +243,7 @@ func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	stmt, err := tx.Prepare(`INSERT OR REPLACE INTO steps
+	stmt, err := tx.Prepare(`INSERT INTO steps
 		(trial_id, step, loss, cls_loss, box_loss, lr, grad_norm, positives) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
@@ -289,22 +283,6 @@ func sortedNames(m map[string]float64) []string {
 	return names
 }
 
-// pack compresses detections; the same bytes give the same blob.
-func pack(data []byte) ([]byte, error) {
-	if !json.Valid(data) {
-		return nil, errors.New("not JSON")
-	}
-	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	if _, err := w.Write(data); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
 // Sweep is one ablation file as it was run.
 type Sweep struct {
 	Name    string // "gamma"
@@ -315,75 +293,65 @@ type Sweep struct {
 
 // Planned is one trial of a sweep's plan.
 type Planned struct {
-	Key string
-	Row int // of the printed table, from 0; the seeds of one setting share it
+	Key string `json:"trial"`
+	Row int    `json:"row"` // of the printed table, from 0; the seeds of one setting share it
 }
 
 // SaveSweep records a sweep and its plan. The same file again keeps its first
 // time and order: only trials not yet in the plan are added, at the end.
 func (s *Store) SaveSweep(sw Sweep, plan []Planned) error {
+	return s.inTx("save sweep", func(tx *sql.Tx) error {
+		b, err := saveSweep(tx, sw, plan)
+		if err != nil {
+			return err
+		}
+		return b.write(BundleDir(s.path))
+	})
+}
+
+func (sw *Sweep) check() error {
 	if sw.Name == "" || sw.Created == "" {
 		return errors.New("sweep: its name and time must not be empty")
 	}
-	return s.inTx("save sweep", func(tx *sql.Tx) error {
-		if _, err := tx.Exec("INSERT INTO sweeps (name, file, hash, created) VALUES (?, ?, ?, ?) ON CONFLICT (name, hash) DO NOTHING",
-			sw.Name, sw.File, sw.Hash, sw.Created); err != nil {
-			return err
-		}
-		var id, next int64
-		if err := tx.QueryRow("SELECT id FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id); err != nil {
-			return err
-		}
-		if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
-			return err
-		}
-		for _, p := range plan {
-			res, err := tx.Exec("INSERT INTO sweep_trials (sweep_id, ordinal, table_row, trial_key) VALUES (?, ?, ?, ?) ON CONFLICT (sweep_id, trial_key) DO NOTHING",
-				id, next, p.Row, p.Key)
-			if err != nil {
-				return err
-			}
-			added, err := res.RowsAffected()
-			if err != nil {
-				return err
-			}
-			next += added
-		}
-		return nil
-	})
+	return nil
 }
 
-// Artifact is a file that trials made or used, known by its content.
-type Artifact struct {
-	Hash    string // SHA-256 of the content, hex
-	Kind    string // "weights", …
-	Size    int64
-	Path    string // where it lies; empty if Content is kept here
-	Content []byte // nil if it lies at Path
-}
-
-// PutArtifact records an artifact; recording it again replaces where it lies.
-// The error names both hashes if Content does not have the hash stated.
-func (s *Store) PutArtifact(a Artifact) error {
-	if (a.Path == "") == (a.Content == nil) {
-		return fmt.Errorf("artifact %s: want either a path or the content", short(a.Hash))
+// saveSweep adds to the sweep's plan what is new in it, and returns the whole.
+func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
+	if err := sw.check(); err != nil {
+		return nil, err
 	}
-	var path, content any
-	if a.Content == nil {
-		path = a.Path
-	} else {
-		content = a.Content
-		a.Size = int64(len(a.Content))
-		sum := sha256.Sum256(a.Content)
-		if got := hex.EncodeToString(sum[:]); got != a.Hash {
-			return fmt.Errorf("artifact: its content has hash %s, not %s", got, a.Hash)
+	if _, err := tx.Exec("INSERT INTO sweeps (name, file, hash, created) VALUES (?, ?, ?, ?) ON CONFLICT (name, hash) DO NOTHING",
+		sw.Name, sw.File, sw.Hash, sw.Created); err != nil {
+		return nil, err
+	}
+	var id int64
+	var next int
+	if err := tx.QueryRow("SELECT id, file, created FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id, &sw.File, &sw.Created); err != nil {
+		return nil, err
+	}
+	if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
+		return nil, err
+	}
+	stmt, err := tx.Prepare("INSERT INTO sweep_trials (sweep_id, ordinal, table_row, trial_key) VALUES (?, ?, ?, ?) ON CONFLICT (sweep_id, trial_key) DO NOTHING")
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	for _, p := range plan {
+		res, err := stmt.Exec(id, next, p.Row, p.Key)
+		if err != nil {
+			return nil, err
 		}
+		added, err := res.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		next += int(added)
 	}
-	return s.inTx("put artifact", func(tx *sql.Tx) error {
-		_, err := tx.Exec("INSERT OR REPLACE INTO artifacts (hash, kind, size, path, content) VALUES (?, ?, ?, ?, ?)",
-			a.Hash, a.Kind, a.Size, path, content)
-		return err
-	})
+	b := &sweepBundle{Sweep: sw}
+	b.Plan, err = queryPlan(tx, sw.Name, sw.Hash)
+	return b, err
 }
 
 // short is a key as people see it.

@@ -15,13 +15,16 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"syscall"
 )
 
 // Tensor is a named array. Data is row-major and as long as the product of
@@ -243,7 +246,27 @@ func WriteAs(path string, ts []Tensor, metadata map[string]string, as DType) (er
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a new name in a folder outlast a power cut, where the file
+// system can do that.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" { // cannot open a folder, and keeps names by itself
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
 }
 
 // Hash identifies tensors: the SHA-256, in hexadecimal, of what Encode writes

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -276,6 +277,27 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: read %+v", tt.name, f)
 		} else if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s:\n got  %v\n want %s", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestHugeTensor: a file of 1 kB that promises a tensor of 2 GB is refused before
+// memory is taken for it, as is one whose header promises to be large.
+func TestHugeTensor(t *testing.T) {
+	header := binary.LittleEndian.AppendUint64(nil, 90_000_000)
+	for name, data := range map[string][]byte{
+		"tensor": file(`{"a":{"dtype":"F32","shape":[536870912],"data_offsets":[0,2147483648]}}`, make([]byte, 1024)),
+		"header": append(header, make([]byte, 1024)...),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Decode(data, "f")
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: it was read", name)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+			t.Errorf("%s: %d bytes of memory were taken (%v)", name, took, err)
 		}
 	}
 }

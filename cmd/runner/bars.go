@@ -15,23 +15,33 @@ import (
 // barWidth leaves room for the texts on a terminal of 80 columns.
 const barWidth = 24
 
-// bars draws two bars at the foot of a terminal: the sweep, and what is
-// at hand. Lines about ended trials scroll above them.
+// bars draws bars at the foot of a terminal: one of the sweep, and one of each
+// trial at hand or of what is prepared. Lines about ended trials scroll above them.
 type bars struct {
 	mu sync.Mutex // the drawing goroutine reads the tracker
 	*tracker
-	p        *mpb.Progress
-	all, one *mpb.Bar
-	what     string // at hand: "steps", "evaluating", "synthetic images"
-	out      io.Writer
-	same     bool // stdout is that terminal too
+	p      *mpb.Progress
+	all    *mpb.Bar
+	ones   map[int]*oneBar // by index of the trial
+	waited string          // the last line said of waiting
+	out    io.Writer
+	same   bool // stdout is that terminal too
 }
 
+// oneBar shows what is done of one thing.
+type oneBar struct {
+	*mpb.Bar
+	what string // "trial 1 of 2", "evaluating", "synthetic images"
+}
+
+// preparing stands for the index of a trial.
+const preparing = -1
+
 func newBars(t *tracker, w, out io.Writer, same bool, options ...mpb.ContainerOption) *bars {
-	b := &bars{tracker: t, out: out, same: same}
+	b := &bars{tracker: t, out: out, same: same, ones: map[int]*oneBar{}}
 	b.p = mpb.New(append([]mpb.ContainerOption{mpb.WithOutput(w), mpb.WithWidth(barWidth)}, options...)...)
 	b.all = b.p.AddBar(int64(max(t.steps, 1)),
-		mpb.BarPriority(1),
+		mpb.BarPriority(t.trials+1), // below the others
 		mpb.PrependDecorators(decor.Any(b.locked(func() string {
 			return fmt.Sprintf("%d of %d trials", b.ended, b.trials)
 		}), decor.WCSyncSpaceR)),
@@ -52,34 +62,34 @@ func (b *bars) locked(f func() string) decor.DecorFunc {
 	}
 }
 
-// begin puts a new bar for what is at hand in the old one's place.
-func (b *bars) begin(what string, total int) {
-	b.finish()
-	b.what = what
-	b.one = b.p.AddBar(int64(max(total, 1)),
-		mpb.BarPriority(0),
+// begin puts a new bar in the place of the one that index has.
+func (b *bars) begin(index int, what string, total int) {
+	b.finish(index)
+	b.ones[index] = &oneBar{what: what, Bar: b.p.AddBar(int64(max(total, 1)),
+		mpb.BarPriority(index+1),
 		mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(what, decor.WCSyncSpaceR)),
-		mpb.AppendDecorators(decor.Any(b.locked(b.detail))))
+		mpb.AppendDecorators(decor.Any(b.locked(func() string { return b.detail(index) }))))}
 }
 
-func (b *bars) finish() {
-	if b.one != nil {
-		b.one.Abort(true)
-		b.one = nil
+func (b *bars) finish(index int) {
+	if one := b.ones[index]; one != nil {
+		one.Abort(true)
+		delete(b.ones, index)
 	}
 }
 
-// detail is the text behind the lower bar. b.mu is held.
-func (b *bars) detail() string {
-	if b.step == 0 || b.step == b.of {
+// detail is the text behind a trial's bar. b.mu is held.
+func (b *bars) detail(index int) string {
+	a := b.at[index]
+	if a == nil || a.step == a.from || a.step == a.of {
 		return ""
 	}
-	s := fmt.Sprintf("%d/%d  loss %.4f", b.step, b.of, b.loss)
-	if r := b.rate(); r > 0 {
+	s := fmt.Sprintf("%d/%d  loss %.4f", a.step, a.of, a.loss)
+	if r := b.rate(a); r > 0 {
 		s += fmt.Sprintf("  %.1f steps/s", r)
 	}
-	if left, ok := b.trialLeft(); ok {
+	if left, ok := b.left(a); ok {
 		s += "  " + lasting(left) + " left"
 	}
 	return s
@@ -88,14 +98,19 @@ func (b *bars) detail() string {
 func (b *bars) event(e experiments.Event) {
 	b.mu.Lock()
 	line := b.update(e)
-	what, total, done := b.at(e)
+	index, what, total, done := b.progressOf(e)
 	sum := b.done
 	b.mu.Unlock() // the bars call back for their texts
-	if what != "" && (b.one == nil || what != b.what) {
-		b.begin(what, total)
-	}
-	if b.one != nil {
-		b.one.SetCurrent(int64(done))
+	if _, ok := e.(experiments.TrialEnded); ok {
+		b.finish(index)
+	} else if what != "" {
+		if one := b.ones[index]; one == nil || one.what != what {
+			b.begin(index, what, total)
+		}
+		b.ones[index].SetCurrent(int64(done))
+		if index == preparing && done == total {
+			b.finish(index)
+		}
 	}
 	b.all.SetCurrent(int64(min(sum, b.steps-1))) // the last step is taken by close, so that the bar stays
 	if line != "" {
@@ -108,12 +123,18 @@ func (b *bars) update(e experiments.Event) string {
 	switch e := e.(type) {
 	case experiments.TrialStarted:
 		b.start(e)
-		return fmt.Sprintf("%s (%.12s): %s", b.label, e.Key, factors(b.plan, &e.Trial))
+		return b.started(e)
 	case experiments.Stepped:
 		b.stepped(e)
 	case experiments.TrialEnded:
-		b.end()
-		return b.label + " " + outcome(e.Outcome)
+		return b.end(e) + " " + ended(e)
+	case experiments.Noted:
+		return e.Text
+	case experiments.Waiting:
+		if said := waiting(e); said != b.waited {
+			b.waited = said
+			return said
+		}
 	case experiments.Preparing:
 		if e.Done == e.Total && e.Note != "" {
 			return e.What + ": " + e.Note
@@ -122,19 +143,19 @@ func (b *bars) update(e experiments.Event) string {
 	return ""
 }
 
-// at says what an event is about and how far that is.
-func (b *bars) at(e experiments.Event) (what string, total, done int) {
+// progressOf says what an event is about and how far that is.
+func (b *bars) progressOf(e experiments.Event) (index int, what string, total, done int) {
 	switch e := e.(type) {
-	case experiments.TrialStarted:
-		return "", 0, 0
 	case experiments.Stepped:
-		return b.label, e.Iters, e.Step + 1
+		return e.Index, b.label(e.Index), e.Iters, e.Step + 1
 	case experiments.Evaluating:
-		return "evaluating", e.Total, e.Done
+		return e.Index, "evaluating", e.Total, e.Done
+	case experiments.TrialEnded:
+		return e.Index, "", 0, 0
 	case experiments.Preparing:
-		return e.What, e.Total, e.Done
+		return preparing, e.What, e.Total, e.Done
 	}
-	return "", 0, 0
+	return 0, "", 0, 0
 }
 
 func (b *bars) print(f func(io.Writer) error) {
@@ -151,7 +172,9 @@ func (b *bars) print(f func(io.Writer) error) {
 }
 
 func (b *bars) close() {
-	b.finish()
+	for index := range b.ones {
+		b.finish(index)
+	}
 	b.all.Abort(true)
 	b.p.Wait()
 }

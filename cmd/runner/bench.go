@@ -41,7 +41,7 @@ Other work on the machine disturbs: compare medians of runs that alternate, and 
 		Args: knownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []func(*app) *cobra.Command{newBenchStep, newBenchInfer, newBenchLoader, newBenchEval} {
+	for _, sub := range []func(*app) *cobra.Command{newBenchStep, newBenchInfer, newBenchLoader, newBenchEval, newBenchStore} {
 		cmd.AddCommand(sub(a))
 	}
 	return cmd

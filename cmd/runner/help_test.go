@@ -56,6 +56,9 @@ func parses(t *testing.T, line string) {
 func TestHelp(t *testing.T) {
 	walk(freshRoot(), func(cmd *cobra.Command) {
 		path := cmd.CommandPath()
+		if cmd.Hidden { // not for people
+			return
+		}
 		if cmd.Short == "" {
 			t.Errorf("%s has no short help", path)
 		}

@@ -137,7 +137,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"version", exitOK, ""},
 		{"", exitOK, ""},
-		{"swep", exitUsage, `no command "swep"; it has bench, completion, data, detect`},
+		{"swep", exitUsage, `no command "swep"; it has bench, compare, completion, data, db, detect`},
 		{"data chek", exitUsage, `runner data has no command "chek"; it has check, show, stats, synth`},
 		{"sweep", exitUsage, "accepts 1 arg(s), received 0"},
 		{"sweep nope", exitUsage, "nope: no such file and no ablation of that name; known: alpha, "},
@@ -291,5 +291,87 @@ func TestWatch(t *testing.T) {
 	cancel()
 	if code, out, stderr := runHere(ctx, "ls", "--watch", "--db", db); code != exitOK || out != "no trials\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", code, out, stderr)
+	}
+}
+
+// A sweep with two workers that is interrupted stops them, and each keeps where it
+// was; one that is killed takes them along.
+func TestWorkersEndWithTheirSweep(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	env := append(os.Environ(), asRunner+"=1", "FOCALGRID_CACHE="+filepath.Join(dir, "cache"))
+	start := func() (*exec.Cmd, *watcher) {
+		args := "sweep smoke --db x.db --jobs 2 --set data.images.train=12 --set data.images.tune=2 --set data.images.val=6 --set train.iters=100000 --set train.batch=2 --set model.fpn=8 --set pretrain.type=none"
+		cmd := exec.CommandContext(t.Context(), exe, strings.Fields(args)...)
+		cmd.Dir, cmd.Env = dir, env
+		w := &watcher{what: "trial 2 of 2", then: make(chan struct{})}
+		cmd.Stderr = w
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-w.then:
+		case <-time.After(60 * time.Second):
+			t.Fatalf("no two trials began in a minute: %s", w.text.String())
+		}
+		return cmd, w
+	}
+
+	cmd, w := start()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+		t.Errorf("interrupted: exit code is %d, want %d; stderr: %s", code, exitInterrupted, w.text.String())
+	}
+	store, err := results.OpenExisting(filepath.Join(dir, "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trials, err := store.Trials(results.Filter{})
+	store.Close()
+	if err != nil || len(trials) != 2 {
+		t.Fatalf("%d trials, %v", len(trials), err)
+	}
+	for _, tr := range trials {
+		if a := tr.Attempts[0]; tr.Status != results.StatusInterrupted || a.Exit != results.StatusInterrupted || a.PID == cmd.Process.Pid {
+			t.Errorf("trial %.12s is %s, attempt %+v", tr.Key, tr.Status, a)
+		}
+	}
+
+	cmd, _ = start()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", cmd.Process.Pid))
+	if err != nil || len(files) == 0 {
+		t.Skip("this system does not tell a process's children")
+	}
+	var workers []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers = append(workers, strings.Fields(string(text))...)
+	}
+	if len(workers) != 2 {
+		t.Errorf("it has children %v, want two", workers)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	for _, pid := range workers {
+		alive := func() bool {
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			return err == nil && !bytes.Contains(stat, []byte(") Z ")) // only its exit code is left
+		}
+		for begun := time.Now(); alive(); time.Sleep(5 * time.Millisecond) {
+			if time.Since(begun) > 30*time.Second {
+				t.Fatalf("worker %s outlives its sweep", pid)
+			}
+		}
 	}
 }

@@ -30,12 +30,15 @@ func stateOf(s *experiments.State) string {
 	if s.Done() {
 		return s.Recorded.Status
 	}
+	if s.Step > 0 {
+		return fmt.Sprintf("from step %d (%s)", s.Step, s.Recorded.Status)
+	}
 	return "again (" + s.Recorded.Status + ")"
 }
 
 // printPlan prints what a sweep does: the trials in their order, with their factors,
-// state and cost, what the paper found, and the sum.
-func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64) {
+// state and cost, what the paper found, and the sum, which as many jobs share.
+func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -85,7 +88,7 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		default:
 			basis += fmt.Sprintf(", for %d of them from recorded trials of the same work", recorded)
 		}
-		fmt.Fprintf(a.out, ": about %s on this machine, %s", lasting(seconds+pretrain), basis)
+		fmt.Fprintf(a.out, ": about %s on this machine, %s", lasting(seconds/float64(max(1, min(jobs, todo)))+pretrain), basis)
 		if pretrain > 0 {
 			fmt.Fprintf(a.out, "; %s of it for pretraining the backbone, once", lasting(pretrain))
 		}

@@ -34,16 +34,24 @@ type tracker struct {
 
 	trials, ended int // to do, and of them over
 	steps, done   int // of all trials to do
+	before        int // of those done, not done here now
 	begun         time.Time
 
-	label      string // of the trial at hand
-	step, of   int
-	loss       float64
-	trialBegun time.Time
+	numbers map[int]int     // of the trials, by index, in the order in which they began
+	at      map[int]*atWork // the trials at hand, by index
+}
+
+// atWork is a trial at hand.
+type atWork struct {
+	label    string
+	from     int // steps taken over
+	step, of int
+	loss     float64
+	begun    time.Time // at its first step
 }
 
 func newTracker(plan *experiments.Plan, states []experiments.State, now func() time.Time) *tracker {
-	t := &tracker{plan: plan, now: now}
+	t := &tracker{plan: plan, now: now, numbers: map[int]int{}, at: map[int]*atWork{}}
 	for i := range states {
 		if !states[i].Done() {
 			t.trials++
@@ -53,55 +61,98 @@ func newTracker(plan *experiments.Plan, states []experiments.State, now func() t
 	return t
 }
 
+// label numbers a trial.
+func (t *tracker) label(index int) string {
+	if t.numbers[index] == 0 {
+		t.numbers[index] = len(t.numbers) + 1
+	}
+	return fmt.Sprintf("trial %d of %d", t.numbers[index], t.trials)
+}
+
+// start takes a trial in. One that was begun before, and whose worker died, begins anew.
 func (t *tracker) start(e experiments.TrialStarted) {
 	if t.begun.IsZero() {
 		t.begun = t.now()
 	}
-	t.label = fmt.Sprintf("trial %d of %d", t.ended+1, t.trials)
-	t.step, t.of, t.loss = 0, e.Trial.Config.Train.Iters, 0
-	t.trialBegun = time.Time{}
-}
-
-func (t *tracker) stepped(e experiments.Stepped) {
-	if t.trialBegun.IsZero() { // the first step has the data and the network made before it
-		t.trialBegun = t.now()
-		t.step = e.Step + 1
-		t.done++
-		t.loss = e.Loss
-		return
+	if old := t.at[e.Index]; old != nil {
+		t.done -= old.step
+		t.before -= old.from
 	}
-	t.step, t.loss = e.Step+1, e.Loss
+	t.at[e.Index] = &atWork{label: t.label(e.Index), from: e.Step, step: e.Step, of: e.Trial.Config.Train.Iters}
+	t.before += e.Step
+	t.done += e.Step
+}
+
+// stepped takes a step in, and returns its trial.
+func (t *tracker) stepped(e experiments.Stepped) *atWork {
+	a := t.at[e.Index]
+	if a.begun.IsZero() { // the first step has the data and the network made before it
+		a.begun = t.now()
+	}
+	a.step, a.loss = e.Step+1, e.Loss
 	t.done++
+	return a
 }
 
-func (t *tracker) end() {
+// end takes the end of a trial in, and returns its label.
+func (t *tracker) end(e experiments.TrialEnded) string {
 	t.ended++
-	t.done += t.of - t.step // of a trial that ended early
-	t.step = t.of
+	if a := t.at[e.Index]; a != nil {
+		t.done += a.of - a.step // of a trial that ended early
+		delete(t.at, e.Index)
+	} else if e.Elsewhere {
+		n := t.plan.Trials[e.Index].Config.Train.Iters
+		t.before += n
+		t.done += n
+	}
+	return t.label(e.Index)
 }
 
-// rate is steps a second of the trial at hand, 0 where not known.
-func (t *tracker) rate() float64 {
-	if d := t.now().Sub(t.trialBegun).Seconds(); t.step > 1 && d > 0 {
-		return float64(t.step-1) / d
+// rate is steps a second of a trial, 0 where not known.
+func (t *tracker) rate(a *atWork) float64 {
+	if d := t.now().Sub(a.begun).Seconds(); a.step > a.from+1 && d > 0 {
+		return float64(a.step-a.from-1) / d
 	}
 	return 0
 }
 
-// trialLeft estimates the seconds of the trial's steps to come.
-func (t *tracker) trialLeft() (seconds float64, ok bool) {
-	if r := t.rate(); r > 0 {
-		return float64(t.of-t.step) / r, true
+// left estimates the seconds of a trial's steps to come.
+func (t *tracker) left(a *atWork) (seconds float64, ok bool) {
+	if r := t.rate(a); r > 0 {
+		return float64(a.of-a.step) / r, true
 	}
 	return 0, false
 }
 
 // allLeft estimates the seconds to the end of the sweep, evaluations included.
 func (t *tracker) allLeft() (seconds float64, ok bool) {
-	if t.begun.IsZero() || t.done == 0 {
+	here := t.done - t.before
+	if t.begun.IsZero() || here <= 0 {
 		return 0, false
 	}
-	return t.now().Sub(t.begun).Seconds() / float64(t.done) * float64(t.steps-t.done), true
+	return t.now().Sub(t.begun).Seconds() / float64(here) * float64(t.steps-t.done), true
+}
+
+// started says which trial begins.
+func (t *tracker) started(e experiments.TrialStarted) string {
+	s := fmt.Sprintf("%s (%.12s): %s", t.label(e.Index), e.Key, factors(t.plan, &e.Trial))
+	if e.Step > 0 {
+		s += fmt.Sprintf(", from step %d", e.Step)
+	}
+	return s
+}
+
+// waiting says what a sweep without work of its own waits for.
+func waiting(e experiments.Waiting) string {
+	return "waiting for " + count(e.Trials, "trial") + " that other processes are at work on"
+}
+
+// ended says how a trial ended, and where if not here.
+func ended(e experiments.TrialEnded) string {
+	if e.Elsewhere {
+		return fmt.Sprintf("(%.12s), by another process: %s", e.Key, outcome(e.Outcome))
+	}
+	return outcome(e.Outcome)
 }
 
 // outcome says how a trial ended.
@@ -123,7 +174,7 @@ func outcome(o results.Outcome) string {
 type lines struct {
 	*tracker
 	w, out io.Writer
-	said   string // of the preparation at hand
+	said   string // last of a preparation or of waiting
 }
 
 func (l *lines) print(f func(io.Writer) error) {
@@ -135,6 +186,14 @@ func (l *lines) print(f func(io.Writer) error) {
 }
 
 func (l *lines) close() {}
+
+// which names a trial where several are at hand.
+func (l *lines) which(index int) string {
+	if a := l.at[index]; a != nil && len(l.at) > 1 {
+		return a.label + ": "
+	}
+	return ""
+}
 
 func (l *lines) event(e experiments.Event) {
 	switch e := e.(type) {
@@ -150,28 +209,34 @@ func (l *lines) event(e experiments.Event) {
 		}
 	case experiments.TrialStarted:
 		l.start(e)
-		fmt.Fprintf(l.w, "%s (%.12s): %s\n", l.label, e.Key, factors(l.plan, &e.Trial))
+		fmt.Fprintln(l.w, l.started(e))
 	case experiments.Stepped:
-		l.stepped(e)
-		tenth := max(1, l.of/10)
-		if l.step%tenth != 0 && l.step != l.of || l.step > l.of-l.of%tenth && l.step != l.of {
+		a := l.stepped(e)
+		tenth := max(1, a.of/10)
+		if a.step%tenth != 0 && a.step != a.of || a.step > a.of-a.of%tenth && a.step != a.of {
 			return
 		}
-		fmt.Fprintf(l.w, "  step %d of %d, loss %.4f", l.step, l.of, e.Loss)
-		if r := l.rate(); r > 0 {
+		fmt.Fprintf(l.w, "  %sstep %d of %d, loss %.4f", l.which(e.Index), a.step, a.of, e.Loss)
+		if r := l.rate(a); r > 0 {
 			fmt.Fprintf(l.w, ", %.1f steps/s", r)
 		}
-		if s, ok := l.trialLeft(); ok && l.step < l.of {
+		if s, ok := l.left(a); ok && a.step < a.of {
 			fmt.Fprintf(l.w, ", %s left", lasting(s))
 		}
 		fmt.Fprintln(l.w)
 	case experiments.Evaluating:
 		if e.Done == e.Total {
-			fmt.Fprintf(l.w, "  evaluated %d images\n", e.Total)
+			fmt.Fprintf(l.w, "  %sevaluated %d images\n", l.which(e.Index), e.Total)
+		}
+	case experiments.Noted:
+		fmt.Fprintln(l.w, e.Text)
+	case experiments.Waiting:
+		if said := waiting(e); said != l.said {
+			l.said = said
+			fmt.Fprintln(l.w, said)
 		}
 	case experiments.TrialEnded:
-		l.end()
-		fmt.Fprintf(l.w, "%s %s", l.label, outcome(e.Outcome))
+		fmt.Fprintf(l.w, "%s %s", l.end(e), ended(e))
 		if s, ok := l.allLeft(); ok && l.ended < l.trials {
 			fmt.Fprintf(l.w, "; %s left", lasting(s))
 		}

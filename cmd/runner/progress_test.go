@@ -91,6 +91,69 @@ trial 2 of 2 diverged in 2s: step 2: loss is not finite
 	}
 }
 
+// playTwo sends the events of two trials at once: one goes on from a checkpoint, the
+// other is done by another process.
+func playTwo(p progress, states []experiments.State, tick func()) {
+	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 10})
+	p.event(experiments.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
+	for step := range 2 {
+		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: experiments.StepInfo{Step: step, Loss: 1}})
+		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: experiments.StepInfo{Step: 10 + step, Loss: 2}})
+		tick()
+	}
+	p.event(experiments.Noted{Text: "trial abc is tried again (1 of 1)"})
+	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 11})
+	p.event(experiments.Evaluating{Index: 1, Done: 6, Total: 6})
+	p.event(experiments.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusFailed, WallSeconds: 2, Error: "out of luck"}})
+	for range 3 {
+		p.event(experiments.Waiting{Trials: 1})
+	}
+	p.event(experiments.TrialEnded{Index: 0, Key: states[0].Key, Elsewhere: true, Outcome: results.Outcome{
+		Status: results.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
+	}})
+	p.close()
+}
+
+func TestLinesOfTwoAtOnce(t *testing.T) {
+	plan, states := twoTrials(t)
+	clock := time.Unix(0, 0)
+	var w bytes.Buffer
+	playTwo(&lines{tracker: newTracker(plan, states, func() time.Time { return clock }), w: &w, out: io.Discard}, states, func() { clock = clock.Add(time.Second) })
+	want := `trial 1 of 2 (abababababab): loss.gamma=2 loss.alpha=0.25 seed=0, from step 10
+trial 2 of 2 (abababababab): loss.gamma=0 loss.alpha=0.75 seed=0
+  trial 2 of 2: step 2 of 20, loss 1.0000, 1.0 steps/s, 18s left
+  trial 1 of 2: step 12 of 20, loss 2.0000, 1.0 steps/s, 8s left
+trial abc is tried again (1 of 1)
+trial 1 of 2 (abababababab): loss.gamma=2 loss.alpha=0.25 seed=0, from step 11
+  trial 1 of 2: evaluated 6 images
+trial 1 of 2 failed in 2s: out of luck; 3s left
+waiting for 1 trial that other processes are at work on
+trial 2 of 2 (abababababab), by another process: done in 20s: AP 28.4, AP50 51.2, AP75 27.8
+`
+	if w.String() != want {
+		t.Errorf("progress is\n%s\nwant\n%s", w.String(), want)
+	}
+}
+
+// TestBarsOfTwoAtOnce: each trial at hand has a bar.
+func TestBarsOfTwoAtOnce(t *testing.T) {
+	plan, states := twoTrials(t)
+	var w bytes.Buffer
+	b := newBars(newTracker(plan, states, time.Now), &w, io.Discard, true, mpb.ForceAutoRefresh(), mpb.WithRefreshRate(5*time.Millisecond), mpb.WithWidth(120))
+	playTwo(b, states, func() { time.Sleep(30 * time.Millisecond) })
+	for _, want := range []string{
+		"seed=0, from step 10", "2/20  loss 1.0000", "12/20  loss 2.0000", "tried again", "failed in 2s: out of luck",
+		"waiting for 1 trial", "(abababababab), by another process: done in 20s",
+	} {
+		if !strings.Contains(w.String(), want) {
+			t.Errorf("the terminal never showed %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(w.String())
+	}
+}
+
 func TestLinesOfUnevenTrials(t *testing.T) {
 	plan, states := twoTrials(t)
 	for _, iters := range []int{1, 7, 10, 13, 25, 600, 999} {

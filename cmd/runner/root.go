@@ -32,7 +32,7 @@ type app struct {
 
 // verbs are the commands in the order of the help. To add one, add a line.
 var verbs = []func(*app) *cobra.Command{
-	newSweep, newTable, newLs, newShow, newDetect, newEval, newPretrain, newModel, newData, newBench, newDoctor, newVersion,
+	newSweep, newTable, newLs, newShow, newCompare, newVerify, newDetect, newEval, newPretrain, newModel, newData, newDB, newBench, newDoctor, newVersion, newWorker,
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -3,21 +3,30 @@ package main
 import (
 	"context"
 
+	"focalgrid/experiments"
 	"focalgrid/results"
 
 	"github.com/spf13/cobra"
 )
 
-type showOptions struct{ trial, db, format string }
+type showOptions struct {
+	trial, db, format string
+	diff              bool
+}
 
 func newShow(a *app) *cobra.Command {
 	o := &showOptions{}
 	cmd := &cobra.Command{
 		Use:   "show TRIAL",
 		Short: "Show all that is recorded of one trial",
-		Long:  "Show all that is recorded of one trial: status, settings, provenance, metrics and AP by class. TRIAL is its key, or the first digits of it.",
+		Long: `Show all that is recorded of one trial: status, attempts, provenance, settings, metrics
+and AP by class. TRIAL is its key, or the first digits of it.
+
+The provenance is that of the last attempt. Where the code had been changed since its
+revision, --diff prints the change instead.`,
 		Example: `  runner show 3fa85f6457c1
-  runner show 3fa8 --format json`,
+  runner show 3fa8 --format json
+  runner show 3fa8 --diff`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: trialKeys(&o.db),
 		RunE: a.work(func(_ context.Context, args []string) error {
@@ -27,6 +36,7 @@ func newShow(a *app) *cobra.Command {
 	}
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, listFormats...)
+	cmd.Flags().BoolVar(&o.diff, "diff", false, "print how the code differed from its revision")
 	return cmd
 }
 
@@ -39,6 +49,13 @@ func (a *app) show(o *showOptions) error {
 		return err
 	}
 	defer store.Close()
+	if o.diff {
+		diff, err := experiments.CodeDiff(store, t)
+		if err == nil {
+			_, err = a.out.Write(diff)
+		}
+		return bad(err)
+	}
 	classes, err := store.Classes(t.Key)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -21,6 +23,11 @@ type sweepOptions struct {
 	db     string
 	m      machine
 	dryRun bool
+	every  int // steps
+	jobs   int
+	tries  int // again
+
+	changedData bool
 }
 
 func newSweep(a *app) *cobra.Command {
@@ -35,9 +42,15 @@ A file wins over a name. The plan is printed first, and the table so far after e
 trial. Progress goes to stderr: bars on a terminal, plain lines elsewhere.
 
 What is done is never done again: the same command goes on where it was stopped,
-and changed settings make new trials. Ctrl-C stops after the step at hand, with
-exit code 3. A trial that diverges has a result; one that fails does not stop the
-others, and the exit code is 1.`,
+and changed settings make new trials. A trial's state is kept on the way, so that one
+that was stopped or killed goes on from there, and ends in the same bits as one that
+never was. Ctrl-C stops after the step at hand, with exit code 3. A trial that diverges
+has a result; one that fails does not stop the others, and the exit code is 1.
+
+--jobs trains several trials at a time, each in a process of its own with its share of
+the cores, which dies with this one. Several sweeps, on this machine or others, may share
+one database on a local disk: each takes trials that no other has, and those of a
+sweep that has died.`,
 		Example: `  runner sweep smoke
   runner sweep gamma --dry-run
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
@@ -54,7 +67,26 @@ others, and the exit code is 1.`,
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan with its cost here, and write nothing")
+	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at a time; each takes the memory of one")
+	cmd.Flags().IntVar(&o.tries, "retries", 1, "how `often` a trial is tried again whose process died, as with --jobs one may for lack of memory")
+	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "go on although the folder of the data was changed since this sweep began: all trials are then trained anew")
+	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps` after which a trial's state is kept; 0: as often as takes a fiftieth of the time. Results do not depend on it")
 	return cmd
+}
+
+// maxJobs is far above any machine; a mistyped number is refused.
+const maxJobs = 1024
+
+func (o *sweepOptions) check() error {
+	switch {
+	case o.every < 0:
+		return fmt.Errorf("--checkpoint-every %d: want a number of steps, or 0", o.every)
+	case o.jobs < 1 || o.jobs > maxJobs:
+		return fmt.Errorf("--jobs %d: want 1 to %d", o.jobs, maxJobs)
+	case o.tries < 0:
+		return fmt.Errorf("--retries %d: want 0 or more", o.tries)
+	}
+	return nil
 }
 
 func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
@@ -62,11 +94,23 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	if err != nil {
 		return bad(err)
 	}
+	if err := o.check(); err != nil {
+		return bad(err)
+	}
+	if o.m.threads == 0 {
+		o.m.threads = max(1, runtime.GOMAXPROCS(0)/o.jobs)
+	}
 	r, err := o.m.open(a)
 	if err != nil {
 		return err
 	}
 	defer r.close()
+	r.CheckpointEvery, r.Jobs, r.Retries = o.every, o.jobs, o.tries
+	if o.jobs > 1 {
+		r.Host.Jobs = o.jobs
+	}
+	r.AllowChangedData = o.changedData
+	r.Worker = func() *exec.Cmd { return workerCommand(o) }
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
 		return bad(missing)
@@ -117,7 +161,7 @@ func (a *app) plan(r *rig, plan *experiments.Plan, missing error, o *sweepOption
 	if err != nil {
 		return nil, err
 	}
-	a.printPlan(plan, states, costs, pretrain, rate)
+	a.printPlan(plan, states, costs, pretrain, rate, o.jobs)
 	if missing != nil {
 		for line := range strings.Lines(missing.Error()) {
 			fmt.Fprintf(a.out, "To run it: %s\n", strings.TrimSpace(line))
@@ -156,7 +200,11 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, state
 	if r.Store, err = results.Open(o.db); err != nil {
 		return counts, bad(err)
 	}
-	return r.Sweep(ctx, plan)
+	counts, err = r.Sweep(ctx, plan)
+	if errors.Is(err, experiments.ErrDataChanged) {
+		err = bad(err)
+	}
+	return counts, err
 }
 
 // sum prints what came of a sweep, and what to type next.

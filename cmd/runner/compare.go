@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+type compareOptions struct{ a, b, db, format string }
+
+func newCompare(a *app) *cobra.Command {
+	o := &compareOptions{}
+	cmd := &cobra.Command{
+		Use:   "compare A B",
+		Short: "Say in what two trials, rows or databases differ",
+		Long: `Say in what two trials, rows or databases differ: settings, environment, results, and
+their training curves side by side.
+
+A and B are each the first digits of a trial's key; settings, such as loss.gamma=2 or
+loss.gamma=2,optim.lr=.01, for all trials that have them; a database file, for all its
+trials; or FILE:KEY and FILE:settings, for those in a file other than --db. Several trials count by their
+mean, and their difference by pairs of one seed where there are any. A trial that is
+on both sides is compared to the bit.`,
+		Example: `  runner compare 3fa85f64 9b1c
+  runner compare loss.gamma=0 loss.gamma=2
+  runner compare 3fa8 9b1c --format csv > curves.csv
+  runner compare runs/focalgrid.db other.db --format json`,
+		Args: cobra.ExactArgs(2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				args = nil // the second is completed like the first
+			}
+			return trialKeys(&o.db)(cmd, args, typed)
+		},
+		RunE: a.work(func(_ context.Context, args []string) error {
+			o.a, o.b = args[0], args[1]
+			return a.compare(o)
+		}),
+	}
+	dbFlag(cmd, &o.db)
+	formatFlag(cmd, &o.format, results.CompareFormats()...)
+	return cmd
+}
+
+func (a *app) compare(o *compareOptions) error {
+	if err := checkFormat(o.format, results.CompareFormats()...); err != nil {
+		return err
+	}
+	left, err := loadSide(o.db, o.a)
+	if err != nil {
+		return bad(err)
+	}
+	right, err := loadSide(o.db, o.b)
+	if err != nil {
+		return bad(err)
+	}
+	return bad(results.WriteComparison(a.out, left, right, o.format))
+}
+
+// loadSide finds what an argument of compare names.
+func loadSide(db, arg string) (results.Side, error) {
+	what := arg
+	if isFile(arg) {
+		db, what = arg, ""
+	} else if i := strings.LastIndexByte(arg, ':'); i > 0 && isFile(arg[:i]) {
+		db, what = arg[:i], arg[i+1:]
+	}
+	store, err := results.OpenExisting(db)
+	if err != nil {
+		return results.Side{}, err
+	}
+	defer store.Close()
+	var trials []results.Trial
+	switch {
+	case what == "":
+		trials, err = store.Trials(results.Filter{Kind: results.KindTrain})
+	case strings.Contains(what, "="):
+		trials, err = rowTrials(store, what)
+	default:
+		var t *results.Trial
+		if t, err = store.Trial(what); err == nil {
+			trials = []results.Trial{*t}
+		}
+	}
+	if err != nil {
+		return results.Side{}, err
+	}
+	return store.LoadSide(arg, trials)
+}
+
+// rowTrials are the trials with the settings "key=value,key=value".
+func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
+	settings := map[string]string{}
+	for _, part := range strings.Split(text, ",") {
+		key, value, ok := strings.Cut(part, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%q: want settings as key=value,key=value", text)
+		}
+		settings[key] = value
+	}
+	all, err := store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil {
+		return nil, err
+	}
+	trials, err := results.Matching(all, settings)
+	if err == nil && len(trials) == 0 {
+		err = fmt.Errorf("%s: no recorded trial has these settings", text)
+	}
+	return trials, err
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+func newDBExport(a *app) *cobra.Command {
+	var db string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Print all that is recorded as JSON Lines",
+		Long: `Print all that is recorded as JSON Lines: a line for each sweep with its plan, then one
+for each trial that has ended, with settings, environment, attempts, metrics and training log.
+
+The same results give the same bytes. Weights and detections are named by their hash; their
+files lie beside the database.`,
+		Example: `  runner db export > results.jsonl
+  runner db export --db runs/short.db > short.jsonl`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: a.work(func(context.Context, []string) error {
+			store, err := results.OpenExisting(db)
+			if err != nil {
+				return bad(err)
+			}
+			defer store.Close()
+			return store.Export(a.out)
+		}),
+	}
+	dbFlag(cmd, &db)
+	return cmd
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+type importOptions struct {
+	db, keep string
+}
+
+func newDBImport(a *app) *cobra.Command {
+	o := &importOptions{}
+	cmd := &cobra.Command{
+		Use:   "import FILE...",
+		Short: "Merge exported results into a database",
+		Long: `Merge exported results into a database, all or nothing; it is made if it is not there.
+
+A trial that is there already with the same result is left as it is, whoever computed it when.
+A trial with another result is a conflict: all are named, and nothing is imported unless
+--keep says which to keep. A trial that is done or diverged replaces one that failed or was
+interrupted. Weights and detections are files: what is missing beside the database is told.`,
+		Example: `  runner db import --db all.db first.jsonl second.jsonl
+  runner db import --keep ours third.jsonl`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: a.work(func(_ context.Context, args []string) error { return a.dbImport(o, args) }),
+	}
+	dbFlag(cmd, &o.db)
+	cmd.Flags().StringVar(&o.keep, "keep", "", "in a conflict, keep `ours` (the database's) or theirs (the file's)")
+	complete(cmd, "keep", keeps)
+	return cmd
+}
+
+// keeps are the values of --keep.
+var keeps = []string{string(results.KeepOurs), string(results.KeepTheirs)}
+
+func (a *app) dbImport(o *importOptions, files []string) error {
+	if o.keep != "" && o.keep != keeps[0] && o.keep != keeps[1] {
+		return bad(fmt.Errorf("--keep %s: unknown; known: %s", o.keep, strings.Join(keeps, ", ")))
+	}
+	var sources []results.Source
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return bad(err)
+		}
+		defer f.Close()
+		sources = append(sources, results.Source{Name: name, Reader: f})
+	}
+	store, err := results.Open(o.db)
+	if err != nil {
+		return bad(err)
+	}
+	defer store.Close()
+	done, err := store.Import(results.Keep(o.keep), sources...)
+	var conflicts *results.ConflictsError
+	switch {
+	case errors.As(err, &conflicts):
+		return bad(fmt.Errorf("%w\nnothing was imported; --keep ours or --keep theirs decides", conflicts))
+	case errors.Is(err, results.ErrBundle):
+		return bad(err)
+	case err != nil:
+		return err
+	}
+	fmt.Fprintf(a.out, "%s: %s added, %d replaced, %d there already, %d kept against another result; %s read\n",
+		o.db, count(done.Added, "trial"), done.Changed, done.Same, done.Kept, count(done.Sweeps, "sweep"))
+	if len(done.Missing) > 0 {
+		fmt.Fprintf(a.out, "%s of weights or detections missing beside it; copy from where they come from:\n", count(len(done.Missing), "file"))
+		for _, path := range done.Missing {
+			fmt.Fprintf(a.out, "  %s\n", path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"focalgrid/experiments"
+
+	"github.com/spf13/cobra"
+)
+
+type verifyOptions struct {
+	trial, db, from string
+	m               machine
+}
+
+func newVerify(a *app) *cobra.Command {
+	o := &verifyOptions{}
+	cmd := &cobra.Command{
+		Use:   "verify TRIAL",
+		Short: "Train a recorded trial again and compare every bit",
+		Long: `Train a recorded trial again and compare every bit: training log, final weights,
+metrics and detections. Of a trial that is not finished, the log and tensors up to its last
+checkpoint are compared. Nothing is written.
+
+It says that all is equal, or the first step, tensor and value that differ, with exit
+code 1. --from begins with the checkpoint after that many steps; where the trial keeps
+none of them, training stops there, and goes on from a checkpoint of its own.`,
+		Example: `  runner verify 3fa85f6457c1
+  runner verify 3fa8 --threads 1
+  runner verify 3fa8 --from 200`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: trialKeys(&o.db),
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.trial = args[0]
+			return a.verify(ctx, o)
+		}),
+	}
+	cmd.Flags().StringVar(&o.from, "from", "start", "the `step` to begin with, or start")
+	dbFlag(cmd, &o.db)
+	machineFlags(cmd, &o.m)
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, o *verifyOptions) error {
+	from := 0
+	if o.from != "start" {
+		var err error
+		if from, err = strconv.Atoi(o.from); err != nil || from < 0 {
+			return bad(fmt.Errorf("--from %s: want a number of steps, or start", o.from))
+		}
+	}
+	store, t, err := openTrial(o.db, o.trial)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if o.m.engine == "auto" && t.Engine == "gorgonia-exact" {
+		o.m.engine = "cpu-exact"
+	}
+	r, err := o.m.open(a)
+	if err != nil {
+		return err
+	}
+	r.Store = store
+	defer r.pool.Close()
+	r.Observe = a.preparing()
+	if !r.Exact() {
+		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference need not be a fault.\n", r.Engine.Name())
+	}
+	v, err := r.Verify(ctx, t, from)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return bad(err)
+	}
+	if v.Differs != nil {
+		return &coded{exitFailed, fmt.Errorf("trial %.12s differs: %w", t.Key, v.Differs)}
+	}
+	fmt.Fprintln(a.out, verified(t.Key, v, r.pool.Threads()))
+	return nil
+}
+
+// verified says what was equal.
+func verified(key string, v *experiments.Verification, threads int) string {
+	s := fmt.Sprintf("trial %.12s is equal to the bit, steps %d to %d trained again with %s: %s of the training log, %s",
+		key, v.From, v.To, count(threads, "thread"), count(v.Rows, "row"), count(v.Tensors, "tensor"))
+	if v.Metrics > 0 {
+		s += fmt.Sprintf(", %s, %s", count(v.Metrics, "metric"), count(v.Detections, "detection"))
+	}
+	return s
+}

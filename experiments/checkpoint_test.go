@@ -1,0 +1,313 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"focalgrid/results"
+	"focalgrid/weights"
+)
+
+// finished is all that a finished trial leaves which must not depend on how often
+// it was stopped.
+type finished struct {
+	Outcome    results.Outcome // but for times
+	Diverged   int             // step at which it did; -1: it did not
+	Steps      []results.Step
+	Classes    []results.ClassMetric
+	Detections []byte
+}
+
+func (b *bench) finished(t *testing.T, key string) finished {
+	t.Helper()
+	tr, err := b.Store.Trial(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := finished{Outcome: tr.Outcome, Diverged: -1}
+	if tr.DivergedStep != nil {
+		f.Diverged = *tr.DivergedStep
+	}
+	f.Outcome.Finished, f.Outcome.WallSeconds, f.Outcome.DivergedStep = "", 0, nil
+	var errs [3]error
+	f.Steps, errs[0] = b.Store.StepRows(key)
+	f.Classes, errs[1] = b.Store.Classes(key)
+	f.Detections, errs[2] = b.Store.Detections(key)
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// same compares what two trials left; NaN equals NaN.
+func same(t *testing.T, what string, got, want finished) {
+	t.Helper()
+	if !bytes.Equal(got.Detections, want.Detections) {
+		t.Errorf("%s: other detections", what)
+	}
+	got.Detections, want.Detections = nil, nil
+	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
+		t.Errorf("%s:\n%s\nwant\n%s", what, g, w)
+	}
+}
+
+// variants are settings whose state is more than weights and momentum.
+var variants = map[string][]string{
+	"sgd, batch norm":    nil,
+	"adamw":              {"optim.type=adamw", "optim.lr=.001"},
+	"running normaliser": {"sampler.normalizer=ema"},
+	"ohem, frozen norm":  {"sampler.type=ohem", "model.norm=frozen"},
+}
+
+// A trial stopped after each of its steps in turn, and during its evaluation, ends
+// as one never stopped, to the bit, and does no step twice.
+func TestResumeIsExact(t *testing.T) {
+	for name, set := range variants {
+		t.Run(name, func(t *testing.T) {
+			sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: set}
+			whole := newBench(t, 2)
+			p := whole.plan(t, tiny, sel)
+			if c, err := whole.Sweep(t.Context(), p); err != nil || c.Done != 1 {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			key := whole.trials(t)[0].Key
+			want := whole.finished(t, key)
+
+			b := newBench(t, 1)
+			p = b.plan(t, tiny, sel)
+			var begun, steps []int
+			for try := 0; ; try++ {
+				ctx, cancel := context.WithCancel(t.Context())
+				b.Observe = func(e Event) {
+					switch e := e.(type) {
+					case TrialStarted:
+						begun = append(begun, e.Step)
+					case Stepped:
+						steps = append(steps, e.Step)
+						cancel()
+					case Evaluating:
+						if try == 6 {
+							cancel()
+						}
+					}
+				}
+				_, err := b.Sweep(ctx, p)
+				cancel()
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, context.Canceled) || try > 10 {
+					t.Fatalf("try %d: %v", try, err)
+				}
+			}
+			same(t, "stopped after each step", b.finished(t, key), want)
+			if all := []int{0, 1, 2, 3, 4, 5}; !slices.Equal(steps, all) {
+				t.Errorf("steps done: %v, want each once", steps)
+			}
+			if want := []int{0, 1, 2, 3, 4, 5, 6, 6}; !slices.Equal(begun, want) {
+				t.Errorf("attempts began after %v steps, want %v", begun, want)
+			}
+			attempts := b.trials(t)[0].Attempts
+			for i, a := range attempts {
+				exit := results.StatusInterrupted
+				if i == len(attempts)-1 {
+					exit = results.StatusDone
+				}
+				if a.StartStep != begun[i] || a.EndStep != min(i+1, 6) || a.Exit != exit || a.PID != os.Getpid() {
+					t.Errorf("attempt %+v, want steps %d to %d, %s", a, begun[i], min(i+1, 6), exit)
+				}
+			}
+			if _, err := os.Stat(b.workFolder(key)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the work folder of a finished trial is still there: %v", err)
+			}
+		})
+	}
+}
+
+// stopAt runs the plan's first trial with a checkpoint after every step, until that
+// many steps are done, and leaves it interrupted.
+func (b *bench) stopAt(t *testing.T, p *Plan, steps int) (key string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.CheckpointEvery = 1
+	b.Observe = func(e Event) {
+		if s, ok := e.(Stepped); ok && s.Step == steps-1 {
+			cancel()
+		}
+	}
+	if _, err := b.Sweep(ctx, p); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	b.Observe = nil
+	return b.trials(t)[0].Key
+}
+
+// A damaged checkpoint is found, told of and not used.
+func TestCheckpointDamaged(t *testing.T) {
+	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}}
+	whole := newBench(t, 2)
+	if _, err := whole.Sweep(t.Context(), whole.plan(t, tiny, sel)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		damage func(text []byte) []byte
+		both   bool
+		from   int
+		says   string
+	}{
+		{"none", func(b []byte) []byte { return b }, false, 4, ""},
+		{"a bit of a weight", func(b []byte) []byte { b[len(b)-2] ^= 4; return b }, false, 3, "its content has hash"},
+		{"a bit of the step", func(b []byte) []byte { return bytes.Replace(b, []byte(`"step":"4"`), []byte(`"step":"3"`), 1) }, false, 3, "its content has hash"},
+		{"cut short", func(b []byte) []byte { return b[:len(b)/2] }, false, 3, "step-00000004.safetensors: "},
+		{"empty", func([]byte) []byte { return nil }, false, 3, "step-00000004.safetensors: expected 8 bytes"},
+		{"no checkpoint", func([]byte) []byte { return []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}") }, false, 3, "its content has hash"},
+		{"both", func(b []byte) []byte { b[len(b)-2] ^= 4; return b }, true, 0, "starts again from step 0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, 2)
+			p := b.plan(t, tiny, sel)
+			key := b.stopAt(t, p, 4)
+			names, err := checkpoints(b.workFolder(key))
+			if err != nil || !slices.Equal(names, []string{"step-00000004.safetensors", "step-00000003.safetensors"}) {
+				t.Fatalf("checkpoints %v, %v; want those after steps 4 and 3", names, err)
+			}
+			if !tt.both {
+				names = names[:1]
+			}
+			for _, name := range names {
+				path := filepath.Join(b.workFolder(key), name)
+				text, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, tt.damage(text), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			from, said := -1, ""
+			b.Observe = func(e Event) {
+				switch e := e.(type) {
+				case TrialStarted:
+					from = e.Step
+				case Noted:
+					said += e.Text
+				}
+			}
+			if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			if from != tt.from || !strings.Contains(said, tt.says) || (said == "") != (tt.says == "") {
+				t.Errorf("went on from step %d and said %q; want %d and %q", from, said, tt.from, tt.says)
+			}
+			same(t, "continued", b.finished(t, key), whole.finished(t, key))
+		})
+	}
+}
+
+// What a checkpoint holds comes back, and one of another trial is refused.
+func TestCheckpointThereAndBack(t *testing.T) {
+	b := newBench(t, 2)
+	key := b.stopAt(t, b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}}), 3)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}})
+	states, err := b.States(p)
+	if err != nil || states[0].Step != 3 || states[1].Step != 0 {
+		t.Errorf("the plan's states: %+v, %v; want the first at step 3", states, err)
+	}
+	costs, err := b.Costs(states, 1e9)
+	if err != nil || costs[0].Seconds != costs[1].Seconds/2 {
+		t.Errorf("half of the first is done, and it costs %g of %g s, %v", costs[0].Seconds, costs[1].Seconds, err)
+	}
+	c, err := b.lastCheckpoint(b.workFolder(key), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.step != 3 || len(c.rows) != 3 || c.running == 0 || len(c.tensors) == 0 {
+		t.Errorf("step %d, %d rows, running %g, %d tensors", c.step, len(c.rows), c.running, len(c.tensors))
+	}
+	other := strings.Repeat("0", 64)
+	dir := t.TempDir()
+	if err := c.write(dir, other); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, checkpointName(3))
+	again, err := readCheckpoint(path, other)
+	if err != nil || !reflect.DeepEqual(again, c) {
+		t.Errorf("read back: %v, %+v", err, again)
+	}
+	if _, err := readCheckpoint(path, key); err == nil || !strings.Contains(err.Error(), `it belongs to trial "000000000000"`) {
+		t.Errorf("another trial's checkpoint: %v", err)
+	}
+}
+
+// A diverged trial diverges at the same step when it is continued, and its log
+// is the same.
+func TestResumeDiverges(t *testing.T) {
+	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=3e3", "train.iters=40"}}
+	whole := newBench(t, 2)
+	if c, err := whole.Sweep(t.Context(), whole.plan(t, tiny, sel)); err != nil || c.Diverged != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	at := *whole.trials(t)[0].DivergedStep
+	if at < 2 {
+		t.Fatalf("it diverges at step %d: too early to be stopped before", at)
+	}
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, sel)
+	key := b.stopAt(t, p, at)
+	if c, err := b.Sweep(t.Context(), p); err != nil || c.Diverged != 1 {
+		t.Fatalf("continued: %+v, %v", c, err)
+	}
+	same(t, "continued", b.finished(t, key), whole.finished(t, key))
+}
+
+// A pretraining that is stopped goes on too, to the same bits.
+func TestPretrainResumes(t *testing.T) {
+	p := mustLoad(t, "gamma", "pretrain.iters=6", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125")
+	cfg := p.Rows[0].Config
+	hash := func(b *bench) string {
+		t.Helper()
+		w, made, err := b.pretrained(t.Context(), &cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(b.pretrainWork(made.Key)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("its checkpoints are still there: %v", err)
+		}
+		h, err := weights.Hash(slices.Collect(maps.Values(w)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	want := hash(newBench(t, 2))
+	b := newBench(t, 1)
+	var steps []int
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Observe = func(e Event) {
+		if e, ok := e.(Preparing); ok && e.What == "pretraining" {
+			if steps = append(steps, e.Done); e.Done == 3 {
+				cancel()
+			}
+		}
+	}
+	if _, err := b.Pretrain(ctx, &cfg); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped: %v", err)
+	}
+	if got := hash(b); got != want {
+		t.Errorf("weights %.12s, want %.12s", got, want)
+	}
+	if want := []int{1, 2, 3, 4, 5, 6, 7}; !slices.Equal(steps, want) {
+		t.Errorf("steps %v, want each once, and the end", steps)
+	}
+}

@@ -1,0 +1,176 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"focalgrid/results"
+)
+
+// tmpfs mounts a small disk, and skips the test where that is not allowed.
+func tmpfs(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("no small disk can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// on gives a bench a database in that folder.
+func (b *bench) on(t *testing.T, dir string) error {
+	t.Helper()
+	store, err := results.Open(filepath.Join(dir, "x.db"))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() { store.Close() })
+	b.Store = store
+	return nil
+}
+
+// A full disk ends the sweep, wherever it is met, and says so. With some space
+// the same command goes on, and nothing is wrong with what was recorded.
+func TestDiskFull(t *testing.T) {
+	want := whole(t)
+	for _, kib := range []int{40, 200, 1000, 2500, 3500, 5000} {
+		t.Run(fmt.Sprint(kib, " KiB"), func(t *testing.T) {
+			dir := tmpfs(t, fmt.Sprint(kib, "k"))
+			b := newBench(t, 2)
+			b.CheckpointEvery = 1
+			p := b.plan(t, tiny, Selection{})
+			err := b.on(t, dir)
+			if err == nil {
+				_, err = b.Sweep(t.Context(), p)
+			}
+			if err == nil {
+				t.Fatal("four trials fit")
+			}
+			if text := err.Error(); !strings.Contains(text, "full") && !strings.Contains(text, "no space left") || !strings.Contains(text, "free some space and run the same command again") {
+				t.Errorf("it said: %v", err)
+			} else {
+				t.Log(err)
+			}
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=100m"); err != nil {
+				t.Skip(err)
+			}
+			if err := b.on(t, dir); err != nil {
+				t.Fatal(err)
+			}
+			// The attempt that could not say how it ended is this very process's.
+			b.Lease = 60 * time.Millisecond
+			if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 4 {
+				t.Fatalf("with more space: %+v, %v", c, err)
+			}
+			for _, tr := range b.trials(t) {
+				same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
+			}
+			if err := b.Store.Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A folder that cannot be written is refused before anything is trained.
+func TestReadOnlyFolder(t *testing.T) {
+	dir := tmpfs(t, "10m")
+	b := newBench(t, 1)
+	if err := b.on(t, dir); err != nil {
+		t.Fatal(err)
+	}
+	b.Store.Close()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{"x.db", "new.db", filepath.Join("sub", "new.db")} {
+		_, err := results.Open(filepath.Join(dir, name))
+		if err == nil || !strings.Contains(err.Error(), "cannot be opened or written: check its permissions, or name another file with --db") &&
+			!strings.Contains(err.Error(), "read-only file system") {
+			t.Errorf("%s: %v", name, err)
+		} else {
+			t.Log(err)
+		}
+	}
+}
+
+// A folder of data that is changed under a sweep that has begun ends it; allowed,
+// it is trained on anew, and what was recorded stays.
+func TestDataChanged(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0"})
+	dir, err := b.PrepareData(t.Context(), &p.Rows[0].Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(b.dir, "coco")
+	if err := os.CopyFS(folder, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	sel := Selection{Seeds: "0", DataDir: folder, Set: []string{"data.name=coco"}}
+	p = b.plan(t, tiny, sel)
+	half := *p
+	half.Trials = p.Trials[:1]
+	if c, err := b.Sweep(t.Context(), &half); err != nil || c.Done != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	names, err := filepath.Glob(filepath.Join(folder, "train", "*"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	text, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(names[0], append(text, 0), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	b.folders = nil // as in a new process
+	_, err = b.Sweep(t.Context(), p)
+	if !errors.Is(err, ErrDataChanged) || !strings.Contains(err.Error(), "--allow-changed-data") || !strings.Contains(err.Error(), folder) {
+		t.Fatalf("changed data: %v", err)
+	}
+	t.Log(err)
+	if n := len(b.trials(t)); n != 1 {
+		t.Errorf("%d trials are recorded, want the 1 before", n)
+	}
+	b.AllowChangedData = true
+	if c, err := b.Sweep(t.Context(), &half); err != nil || c.Done != 1 {
+		t.Fatalf("allowed: %+v, %v", c, err)
+	}
+	b.AllowChangedData = false
+	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 2 {
+		t.Fatalf("gone on with: %+v, %v", c, err)
+	}
+	if n := len(b.trials(t)); n != 3 {
+		t.Errorf("%d trials are recorded, want 1 on the old data and 2 on the new", n)
+	}
+}
+
+// A grid that is edited makes new trials; those recorded stay as they are.
+func TestConfigEdited(t *testing.T) {
+	b := newBench(t, 2)
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{Seeds: "0"})); err != nil || c.Done != 2 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	before := b.trials(t)
+	edited := strings.Replace(tiny, "iters: 6", "iters: 5", 1)
+	if c, err := b.Sweep(t.Context(), b.plan(t, edited, Selection{Seeds: "0"})); err != nil || c.Done != 2 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	after := b.trials(t)
+	if len(after) != 4 || fmt.Sprintf("%+v", after[:2]) != fmt.Sprintf("%+v", before) {
+		t.Errorf("%d trials, want 2 new ones and the old as they were", len(after))
+	}
+}

@@ -1,0 +1,103 @@
+package experiments
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"focalgrid/results"
+)
+
+// gitIn runs git in dir, apart from the settings of whoever runs the test.
+func gitIn(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("git %v: %v: %s", args, err, out)
+	}
+}
+
+func writeIn(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// git tells the revision of a checkout of this program alone, and what was changed.
+func TestCheckout(t *testing.T) {
+	dir := t.TempDir()
+	if got := checkoutAt(dir); got.revision != "unknown" || got.dirty || got.diff != nil {
+		t.Errorf("no checkout: %+v", got)
+	}
+	gitIn(t, dir, "init", "-q")
+	writeIn(t, dir, "go.mod", "module other\n")
+	gitIn(t, dir, "add", "go.mod")
+	gitIn(t, dir, "commit", "-qm", "one")
+	if got := checkoutAt(dir); got.revision != "unknown" {
+		t.Errorf("another program's checkout: %+v", got)
+	}
+	writeIn(t, dir, "go.mod", "module focalgrid\n\ngo 1.26\n")
+	gitIn(t, dir, "commit", "-qam", "two")
+	clean := checkoutAt(dir)
+	if len(clean.revision) != 40 || clean.dirty || clean.diff != nil {
+		t.Errorf("a clean checkout: %+v", clean)
+	}
+	writeIn(t, dir, "go.mod", "module focalgrid\n\ngo 1.27\n")
+	writeIn(t, dir, "new file.go", "package main // new\n")
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	got := checkoutAt(filepath.Join(dir, "sub"))
+	if got.revision != clean.revision || !got.dirty {
+		t.Errorf("a changed checkout: %+v", got)
+	}
+	for _, want := range []string{"-go 1.26", "+go 1.27", "+package main // new"} {
+		if !strings.Contains(string(got.diff), want) {
+			t.Errorf("the change lacks %q:\n%s", want, got.diff)
+		}
+	}
+	writeIn(t, dir, "big", strings.Repeat("0123456789\n", maxDiff/11+1))
+	if got := checkoutAt(dir); !got.dirty || got.diff != nil {
+		t.Errorf("a change of more than %d bytes: %d are kept", maxDiff, len(got.diff))
+	}
+}
+
+// Every attempt says what it ran with, and the change of the code is kept once.
+func TestAttemptEnvironment(t *testing.T) {
+	b := newBench(t, 2)
+	b.Host.Dirty, b.Host.Diff, b.Host.diff = true, "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5", []byte("12345")
+	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{Seeds: "0"})); err != nil {
+		t.Fatal(err)
+	}
+	for _, tr := range b.trials(t) {
+		a := tr.Attempts[0]
+		if diff, err := CodeDiff(b.Store, &tr); err != nil || string(diff) != "12345" {
+			t.Errorf("the change of the code: %s, %v", diff, err)
+		}
+		var h Host
+		if err := json.Unmarshal([]byte(a.Environment), &h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Go == "" || h.CPU == "" || h.GPU == "" || h.Kernels != "test" || h.Threads != 2 || h.Revision == "" || h.Diff != b.Host.Diff {
+			t.Errorf("environment %s", a.Environment)
+		}
+		if a.PeakBytes < 1<<20 || a.WallSeconds <= 0 || a.PID != os.Getpid() || a.Host != b.Host.Name {
+			t.Errorf("attempt %+v", a)
+		}
+	}
+	for provenance, want := range map[string]string{
+		`{"revision":"abc"}`:                    "was as in revision abc",
+		`{"revision":"abc","dirty":true}`:       "the change was not kept",
+		`{"revision":"unknown"}`:                "unknown revision",
+		`{"revision":"abc","diff":"123456789"}`: "no such file",
+	} {
+		if _, err := CodeDiff(b.Store, &results.Trial{Key: "k", Provenance: provenance}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", provenance, err, want)
+		}
+	}
+}

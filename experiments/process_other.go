@@ -1,0 +1,8 @@
+//go:build !linux
+
+package experiments
+
+import "os/exec"
+
+// dieWithParent does nothing: the end of its input ends a worker everywhere.
+func dieWithParent(*exec.Cmd) {}

@@ -1,0 +1,365 @@
+package experiments
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"focalgrid/results"
+	"focalgrid/weights"
+)
+
+// Verification is what Verify found.
+type Verification struct {
+	From, To int         // the steps trained anew
+	Differs  *Difference // nil: everything was as recorded
+
+	// What was compared and equal.
+	Rows, Tensors, Metrics, Detections int
+}
+
+// Difference is the first thing that was not as recorded. It is an error so
+// that it ends a training.
+type Difference struct {
+	Step          int    // steps done
+	What          string // "loss of step 12", "tensor head.cls.0.weight[3 0 1 2]", "AP"
+	Recorded, Now string
+}
+
+func (d *Difference) Error() string {
+	return fmt.Sprintf("after %d steps %s is %s, recorded is %s", d.Step, d.What, d.Now, d.Recorded)
+}
+
+// errReached ends a training at the step where it was to stop.
+var errReached = errors.New("reached")
+
+// Verify trains a recorded trial anew and compares all it recorded, to the bit:
+// training log, final weights, metrics and detections, or up to its last checkpoint if
+// it is not finished. It writes nothing but to a temporary folder.
+//
+// With from above 0 the comparison begins with the checkpoint after that many steps,
+// or, where the trial keeps none of them, with one made on the way: training stops
+// there and goes on from the file. The error is about what cannot be compared: other
+// data, numerics, engine or initial weights than the trial had.
+func (r *Runner) Verify(ctx context.Context, t *results.Trial, from int) (*Verification, error) {
+	v, err := r.newVerifier(t)
+	if err != nil {
+		return nil, err
+	}
+	if from < 0 || from > 0 && from >= v.to {
+		return nil, fmt.Errorf("from step %d: trial %.12s can be compared from 0 to %d", from, t.Key, v.to)
+	}
+	v.From, v.To = from, v.to
+	err = v.run(ctx, from)
+	var d *Difference
+	if errors.As(err, &d) {
+		v.Differs, err = d, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &v.Verification, nil
+}
+
+// verifier holds what a trial recorded.
+type verifier struct {
+	Verification
+	r    *Runner
+	t    *results.Trial
+	p    prepared
+	to   int                  // steps that can be compared
+	rows map[int]results.Step // the log
+	kept map[int]*checkpoint  // by steps done
+}
+
+func (r *Runner) newVerifier(t *results.Trial) (*verifier, error) {
+	if t.Kind != results.KindTrain {
+		return nil, fmt.Errorf("trial %.12s is a %s: only trainings can be verified", t.Key, t.Kind)
+	}
+	cfg, err := ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{r: r, t: t, rows: map[int]results.Step{}, kept: map[int]*checkpoint{}}
+	v.p = prepared{Trial: Trial{Seed: t.Seed, Config: cfg}, key: t.Key, data: t.Dataset, init: t.Init}
+	if err := v.checkIdentity(); err != nil {
+		return nil, err
+	}
+	log, err := r.Store.StepRows(t.Key)
+	if err != nil {
+		return nil, err
+	}
+	names, err := checkpoints(r.workFolder(t.Key))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		c, err := readCheckpoint(filepath.Join(r.workFolder(t.Key), name), t.Key)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its trial is at work, and keeps the last ones
+		}
+		if err != nil {
+			return nil, err
+		}
+		v.kept[c.step] = c
+		v.to = max(v.to, c.step)
+	}
+	switch t.Status {
+	case results.StatusDone:
+		v.to = cfg.Train.Iters
+	case results.StatusDiverged:
+		v.to = *t.DivergedStep + 1
+	default:
+		if len(v.kept) == 0 {
+			return nil, fmt.Errorf("trial %.12s is %s and has no checkpoint: there is nothing to compare with", t.Key, t.Status)
+		}
+		log = v.kept[v.to].rows
+	}
+	for _, s := range log {
+		v.rows[s.Step] = s
+	}
+	return v, nil
+}
+
+// checkIdentity refuses what would be another trial here.
+func (v *verifier) checkIdentity() error {
+	t, cfg := v.t, &v.p.Trial.Config
+	differs := func(what, recorded, now string) error {
+		return fmt.Errorf("trial %.12s cannot be trained again: it had %s %s, here is %s", t.Key, what, recorded, now)
+	}
+	if t.Numerics != strconv.Itoa(Numerics) {
+		return differs("numerics", t.Numerics, strconv.Itoa(Numerics))
+	}
+	if t.Engine != v.r.Engine.Name() {
+		return differs("engine", t.Engine, v.r.Engine.Name())
+	}
+	data, err := v.r.dataIdentity(cfg)
+	if err != nil {
+		return err
+	}
+	if data != t.Dataset {
+		return differs("the dataset", t.Dataset, data)
+	}
+	init, err := v.r.initIdentity(cfg)
+	if err != nil {
+		return err
+	}
+	if init != t.Init {
+		return differs("the initial weights", t.Init, init)
+	}
+	return nil
+}
+
+func (v *verifier) run(ctx context.Context, from int) error {
+	start := v.kept[from]
+	if from > 0 && start == nil {
+		var err error
+		if start, err = v.make(ctx, from); err != nil {
+			return err
+		}
+	}
+	s, err := v.r.open(ctx, &v.p, start)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	err = v.train(ctx, s, from, v.to)
+	var div *Diverged
+	if errors.As(err, &div) {
+		if v.t.Status != results.StatusDiverged {
+			return &Difference{div.At.Step, "the outcome", v.t.Status, "diverged: " + div.Reason}
+		}
+		if div.At.Step != *v.t.DivergedStep {
+			return &Difference{div.At.Step, "the step that diverged", strconv.Itoa(*v.t.DivergedStep), strconv.Itoa(div.At.Step)}
+		}
+		return v.compareRow(stepRow(div.At))
+	}
+	switch {
+	case err != nil:
+		return err
+	case v.t.Status == results.StatusDiverged:
+		return &Difference{v.to, "the outcome", "diverged: " + v.t.Error, "finite"}
+	case v.t.Status != results.StatusDone:
+		return nil
+	}
+	return v.compareResult(ctx, s)
+}
+
+// make trains to that step, and passes the state through a file.
+func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
+	s, err := v.r.open(ctx, &v.p, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	if err := v.train(ctx, s, 0, step); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "focalgrid-verify-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := s.d.take(step, nil).write(dir, v.t.Key); err != nil {
+		return nil, err
+	}
+	return readCheckpoint(filepath.Join(dir, checkpointName(step)), v.t.Key)
+}
+
+// train trains from one step to another and compares each with what is recorded.
+func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
+	err := s.d.train(ctx, s.loader, from, func(i StepInfo) error {
+		v.r.tell(Preparing{What: "training again", Done: i.Step + 1, Total: v.to})
+		if err := v.compareRow(stepRow(i)); err != nil {
+			return err
+		}
+		if c := v.kept[i.Step+1]; c != nil {
+			if err := v.compareTensors(i.Step+1, stateTensors(s.d.state), c.tensors); err != nil {
+				return err
+			}
+		}
+		if i.Step+1 == to {
+			return errReached
+		}
+		return nil
+	})
+	if errors.Is(err, errReached) {
+		return nil
+	}
+	return err
+}
+
+func (v *verifier) compareRow(now results.Step) error {
+	was, ok := v.rows[now.Step]
+	if !ok {
+		return nil // the log leaves steps out
+	}
+	for _, q := range []struct {
+		name     string
+		was, now float64
+	}{
+		{"class loss", was.ClsLoss, now.ClsLoss}, {"box loss", was.BoxLoss, now.BoxLoss}, {"loss", was.Loss, now.Loss},
+		{"learning rate", was.LR, now.LR}, {"gradient norm", was.GradNorm, now.GradNorm},
+		{"number of positives", float64(was.Positives), float64(now.Positives)},
+	} {
+		if !sameBits(q.was, q.now) {
+			return &Difference{now.Step + 1, fmt.Sprintf("the %s of step %d", q.name, now.Step), number(q.was), number(q.now)}
+		}
+	}
+	v.Rows++
+	return nil
+}
+
+// sameBits compares a figure with one read from the database, which keeps all
+// that is not finite as the same.
+func sameBits(recorded, now float64) bool {
+	if math.IsNaN(recorded) {
+		return math.IsNaN(now) || math.IsInf(now, 0)
+	}
+	return math.Float64bits(recorded) == math.Float64bits(now)
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+
+// compareTensors finds the first tensor, by name, and its first value that differ.
+func (v *verifier) compareTensors(step int, now, recorded []weights.Tensor) error {
+	was := map[string]weights.Tensor{}
+	for _, t := range recorded {
+		was[t.Name] = t
+	}
+	for _, t := range now {
+		w, ok := was[t.Name]
+		delete(was, t.Name)
+		if !ok {
+			return &Difference{step, "tensor " + t.Name, "not there", fmt.Sprint("of shape ", t.Shape)}
+		}
+		if !slices.Equal(t.Shape, w.Shape) {
+			return &Difference{step, "the shape of tensor " + t.Name, fmt.Sprint(w.Shape), fmt.Sprint(t.Shape)}
+		}
+		for i := range t.Data {
+			if a, b := w.Data[i], t.Data[i]; math.Float32bits(a) != math.Float32bits(b) {
+				return &Difference{step, fmt.Sprintf("tensor %s%v", t.Name, indexOf(i, t.Shape)),
+					strconv.FormatFloat(float64(a), 'g', -1, 32), strconv.FormatFloat(float64(b), 'g', -1, 32)}
+			}
+		}
+	}
+	if len(was) > 0 {
+		name := slices.Sorted(maps.Keys(was))[0]
+		return &Difference{step, "tensor " + name, fmt.Sprint("of shape ", was[name].Shape), "not there"}
+	}
+	v.Tensors += len(now)
+	return nil
+}
+
+// indexOf is the index of value i of a row-major tensor.
+func indexOf(i int, shape []int) []int {
+	at := make([]int, len(shape))
+	for k := len(shape) - 1; k >= 0; k-- {
+		at[k], i = i%shape[k], i/shape[k]
+	}
+	return at
+}
+
+// compareResult compares the final weights and what they score.
+func (v *verifier) compareResult(ctx context.Context, s *session) error {
+	now := networkTensors(s.d.state)
+	hash, err := weights.Hash(now)
+	if err != nil {
+		return err
+	}
+	recorded, err := v.r.weightsOf(v.t)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // the file was removed; its hash tells as much
+		if hash != v.t.Weights {
+			return &Difference{v.to, "the final weights' hash", v.t.Weights, hash}
+		}
+		v.Tensors += len(now)
+	case err != nil:
+		return err
+	default:
+		if err := v.compareTensors(v.to, now, slices.Collect(maps.Values(recorded))); err != nil {
+			return err
+		}
+	}
+	dets, err := v.r.evaluate(ctx, 0, &v.p, s.d, s.eval)
+	if err != nil {
+		return err
+	}
+	var fin results.Finish
+	if err := record(v.p.Trial.Config, s.eval, dets, &fin); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.t.Metrics)) {
+		was := v.t.Metrics[name]
+		if n, ok := fin.Metrics[name]; !ok || !sameBits(was, n) {
+			return &Difference{v.to, name, number(was), number(n)}
+		}
+		v.Metrics++
+	}
+	text, err := v.r.Store.Detections(v.t.Key)
+	if err != nil {
+		return err
+	}
+	if text != nil && !bytes.Equal(text, fin.Detections) {
+		return &Difference{v.to, "the text of the detections", fmt.Sprint(len(text), " bytes"), fmt.Sprint(len(fin.Detections), " other bytes")}
+	}
+	v.Detections = len(dets)
+	return nil
+}
+
+// inexact is an engine that does not promise the same bits every time.
+type inexact interface{ Inexact() bool }
+
+// Exact tells whether the engine promises that the same trial gives the same bits.
+func (r *Runner) Exact() bool {
+	e, ok := r.Engine.(inexact)
+	return !ok || !e.Inexact()
+}

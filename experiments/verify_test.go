@@ -1,0 +1,182 @@
+package experiments
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"focalgrid/engine"
+	"focalgrid/results"
+	"focalgrid/weights"
+)
+
+// A done trial is equal to itself on any number of threads, from the start and
+// from the middle, to all that was recorded.
+func TestVerifyEqual(t *testing.T) {
+	b := newBench(t, 2)
+	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"sampler.normalizer=ema"}}
+	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, sel)); err != nil {
+		t.Fatal(err)
+	}
+	tr := b.trials(t)[0]
+	for _, from := range []int{0, 4} {
+		v, err := b.Verify(t.Context(), &tr, from)
+		if err != nil || v.Differs != nil {
+			t.Fatalf("from %d: %+v, %v", from, v, err)
+		}
+		// Rows before the checkpoint are compared on the way to it.
+		if v.From != from || v.To != 6 || v.Rows != 6 || v.Tensors == 0 || v.Metrics != 13 {
+			t.Errorf("from %d: compared %+v", from, v)
+		}
+	}
+	if _, err := os.Stat(b.workFolder(tr.Key)); err == nil {
+		t.Error("verifying left a work folder")
+	}
+	if n := len(b.trials(t)[0].Attempts); n != 1 {
+		t.Errorf("%d attempts are recorded, want the 1 before", n)
+	}
+}
+
+// Of a trial that was stopped the log and the kept checkpoints are compared.
+func TestVerifyInterrupted(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	key := b.stopAt(t, p, 4)
+	tr := b.trials(t)[0]
+	for _, tt := range []struct{ from, rows int }{{0, 4}, {3, 1}, {2, 4}} {
+		v, err := b.Verify(t.Context(), &tr, tt.from)
+		if err != nil || v.Differs != nil || v.To != 4 || v.Rows != tt.rows {
+			t.Errorf("from %d: %+v, %v; want %d rows up to step 4", tt.from, v, err, tt.rows)
+		}
+	}
+	c, err := b.lastCheckpoint(b.workFolder(key), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.tensors[0].Data[1]++
+	if err := c.write(b.workFolder(key), key); err != nil {
+		t.Fatal(err)
+	}
+	v, err := b.Verify(t.Context(), &tr, 0)
+	if err != nil || v.Differs == nil || v.Differs.Step != 4 || !strings.HasPrefix(v.Differs.What, "tensor "+c.tensors[0].Name+"[") {
+		t.Errorf("one value of a checkpoint changed: %+v, %v", v, err)
+	}
+	if _, err := b.Verify(t.Context(), &tr, 4); err == nil || !strings.Contains(err.Error(), "can be compared from 0 to 4") {
+		t.Errorf("from its last step: %v", err)
+	}
+	if err := os.RemoveAll(b.workFolder(key)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Verify(t.Context(), &tr, 0); err == nil || !strings.Contains(err.Error(), "nothing to compare with") {
+		t.Errorf("without a checkpoint: %v", err)
+	}
+}
+
+// What differs is named: the first step of the log, the first value of the first
+// tensor, a metric; and what would be another trial is refused.
+func TestVerifyDiffers(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	if _, err := b.Sweep(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	original := b.trials(t)[0]
+	verify := func(change func(*results.Trial)) (*Verification, error) {
+		tr := original
+		change(&tr)
+		return b.Verify(t.Context(), &tr, 0)
+	}
+
+	v, err := verify(func(tr *results.Trial) {
+		tr.Metrics = map[string]float64{"AP": tr.Metrics["AP"] + 1e-12}
+	})
+	if err != nil || v.Differs == nil || v.Differs.What != "AP" || v.Rows != 6 {
+		t.Errorf("another AP: %+v, %v", v, err)
+	}
+
+	path := b.Store.WeightsPath(original.Weights)
+	f, err := weights.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	for i := range f.Tensors {
+		if w := &f.Tensors[i]; len(w.Shape) == 4 {
+			name = w.Name
+			w.Data[w.Shape[1]*w.Shape[2]*w.Shape[3]+1] *= 2
+			break
+		}
+	}
+	other := filepath.Join(filepath.Dir(path), "other.safetensors")
+	if err := weights.Write(other, f.Tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	v, err = verify(func(tr *results.Trial) { tr.Weights = "other" })
+	if err != nil || v.Differs == nil || v.Differs.What != "tensor "+name+"[1 0 0 1]" || v.Differs.Step != 6 {
+		t.Errorf("another value of %s: %+v, %v", name, v.Differs, err)
+	}
+	v, err = verify(func(tr *results.Trial) { tr.Weights = strings.Repeat("0", 64) })
+	if err != nil || v.Differs == nil || v.Differs.What != "the final weights' hash" {
+		t.Errorf("another hash of weights that are no longer kept: %+v, %v", v, err)
+	}
+
+	// Settings that keep the identity of data and first weights: the log differs.
+	v, err = verify(func(tr *results.Trial) {
+		tr.Config = strings.Replace(tr.Config, `"loss.gamma":2`, `"loss.gamma":2.5`, 1)
+	})
+	if err != nil || v.Differs == nil || v.Differs.Step != 1 || v.Differs.What != "the class loss of step 0" {
+		t.Errorf("another gamma: %+v, %v", v, err)
+	}
+
+	for _, tt := range []struct {
+		change func(*results.Trial)
+		want   string
+	}{
+		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", Numerics)},
+		{func(tr *results.Trial) { tr.Engine = "xla" }, "it had engine xla, here is gorgonia"},
+		{func(tr *results.Trial) { tr.Dataset = "other" }, "it had the dataset other, here is "},
+		{func(tr *results.Trial) { tr.Init = "other" }, "it had the initial weights other, here is "},
+		{func(tr *results.Trial) { tr.Kind = results.KindPretrain }, "only trainings can be verified"},
+	} {
+		if _, err := verify(tt.change); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("got %v, want %q", err, tt.want)
+		}
+	}
+}
+
+// A diverged trial is verified by its log and the step it ended at.
+func TestVerifyDiverged(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=1e6", "train.iters=40"}})
+	if _, err := b.Sweep(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	tr := b.trials(t)[0]
+	v, err := b.Verify(t.Context(), &tr, 0)
+	if err != nil || v.Differs != nil || v.Rows != *tr.DivergedStep+1 {
+		t.Errorf("%+v, %v; want %d equal rows", v, err, *tr.DivergedStep+1)
+	}
+	later := *tr.DivergedStep + 1
+	tr.DivergedStep = &later
+	if v, err = b.Verify(t.Context(), &tr, 0); err != nil || v.Differs == nil || v.Differs.What != "the step that diverged" {
+		t.Errorf("recorded as diverged a step later: %+v, %v", v, err)
+	}
+}
+
+// An engine may say that it makes no promise.
+func TestExact(t *testing.T) {
+	b := newBench(t, 1)
+	if !b.Exact() {
+		t.Error("the CPU engine promises bits")
+	}
+	b.Engine = loose{b.Engine}
+	if b.Exact() {
+		t.Error("an engine that says it is inexact is taken to be exact")
+	}
+}
+
+type loose struct{ engine.Engine }
+
+func (loose) Inexact() bool { return true }

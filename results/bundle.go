@@ -1,0 +1,293 @@
+package results
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ErrBundle: a file or line is not a bundle.
+var ErrBundle = errors.New("not a result bundle")
+
+// Bundle is one trial's whole result. Beside a database lies a folder of
+// bundles, one file a trial, from which the database can be made anew; what is
+// big is not in them but in files named by their hash.
+type Bundle struct {
+	Trial
+	Classes    []ClassMetric // by category
+	Steps      []Step        // by step
+	Detections Blob
+}
+
+// sweepBundle is a sweep with its plan, as bundles hold it.
+type sweepBundle struct {
+	Sweep
+	Plan []Planned
+}
+
+// hashPattern is a SHA-256, or nothing.
+var hashPattern = regexp.MustCompile(`^([0-9a-f]{64})?$`)
+
+func (b *Bundle) check() error {
+	if err := b.Trial.check(); err != nil {
+		return err
+	}
+	switch {
+	case !isEnd(b.Status):
+		return fmt.Errorf("its status is %q, which is not the end of a trial", b.Status)
+	case !hashPattern.MatchString(b.Weights):
+		return fmt.Errorf("weights are %.80q, want a SHA-256 in lower-case hex", b.Weights)
+	case b.Detections != Blob{} && (b.Detections.Hash == "" || !hashPattern.MatchString(b.Detections.Hash) || b.Detections.Size < 0):
+		return fmt.Errorf("detections are %.80q of %d bytes, want a SHA-256 in lower-case hex", b.Detections.Hash, b.Detections.Size)
+	case math.IsNaN(b.WallSeconds):
+		return errors.New("wall_seconds is null")
+	}
+	for i, a := range b.Attempts {
+		switch {
+		case a.Number != i+1:
+			return fmt.Errorf("attempts: number %d in place %d", a.Number, i+1)
+		case !isEnd(a.Exit) && a.Exit != ExitKilled:
+			return fmt.Errorf("attempt %d: its exit is %q", a.Number, a.Exit)
+		case !json.Valid([]byte(a.Environment)):
+			return fmt.Errorf("attempt %d: the environment is not JSON", a.Number)
+		}
+	}
+	for i := 1; i < len(b.Classes); i++ {
+		if b.Classes[i].Category <= b.Classes[i-1].Category {
+			return fmt.Errorf("classes: category %d after %d", b.Classes[i].Category, b.Classes[i-1].Category)
+		}
+	}
+	for i := 1; i < len(b.Steps); i++ {
+		if b.Steps[i].Step <= b.Steps[i-1].Step {
+			return fmt.Errorf("steps: %d after %d", b.Steps[i].Step, b.Steps[i-1].Step)
+		}
+	}
+	return nil
+}
+
+// isEnd tells whether a trial may end with the status.
+func isEnd(status string) bool {
+	switch status {
+	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
+		return true
+	}
+	return false
+}
+
+// isFinal tells whether nothing is left to do for a trial with the status.
+func isFinal(status string) bool { return status == StatusDone || status == StatusDiverged }
+
+// BundleDir is the folder with the bundles of the database at path.
+func BundleDir(path string) string { return path + ".bundles" }
+
+// bundleExt ends the name of every bundle.
+const bundleExt = ".json"
+
+// sweepDir is the folder in that of the bundles with the sweeps' files.
+const sweepDir = "sweeps"
+
+// write writes the sweep into a folder of bundles.
+func (s *sweepBundle) write(dir string) error {
+	text, err := s.encode()
+	if err != nil {
+		return fmt.Errorf("bundle of sweep %s: %w", s.Name, err)
+	}
+	// A sweep is known by its name and its file's hash; a name may be too long
+	// for a file's.
+	id := sha256.Sum256([]byte(s.Name + "\n" + s.Hash))
+	return writeFile(filepath.Join(dir, sweepDir, hex.EncodeToString(id[:])+bundleExt), text)
+}
+
+// WriteBundle writes b into dir, made if need be, as KEY.json. The file appears
+// whole or not at all, and an earlier one of the trial is replaced.
+func WriteBundle(dir string, b *Bundle) error {
+	if err := b.check(); err != nil {
+		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+	}
+	text, err := b.encode()
+	if err != nil {
+		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+	}
+	return writeFile(filepath.Join(dir, b.Key+bundleExt), text)
+}
+
+// ReadBundle reads a trial's bundle. The error is ErrBundle if the file is none,
+// or one of another trial than its name says.
+func ReadBundle(path string) (*Bundle, error) {
+	text, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	b, _, err := decodeLine(text)
+	if err == nil && b == nil {
+		err = fmt.Errorf("%w of a trial: it holds a sweep", ErrBundle)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if name := filepath.Base(path); name != b.Key+bundleExt {
+		return nil, fmt.Errorf("%s: %w: it holds trial %s", path, ErrBundle, short(b.Key))
+	}
+	return b, nil
+}
+
+// readSweep reads a file that sweepBundle.write wrote.
+func readSweep(path string) (*sweepBundle, error) {
+	text, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	_, sw, err := decodeLine(text)
+	if err == nil && sw == nil {
+		err = fmt.Errorf("%w of a sweep: it holds a trial", ErrBundle)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return sw, nil
+}
+
+// Apply records the bundles in one transaction. Doing it again changes nothing.
+// The error is ErrConflict, with nothing changed, if one of the trials is done or
+// diverged already and the bundle has another status or other weights.
+func (s *Store) Apply(bundles ...*Bundle) error {
+	return s.inTx("record bundle", func(tx *sql.Tx) error {
+		for _, b := range bundles {
+			if err := admits(tx, b.Key, b.Outcome); err != nil {
+				return err
+			}
+			if err := b.apply(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// admits refuses an outcome that contradicts what is recorded.
+func admits(tx *sql.Tx, key string, o Outcome) error {
+	var status, weights string
+	err := tx.QueryRow("SELECT status, weights FROM trials WHERE key = ?", key).Scan(&status, &weights)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case isFinal(status) && (status != o.Status || weights != o.Weights):
+		return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
+			short(key), status, short(weights), o.Status, short(o.Weights), ErrConflict)
+	}
+	return nil
+}
+
+// apply replaces all that is recorded of the trial by the bundle.
+func (b *Bundle) apply(tx *sql.Tx) error {
+	if err := b.check(); err != nil {
+		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+	}
+	var id int64
+	err := tx.QueryRow(`
+		INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, error, diverged_step, started, finished, wall_seconds, provenance, weights)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (key) DO UPDATE SET
+			kind = excluded.kind, config = excluded.config, seed = excluded.seed, dataset = excluded.dataset, init = excluded.init,
+			engine = excluded.engine, numerics = excluded.numerics, status = excluded.status, error = excluded.error,
+			diverged_step = excluded.diverged_step, started = excluded.started, finished = excluded.finished,
+			wall_seconds = excluded.wall_seconds, provenance = excluded.provenance, weights = excluded.weights
+		RETURNING id`,
+		b.Key, b.Kind, b.Config, int64(b.Seed), b.Dataset, b.Init, b.Engine, b.Numerics, b.Status, b.Error, b.DivergedStep,
+		b.Started, b.Finished, b.WallSeconds, b.Provenance, b.Weights).Scan(&id)
+	if err != nil {
+		return err
+	}
+	if err := dropRows(tx, id, append([]string{"attempts"}, resultTables...)...); err != nil {
+		return err
+	}
+	for _, a := range b.Attempts {
+		if _, err := tx.Exec(`INSERT INTO attempts (trial_id, number, owner, host, pid, start_step, end_step, beats, started, ended,
+			wall_seconds, peak_bytes, exit, error, environment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, a.Number, a.Owner, a.Host, a.PID, a.StartStep, a.EndStep, a.Beats, a.Started, a.Ended,
+			a.WallSeconds, a.PeakBytes, a.Exit, a.Error, a.Environment); err != nil {
+			return err
+		}
+	}
+	if err := insertSteps(tx, id, b.Steps); err != nil {
+		return err
+	}
+	for _, name := range sortedNames(b.Metrics) {
+		if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, finite(b.Metrics[name])); err != nil {
+			return err
+		}
+	}
+	for _, c := range b.Classes {
+		if _, err := tx.Exec("INSERT INTO class_metrics (trial_id, category_id, name, ap, ap50, ap75) VALUES (?, ?, ?, ?, ?, ?)",
+			id, c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)); err != nil {
+			return err
+		}
+	}
+	if b.Detections != (Blob{}) {
+		if _, err := tx.Exec("INSERT INTO detections (trial_id, hash, size) VALUES (?, ?, ?)", id, b.Detections.Hash, b.Detections.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Bundle returns all that is recorded of a trial that has ended. The key is the
+// full key; the error is ErrNoTrial if there is none.
+func (s *Store) Bundle(key string) (b *Bundle, err error) {
+	err = s.inTx("read trial", func(tx *sql.Tx) error {
+		b, err = readBundle(tx, key)
+		return err
+	})
+	return b, err
+}
+
+func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
+	trials, err := queryTrials(tx, " WHERE t.key = ?", key)
+	if err != nil {
+		return nil, err
+	}
+	if len(trials) == 0 {
+		return nil, fmt.Errorf("trial %s: %w", short(key), ErrNoTrial)
+	}
+	b := &Bundle{Trial: trials[0]}
+	if b.Classes, err = queryClasses(tx, key); err != nil {
+		return nil, err
+	}
+	if b.Steps, err = querySteps(tx, key); err != nil {
+		return nil, err
+	}
+	b.Detections, err = queryDetections(tx, key)
+	return b, err
+}
+
+// bundleFiles lists the bundles in dir by name: those of trials, then those of
+// sweeps. A folder that is not there has none.
+func bundleFiles(dir string) (trials, sweeps []string, err error) {
+	list := func(dir string) (files []string, err error) {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("bundles: %w", err)
+		}
+		for _, e := range entries {
+			if name := e.Name(); !e.IsDir() && !strings.HasPrefix(name, ".") && strings.HasSuffix(name, bundleExt) {
+				files = append(files, filepath.Join(dir, name))
+			}
+		}
+		return files, nil
+	}
+	if trials, err = list(dir); err == nil {
+		sweeps, err = list(filepath.Join(dir, sweepDir))
+	}
+	return slices.Clip(trials), sweeps, err
+}

@@ -1,0 +1,269 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+)
+
+// bundleFormat is the version of the JSON of bundles and exports.
+const bundleFormat = 1
+
+// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN.
+type number float64
+
+func (n number) MarshalJSON() ([]byte, error) {
+	if v := finite(float64(n)); v == nil {
+		return []byte("null"), nil
+	}
+	return strconv.AppendFloat(nil, float64(n), 'g', -1, 64), nil
+}
+
+func (n *number) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*n = number(math.NaN())
+		return nil
+	}
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return fmt.Errorf("%.40q: want a number or null", text)
+	}
+	*n = number(v)
+	return nil
+}
+
+// The JSON of a bundle. The training log stands in columns, which take half the
+// space of rows.
+type (
+	bundleJSON struct {
+		Bundle       int               `json:"bundle"`
+		Trial        string            `json:"trial"`
+		Kind         string            `json:"kind"`
+		Status       string            `json:"status"`
+		Error        string            `json:"error"`
+		DivergedStep *int              `json:"diverged_step"`
+		Seed         uint64            `json:"seed"`
+		Dataset      string            `json:"dataset"`
+		Init         string            `json:"init"`
+		Engine       string            `json:"engine"`
+		Numerics     string            `json:"numerics"`
+		Started      string            `json:"started"`
+		Finished     string            `json:"finished"`
+		WallSeconds  number            `json:"wall_seconds"`
+		Weights      string            `json:"weights"`
+		Detections   *Blob             `json:"detections"`
+		Config       json.RawMessage   `json:"config"`
+		Provenance   json.RawMessage   `json:"provenance"`
+		Attempts     []attemptJSON     `json:"attempts"`
+		Metrics      map[string]number `json:"metrics"`
+		Classes      []classJSON       `json:"classes"`
+		Steps        stepsJSON         `json:"steps"`
+	}
+	attemptJSON struct {
+		Number      int             `json:"number"`
+		Owner       string          `json:"owner"`
+		Host        string          `json:"host"`
+		PID         int             `json:"pid"`
+		StartStep   int             `json:"start_step"`
+		EndStep     int             `json:"end_step"`
+		Beats       int             `json:"beats"`
+		Started     string          `json:"started"`
+		Ended       string          `json:"ended"`
+		WallSeconds number          `json:"wall_seconds"`
+		PeakBytes   int64           `json:"peak_bytes"`
+		Exit        string          `json:"exit"`
+		Error       string          `json:"error"`
+		Environment json.RawMessage `json:"environment"`
+	}
+	classJSON struct {
+		ID   int64  `json:"id"`
+		Name string `json:"name"`
+		AP   number `json:"AP"`
+		AP50 number `json:"AP50"`
+		AP75 number `json:"AP75"`
+	}
+	stepsJSON struct {
+		Step      []int    `json:"step"`
+		Loss      []number `json:"loss"`
+		ClsLoss   []number `json:"cls_loss"`
+		BoxLoss   []number `json:"box_loss"`
+		LR        []number `json:"lr"`
+		GradNorm  []number `json:"grad_norm"`
+		Positives []int    `json:"positives"`
+	}
+	sweepJSON struct {
+		Bundle  int       `json:"bundle"`
+		Sweep   string    `json:"sweep"`
+		Hash    string    `json:"hash"`
+		Created string    `json:"created"`
+		File    string    `json:"file"`
+		Plan    []Planned `json:"plan"`
+	}
+)
+
+// encode writes the bundle as one line of JSON. Equal bundles give equal bytes:
+// fields in a fixed order, metrics by name, numbers in the fewest digits that
+// read back the same.
+func (b *Bundle) encode() ([]byte, error) {
+	j := bundleJSON{
+		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
+		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
+		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Provenance: json.RawMessage(b.Provenance),
+		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: map[string]number{},
+		Classes: classesJSON(b.Classes), Steps: columns(b.Steps),
+	}
+	if b.Detections != (Blob{}) {
+		j.Detections = &b.Detections
+	}
+	for i, a := range b.Attempts {
+		j.Attempts[i] = attemptJSON{
+			a.Number, a.Owner, a.Host, a.PID, a.StartStep, a.EndStep, a.Beats, a.Started, a.Ended,
+			number(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, json.RawMessage(a.Environment),
+		}
+	}
+	for name, v := range b.Metrics {
+		j.Metrics[name] = number(v)
+	}
+	return jsonLine(j)
+}
+
+func classesJSON(classes []ClassMetric) []classJSON {
+	out := make([]classJSON, len(classes))
+	for i, c := range classes {
+		out[i] = classJSON{c.Category, c.Name, number(c.AP), number(c.AP50), number(c.AP75)}
+	}
+	return out
+}
+
+func columns(steps []Step) stepsJSON {
+	n := len(steps)
+	numbers := make([]number, 5*n)
+	column := func(i int) []number { return numbers[i*n : (i+1)*n] }
+	c := stepsJSON{make([]int, n), column(0), column(1), column(2), column(3), column(4), make([]int, n)}
+	for i, p := range steps {
+		c.Step[i], c.Positives[i] = p.Step, p.Positives
+		c.Loss[i], c.ClsLoss[i], c.BoxLoss[i] = number(p.Loss), number(p.ClsLoss), number(p.BoxLoss)
+		c.LR[i], c.GradNorm[i] = number(p.LR), number(p.GradNorm)
+	}
+	return c
+}
+
+func (s *stepsJSON) steps() ([]Step, error) {
+	n := len(s.Step)
+	for _, m := range []int{len(s.Loss), len(s.ClsLoss), len(s.BoxLoss), len(s.LR), len(s.GradNorm), len(s.Positives)} {
+		if m != n {
+			return nil, fmt.Errorf("steps: columns of %d and %d values", n, m)
+		}
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	steps := make([]Step, n)
+	for i := range steps {
+		steps[i] = Step{s.Step[i], float64(s.Loss[i]), float64(s.ClsLoss[i]), float64(s.BoxLoss[i]), float64(s.LR[i]), float64(s.GradNorm[i]), s.Positives[i]}
+	}
+	return steps, nil
+}
+
+// jsonLine is v as one line.
+func jsonLine(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return buf.Bytes(), err
+}
+
+func (s *sweepBundle) encode() ([]byte, error) {
+	return jsonLine(sweepJSON{bundleFormat, s.Name, s.Hash, s.Created, s.File, slices.Concat([]Planned{}, s.Plan)})
+}
+
+// decodeLine reads the JSON of a trial or of a sweep; the other is nil.
+func decodeLine(text []byte) (*Bundle, *sweepBundle, error) {
+	var head struct {
+		Bundle int              `json:"bundle"`
+		Sweep  *json.RawMessage `json:"sweep"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	switch {
+	case head.Bundle == 0:
+		return nil, nil, fmt.Errorf("%w: it has no field \"bundle\"", ErrBundle)
+	case head.Bundle != bundleFormat:
+		return nil, nil, fmt.Errorf("%w: its format is %d, known is %d; update the program", ErrBundle, head.Bundle, bundleFormat)
+	case head.Sweep != nil:
+		sweep, err := decodeSweep(text)
+		return nil, sweep, err
+	}
+	b, err := decodeBundle(text)
+	return b, nil, err
+}
+
+// strictly reads JSON into v, refusing fields it does not have.
+func strictly(text []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	return nil
+}
+
+func decodeSweep(text []byte) (*sweepBundle, error) {
+	var j sweepJSON
+	if err := strictly(text, &j); err != nil {
+		return nil, err
+	}
+	s := &sweepBundle{Sweep{Name: j.Sweep, File: j.File, Hash: j.Hash, Created: j.Created}, j.Plan}
+	for i, p := range s.Plan {
+		if !keyPattern.MatchString(p.Key) || p.Row < 0 {
+			return nil, fmt.Errorf("%w: plan: trial %d has key %.80q and row %d", ErrBundle, i+1, p.Key, p.Row)
+		}
+	}
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	return s, nil
+}
+
+func decodeBundle(text []byte) (*Bundle, error) {
+	var j bundleJSON
+	if err := strictly(text, &j); err != nil {
+		return nil, err
+	}
+	b := &Bundle{Trial: Trial{
+		Key: j.Trial, Kind: j.Kind, Config: string(j.Config), Seed: j.Seed, Dataset: j.Dataset, Init: j.Init, Engine: j.Engine,
+		Numerics: j.Numerics, Started: j.Started, Provenance: string(j.Provenance),
+		Outcome: Outcome{
+			Status: j.Status, Error: j.Error, DivergedStep: j.DivergedStep, Finished: j.Finished, WallSeconds: float64(j.WallSeconds),
+			Weights: j.Weights, Metrics: map[string]float64{},
+		},
+	}}
+	if j.Detections != nil {
+		b.Detections = *j.Detections
+	}
+	for _, a := range j.Attempts {
+		b.Attempts = append(b.Attempts, Attempt{
+			a.Number, a.Owner, a.Host, a.PID, a.StartStep, a.EndStep, a.Beats, a.Started, a.Ended,
+			float64(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, string(a.Environment),
+		})
+	}
+	for name, v := range j.Metrics {
+		b.Metrics[name] = float64(v)
+	}
+	for _, c := range j.Classes {
+		b.Classes = append(b.Classes, ClassMetric{c.ID, c.Name, float64(c.AP), float64(c.AP50), float64(c.AP75)})
+	}
+	var err error
+	if b.Steps, err = j.Steps.steps(); err == nil {
+		err = b.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: trial %.64q: %w", ErrBundle, j.Trial, err)
+	}
+	return b, nil
+}
