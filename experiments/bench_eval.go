@@ -27,11 +27,13 @@ type EvalCase struct {
 }
 
 // EvalCases are the cases of `runner bench eval`: the size of COCO's val2017, the
-// same with as many categories as LVIS has, most of them rare, and four times the first.
+// same with as many categories as LVIS has, most of them rare, four times the first, and
+// the first with all objects of one category.
 var EvalCases = []EvalCase{
 	{Name: "coco", Images: 5_000, Categories: 80, Objects: 36_500, Detections: 500_000, Tail: .8},
 	{Name: "lvis", Images: 5_000, Categories: 1_203, Objects: 36_500, Detections: 500_000, Tail: 1.1},
 	{Name: "large", Images: 20_000, Categories: 80, Objects: 146_000, Detections: 2_000_000, Tail: .8},
+	{Name: "single", Images: 5_000, Categories: 1, Objects: 36_500, Detections: 500_000},
 }
 
 // EvalBench says what is measured of an evaluation.

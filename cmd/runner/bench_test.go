@@ -113,7 +113,7 @@ func TestBenchRefuses(t *testing.T) {
 		"bench step --batch -1":    "--batch -1: want 1 to 1024",
 		"bench infer --steps 0":    "--steps 0",
 		"bench step --format yaml": "--format yaml: unknown",
-		"bench eval --case big":    "--case big: unknown; known: coco, lvis, large",
+		"bench eval --case big":    "--case big: unknown; known: coco, lvis, large, single",
 		"bench eval --rounds 0":    "--rounds 0: want 1 or more",
 		"bench speed":              "eval, infer, loader, step",
 	} {
