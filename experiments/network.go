@@ -13,10 +13,12 @@ import (
 // network is the detector compiled for one size of input batch.
 type network struct {
 	n, h, w  int
+	graph    *engine.Graph
 	session  engine.Session
 	anchors  [][4]float32
 	levels   []int // anchors of each pyramid level
 	assigner *sampler.Assigner
+	running  float64   // the assigner's at first
 	boxes    []float32 // the anchors as a feed, where the box loss wants them
 }
 
@@ -39,6 +41,48 @@ func (d *detector) close() {
 	for _, n := range d.nets {
 		n.session.Close()
 	}
+}
+
+// compiled is the networks of a trial that has ended, with the state that their
+// sessions are bound to: the next trial of the same program need not compile.
+type compiled struct {
+	program string
+	state   *engine.State
+	nets    map[[4]int]*network
+}
+
+// programOf names the settings that networks are compiled from: all but the values of
+// the losses and the learning rate, which are fed to every step.
+func programOf(c Config, classes int) string {
+	c.Loss, c.BoxLoss = Loss{Type: c.Loss.Type}, BoxLoss{Type: c.BoxLoss.Type}
+	c.Optim.LR = 0
+	return fmt.Sprintf("%d %s", classes, Resolved(&c))
+}
+
+// adopt gives a detector that has no networks yet, but its weights, those of c. What
+// the weights lack is drawn as for new networks.
+func (d *detector) adopt(c *compiled) error {
+	for _, net := range c.nets {
+		if err := d.state.AddMissing(net.graph, d.draw); err != nil {
+			return err
+		}
+		if net.assigner != nil && d.running == 0 {
+			d.running = net.running
+		}
+	}
+	for _, name := range c.state.Names() {
+		if d.state.Get(name) == nil {
+			clear(c.state.Get(name).Values) // a slot of the optimiser
+		}
+	}
+	for _, name := range d.state.Names() {
+		t := d.state.Get(name)
+		if err := c.state.Set(name, t.Shape, t.Values); err != nil {
+			return err
+		}
+	}
+	d.state, d.nets = c.state, c.nets
+	return nil
 }
 
 // network returns the detector for n images of h × w pixels, compiled on first use.
@@ -68,7 +112,7 @@ func (d *detector) network(n, h, w int, train bool) (*network, error) {
 	if err := d.state.AddMissing(prog.Graph, d.draw); err != nil {
 		return nil, err
 	}
-	net := &network{n: n, h: h, w: w, anchors: out.Anchors}
+	net := &network{n: n, h: h, w: w, graph: prog.Graph, anchors: out.Anchors}
 	for _, l := range mc.Anchors.Levels(h, w) {
 		net.levels = append(net.levels, l.Anchors)
 	}
@@ -79,8 +123,9 @@ func (d *detector) network(n, h, w int, train bool) (*network, error) {
 		if prog.Graph.Node("anchors") != nil {
 			net.boxes = flat(out.Anchors)
 		}
+		net.running = net.assigner.Running
 		if d.running == 0 {
-			d.running = net.assigner.Running
+			d.running = net.running
 		}
 	}
 	if net.session, err = d.engine.Compile(prog, d.state); err != nil {

@@ -38,7 +38,16 @@ type Runner struct {
 
 	telling sync.Mutex
 	heard   map[string]heard     // of other processes' attempts, by trial
+	kept    *compiled            // of the last trial
 	folders map[[3]string]string // identities of the folders read so far; hashing COCO takes minutes
+}
+
+// Close frees the networks that are kept for a next trial of the same program.
+func (r *Runner) Close() {
+	if r.kept != nil {
+		(&detector{nets: r.kept.nets}).close()
+		r.kept = nil
+	}
 }
 
 // Event is one of Preparing, Noted, TrialStarted, Stepped, Evaluating, TrialEnded, Waiting.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/results"
@@ -302,5 +303,66 @@ func TestSweepFolder(t *testing.T) {
 	kept, err := filepath.Glob(filepath.Join(b.Cache, "pictures", "*", "*", "*.rgb"))
 	if err != nil || len(kept) != 24+12 {
 		t.Errorf("%d pictures kept, %v; want those of train and val", len(kept), err)
+	}
+}
+
+// counting is an engine that counts what it compiles.
+type counting struct {
+	engine.Engine
+	compiled int
+}
+
+func (c *counting) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	c.compiled++
+	return c.Engine.Compile(p, s)
+}
+
+// TestOneProgramServesManyTrials: trials that differ in gamma, alpha, learning rate
+// and seed share compiled networks, and end in the bits of trials that share nothing.
+func TestOneProgramServesManyTrials(t *testing.T) {
+	const grid = `
+title: tiny
+profile: mini
+baseline:
+  data: {pixels: 64, images: {train: 24, tune: 4, val: 12}, min_size: 0.2}
+  image: {short: 64, long: 64}
+  model: {width: 0.125, fpn: 16}
+  train: {iters: 4, batch: 4}
+  optim.warmup: 2
+  pretrain.type: none
+zip:
+  loss.gamma: [0, 2, 2, 2]
+  loss.alpha: [0.75, 0.25, 0.25, 0.25]
+  optim.lr: [0.1, 0.05, 0.05, 0.1]
+  box_loss.type: [smooth_l1, smooth_l1, giou, smooth_l1]
+seeds: [0, 1]
+`
+	shared := newBench(t, 2)
+	count := &counting{Engine: shared.Engine}
+	shared.Engine = count
+	plan := shared.plan(t, grid, Selection{})
+	if c, err := shared.Sweep(t.Context(), plan); err != nil || c != (Counts{Done: 8}) {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	// Seed by seed: smooth L1 twice, GIoU, smooth L1, each with a network for
+	// training and one for the 12 images of the evaluation.
+	if want := 2*(2+2+2) - 2; count.compiled != want {
+		t.Errorf("%d programs were compiled for 8 trials, want %d", count.compiled, want)
+	}
+	weights := map[string]string{}
+	for _, tr := range shared.trials(t) {
+		weights[tr.Key] = tr.Weights
+	}
+	for i := range plan.Trials {
+		alone := newBench(t, 2)
+		one := *alone.plan(t, grid, Selection{})
+		one.Trials = one.Trials[i : i+1]
+		if _, err := alone.Sweep(t.Context(), &one); err != nil {
+			t.Fatal(err)
+		}
+		tr := alone.trials(t)[0]
+		if weights[tr.Key] == "" || tr.Weights != weights[tr.Key] {
+			t.Errorf("trial %d: weights %.12s alone, %.12s after others", i, tr.Weights, weights[tr.Key])
+		}
 	}
 }

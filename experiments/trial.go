@@ -92,14 +92,17 @@ func plainly(err error) error {
 
 // session is a trial ready to be trained.
 type session struct {
+	r      *Runner
 	d      *detector
 	loader *dataset.Loader
 	eval   *dataset.Set
 }
 
+// close ends the session; its networks are kept for the next.
 func (s *session) close() {
 	s.loader.Close()
-	s.d.close()
+	s.r.Close()
+	s.r.kept = &compiled{programOf(s.d.cfg, s.d.classes), s.d.state, s.d.nets}
 }
 
 // open makes a trial ready to be trained: data, network and its first weights, or
@@ -128,7 +131,16 @@ func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*sess
 	if err != nil {
 		return nil, err
 	}
-	return &session{d: d, loader: loader, eval: eval}, nil
+	if c := r.kept; c == nil || c.program != programOf(cfg, d.classes) {
+		r.Close()
+	} else {
+		r.kept = nil
+		if err := d.adopt(c); err != nil {
+			loader.Close()
+			return nil, err
+		}
+	}
+	return &session{r: r, d: d, loader: loader, eval: eval}, nil
 }
 
 func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {

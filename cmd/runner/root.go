@@ -237,6 +237,7 @@ func (r *rig) close() {
 	if r.Store != nil {
 		r.Store.Close()
 	}
+	r.Runner.Close()
 	r.pool.Close()
 }
 
