@@ -41,6 +41,12 @@ const applicationID = 0x46475244
 // busyTimeout is how long a statement waits for another process's write.
 const busyTimeout = 10 * time.Second
 
+// Processes that create one database at the same time get it in so many tries.
+const (
+	openTries = 3
+	openPause = 100 * time.Millisecond
+)
+
 // Errors of opening a file.
 var (
 	// ErrNoDatabase is returned by OpenExisting when there is no file.
@@ -88,15 +94,22 @@ func Open(path string) (*Store, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	s, err := connect(path, "mode=rwc&_journal_mode=WAL&_synchronous=FULL&_txlock=immediate", 1)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(s.migrate(), s.checkPragmas("wal")); err != nil {
+	for try := 1; ; try++ {
+		s, err := connect(path, "mode=rwc&_journal_mode=WAL&_synchronous=FULL&_txlock=immediate", 1)
+		if err != nil {
+			return nil, err
+		}
+		err = errors.Join(s.migrate(), s.checkPragmas("wal"))
+		if err == nil {
+			return s, nil
+		}
 		s.Close()
-		return nil, err
+		// SQLite does not wait for its turn to switch a new file to WAL.
+		if try == openTries || !isCode(err, sqlite3.ErrBusy, sqlite3.ErrLocked) {
+			return nil, err
+		}
+		time.Sleep(openPause)
 	}
-	return s, nil
 }
 
 // OpenExisting opens the results file at path for reading. It creates and
