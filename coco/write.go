@@ -6,21 +6,21 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
+
+	"focalgrid/atomicfile"
 )
 
 // WriteDataset writes d as a ground-truth file, one entry a line, in the order
 // of d. Equal values give equal bytes. The file appears whole or not at all: it
 // is written beside path and moved there.
 func WriteDataset(path string, d *Dataset) error {
-	return Atomically(path, func(w io.Writer) error { return EncodeDataset(w, d) })
+	return atomicfile.Write(path, func(w io.Writer) error { return EncodeDataset(w, d) })
 }
 
 // WriteDetections writes a results file; see WriteDataset.
 func WriteDetections(path string, dets []Detection) error {
-	return Atomically(path, func(w io.Writer) error { return EncodeDetections(w, dets) })
+	return atomicfile.Write(path, func(w io.Writer) error { return EncodeDetections(w, dets) })
 }
 
 // EncodeDataset writes d as JSON. Numbers have the fewest digits that read back
@@ -184,33 +184,4 @@ func (e *encoder) flush() error {
 		return e.err
 	}
 	return e.w.Flush()
-}
-
-// Atomically lets write fill a new file beside path, brings it to the disk and
-// renames it to path. After an error path is as it was.
-func Atomically(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil { // CreateTemp's files are the owner's alone
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"sync"
 
+	"focalgrid/atomicfile"
 	"focalgrid/coco"
 )
 
@@ -90,7 +91,7 @@ func GenerateContext(ctx context.Context, dir string, c SynthConfig, progress fu
 		return errors.Join(err, other)
 	}
 	tmp = ""
-	return syncDir(filepath.Dir(dir))
+	return atomicfile.SyncFolder(filepath.Dir(dir))
 }
 
 // generated tells whether dir holds the set of c; the error is ErrOtherFolder
@@ -161,7 +162,7 @@ func (g *Synth) write(ctx context.Context, dir string, progress func(done, total
 		if err := coco.WriteDataset(annotationsPath(dir, split), g.annotations(part, scenes)); err != nil {
 			return err
 		}
-		if err := syncDir(filepath.Join(dir, split)); err != nil {
+		if err := atomicfile.SyncFolder(filepath.Join(dir, split)); err != nil {
 			return err
 		}
 	}
@@ -172,7 +173,7 @@ func (g *Synth) write(ctx context.Context, dir string, progress func(done, total
 	if err := writeFile(filepath.Join(dir, markerName), append(data, '\n')); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(filepath.Join(dir, "annotations")), syncDir(dir))
+	return errors.Join(atomicfile.SyncFolder(filepath.Join(dir, "annotations")), atomicfile.SyncFolder(dir))
 }
 
 func synthFile(i int) string { return fmt.Sprintf("%012d.jpg", i+1) }
@@ -228,19 +229,6 @@ func writeFile(path string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes the names in a folder last; Windows has no such call and needs
-// none.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // parallel calls work for 0 to n-1 on at most workers goroutines and returns the

@@ -1,13 +1,13 @@
 package dataset
 
 import (
-	"errors"
 	"image"
 	"image/color"
 	"image/draw"
 	"image/png"
-	"os"
-	"path/filepath"
+	"io"
+
+	"focalgrid/atomicfile"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
@@ -135,16 +135,5 @@ func write(dst *image.RGBA, text string, x, y int, ink color.RGBA) {
 
 // WritePNG writes a picture to path, whole or not at all.
 func WritePNG(path string, im image.Image) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(png.Encode(f, im), f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return atomicfile.Write(path, func(w io.Writer) error { return png.Encode(w, im) })
 }

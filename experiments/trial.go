@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"syscall"
 
+	"focalgrid/atomicfile"
 	"focalgrid/coco"
 	"focalgrid/dataset"
 	"focalgrid/engine"
@@ -284,7 +284,7 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	if err := weights.Write(part, ts, nil); err != nil {
 		return "", err
 	}
-	if err := os.Rename(part, path); err != nil {
+	if err := atomicfile.Move(part, path); err != nil {
 		return "", err
 	}
 	return hash, nil

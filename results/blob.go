@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"focalgrid/atomicfile"
 )
 
 // A blobKind is a folder beside databases with what is too big for them, each file
@@ -193,51 +195,13 @@ func readBounded(path string) ([]byte, error) {
 	return text, nil
 }
 
-// writeFile writes a file whole or not at all: beside its place, brought to the
-// disk and moved there. Its folder is made if need be.
-func writeFile(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+// writeFile writes a file whole or not at all. Its folder is made if need be.
+func writeFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, temporary(path))
-	if err != nil {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
 		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil { // CreateTemp's files are the owner's alone
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// temporary is the pattern of the name under which a file is written before it
-// is whole.
-func temporary(path string) string { return "." + filepath.Base(path) + ".*" }
-
-// syncDir brings a folder's names to the disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	})
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"focalgrid/atomicfile"
 )
 
 // walk calls sweep for every sweep, in order of time, and trial for every trial
@@ -307,10 +309,7 @@ func Rebuild(path string) (trials, sweeps int, err error) {
 	if err = errors.Join(err, s.Close()); err != nil {
 		return 0, 0, err
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return 0, 0, err
-	}
-	return len(trialFiles), len(sweepFiles), syncDir(filepath.Dir(path))
+	return len(trialFiles), len(sweepFiles), atomicfile.Move(tmp, path)
 }
 
 // ErrNoBundles is returned by Rebuild.

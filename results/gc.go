@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"focalgrid/atomicfile"
 )
 
 // WorkDir is the folder with what the unfinished trials of the database at path go
@@ -37,8 +39,8 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	dir := filepath.Dir(s.path)
 	g.temporary(dir, "."+filepath.Base(s.path)+".rebuild")
 	bundles := BundleDir(s.path)
-	g.temporary(bundles, ".")
-	g.temporary(filepath.Join(bundles, sweepDir), ".")
+	g.temporary(bundles, atomicfile.Prefix)
+	g.temporary(filepath.Join(bundles, sweepDir), atomicfile.Prefix)
 	if err := s.garbageOfWork(&g); err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	}
 	for _, kind := range blobKinds {
 		blobs := filepath.Join(dir, kind.dir)
-		g.temporary(blobs, ".")
+		g.temporary(blobs, atomicfile.Prefix)
 		for _, e := range g.entries(blobs) {
 			path := filepath.Join(blobs, e.Name())
 			if !strings.HasPrefix(e.Name(), ".") && !needed[path] {

@@ -15,16 +15,13 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"syscall"
+
+	"focalgrid/atomicfile"
 )
 
 // Tensor is a named array. Data is row-major and as long as the product of
@@ -222,51 +219,8 @@ func Write(path string, ts []Tensor, metadata map[string]string) error {
 }
 
 // WriteAs is Write with a choice of the type of numbers.
-func WriteAs(path string, ts []Tensor, metadata map[string]string, as DType) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
-		}
-	}()
-	if err := Encode(f, ts, metadata, as); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil { // CreateTemp's files are the owner's alone
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes a new name in a folder outlast a power cut, where the file
-// system can do that.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" { // cannot open a folder, and keeps names by itself
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return nil
+func WriteAs(path string, ts []Tensor, metadata map[string]string, as DType) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return Encode(w, ts, metadata, as) })
 }
 
 // Hash identifies tensors: the SHA-256, in hexadecimal, of what Encode writes

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"focalgrid/coco"
+	"focalgrid/atomicfile"
 )
 
 // WriteCurves writes precision over recall of every category and IoU threshold to
@@ -17,9 +17,9 @@ import (
 func (d *Details) WriteCurves(path string) error {
 	switch filepath.Ext(path) {
 	case ".json":
-		return coco.Atomically(path, d.curvesJSON)
+		return atomicfile.Write(path, d.curvesJSON)
 	case ".csv":
-		return coco.Atomically(path, d.curvesCSV)
+		return atomicfile.Write(path, d.curvesCSV)
 	}
 	return fmt.Errorf("%s: curves are written as .json or .csv", path)
 }

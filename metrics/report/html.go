@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"focalgrid/coco"
+	"focalgrid/atomicfile"
 	"focalgrid/metrics"
 )
 
@@ -26,7 +26,7 @@ func (r *Report) WriteHTML(path string) error {
 	if err != nil {
 		return err
 	}
-	return coco.Atomically(path, func(w io.Writer) error { return pageTemplate.Execute(w, v) })
+	return atomicfile.Write(path, func(w io.Writer) error { return pageTemplate.Execute(w, v) })
 }
 
 // view is what the page shows, formatted.

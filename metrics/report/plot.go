@@ -7,7 +7,7 @@ import (
 	"io"
 	"math"
 
-	"focalgrid/coco"
+	"focalgrid/atomicfile"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -97,7 +97,7 @@ func (r *Report) WritePlot(path string) error {
 	if err != nil {
 		return err
 	}
-	return coco.Atomically(path, f.writePNG)
+	return atomicfile.Write(path, f.writePNG)
 }
 
 func (r *Report) curvesFigure() (*figure, error) {

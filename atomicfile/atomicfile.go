@@ -1,0 +1,72 @@
+// Package atomicfile writes files that appear whole or not at all.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// Prefix begins the name under which a file is written before it is whole; a
+// process that is killed leaves such a file behind.
+const Prefix = "."
+
+// Write lets write fill a new file beside path, brings it to the disk, moves it to
+// path and brings the folder's names to the disk. After an error path is as it was.
+// Errors name path.
+func Write(path string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), Prefix+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil { // CreateTemp's files are the owner's alone
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return Move(f.Name(), path)
+}
+
+// Move renames a file that is whole and on the disk, and brings the folder's names
+// to the disk.
+func Move(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return SyncFolder(filepath.Dir(to))
+}
+
+// SyncFolder makes new names in a folder outlast a power cut, where the file system
+// can do that.
+func SyncFolder(dir string) error {
+	if runtime.GOOS == "windows" { // cannot open a folder, and keeps names by itself
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
