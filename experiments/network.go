@@ -13,12 +13,11 @@ import (
 // network is the detector compiled for one size of input batch.
 type network struct {
 	n, h, w  int
-	graph    *engine.Graph
+	program  string // what the session was compiled from
 	session  engine.Session
 	anchors  [][4]float32
 	levels   []int // anchors of each pyramid level
 	assigner *sampler.Assigner
-	running  float64   // the assigner's at first
 	boxes    []float32 // the anchors as a feed, where the box loss wants them
 }
 
@@ -31,58 +30,74 @@ type detector struct {
 	draw    engine.Draw
 	nets    map[[4]int]*network // by images, height, width, training
 	running float64             // of the normaliser "ema", over all sizes
+	kept    *compiled           // of an earlier trial, to be used again; nil: none
 }
 
 func newDetector(cfg Config, classes int, e engine.Engine, state *engine.State, draw engine.Draw) *detector {
 	return &detector{cfg: cfg, classes: classes, engine: e, state: state, draw: draw, nets: map[[4]int]*network{}}
 }
 
-func (d *detector) close() {
-	for _, n := range d.nets {
+func (d *detector) close() { d.handOver().close() }
+
+// compiled is the networks of a trial that has ended, with the state that their
+// sessions are bound to: the next trial need not compile the same programs.
+type compiled struct {
+	state *engine.State
+	nets  map[[4]int]*network
+}
+
+func (c *compiled) close() {
+	for _, n := range c.nets {
 		n.session.Close()
 	}
 }
 
-// compiled is the networks of a trial that has ended, with the state that their
-// sessions are bound to: the next trial of the same program need not compile.
-type compiled struct {
-	program string
-	state   *engine.State
-	nets    map[[4]int]*network
+// handOver returns what the detector compiled, or took over itself. The detector
+// must not be used, nor closed, afterwards.
+func (d *detector) handOver() *compiled {
+	if d.kept != nil {
+		for key, n := range d.kept.nets {
+			if d.nets[key] == nil {
+				d.nets[key] = n
+			} else {
+				n.session.Close()
+			}
+		}
+	}
+	return &compiled{d.state, d.nets}
 }
 
-// programOf names the settings that networks are compiled from: all but the values of
-// the losses and the learning rate, which are fed to every step.
-func programOf(c Config, classes int) string {
-	c.Loss, c.BoxLoss = Loss{Type: c.Loss.Type}, BoxLoss{Type: c.BoxLoss.Type}
-	c.Optim.LR = 0
-	return fmt.Sprintf("%d %s", classes, Resolved(&c))
-}
-
-// adopt gives a detector that has no networks yet, but its weights, those of c. What
-// the weights lack is drawn as for new networks.
-func (d *detector) adopt(c *compiled) error {
-	for _, net := range c.nets {
-		if err := d.state.AddMissing(net.graph, d.draw); err != nil {
-			return err
-		}
-		if net.assigner != nil && d.running == 0 {
-			d.running = net.running
-		}
+// reuse returns the session of an earlier trial's program, nil if there is none.
+// All sessions share one state: with the first, the detector's goes into that of the
+// earlier trial; if the first does not fit, none does.
+func (d *detector) reuse(key [4]int, program string) (engine.Session, error) {
+	if d.kept == nil {
+		return nil, nil
 	}
-	for _, name := range c.state.Names() {
-		if d.state.Get(name) == nil {
-			clear(c.state.Get(name).Values) // a slot of the optimiser
+	old := d.kept.nets[key]
+	if old == nil || old.program != program {
+		if len(d.nets) == 0 {
+			d.kept.close()
+			d.kept = nil
 		}
+		return nil, nil
 	}
-	for _, name := range d.state.Names() {
-		t := d.state.Get(name)
-		if err := c.state.Set(name, t.Shape, t.Values); err != nil {
-			return err
+	if theirs := d.kept.state; d.state != theirs {
+		for _, name := range theirs.Names() {
+			if d.state.Get(name) == nil {
+				clear(theirs.Get(name).Values) // a slot of the optimiser
+			}
 		}
+		for _, name := range d.state.Names() {
+			t := d.state.Get(name)
+			if err := theirs.Set(name, t.Shape, t.Values); err != nil {
+				return nil, err
+			}
+		}
+		d.state = theirs
 	}
-	d.state, d.nets = c.state, c.nets
-	return nil
+	delete(d.kept.nets, key)
+	return old.session, nil
 }
 
 // network returns the detector for n images of h × w pixels, compiled on first use.
@@ -112,7 +127,7 @@ func (d *detector) network(n, h, w int, train bool) (*network, error) {
 	if err := d.state.AddMissing(prog.Graph, d.draw); err != nil {
 		return nil, err
 	}
-	net := &network{n: n, h: h, w: w, graph: prog.Graph, anchors: out.Anchors}
+	net := &network{n: n, h: h, w: w, program: fmt.Sprintf("%s %+v", prog.Graph.Hash(), prog.Update), anchors: out.Anchors}
 	for _, l := range mc.Anchors.Levels(h, w) {
 		net.levels = append(net.levels, l.Anchors)
 	}
@@ -123,12 +138,14 @@ func (d *detector) network(n, h, w int, train bool) (*network, error) {
 		if prog.Graph.Node("anchors") != nil {
 			net.boxes = flat(out.Anchors)
 		}
-		net.running = net.assigner.Running
 		if d.running == 0 {
-			d.running = net.running
+			d.running = net.assigner.Running
 		}
 	}
-	if net.session, err = d.engine.Compile(prog, d.state); err != nil {
+	if net.session, err = d.reuse(key, net.program); err == nil && net.session == nil {
+		net.session, err = d.engine.Compile(prog, d.state)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("network for %d images of %d×%d: %w", n, h, w, err)
 	}
 	d.nets[key] = net

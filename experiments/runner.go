@@ -45,7 +45,7 @@ type Runner struct {
 // Close frees the networks that are kept for a next trial of the same program.
 func (r *Runner) Close() {
 	if r.kept != nil {
-		(&detector{nets: r.kept.nets}).close()
+		r.kept.close()
 		r.kept = nil
 	}
 }

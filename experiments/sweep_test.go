@@ -17,9 +17,9 @@ import (
 	"focalgrid/results"
 )
 
-// tiny is a grid whose trials take a fraction of a second: a very narrow
-// network on 64 px images.
-const tiny = `
+// tinyBaseline is a network whose trials take a fraction of a second: a very
+// narrow one on 64 px images.
+const tinyBaseline = `
 title: tiny
 profile: mini
 baseline:
@@ -29,6 +29,10 @@ baseline:
   train: {iters: 6, batch: 4}
   optim.warmup: 2
   pretrain.type: none
+`
+
+// tiny is a grid of it.
+const tiny = tinyBaseline + `
 zip:
   loss.gamma: [0, 2]
   loss.alpha: [0.75, 0.25]
@@ -317,24 +321,16 @@ func (c *counting) Compile(p *engine.Program, s *engine.State) (engine.Session, 
 	return c.Engine.Compile(p, s)
 }
 
-// TestOneProgramServesManyTrials: trials that differ in gamma, alpha, learning rate
-// and seed share compiled networks, and end in the bits of trials that share nothing.
+// TestOneProgramServesManyTrials: trials that differ in what the losses are fed, in
+// learning rate and in seed share compiled networks, and end in the bits of trials that share nothing.
 func TestOneProgramServesManyTrials(t *testing.T) {
-	const grid = `
-title: tiny
-profile: mini
-baseline:
-  data: {pixels: 64, images: {train: 24, tune: 4, val: 12}, min_size: 0.2}
-  image: {short: 64, long: 64}
-  model: {width: 0.125, fpn: 16}
-  train: {iters: 4, batch: 4}
-  optim.warmup: 2
-  pretrain.type: none
+	const grid = tinyBaseline + `
 zip:
   loss.gamma: [0, 2, 2, 2]
   loss.alpha: [0.75, 0.25, 0.25, 0.25]
   optim.lr: [0.1, 0.05, 0.05, 0.1]
   box_loss.type: [smooth_l1, smooth_l1, giou, smooth_l1]
+  box_loss.weight: [1, 2, 1, 0.5]
 seeds: [0, 1]
 `
 	shared := newBench(t, 2)

@@ -101,8 +101,8 @@ type session struct {
 // close ends the session; its networks are kept for the next.
 func (s *session) close() {
 	s.loader.Close()
-	s.r.Close()
-	s.r.kept = &compiled{programOf(s.d.cfg, s.d.classes), s.d.state, s.d.nets}
+	s.r.Close() // what another session may have kept
+	s.r.kept = s.d.handOver()
 }
 
 // open makes a trial ready to be trained: data, network and its first weights, or
@@ -131,15 +131,7 @@ func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*sess
 	if err != nil {
 		return nil, err
 	}
-	if c := r.kept; c == nil || c.program != programOf(cfg, d.classes) {
-		r.Close()
-	} else {
-		r.kept = nil
-		if err := d.adopt(c); err != nil {
-			loader.Close()
-			return nil, err
-		}
-	}
+	d.kept, r.kept = r.kept, nil
 	return &session{r: r, d: d, loader: loader, eval: eval}, nil
 }
 
