@@ -316,8 +316,8 @@ func (q *queue) settle(j job) error {
 		if err != nil {
 			return err
 		}
-		q.counts.count(t.Status)
 		q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: t.Outcome, Elsewhere: true})
+		return q.close(key, t.Status)
 	case errors.Is(j.err, errDied) && q.tries[j.index] < q.r.Retries:
 		q.tries[j.index]++
 		q.r.tell(Noted{Text: fmt.Sprintf("trial %.12s is tried again (%d of %d): %v", key, q.tries[j.index], q.r.Retries, j.err)})
@@ -328,10 +328,21 @@ func (q *queue) settle(j job) error {
 		if errors.Is(j.err, errDied) { // it could not tell so itself
 			q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: j.outcome})
 		}
-		q.counts.count(j.outcome.Status)
 		if errors.Is(j.err, syscall.ENOSPC) { // and so the next would end
+			q.counts.count(j.outcome.Status)
 			return j.err
 		}
+		return q.close(key, j.outcome.Status)
+	}
+	return nil
+}
+
+// close counts a trial that this sweep runs no more. The process that finished it may
+// have died before it dropped its checkpoints.
+func (q *queue) close(key, status string) error {
+	q.counts.count(status)
+	if status == results.StatusDone || status == results.StatusDiverged {
+		return q.r.dropWork(key)
 	}
 	return nil
 }

@@ -296,11 +296,7 @@ func (w *worker) bury(p *prepared, why error) (results.Outcome, error) {
 			return out, w.r.Store.FinishTrial(p.key, a.Number, results.Finish{Outcome: out, EndStep: a.EndStep})
 		}
 	}
-	if t.Status == results.StatusDone || t.Status == results.StatusDiverged {
-		// It died between the result and telling of it, perhaps before it dropped its checkpoints.
-		return t.Outcome, w.r.dropWork(p.key)
-	}
-	return t.Outcome, nil
+	return t.Outcome, nil // it died between the result and telling of it
 }
 
 // tail keeps the last lines written to it.
