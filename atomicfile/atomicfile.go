@@ -54,6 +54,17 @@ func Move(from, to string) error {
 	return SyncFolder(filepath.Dir(to))
 }
 
+// Publish gives a file that is whole and on the disk another name, and brings the folder's
+// names to the disk. A file that has the name is never replaced: the error is then
+// fs.ErrExist, and all is as it was. Both names must lie on one file system, and that must know
+// hard links.
+func Publish(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(from), SyncFolder(filepath.Dir(to)))
+}
+
 // SyncFolder makes new names in a folder outlast a power cut, where the file system
 // can do that.
 func SyncFolder(dir string) error {
