@@ -9,18 +9,19 @@ import (
 	"slices"
 )
 
-// Finding is something that is damaged or missing, and what to do about it.
+// Finding is something that is damaged, and what to do about it.
 type Finding struct{ What, Do string }
 
 // Checked is what Check looked at and found.
 type Checked struct {
-	Trials, Sweeps int // in the database
-	Bundles        int // beside it, of trials and sweeps
-	Files          int // weights, detections and differences of the code that these name
-	Unsealed       int // trials without a checksum: recorded by an older version, or at work
-	Unkeyed        int // trials whose key could not be compared with their settings
-	Mended         []string
-	Found          []Finding
+	Trials, Sweeps int       // in the database
+	Bundles        int       // beside it, of trials and sweeps
+	Files          int       // weights, detections and differences of the code that these name
+	Unsealed       int       // trials without a checksum: recorded by an older version, or at work
+	Unkeyed        int       // trials whose key could not be compared with their settings
+	Mended         []string  // bundles
+	Missing        []string  // files among these
+	Found          []Finding // damage
 }
 
 // Check reads all that belongs to the database at path: its rows, which it compares with
@@ -63,7 +64,7 @@ func Check(path string, key KeyOf, mend bool) (*Checked, error) {
 		c.Files++
 		switch err := c.files[file].check(); {
 		case errors.Is(err, fs.ErrNotExist):
-			c.find(fmt.Errorf("%s: it is missing", file), "copy it from where the trial was trained, or from a backup")
+			c.Missing = append(c.Missing, file)
 		case err != nil:
 			c.find(err, "copy it from a backup; or delete it and train its trial into another database of this folder, which writes it anew")
 		}

@@ -52,10 +52,28 @@ func (a *app) dbCheck(db string, mend bool) error {
 	for _, f := range c.Found {
 		fmt.Fprintf(a.out, "%s\n  %s\n", f.What, f.Do)
 	}
-	if n := len(c.Found); n > 0 {
+	a.missing(c.Missing)
+	if n := len(c.Found) + len(c.Missing); n > 0 {
 		return fmt.Errorf("%s damaged or missing", count(n, "thing"))
 	}
 	return nil
+}
+
+// mostNamed is how many of a list of files or errors are printed.
+const mostNamed = 20
+
+// missing names the files that trials need and that are not there.
+func (a *app) missing(paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	fmt.Fprintf(a.out, "%s of weights or detections missing beside it; copy from where they come from:\n", count(len(paths), "file"))
+	for _, path := range paths[:min(mostNamed, len(paths))] {
+		fmt.Fprintf(a.out, "  %s\n", path)
+	}
+	if n := len(paths) - mostNamed; n > 0 {
+		fmt.Fprintf(a.out, "  and %d more\n", n)
+	}
 }
 
 // unchecked says what of a record could not be checked.
@@ -70,9 +88,8 @@ func (a *app) unchecked(unsealed, unkeyed int) {
 
 // refused joins bundles and lines that were not taken into one error; nil if all were.
 func refused(list []error) error {
-	const shown = 20
-	if len(list) > shown {
-		list = append(list[:shown:shown], fmt.Errorf("and %d more", len(list)-shown))
+	if n := len(list) - mostNamed; n > 0 {
+		list = append(list[:mostNamed:mostNamed], fmt.Errorf("and %d more", n))
 	}
 	return errors.Join(list...)
 }

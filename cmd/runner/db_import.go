@@ -72,12 +72,7 @@ func (a *app) dbImport(o *importOptions, files []string) error {
 	}
 	fmt.Fprintf(a.out, "%s: %s added, %d replaced, %d there already, %d kept against another result; %s read\n",
 		o.db, count(done.Added, "trial"), done.Changed, done.Same, done.Kept, count(done.Sweeps, "sweep"))
-	if len(done.Missing) > 0 {
-		fmt.Fprintf(a.out, "%s of weights or detections missing beside it; copy from where they come from:\n", count(len(done.Missing), "file"))
-		for _, path := range done.Missing {
-			fmt.Fprintf(a.out, "  %s\n", path)
-		}
-	}
+	a.missing(done.Missing)
 	a.unchecked(done.Unsealed, done.Unkeyed)
 	if err := refused(done.Refused); err != nil {
 		return fmt.Errorf("%w\n%s left out", err, count(len(done.Refused), "line"))
