@@ -156,16 +156,16 @@ func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error
 				}
 				done.count(b.Unsealed, keyed)
 				what, err := done.weigh(tx, b, keep)
-				switch {
-				case err != nil:
+				if err != nil {
 					return err
-				case what == nil:
-					taken[b.Key] = true
+				}
+				taken[b.Key] = taken[b.Key] || what == nil
+				if what == nil {
 					return b.apply(tx)
-				case len(what) > 0:
+				}
+				if len(what) > 0 {
 					conflicts = append(conflicts, Conflict{b.Key, at, what})
 				}
-				taken[b.Key] = taken[b.Key]
 				return nil
 			})
 			if err != nil {
