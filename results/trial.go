@@ -52,6 +52,10 @@ type Trial struct {
 	Numerics string
 	Started  string // RFC 3339
 
+	// Labels are the detector's classes: Labels[i] is what it means by label i. Nil in
+	// records of versions that did not keep them.
+	Labels []Label
+
 	// Provenance is a JSON object of what does not belong to the identity:
 	// revision, dirty, Go version, kernel set, CPU, threads.
 	Provenance string
@@ -59,6 +63,12 @@ type Trial struct {
 	Attempts []Attempt // by number; filled in by reading
 
 	Outcome
+}
+
+// Label is a class of a detector, as the split that it learned from names it.
+type Label struct {
+	ID   int64  `json:"id"` // of the category
+	Name string `json:"name"`
 }
 
 // Outcome is how a trial ended.
@@ -130,16 +140,18 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 	}
 	err = s.inTx("begin trial", func(tx *sql.Tx) error {
 		var id int64
-		var status string
-		err := tx.QueryRow("SELECT id, status FROM trials WHERE key = ?", t.Key).Scan(&id, &status)
+		recorded, err := queryTrials(tx, " WHERE t.key = ?", t.Key)
 		switch {
-		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
 			return err
-		case status == StatusDone || status == StatusDiverged:
-			return fmt.Errorf("trial %s is %s: %w", short(t.Key), status, ErrFinished)
+		case len(recorded) == 0:
+		case isFinal(recorded[0].Status):
+			return fmt.Errorf("trial %s is %s: %w", short(t.Key), recorded[0].Status, ErrFinished)
 		default:
-			if err := dropRows(tx, id, resultTables...); err != nil {
+			if id, err = trialID(tx, t.Key); err != nil {
+				return err
+			}
+			if err := errors.Join(dropSums(tx, id), dropRows(tx, id, resultTables...)); err != nil {
 				return err
 			}
 		}
@@ -147,11 +159,15 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 			INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, started, provenance)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET
-				status = excluded.status, started = excluded.started, provenance = excluded.provenance,
+				kind = excluded.kind, config = excluded.config, seed = excluded.seed, dataset = excluded.dataset, init = excluded.init,
+				engine = excluded.engine, numerics = excluded.numerics, status = excluded.status, started = excluded.started, provenance = excluded.provenance,
 				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''
 			RETURNING id`,
 			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance).Scan(&id)
 		if err != nil {
+			return err
+		}
+		if err := keepLabels(tx, id, t.Labels); err != nil {
 			return err
 		}
 		number, err = beginAttempt(tx, id, t.Key, a, over)
@@ -174,6 +190,13 @@ func (t Trial) check() error {
 		return fmt.Errorf("seed is %d, want less than 2^63", t.Seed)
 	case t.Started == "":
 		return errors.New("the start time is empty")
+	}
+	ids := map[int64]bool{}
+	for _, l := range t.Labels {
+		if ids[l.ID] {
+			return fmt.Errorf("labels: category %d twice", l.ID)
+		}
+		ids[l.ID] = true
 	}
 	return nil
 }
@@ -201,10 +224,17 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 		if err != nil {
 			return err
 		}
+		// A trial that has ended may be ended again, and nothing of it may have changed.
+		if _, err := queryTrials(tx, " WHERE t.key = ?", key); err != nil {
+			return err
+		}
+		if err := dropSums(tx, id); err != nil {
+			return err
+		}
 		if err := endAttempt(tx, id, key, number, f); err != nil {
 			return err
 		}
-		if err := admits(tx, key, f.Outcome); err != nil {
+		if _, err := admits(tx, key, f.Outcome); err != nil {
 			return err
 		}
 		b, err := readBundle(tx, key)
@@ -234,6 +264,19 @@ func dropRows(tx *sql.Tx, id int64, tables ...string) error {
 	for _, table := range tables {
 		if _, err := tx.Exec("DELETE FROM "+table+" WHERE trial_id = ?", id); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// keepLabels replaces a trial's labels.
+func keepLabels(tx *sql.Tx, id int64, labels []Label) error {
+	if err := dropRows(tx, id, "labels"); err != nil {
+		return err
+	}
+	for i, l := range labels {
+		if _, err := tx.Exec("INSERT INTO labels (trial_id, label, category_id, name) VALUES (?, ?, ?, ?)", id, i, l.ID, l.Name); err != nil {
+			return fmt.Errorf("label %d: %w", i, err)
 		}
 	}
 	return nil
@@ -330,6 +373,9 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 	if err := tx.QueryRow("SELECT id, file, created FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id, &sw.File, &sw.Created); err != nil {
 		return nil, err
 	}
+	if _, err := querySweep(tx, sw); err != nil { // before what is there is given a new checksum
+		return nil, err
+	}
 	if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
 		return nil, err
 	}
@@ -350,8 +396,10 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 		next += int(added)
 	}
 	b := &sweepBundle{Sweep: sw}
-	b.Plan, err = queryPlan(tx, sw.Name, sw.Hash)
-	return b, err
+	if b.Plan, err = queryPlan(tx, sw.Name, sw.Hash); err != nil {
+		return nil, err
+	}
+	return b, keepSum(tx, partSweep, id, b.sum())
 }
 
 // short is a key as people see it.
