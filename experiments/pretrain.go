@@ -14,6 +14,7 @@ import (
 	"focalgrid/dataset"
 	"focalgrid/engine"
 	"focalgrid/model"
+	"focalgrid/portable"
 	"focalgrid/weights"
 )
 
@@ -189,7 +190,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		if err != nil {
 			return nil, err
 		}
-		lr := p.LR / 2 * (1 + math.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
+		lr := p.LR / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
 		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}

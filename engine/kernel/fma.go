@@ -4,12 +4,8 @@ import "math"
 
 // fma is a·b + c rounded once to float32, as the assembly's fused multiply-adds
 // are, on processors without such an instruction too.
-//
-// The product of two float32 is exact in float64, and so is rounding the sum first
-// to float64 and then to float32, unless the first rounding ends halfway between
-// two float32: then the bits it lost say which of them is nearer.
 func fma(a, b, c float32) float32 {
-	p := float64(a) * float64(b)
+	p := float64(float64(a) * float64(b))
 	s := p + float64(c)
 	if halfway(s) {
 		s = settle(s, p, float64(c))
@@ -17,8 +13,10 @@ func fma(a, b, c float32) float32 {
 	return float32(s)
 }
 
-// halfway tells whether s may lie halfway between two float32: numbers of at least
-// 2^-126 only if their last 29 bits say so.
+// halfway tells whether s, the sum in float64 of a product of two float32, which is
+// exact there, and another float32, may lie halfway between two float32. Where it
+// doesn't, rounding it to float32 rounds the exact sum. From 2^-126 on it does only if
+// its last 29 bits say so.
 func halfway(s float64) bool {
 	u := math.Float64bits(s)
 	return u<<35 == 1<<63 || u<<1 < (1023-126)<<53

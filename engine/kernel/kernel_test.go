@@ -89,6 +89,28 @@ func mapKernels(p *Pool, s Shape) []float32 {
 	scalar(SmoothL1(p, x, z, weight, .11, rows, 4))
 	SmoothL1Grad(p, y, x, z, weight, .11, .5, rows, 4)
 	keep(y)
+	boxes := rows / 4
+	q := GIoU{Images: 1, Anchors: boxes}
+	corners := func(v []float32) []float32 { // boxes as wide as they are high, or nearly
+		v = slices.Clone(v[:4*boxes])
+		for i := range v {
+			v[i] += float32(i % 4 / 2 * 3)
+		}
+		return v
+	}
+	anchors, target, d := corners(z), corners(dy), fresh(4*boxes)
+	q.Grad(d, x, anchors, target, weight, .5)
+	scalar(q.Sum(x, anchors, target, weight))
+	keep(d)
+	for i := range label {
+		label[i] = float32(i % 4)
+	}
+	if rows > 0 {
+		d = fresh(4 * rows)
+		SoftmaxCEGrad(d, x, label, .5, rows, 4)
+		scalar(SoftmaxCE(x, label, rows, 4))
+		keep(d)
+	}
 	Add(p, y, x, dy)
 	keep(y)
 	ReLU(p, y, x)

@@ -48,7 +48,7 @@ func filter4(r, v *[6]float32) {
 	zero, onA, onB := norms4()
 	pair := func(norm, point float64) (plus, minus float32) {
 		even := fma(float32(point*point*norm), v[2], v[0]*float32(norm))
-		odd := v[1] * float32(point*norm)
+		odd := float32(v[1] * float32(point*norm))
 		return even + odd, even - odd
 	}
 	r[0], r[5] = v[0]*float32(zero), v[2]
@@ -90,7 +90,7 @@ func in2(r, v *[6]float32) {
 }
 
 func filter2(r, v *[6]float32) {
-	even, odd := .5*(v[0]+v[2]), v[1]*.5
+	even, odd := float32(.5*(v[0]+v[2])), float32(v[1]*.5)
 	r[0], r[1], r[2], r[3] = v[0], even+odd, even-odd, v[2]
 }
 
@@ -100,7 +100,7 @@ func out2(r, v *[6]float32) {
 }
 
 func grad2(r, v *[6]float32) {
-	even, odd := v[0]*.5, v[1]*.5
+	even, odd := float32(v[0]*.5), float32(v[1]*.5)
 	r[0], r[1], r[2], r[3] = v[0], even+odd, even-odd, v[1]
 }
 

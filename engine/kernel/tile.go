@@ -105,7 +105,9 @@ func (t *tile) plain(rows, vecs int) {
 			x := (*[lanes]float32)(unsafe.Pointer(at(t.x[v], int(o))))
 			w := unsafe.Slice(at(t.a, tileRows*i), rows)
 			for r, w := range w {
-				mulAdd(&acc[r], x, float64(w))
+				for l, v := range acc[r] {
+					acc[r][l] = fma(w, x[l], v)
+				}
 			}
 		}
 		for r := range rows {
@@ -138,19 +140,6 @@ func (d *dots) plain() {
 			}
 			*at(d.out, r*d.outRow/4+c) += addTree(&acc)
 		}
-	}
-}
-
-// mulAdd adds w·x to acc, lane by lane as fma does, of which it is a copy: a call for
-// each multiply-add would take longer than what it does.
-func mulAdd(acc, x *[lanes]float32, w float64) {
-	for l, c := range acc {
-		p := float64(x[l]) * w
-		s := p + float64(c)
-		if halfway(s) {
-			s = settle(s, p, float64(c))
-		}
-		acc[l] = float32(s)
 	}
 }
 

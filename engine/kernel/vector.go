@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"focalgrid/portable"
+)
 
 // The functions here are the kernels on one slice, by one thread. All slices
 // have the length of the first.
@@ -225,7 +229,7 @@ func softplus(z float32) (up, down, e float32) {
 	for _, k := range [...]float32{2. / 13, 2. / 11, 2. / 9, 2. / 7, 2. / 5, 2. / 3, 2} {
 		v = fma(v, sq, k)
 	}
-	v *= s
+	v = float32(v * s)
 	return v + up, v + down, e
 }
 
@@ -251,18 +255,18 @@ func expNegative(x float32) float32 {
 
 // wideSoftplus returns sp(z) and sp(-z).
 func wideSoftplus(z float64) (up, down float64) {
-	t := math.Log1p(math.Exp(-math.Abs(z)))
+	t := portable.Log1p(portable.Exp(-math.Abs(z)))
 	return max(z, 0) + t, max(-z, 0) + t
 }
 
 // focalValue is e^(-γ·sp(z))·sp(-z).
 func focalValue(z, gamma float32) float32 {
 	up, down := wideSoftplus(float64(z))
-	return float32(math.Exp(-float64(gamma)*up) * down)
+	return float32(portable.Exp(-float64(gamma)*up) * down)
 }
 
 // focalSlope is minus the derivative of focalValue.
 func focalSlope(z, gamma float32) float32 {
 	up, down := wideSoftplus(float64(z))
-	return float32(math.Exp(-float64(gamma)*up) * (float64(float64(gamma)*math.Exp(-down)*down) + math.Exp(-up)))
+	return float32(portable.Exp(-float64(gamma)*up) * (float64(float64(gamma)*portable.Exp(-down)*down) + portable.Exp(-up)))
 }
