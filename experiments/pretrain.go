@@ -32,15 +32,18 @@ type tensors map[string]weights.Tensor
 
 // initIdentity says which weights a trial starts from, without making them.
 func (r *Runner) initIdentity(cfg *Config) (string, error) {
-	switch cfg.Pretrain.Type {
-	case "crops":
-		return r.PretrainKey(cfg), nil
-	case "file":
-		f, err := weights.Read(cfg.Pretrain.File)
-		if err != nil {
-			return "", err
+	switch {
+	case cfg.Pretrain.Type == "file":
+		classes := 0
+		if synthetic(cfg) {
+			classes = cfg.Data.Classes
 		}
-		return weights.Hash(f.Tensors)
+		_, identity, err := readInitial(cfg, classes)
+		return identity, err
+	case cfg.Pretrain.File != "":
+		return "", cfg.CheckInitial(0)
+	case crops(cfg):
+		return r.PretrainKey(cfg), nil
 	}
 	return "", nil
 }
