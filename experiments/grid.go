@@ -492,6 +492,9 @@ func (r *reader) seeds(v *yaml.Node) []uint64 {
 				continue
 			}
 			seed := s.value.(uint64)
+			if err := CheckSeed(seed); err != nil {
+				r.problem(e.Line, "seeds: %v", err)
+			}
 			if seen[seed] {
 				r.problem(e.Line, "seeds: %d is given twice", seed)
 			}

@@ -318,6 +318,8 @@ func TestStrictness(t *testing.T) {
 		{"no seeds", "profile: mini\n", "t.yaml: no seeds; add seeds: [0]"},
 		{"empty seeds", "seeds: []\n", "t.yaml:1: seeds is empty"},
 		{"seed twice", "seeds: [1, 1]\n", "t.yaml:1: seeds: 1 is given twice"},
+		{"seed above all", "seeds: [0, 9223372036854775808]\n", "t.yaml:1: seeds: seed 9223372036854775808 is too large"},
+		{"range of seeds above all", "seeds: 9223372036854775807..9223372036854775808\n", "t.yaml:1: seeds: seed 9223372036854775808 is too large"},
 		{"negative seed", "seeds: [-1]\n", `t.yaml:1: seeds must be a whole number from 0, is "-1"`},
 		{"impossible value, baseline", "profile: mini\nbaseline:\n  loss.gamma: -1\nseeds: [0]\n", "t.yaml:3: loss.gamma -1 is not"},
 		{"impossible value, one of a grid", "profile: mini\ngrid:\n  loss.alpha: [.5,\n    1.5]\nseeds: [0]\n", "t.yaml:4: loss.alpha 1.5 is not"},
@@ -365,11 +367,11 @@ baseline:
   optim.clip: -0
   data.dir: 010
   anchors.ratios: [1., +2]
-seeds: [18446744073709551615]
+seeds: [9223372036854775807]
 `, Selection{})
 	c := p.Rows[0].Config
 	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || c.Data.Dir != "010" ||
-		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxUint64 {
+		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxInt64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
 	}
 }
@@ -397,7 +399,7 @@ func TestHostileFiles(t *testing.T) {
 		{"many unknown keys", unknown.String(), "unknown key"},
 		{"a long key", strings.Repeat("k", 1000) + ": 1\n", "unknown key"},
 		{"a long value", "baseline: {loss.gamma: " + strings.Repeat("9", 100_000) + "}\n", "out of range"},
-		{"many seeds", "profile: mini\nseeds: 0..18446744073709551615\n", "more than 100000 seeds"},
+		{"many seeds", "profile: mini\nseeds: 0..9223372036854775807\n", "more than 100000 seeds"},
 		{"many comments", strings.Repeat("#\n", 200_000), "file is empty"},
 	}
 	for _, tt := range tests {

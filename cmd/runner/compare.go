@@ -30,7 +30,7 @@ on both sides is compared to the bit.`,
   runner compare loss.gamma=0 loss.gamma=2
   runner compare 3fa8 9b1c --format csv > curves.csv
   runner compare runs/focalgrid.db other.db --format json`,
-		Args: cobra.ExactArgs(2),
+		Args: asUsed,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				args = nil // the second is completed like the first

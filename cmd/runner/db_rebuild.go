@@ -21,7 +21,7 @@ has ended, and its export is the same. A trial that was running begins again wit
 sweep, from its last checkpoint.`,
 		Example: `  runner db rebuild
   runner db rebuild --db runs/lost.db`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
 			trials, sweeps, err := results.Rebuild(db)

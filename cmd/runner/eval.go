@@ -57,7 +57,7 @@ on the same images, and says how much of the difference chance may account for.`
   runner eval --gt gt.json --dt dt.json --iou .5,.75 --area small:0:576,medium:576:9216
   runner eval --gt gt.json --dt dt.json --html report.html --curves curves.csv
   runner eval --gt gt.json --dt new.json --vs old.json`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(context.Context, []string) error { return a.eval(o) }),
 	}

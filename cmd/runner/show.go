@@ -27,7 +27,7 @@ revision, --diff prints the change instead.`,
 		Example: `  runner show 3fa85f6457c1
   runner show 3fa8 --format json
   runner show 3fa8 --diff`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: trialKeys(&o.db),
 		RunE: a.work(func(_ context.Context, args []string) error {
 			o.trial = args[0]
@@ -52,7 +52,7 @@ func (a *app) show(o *showOptions) error {
 	if o.diff {
 		diff, err := experiments.CodeDiff(store, t)
 		if err == nil {
-			_, err = a.out.Write(diff)
+			_, err = a.out.verbatim().Write(diff)
 		}
 		return bad(err)
 	}

@@ -28,7 +28,7 @@ fractions with all digits.`,
   runner table gamma --format markdown > gamma.md
   runner table gamma --seeds 0..2 --only loss.gamma=2 --format json
   runner table my.yaml --set train.iters=100 --db runs/short.db`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: gridNames,
 		RunE: a.work(func(_ context.Context, args []string) error {
 			o.source = args[0]
@@ -65,5 +65,6 @@ func (a *app) table(o *tableOptions) error {
 	if err != nil {
 		return bad(err)
 	}
+	t.List = command("ls", o.db)
 	return t.Write(a.out, o.format)
 }
