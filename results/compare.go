@@ -2,7 +2,6 @@ package results
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"focalgrid/safecsv"
 )
 
 // Side is one of the two things that are compared: a trial, the seeds of a row,
@@ -304,7 +305,7 @@ func WriteComparison(w io.Writer, a, b Side, format string) error {
 }
 
 func writeCurvesCSV(w io.Writer, steps []int, a, b map[int][]float64) error {
-	out := csv.NewWriter(w)
+	out := safecsv.NewWriter(w)
 	header := []string{"step"}
 	for _, q := range quantities {
 		header = append(header, "A "+q.name, "B "+q.name)

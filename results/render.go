@@ -2,7 +2,6 @@ package results
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"focalgrid/safecsv"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -234,7 +235,7 @@ func writeGrid(w io.Writer, header []string, lines [][]string, left int, markdow
 // writeCSV prints fractions with all their digits; what is absent is empty.
 func (t *Table) writeCSV(w io.Writer) error {
 	metrics, published := t.metrics(), t.published()
-	out := csv.NewWriter(w)
+	out := safecsv.NewWriter(w)
 	header := append(slices.Clone(t.Factors), "n", "done", "diverged", "failed")
 	for _, name := range metrics {
 		header = append(header, name, name+" sd", name+" n")

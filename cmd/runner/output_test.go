@@ -75,7 +75,9 @@ func TestFullOutput(t *testing.T) {
 		"data synth syn --set data.images.train=1 --set data.images.tune=1 --set data.images.val=1 --set data.pixels=64 --set image.short=64",
 		"data check syn", "data stats syn",
 	}
-	walk(freshRoot(), func(cmd *cobra.Command) { lines = append(lines, strings.TrimPrefix(cmd.CommandPath()+" --help", "runner ")) })
+	walk(freshRoot(), func(cmd *cobra.Command) {
+		lines = append(lines, strings.TrimPrefix(cmd.CommandPath()+" --help", "runner "))
+	})
 	for _, line := range lines {
 		var stderr bytes.Buffer
 		code := run(t.Context(), strings.Fields(line), full{}, &stderr)
