@@ -1,8 +1,10 @@
 package experiments
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"focalgrid/ablations"
 	"focalgrid/paper"
 
 	"pgregory.net/rapid"
@@ -269,6 +272,10 @@ func TestStrictness(t *testing.T) {
 		{"unknown group", "baseline: {los: {gamma: 2}}\n", `t.yaml:1: unknown key "los"; nearest: loss`},
 		{"unknown key in exclude", "exclude:\n- {optim.l: 1}\n", `t.yaml:2: unknown key "optim.l"; nearest: optim.lr`},
 		{"unknown key in at", "at:\n  paper: {seed: [1]}\n", `t.yaml:2: unknown key "seed" in at; nearest: seeds`},
+		{"settings at the top", "profile: mini\ndata: {dir: leaves}\n", `t.yaml:2: "data" is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it`},
+		{"a dotted setting at the top", "loss.gamma: 2\n", `t.yaml:1: "loss.gamma" is a setting; it belongs under baseline`},
+		{"settings in at", "at: {mini: {optim: {lr: 1}}}\n", `t.yaml:1: "optim" is a setting; it belongs under baseline`},
+		{"the file's keys under baseline", "baseline:\n  seeds: [0]\n", "t.yaml:2: seeds is no setting; it belongs at the top of the file, beside baseline"},
 		{"unknown profile", "profile: minni\n", `t.yaml:1: unknown profile "minni"; known: mini, paper`},
 		{"unknown profile in at", "at: {big: {}}\n", `t.yaml:1: unknown profile "big"; known: mini, paper`},
 		{"no profile", "seeds: [0]\n", "t.yaml: no profile; add profile: mini"},
@@ -373,6 +380,56 @@ seeds: [9223372036854775807]
 	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || c.Data.Dir != "010" ||
 		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxInt64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
+	}
+}
+
+// A profile may be a file: its path is relative to the grid file, or given by a flag to the
+// working folder. What it is called decides nothing.
+func TestOwnProfile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(t.TempDir())
+	mini, err := fs.ReadFile(ablations.Files, "profiles/mini.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(path string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "leaves.yaml"), mini)
+	const rows = "grid: {loss.gamma: [0, 2]}\nseeds: [0]\nat: {leaves.yaml: {seeds: [7]}}\n"
+	own, err := gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := mustPlan(t, "profile: mini\n"+rows, Selection{})
+	if own.Profile != "leaves.yaml" || own.Seeds[0] != 7 {
+		t.Errorf("profile %s, seeds %v", own.Profile, own.Seeds)
+	}
+	for i := range own.Rows {
+		if string(own.Rows[i].canonical) != string(theirs.Rows[i].canonical) {
+			t.Errorf("row %d: the identity depends on the profile's name", i)
+		}
+	}
+
+	write("here.yaml", mini)
+	if p, err := gridText(t, dir, rows, Selection{Profile: "here.yaml"}); err != nil || p.Profile != "here.yaml" {
+		t.Errorf("a profile by a flag: %v", err)
+	}
+	if _, err := gridText(t, dir, "profile: here.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "profile "+filepath.Join(dir, "here.yaml")+": no such file") {
+		t.Errorf("a profile that is not there: %v", err)
+	}
+	write(filepath.Join(dir, "leaves.yaml"), bytes.Replace(mini, []byte("\nloss:"), []byte("\nlos:"), 1))
+	_, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{})
+	line := bytes.Count(mini[:bytes.Index(mini, []byte("\nloss:"))+1], []byte("\n")) + 1
+	if want := fmt.Sprintf("%s:%d: unknown key \"los\"; nearest: loss", filepath.Join(dir, "leaves.yaml"), line); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a wrong key in a profile: %v, want %s", err, want)
+	}
+	write(filepath.Join(dir, "leaves.yaml"), []byte("train: {iters: 5}\n"))
+	if _, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "no value for anchors.base; a profile gives every setting") {
+		t.Errorf("a profile with gaps: %v", err)
 	}
 }
 

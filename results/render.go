@@ -154,7 +154,8 @@ func (r Row) cell(name string) string {
 // percent prints a fraction as papers print AP: × 100, one decimal.
 func percent(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) }
 
-// factorText prints a setting in its shortest form; a list in brackets.
+// factorText prints a setting in its shortest form, as flags and grid files take it; a list in
+// brackets.
 func factorText(v any) string {
 	switch rv := reflect.ValueOf(v); rv.Kind() {
 	case reflect.Invalid:
@@ -173,7 +174,7 @@ func factorText(v any) string {
 		for i := range parts {
 			parts[i] = factorText(rv.Index(i).Interface())
 		}
-		return "[" + strings.Join(parts, " ") + "]"
+		return "[" + strings.Join(parts, ",") + "]"
 	}
 	return fmt.Sprint(v)
 }

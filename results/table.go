@@ -26,6 +26,8 @@ type Table struct {
 
 	List string // the command that lists the trials, for the notes; empty: `runner ls`
 
+	Remarks []string // further notes: how the trials were found
+
 	Factors []string // keys of Row.Factors, in column order
 	Extra   []string // metrics beyond AP, AP50, AP75, APs, APm and APl, such as AP.001
 	Rows    []Row
@@ -155,6 +157,7 @@ func (t *Table) Notes() []string {
 	if slices.ContainsFunc(lines, func(line []string) bool { return slices.Contains(line, gap) }) {
 		add("%s: not run, not published, or not defined (no such object in the data).", gap)
 	}
+	notes = append(notes, t.Remarks...)
 	list := cmp.Or(t.List, "runner ls")
 	if failed == 1 {
 		add("1 trial failed; `%s` says why.", list)
