@@ -108,11 +108,12 @@ func folded(text string, width int) string {
 	return out.String()
 }
 
-// visible writes control characters (but for line ends and tabs) as JSON does, "\u001b", and
-// bytes that are no UTF-8 as "\x9b".
+// visible writes control characters (but for line ends and tabs) and those that turn the
+// direction of a line as JSON does, "\u001b", and bytes that are no UTF-8 as "\x9b".
 func visible(text string) string {
 	hidden := func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\t' || r == utf8.RuneError
+		turns := r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
+		return unicode.IsControl(r) && r != '\n' && r != '\t' || turns || r == utf8.RuneError
 	}
 	var out []byte
 	from := 0

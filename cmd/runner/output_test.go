@@ -18,6 +18,7 @@ func TestVisible(t *testing.T) {
 		"\x1b[31mred\x1b[0m":           `\u001b[31mred\u001b[0m`,
 		"bell\a back\b\r\x7f":          `bell\u0007 back\u0008\u000d\u007f`,
 		"c1 \u009b31m":                 `c1 \u009b31m`,
+		"turned \u202egnp.exe":         `turned \u202egnp.exe`,
 		"no UTF-8 \x9b31m \xff":        `no UTF-8 \x9b31m \xff`,
 		"the mark itself \ufffd":       "the mark itself \ufffd",
 	} {

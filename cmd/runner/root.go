@@ -48,8 +48,8 @@ A sweep trains a full RetinaNet for each row of a grid file, evaluates COCO AP,
 keeps everything in one SQLite file, and prints the paper's table with ours
 beside it. Without data it draws a synthetic set in COCO's format.
 
-Exit codes: 0 fine, 1 a trial failed, 2 a bad file or flag (nothing was
-written), 3 interrupted.`,
+Exit codes: 0 fine, 1 a trial or the work failed, an output could not be written or AP is
+not what eval was asked for, 2 a bad file or flag (nothing was written), 3 interrupted.`,
 		Example: `  runner sweep smoke              # does everything work here? about a minute
   runner sweep gamma              # Table 1b of the paper, small
   runner sweep gamma --dry-run    # what would be trained, and what it costs
@@ -145,7 +145,7 @@ func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
 // baselineFlags adds the flags of a verb that looks at the settings all rows share.
 func baselineFlags(cmd *cobra.Command, s *experiments.Selection) {
 	f := cmd.Flags()
-	f.StringVar(&s.Profile, "profile", "", "scale of data, network and schedule, in place of the file's: "+strings.Join(experiments.Profiles(), ", "))
+	f.StringVar(&s.Profile, "profile", "", "`scale` of data, network and schedule, in place of the file's: "+strings.Join(experiments.Profiles(), ", ")+", or a file of your own")
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
 	complete(cmd, "profile", experiments.Profiles())
