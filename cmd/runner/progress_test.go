@@ -142,7 +142,7 @@ func TestBarsOfTwoAtOnce(t *testing.T) {
 	b := newBars(newTracker(plan, states, time.Now), &output{raw: &w}, mpb.ForceAutoRefresh(), mpb.WithRefreshRate(5*time.Millisecond), mpb.WithWidth(120))
 	playTwo(b, states, func() { time.Sleep(30 * time.Millisecond) })
 	for _, want := range []string{
-		"seed=0, from step 10", "2/20  loss 1.0000", "12/20  loss 2.0000", "tried again", "failed in 2s: out of luck",
+		"seed=0, from step 10", "trial 1 of 2 evaluates", "2/20  loss 1.0000", "12/20  loss 2.0000", "tried again", "failed in 2s: out of luck",
 		"waiting for 1 trial", "(abababababab), by another process: done in 20s",
 	} {
 		if !strings.Contains(w.String(), want) {

@@ -285,8 +285,7 @@ func next(plan *experiments.Plan, states []experiments.State, o *sweepOptions) [
 		lines = append(lines, command("ls", o.db))
 	}
 	seeds := "0..4"
-	if n := len(plan.Seeds); n > 1 {
-		top := slices.Max(plan.Seeds)
+	if n, top := len(plan.Seeds), slices.Max(plan.Seeds); n > 1 && top < 1000 {
 		seeds = fmt.Sprintf("0..%d", top+uint64(n))
 	}
 	return append(lines, command("sweep", o.db, append([]string{o.source}, append(flags, "--seeds", seeds)...)...))
