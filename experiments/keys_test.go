@@ -1,0 +1,94 @@
+package experiments
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"focalgrid/dataset"
+)
+
+var updateKeys = flag.Bool("update-keys", false, "rewrite testdata/keys.golden; a line that changes orphans every trial recorded under its key")
+
+// keysOf lists the identity of every row of every ablation at every profile, with the
+// text that it is a hash of. What only files can tell (the identities of a COCO folder and
+// of a weights file) has stand-ins.
+func keysOf(t *testing.T) []byte {
+	t.Helper()
+	const folder, file = "identity of the folder", "hash of the weights"
+	var b bytes.Buffer
+	for _, name := range Ablations() {
+		for _, profile := range Profiles() {
+			p, err := Load(name, Selection{Profile: profile})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range p.Rows {
+				cfg := row.Config
+				id := Identity{Config: Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
+				if synthetic(&cfg) {
+					id.Data = dataset.Identity(cfg.synthConfig())
+				}
+				switch cfg.Pretrain.Type {
+				case "crops":
+					id.Init = PretrainKey(&cfg, dataset.CropIdentity(cfg.cropConfig()), id.Engine, id.Numerics)
+				case "file":
+					id.Init = file
+				}
+				fmt.Fprintf(&b, "%s at %s, row %d, seed %d: %s\n  data %s\n  init %s\n  %s\n",
+					name, profile, row.Index+1, id.Seed, id.Key(), id.Data, id.Init, id.Config)
+			}
+		}
+	}
+	return b.Bytes()
+}
+
+// Every trial that anybody recorded keeps its identity: a key that moves makes it "to do"
+// again. A new setting must stay out of the text where it has the value that the program
+// had before there was the setting. New rows may be added.
+func TestGoldenKeys(t *testing.T) {
+	path := filepath.Join("testdata", "keys.golden")
+	got := keysOf(t)
+	if *updateKeys {
+		if err := os.WriteFile(path, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := entries(got)
+	recorded := entries(want)
+	for _, e := range recorded {
+		if !slices.Contains(now, e) {
+			t.Errorf("this identity is no longer computed:\n%s", e)
+		}
+	}
+	if len(recorded) < 60 || len(now) < len(recorded) {
+		t.Errorf("%d identities are recorded, %d are computed, expected 60 or more and no fewer", len(recorded), len(now))
+	}
+	for _, e := range now {
+		if !slices.Contains(recorded, e) {
+			t.Errorf("this identity is not recorded (after adding rows run this test with -update-keys):\n%s", e)
+		}
+	}
+}
+
+// entries cuts the text at the lines that are not indented.
+func entries(text []byte) []string {
+	var out []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "  ") && len(out) > 0 {
+			out[len(out)-1] += line
+		} else {
+			out = append(out, line)
+		}
+	}
+	return out
+}
