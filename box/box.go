@@ -8,7 +8,7 @@
 // business; losses on boxes are package loss's.
 package box
 
-import "math"
+import "focalgrid/portable"
 
 // Float is what a coordinate may be.
 type Float interface{ ~float32 | ~float64 }
@@ -20,7 +20,7 @@ const MaxLogSize = 4.135166556742356 // log(1000/16)
 
 // Area is width times height; 0 for a box whose sides are in the wrong order.
 func Area[F Float](b [4]F) float64 {
-	return max(0, float64(b[2])-float64(b[0])) * max(0, float64(b[3])-float64(b[1]))
+	return float64(max(0, float64(b[2])-float64(b[0])) * max(0, float64(b[3])-float64(b[1])))
 }
 
 func intersection[F Float](a, b [4]F) float64 {
@@ -29,7 +29,7 @@ func intersection[F Float](a, b [4]F) float64 {
 	if w <= 0 || h <= 0 {
 		return 0
 	}
-	return w * h
+	return float64(w * h)
 }
 
 // IoU is intersection over union, in [0,1]; 0 where both boxes have no area
@@ -80,22 +80,23 @@ func PairwiseIoU[F Float](a, b [][4]F) []float64 {
 func Encode[F Float](anchor, gt [4]F) [4]F {
 	ax, ay, aw, ah := centre(anchor)
 	gx, gy, gw, gh := centre(gt)
-	return [4]F{F((gx - ax) / aw), F((gy - ay) / ah), F(math.Log(gw / aw)), F(math.Log(gh / ah))}
+	return [4]F{F((gx - ax) / aw), F((gy - ay) / ah), F(portable.Log(gw / aw)), F(portable.Log(gh / ah))}
 }
 
 // Decode is the box that deltas dx,dy,dw,dh mean at an anchor. dw and dh are
 // clipped from above at MaxLogSize.
 func Decode[F Float](anchor, delta [4]F) [4]F {
 	ax, ay, aw, ah := centre(anchor)
-	x, y := ax+float64(delta[0])*aw, ay+float64(delta[1])*ah
-	w := math.Exp(min(float64(delta[2]), MaxLogSize)) * aw
-	h := math.Exp(min(float64(delta[3]), MaxLogSize)) * ah
-	return [4]F{F(x - w/2), F(y - h/2), F(x + w/2), F(y + h/2)}
+	x, y := ax+float64(float64(delta[0])*aw), ay+float64(float64(delta[1])*ah)
+	w := portable.Exp(min(float64(delta[2]), MaxLogSize)) * aw
+	h := portable.Exp(min(float64(delta[3]), MaxLogSize)) * ah
+	w, h = float64(w/2), float64(h/2)
+	return [4]F{F(x - w), F(y - h), F(x + w), F(y + h)}
 }
 
 func centre[F Float](b [4]F) (x, y, w, h float64) {
 	w, h = float64(b[2])-float64(b[0]), float64(b[3])-float64(b[1])
-	return float64(b[0]) + w/2, float64(b[1]) + h/2, w, h
+	return float64(b[0]) + float64(w/2), float64(b[1]) + float64(h/2), w, h
 }
 
 // Clip moves what lies outside an image of that size to its border.

@@ -3,8 +3,9 @@ package box
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
+
+	"focalgrid/portable"
 )
 
 // Detection is one object found. Score is the class probability, Label the
@@ -72,7 +73,7 @@ func Postprocess(logits, deltas []float32, anchors [][4]float32, levels []int, w
 	classes := len(logits) / a
 
 	// sigmoid(x) > Score is x > log(Score/(1-Score)), which spares most of the exponentials.
-	least := math.Log(p.Score) - math.Log1p(-p.Score)
+	least := portable.Log(p.Score) - portable.Log1p(-p.Score)
 	var (
 		boxes  [][4]float32
 		scores []float32 // logits: sigmoid keeps their order, and its float32 value ties more often
@@ -108,8 +109,8 @@ func Postprocess(logits, deltas []float32, anchors [][4]float32, levels []int, w
 
 func sigmoid(x float64) float64 {
 	if x < 0 {
-		e := math.Exp(x)
+		e := portable.Exp(x)
 		return e / (1 + e)
 	}
-	return 1 / (1 + math.Exp(-x))
+	return 1 / (1 + portable.Exp(-x))
 }

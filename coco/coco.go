@@ -18,6 +18,11 @@ type Dataset struct {
 	Images      []Image
 	Annotations []Annotation
 	Categories  []Category
+
+	// Unread tells of the file names, widths and heights of images and the names of
+	// categories that are of another type than they should be. They read as if the file
+	// did not say: scoring needs none of them, but whoever does must look here.
+	Unread []*Error
 }
 
 // Image is one picture. FileName is empty and Width and Height are 0 (pixels)

@@ -284,7 +284,6 @@ func TestErrors(t *testing.T) {
 		{"text as id", false, `{"images": [{"id": "1"}]}`, `f: byte 19: images[0].id: expected a whole number, found a string`},
 		{"fraction as id", false, `{"images": [{"id": 1.5}]}`, `f: byte 19: images[0].id: expected a whole number, found "1.5"`},
 		{"huge id", false, `{"images": [{"id": 9223372036854775808}]}`, `f: byte 19: images[0].id: expected a whole number of at most 64 bits, found "9223372036854775808"`},
-		{"width", false, `{"images": [{"id": 1, "width": -2}]}`, `f: byte 31: images[0].width: expected a number of pixels from 0 to 2^30, found -2`},
 		{"iscrowd", false, `{"annotations": [{"iscrowd": "0"}]}`, `f: byte 29: annotations[0].iscrowd: expected 0 or 1, found a string`},
 		{"iscrowd -1", false, `{"annotations": [{"iscrowd": -1}]}`, `f: byte 29: annotations[0].iscrowd: expected 0 or 1, found -1`},
 		{"truncated", false, sample[:600], `f: byte 600: annotations[1]: expected the closing quote of a field name, found the end of the file (is it complete?)`},
@@ -295,7 +294,6 @@ func TestErrors(t *testing.T) {
 		{"bad escape", false, `{"a\x": 1}`, `f: byte 3: unknown escape \x in a string`},
 		{"bad unicode escape", false, `{"a\u12g4": 1}`, `f: byte 3: expected four hexadecimal digits after \u`},
 		{"control character", false, "{\"a\n\": 1}", `f: byte 3: expected no control character in a field name, found byte 0x0a`},
-		{"not UTF-8", false, "{\"categories\": [{\"name\": \"\xff\"}]}", `f: byte 25: categories[0].name: expected a string in UTF-8`},
 		{"bad number skipped", false, `{"info": [1, 01]}`, `f: byte 13: expected a number, found "01"`},
 		{"bad word skipped", false, `{"info": nul}`, `f: byte 9: expected a value, found other text`},
 		{"deep", false, `{"info": ` + strings.Repeat("[", 600), `f: byte 520: values nested more than 512 deep`},
@@ -462,13 +460,13 @@ func TestStrings(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := newScanner(iotest.OneByteReader(strings.NewReader(text)), "f").text()
+		got, _, err := newScanner(iotest.OneByteReader(strings.NewReader(text)), "f").text()
 		if err != nil || got != want {
 			t.Errorf("%s: got %q, %v; want %q", text, got, err, want)
 		}
 	}
 	long := `"` + strings.Repeat("x", maxString+1) + `"`
-	if _, err := newScanner(strings.NewReader(long), "f").text(); err == nil {
+	if _, _, err := newScanner(strings.NewReader(long), "f").text(); err == nil {
 		t.Error("a string longer than maxString was read")
 	}
 	if err := newScanner(strings.NewReader(long), "f").skip(0); err != nil {

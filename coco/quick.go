@@ -39,7 +39,7 @@ func quickDetection(b []byte, i int, d *Detection) int {
 			seen |= 8
 			d.Score, i = quickNumber(b, quickColon(b, i+7))
 		default:
-			i = quickField(b, i)
+			i = quickField(b, i, quickDepth)
 		}
 		if i < 0 {
 			return -1
@@ -88,7 +88,7 @@ func quickAnnotation(b []byte, i int, a *Annotation) int {
 			}
 			a.IsCrowd = n == 1
 		default:
-			i = quickField(b, i)
+			i = quickField(b, i, quickDepth)
 		}
 		if i < 0 {
 			return -1
@@ -122,15 +122,21 @@ func quickColon(b []byte, i int) int {
 	return quickSpace(b, i+1)
 }
 
-// quickField passes a field that nobody needs.
-func quickField(b []byte, i int) int {
+// quickDepth is how deep a field that nobody needs may be nested in the everyday form.
+const quickDepth = 8
+
+// quickField passes a field that nobody needs, of a name without escapes: with them it
+// might be one that somebody does. depth limits how deep its value is nested.
+func quickField(b []byte, i, depth int) int {
 	if b[i] != '"' {
 		return -1
 	}
-	if i = quickString(b, i); i < 0 {
-		return -1
+	for i++; b[i] != '"'; i++ {
+		if b[i] < 0x20 || b[i] == '\\' {
+			return -1
+		}
 	}
-	return quickValue(b, quickColon(b, i), 8)
+	return quickValue(b, quickColon(b, i+1), depth)
 }
 
 // quickString passes a string whose opening quote is b[i].
@@ -183,7 +189,7 @@ func quickValue(b []byte, i, depth int) int {
 	}
 	for {
 		if c == '{' {
-			i = quickField(b, i)
+			i = quickField(b, i, depth-1)
 		} else {
 			i = quickValue(b, i, depth-1)
 		}
@@ -262,7 +268,7 @@ func quickExponent(b []byte, i int) (e, next int) {
 
 // quickNumber reads a number to the nearest float64.
 func quickNumber(b []byte, i int) (float64, int) {
-	negative := b[i] == '-'
+	start, negative := i, b[i] == '-'
 	if negative {
 		i++
 	}
@@ -313,7 +319,7 @@ func quickNumber(b []byte, i int) (float64, int) {
 	f, ok := nearest(n, exp10)
 	if !ok || digits > 19 { // with more digits n may have overflowed
 		var err error
-		if f, err = strconv.ParseFloat(string(b[first:i]), 64); err != nil || i-first > maxNumber {
+		if f, err = strconv.ParseFloat(string(b[first:i]), 64); err != nil || i-start > maxNumber {
 			return 0, -1
 		}
 	}

@@ -3,7 +3,9 @@ package coco
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"unicode/utf8"
 )
 
 // longEntry is more bytes than most entries have: with fewer in the buffer it is
@@ -51,8 +53,9 @@ func read[T any](path, what string, decode func(*scanner) (T, error)) (v T, err 
 // images and categories must be there; annotations may be missing, as in the
 // files of COCO's test sets. An image and a category need their id; an
 // annotation needs id, image_id, category_id and bbox, and Absent tells
-// whether area and iscrowd were given. Fields that are not of these types
-// (segmentation, licenses, ...) are skipped. Of a field given twice the last
+// whether area and iscrowd were given. What scoring needs none of (file_name, width,
+// height, name) may be of any type, and Unread tells where it is of a wrong one. Fields that
+// are not of these types (segmentation, licenses, ...) are skipped. Of a field given twice the last
 // counts. References between entries are not checked.
 //
 // An error in the content is an *Error; an error of r is wrapped.
@@ -84,12 +87,12 @@ func decodeDataset(s *scanner) (*Dataset, error) {
 		switch string(key) {
 		case "images":
 			haveImages = true
-			d.Images, err = entries(s, "images", nil, (*scanner).image)
+			d.Images, err = entries(s, "images", nil, d.image)
 		case "annotations":
 			d.Annotations, err = entries(s, "annotations", quickAnnotation, (*scanner).annotation)
 		case "categories":
 			haveCategories = true
-			d.Categories, err = entries(s, "categories", nil, (*scanner).category)
+			d.Categories, err = entries(s, "categories", nil, d.category)
 		default:
 			err = s.skip(1)
 		}
@@ -249,9 +252,11 @@ var (
 	needsForBox    = []string{"image_id", "category_id", "bbox", "score"}
 )
 
-func (s *scanner) image(im *Image) error {
+// image reads an entry of d.Images.
+func (d *Dataset) image(s *scanner, im *Image) error {
 	_, err := s.object(needsID, func(key []byte) (uint, error) {
 		var err error
+		var wrong *Error
 		switch string(key) {
 		case "id":
 			s.field = "id"
@@ -259,22 +264,26 @@ func (s *scanner) image(im *Image) error {
 			return 1, err
 		case "file_name":
 			s.field = "file_name"
-			im.FileName, err = s.text()
+			im.FileName, wrong, err = s.text()
 		case "width":
 			s.field = "width"
-			im.Width, err = s.pixels()
+			im.Width, wrong, err = s.pixels()
 		case "height":
 			s.field = "height"
-			im.Height, err = s.pixels()
+			im.Height, wrong, err = s.pixels()
 		default:
 			err = s.skip(2)
+		}
+		if wrong != nil {
+			d.Unread = append(d.Unread, wrong)
 		}
 		return 0, err
 	})
 	return err
 }
 
-func (s *scanner) category(c *Category) error {
+// category reads an entry of d.Categories.
+func (d *Dataset) category(s *scanner, c *Category) error {
 	_, err := s.object(needsID, func(key []byte) (uint, error) {
 		var err error
 		switch string(key) {
@@ -284,10 +293,13 @@ func (s *scanner) category(c *Category) error {
 			return 1, err
 		case "name":
 			s.field = "name"
-			c.Name, err = s.text()
+			var wrong *Error
+			if c.Name, wrong, err = s.text(); wrong != nil {
+				d.Unread = append(d.Unread, wrong)
+			}
 		case "supercategory":
 			s.field = "supercategory"
-			c.Supercategory, err = s.text()
+			c.Supercategory, _, err = s.text() // of no use to anyone here
 		default:
 			err = s.skip(2)
 		}
@@ -412,19 +424,63 @@ func (s *scanner) flag() (bool, error) {
 	return n != 0, nil
 }
 
-// pixels reads a length in pixels; null reads as 0, unknown.
-func (s *scanner) pixels() (int, error) {
+// pixels reads a length in pixels; null reads as 0, unknown. Any other value that is no
+// such length reads so too, and wrong tells what it is.
+func (s *scanner) pixels() (n int, wrong *Error, err error) {
+	const what = "a whole number"
 	c, err := s.peek()
-	if err == nil && c == 'n' {
-		return 0, s.literal("null", "a number of pixels")
+	switch {
+	case err != nil:
+		return 0, nil, s.expected(what, 0, err)
+	case c == 'n':
+		return 0, nil, s.literal("null", "a number of pixels")
+	case c != '-' && c-'0' > 9:
+		return 0, s.unfit(what, c), s.skip(2)
 	}
-	at := s.offset() // of the number: peek has passed the space before it
-	n, err := s.integer()
+	at := s.offset()
+	b, err := s.numberBytes()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	if n < 0 || n > 1<<30 {
-		return 0, s.errAt(at, "expected a number of pixels from 0 to 2^30, found %d", n)
+	d, ok := parseDecimal(b)
+	if !ok {
+		return 0, nil, s.errAt(at, "expected %s, found %q", what, shorten(b))
 	}
-	return int(n), nil
+	f, err := d.float(b)
+	switch {
+	case err != nil || f != math.Trunc(f):
+		return 0, s.errAt(at, "expected %s, found %q", what, shorten(b)), nil
+	case f < 0 || f > 1<<30:
+		return 0, s.errAt(at, "expected a number of pixels from 0 to 2^30, found %s", shorten(b)), nil
+	}
+	return int(f), nil, nil
+}
+
+// text reads a name; null reads as "", unknown. Any other value that is no text reads so
+// too, and wrong tells what it is.
+func (s *scanner) text() (text string, wrong *Error, err error) {
+	const what = "a string"
+	c, err := s.peek()
+	switch {
+	case err != nil:
+		return "", nil, s.expected(what, 0, err)
+	case c == 'n':
+		return "", nil, s.literal("null", what)
+	case c != '"':
+		return "", s.unfit(what, c), s.skip(2)
+	}
+	at := s.offset()
+	b, err := s.stringBytes(what)
+	if err != nil {
+		return "", nil, err
+	}
+	if !utf8.Valid(b) {
+		return "", s.errAt(at, "expected a string in UTF-8"), nil
+	}
+	return string(b), nil, nil
+}
+
+// unfit is the complaint about a value of another kind, which begins here.
+func (s *scanner) unfit(what string, c byte) *Error {
+	return s.errAt(s.offset(), "expected %s, found %s", what, describe(c))
 }

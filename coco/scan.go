@@ -69,18 +69,52 @@ func (s *scanner) unzip() error {
 	if !bytes.HasPrefix(s.buf[:s.end], []byte{0x1f, 0x8b}) {
 		return nil
 	}
-	z, err := gzip.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), s.r))
+	u := &unzipped{in: io.MultiReader(bytes.NewReader(bytes.Clone(s.buf[:s.end])), s.r)}
+	z, err := gzip.NewReader(readFunc(u.packed))
 	if err != nil {
 		return s.broken(err)
 	}
-	s.r, s.end, s.size = z, 0, 0
+	u.z = z
+	s.r, s.end, s.size = u, 0, 0
 	return nil
+}
+
+// Text of these files takes a tenth to a thirtieth of its size in gzip. What unfolds to
+// far more was made to fill the memory.
+const (
+	unzipFree  = 64 << 20 // bytes that any file may unfold to
+	unzipRatio = 200      // times its own size, beyond them
+)
+
+// unzipped is a stream that gzip has compressed.
+type unzipped struct {
+	in         io.Reader
+	z          *gzip.Reader
+	taken, out int64 // bytes of either side
+}
+
+type readFunc func(b []byte) (int, error)
+
+func (f readFunc) Read(b []byte) (int, error) { return f(b) }
+
+func (u *unzipped) packed(b []byte) (int, error) {
+	n, err := u.in.Read(b)
+	u.taken += int64(n)
+	return n, err
+}
+
+func (u *unzipped) Read(b []byte) (int, error) {
+	n, err := u.z.Read(b)
+	if u.out += int64(n); u.out > unzipFree && u.out > unzipRatio*u.taken {
+		return n, fmt.Errorf("unfolds to more than %d times its size: if that is meant, decompress the file first", unzipRatio)
+	}
+	return n, err
 }
 
 func (s *scanner) offset() int64 { return s.base + int64(s.pos) }
 
 // errAt makes the error for a problem at the given offset.
-func (s *scanner) errAt(offset int64, format string, args ...any) error {
+func (s *scanner) errAt(offset int64, format string, args ...any) *Error {
 	e := &Error{File: s.name, Offset: offset, Field: s.field, Problem: fmt.Sprintf(format, args...)}
 	if s.index >= 0 {
 		e.Entry = fmt.Sprintf("%s[%d]", s.section, s.index)
@@ -376,26 +410,6 @@ func (s *scanner) hex4(at int64) (rune, error) {
 		}
 	}
 	return r, nil
-}
-
-// text reads a string value. null, where the field is optional, reads as "".
-func (s *scanner) text() (string, error) {
-	c, err := s.peek()
-	if err == nil && c == 'n' {
-		return "", s.literal("null", "a string")
-	}
-	if err != nil || c != '"' {
-		return "", s.expected("a string", c, err)
-	}
-	at := s.offset()
-	b, err := s.stringBytes("a string")
-	if err != nil {
-		return "", err
-	}
-	if !utf8.Valid(b) {
-		return "", s.errAt(at, "expected a string in UTF-8")
-	}
-	return string(b), nil
 }
 
 // literal reads the given word (true, false, null, ...); what is what the

@@ -50,6 +50,9 @@ func Check(dir string, splits []string) []Problem {
 			found = append(found, Problem{File: path, Text: plainError(path, err)})
 			continue
 		}
+		for _, e := range d.Unread {
+			found = append(found, Problem{File: path, Text: plainError(path, e)})
+		}
 		found = append(found, checkEntries(path, d)...)
 		found = append(found, checkImages(dir, split, d)...)
 	}

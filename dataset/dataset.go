@@ -70,6 +70,9 @@ func Open(dir, split string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(truth.Unread) > 0 {
+		return nil, truth.Unread[0] // scoring could do without, pictures and classes can't
+	}
 	set, err := newSet(dir, split, truth)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -148,6 +148,33 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
+// TestUnreadFields: what scoring can do without, a file's name and size, training can't.
+func TestUnreadFields(t *testing.T) {
+	dir := t.TempDir()
+	path := annotationsPath(dir, "val")
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	text := `{"images": [{"id": 7, "file_name": "a.png", "width": "640", "height": 480}], "categories": [{"id": 1, "name": 2}], "annotations": []}`
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"images[0].width: expected a whole number, found a string", "categories[0].name: expected a string, found a number"}
+	if _, err := Open(dir, "val"); err == nil || !strings.HasSuffix(err.Error(), want[0]) {
+		t.Errorf("Open: %v; want %s", err, want[0])
+	}
+	var found []string
+	for _, p := range Check(dir, []string{"val"}) {
+		found = append(found, p.String())
+	}
+	all := strings.Join(found, "\n")
+	for _, w := range want {
+		if !strings.Contains(all, w) {
+			t.Errorf("Check finds\n%s\nwithout %s", all, w)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	d := sample()

@@ -73,7 +73,7 @@ func (s *State) AddMissing(g *Graph, draw Draw) error {
 		case "uniform":
 			r := draw("init/"+n.Name, 0)
 			for i := range v {
-				v[i] = float32((2*r.Float64() - 1) * in.Value)
+				v[i] = float32((2*float64(r.Float64()) - 1) * in.Value)
 			}
 		default:
 			return fmt.Errorf("tensor %s: unknown initialisation %q", n.Name, in.Kind)

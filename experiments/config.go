@@ -207,7 +207,7 @@ func (c *Config) Missing() error {
 		all.list = append(all.list, fmt.Errorf("data.dir is empty: pass --data DIR, a folder with annotations/instances_%s.json and the images in %s/", c.Data.Train, c.Data.Train))
 	}
 	if c.Pretrain.Type == "file" && c.Pretrain.File == "" {
-		all.list = append(all.list, fmt.Errorf("pretrain.file is empty: pass --set pretrain.file=resnet%d.safetensors with ImageNet weights under torchvision's names; without them these settings do not reproduce the paper", c.Model.Depth))
+		all.list = append(all.list, fmt.Errorf("pretrain.file is empty: pass --set pretrain.file=resnet%d.safetensors (or .pth) with ImageNet weights under torchvision's names; without them these settings do not reproduce the paper", c.Model.Depth))
 	}
 	return all.err()
 }

@@ -14,6 +14,7 @@ import (
 	"focalgrid/dataset"
 	"focalgrid/engine"
 	"focalgrid/model"
+	"focalgrid/portable"
 	"focalgrid/weights"
 )
 
@@ -31,15 +32,18 @@ type tensors map[string]weights.Tensor
 
 // initIdentity says which weights a trial starts from, without making them.
 func (r *Runner) initIdentity(cfg *Config) (string, error) {
-	switch cfg.Pretrain.Type {
-	case "crops":
-		return r.PretrainKey(cfg), nil
-	case "file":
-		f, err := weights.Read(cfg.Pretrain.File)
-		if err != nil {
-			return "", err
+	switch {
+	case cfg.Pretrain.Type == "file":
+		classes := 0
+		if synthetic(cfg) {
+			classes = cfg.Data.Classes
 		}
-		return weights.Hash(f.Tensors)
+		_, identity, err := readInitial(cfg, classes)
+		return identity, err
+	case cfg.Pretrain.File != "":
+		return "", cfg.CheckInitial(0)
+	case crops(cfg):
+		return r.PretrainKey(cfg), nil
 	}
 	return "", nil
 }
@@ -189,7 +193,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		if err != nil {
 			return nil, err
 		}
-		lr := p.LR / 2 * (1 + math.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
+		lr := p.LR / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
 		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}

@@ -217,11 +217,11 @@ func (r *Runner) initialise(ctx context.Context, d *detector) error {
 		}
 		return d.load(w)
 	case "file":
-		f, err := weights.Read(d.cfg.Pretrain.File)
+		w, _, err := readInitial(&d.cfg, d.classes)
 		if err != nil {
-			return err
+			return fmt.Errorf("initial weights: %w", err)
 		}
-		return d.load(byName(f))
+		return d.load(w)
 	}
 	return nil
 }

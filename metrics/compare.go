@@ -264,7 +264,7 @@ func (s *resampler) category(l *lineup) float64 {
 			if i > 0 {
 				before = r.right[i-1]
 			}
-			sum += highest * float64(s.reached[r.right[i]]-s.reached[before])
+			sum += float64(highest * float64(s.reached[r.right[i]]-s.reached[before]))
 		}
 	}
 	return sum / float64(thresholds*len(s.of.opt.RecallThresholds))
@@ -275,12 +275,12 @@ func quantile(sorted []float64, p float64) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()
 	}
-	at := p * float64(len(sorted)-1)
+	at := float64(p * float64(len(sorted)-1))
 	i := int(at)
 	if i+1 == len(sorted) {
 		return sorted[i]
 	}
-	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
+	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
 }
 
 // deviation is the standard deviation with n-1.
@@ -292,7 +292,7 @@ func deviation(v []float64) float64 {
 	mean /= float64(len(v))
 	sum := 0.0
 	for _, x := range v {
-		sum += (x - mean) * (x - mean)
+		sum += float64((x - mean) * (x - mean))
 	}
 	if len(v) < 2 {
 		return math.NaN()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"focalgrid/portable"
 )
 
 // AnchorConfig describes the boxes at each place of each level (section 4 of
@@ -87,7 +89,7 @@ func (c AnchorConfig) Cell(stride int) [][4]float64 {
 	for _, r := range c.Ratios {
 		sr := math.Sqrt(r)
 		for k := range c.Scales {
-			side := c.Base * float64(stride) * math.Pow(2, float64(k)/float64(c.Scales))
+			side := c.Base * float64(stride) * portable.Pow(2, float64(k)/float64(c.Scales))
 			if c.Round == "torchvision" {
 				side = math.Trunc(side)
 			}
@@ -109,9 +111,9 @@ func (c AnchorConfig) Generate(h, w int) [][4]float32 {
 	for _, l := range c.Levels(h, w) {
 		cell := c.Cell(l.Stride)
 		for y := range l.H {
-			cy := (float64(y) + c.Offset) * float64(l.Stride)
+			cy := float64((float64(y) + c.Offset) * float64(l.Stride))
 			for x := range l.W {
-				cx := (float64(x) + c.Offset) * float64(l.Stride)
+				cx := float64((float64(x) + c.Offset) * float64(l.Stride))
 				for _, a := range cell {
 					out = append(out, [4]float32{float32(cx + a[0]), float32(cy + a[1]), float32(cx + a[2]), float32(cy + a[3])})
 				}

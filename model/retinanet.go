@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"focalgrid/engine"
+	"focalgrid/portable"
 )
 
 // Outputs are the nodes of a RetinaNet. A is the number of anchors of all
@@ -35,7 +36,7 @@ func (b *builder) retinaNet(image *engine.Node) Outputs {
 	a := cfg.Anchors.PerCell()
 	prior := 0.
 	if cfg.Prior != nil {
-		prior = -math.Log((1 - *cfg.Prior) / *cfg.Prior)
+		prior = -portable.Log((1 - *cfg.Prior) / *cfg.Prior)
 	}
 	logits := b.head(out.Features, "head.classification_head.", "cls_logits", a*cfg.Classes, prior)
 	deltas := b.head(out.Features, "head.regression_head.", "bbox_reg", a*4, 0)

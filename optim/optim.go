@@ -11,6 +11,7 @@ import (
 	"math"
 
 	"focalgrid/engine"
+	"focalgrid/portable"
 )
 
 // Config is an optimiser with its schedule; start from SGD or AdamW.
@@ -112,7 +113,7 @@ func (c Config) LRAt(step, iters int) float64 {
 		rate *= c.WarmupFactor + (1-c.WarmupFactor)*float64(step+1)/float64(c.Warmup)
 	}
 	if c.Schedule == "cosine" {
-		return rate * (1 + math.Cos(math.Pi*float64(step)/float64(iters))) / 2
+		return rate * (1 + portable.Cos(math.Pi*float64(step)/float64(iters))) / 2
 	}
 	for _, s := range c.Steps {
 		if s < 1 {

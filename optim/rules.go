@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"focalgrid/engine"
+	"focalgrid/portable"
 )
 
 // Slots is what an optimiser remembers of one parameter, zero before the first step.
@@ -34,16 +35,16 @@ func Step(u engine.Update, param, grad []float64, s *Slots, lr float64, decay bo
 	}
 	if u.Kind == "sgd" {
 		for i, g := range grad {
-			s.Momentum[i] = u.Momentum*s.Momentum[i] + g + wd*param[i]
-			param[i] -= lr * s.Momentum[i]
+			s.Momentum[i] = float64(u.Momentum*s.Momentum[i]) + g + float64(wd*param[i])
+			param[i] -= float64(lr * s.Momentum[i])
 		}
 		return
 	}
 	s.Steps++
-	c1, c2 := 1-math.Pow(u.Beta1, float64(s.Steps)), 1-math.Pow(u.Beta2, float64(s.Steps))
+	c1, c2 := 1-portable.Pow(u.Beta1, float64(s.Steps)), 1-portable.Pow(u.Beta2, float64(s.Steps))
 	for i, g := range grad {
-		s.M[i] = u.Beta1*s.M[i] + (1-u.Beta1)*g
-		s.V[i] = u.Beta2*s.V[i] + (1-u.Beta2)*g*g
-		param[i] -= lr*wd*param[i] + lr*(s.M[i]/c1)/(math.Sqrt(s.V[i]/c2)+u.Eps)
+		s.M[i] = float64(u.Beta1*s.M[i]) + float64((1-u.Beta1)*g)
+		s.V[i] = float64(u.Beta2*s.V[i]) + float64((1-u.Beta2)*g*g)
+		param[i] -= float64(lr*wd*param[i]) + lr*(s.M[i]/c1)/(math.Sqrt(s.V[i]/c2)+u.Eps)
 	}
 }

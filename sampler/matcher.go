@@ -98,8 +98,8 @@ type tile struct{ w, h, y, x int }
 func tileOf[F box.Float](a [4]F) tile {
 	w, h := float64(a[2])-float64(a[0]), float64(a[3])-float64(a[1])
 	t := tile{w: int(math.Round(4 * math.Log2(w))), h: int(math.Round(4 * math.Log2(h)))}
-	t.x = int(math.Floor((float64(a[0]) + w/2) / math.Exp2(float64(t.w)/4)))
-	t.y = int(math.Floor((float64(a[1]) + h/2) / math.Exp2(float64(t.h)/4)))
+	t.x = int(math.Floor((float64(a[0]) + float64(w/2)) / math.Exp2(float64(t.w)/4)))
+	t.y = int(math.Floor((float64(a[1]) + float64(h/2)) / math.Exp2(float64(t.h)/4)))
 	return t
 }
 
@@ -143,7 +143,7 @@ func (r *run[F]) reaches(o *object[F], least float64) bool {
 		return false
 	}
 	// No intersection is larger than i, and no union smaller than with the smallest anchor that holds it.
-	i := w * h
+	i := float64(w * h)
 	return i >= (least-boundSlack)*(o.area+max(r.smallest, i)-i)
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"focalgrid/portable"
 )
 
 // A miner decides which anchors of a batch count.
@@ -93,11 +95,11 @@ func crossEntropy(logits []float32, label float32) float64 {
 			x = -x
 		}
 		sum += max(x, 0)
-		product *= 1 + math.Exp(-math.Abs(x))
+		product *= 1 + portable.Exp(-math.Abs(x))
 		if k%512 == 511 {
-			sum += math.Log(product)
+			sum += portable.Log(product)
 			product = 1
 		}
 	}
-	return sum + math.Log(product)
+	return sum + portable.Log(product)
 }

@@ -156,7 +156,7 @@ func (a *Assigner) survivors(m Matched, image int, logits, deltas []float32, lim
 		if object := m.Match[at]; object >= 0 && o.Score == "class+box" {
 			want := box.Encode(a.anchors[at-image*n], m.Images[image].Boxes[object])
 			for j, w := range want {
-				loss += a.config.BoxWeight * smoothL1(float64(deltas[4*at+j])-float64(w), o.ScoreBeta)
+				loss += float64(a.config.BoxWeight * smoothL1(float64(deltas[4*at+j])-float64(w), o.ScoreBeta))
 			}
 		}
 		s.group = append(s.group, example{loss, at})
@@ -231,7 +231,7 @@ func (a *Assigner) minibatch(m Matched) {
 // smoothL1 is d²/(2·beta) for |d| < beta, else |d| - beta/2.
 func smoothL1(d, beta float64) float64 {
 	if d = math.Abs(d); d >= beta {
-		return d - beta/2
+		return d - float64(beta/2)
 	}
 	return d * d / (2 * beta)
 }

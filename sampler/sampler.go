@@ -223,7 +223,7 @@ func (a *Assigner) Targets(m Matched, logits, deltas []float32) (Targets, error)
 		s.classCount[i], s.boxCount[i] = float64(c.positives), float64(c.positives)
 	}
 	if a.config.Normaliser == "ema" {
-		a.Running = emaMomentum*a.Running + (1-emaMomentum)*max(1, float64(t.Positives))
+		a.Running = float64(emaMomentum*a.Running) + float64((1-emaMomentum)*max(1, float64(t.Positives)))
 	}
 	if a.miner.mine != nil {
 		a.miner.mine(a, m, logits, deltas)

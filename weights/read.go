@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -17,8 +16,11 @@ import (
 
 const metadataKey = "__metadata__"
 
-// Read reads a file; see Decode.
-func Read(path string) (*File, error) {
+// Read reads a safetensors file; see Decode.
+func Read(path string) (*File, error) { return readFile(path, decode) }
+
+// readFile reads a regular file by decode.
+func readFile(path string, decode func(r io.ReaderAt, size int64, name string) (*File, error)) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
@@ -35,8 +37,8 @@ func Read(path string) (*File, error) {
 }
 
 // Decode reads the bytes of a file; name stands for it in errors, which also
-// name the tensor. F32, F16 and BF16 numbers are read exactly; tensors of other
-// types are listed in Skipped.
+// name the tensor. F32, F16 and BF16 numbers are read exactly, F64 rounded; tensors of
+// other types are listed in Skipped.
 //
 // The header must describe the rest of the file without gap or overlap, each
 // name once, with shapes that fit the bytes given to them. Numbers may be
@@ -95,7 +97,7 @@ func decode(r io.ReaderAt, size int64, name string) (*File, error) {
 	chunk := make([]byte, chunkBytes)
 	for _, e := range entries {
 		switch e.dtype {
-		case "F32", "F16", "BF16":
+		case "F32", "F64", "F16", "BF16":
 		default:
 			f.Skipped = append(f.Skipped, Skipped{e.name, e.dtype, e.shape})
 			continue
@@ -124,14 +126,7 @@ func readNumbers(r io.ReaderAt, offset int64, e entry, chunk []byte) ([]float32,
 		offset += int64(len(b))
 		left -= int64(len(b))
 		for i := int64(0); i < int64(len(b)); i += width {
-			switch e.dtype {
-			case "F32":
-				data = append(data, math.Float32frombits(binary.LittleEndian.Uint32(b[i:])))
-			case "F16":
-				data = append(data, fromHalf(binary.LittleEndian.Uint16(b[i:])))
-			case "BF16":
-				data = append(data, math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[i:]))<<16))
-			}
+			data = append(data, float(e.dtype, b[i:]))
 		}
 	}
 	return data, nil

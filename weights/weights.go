@@ -5,7 +5,8 @@
 // is taken for it.
 //
 // In memory all numbers are float32. Files hold F32 or, at half the size, F16;
-// BF16 is read as well. What a tensor's name means is the business of package
+// BF16 and F64 are read as well, and what PyTorch's torch.save wrote of tensors by
+// Open. What a tensor's name means is the business of package
 // model.
 package weights
 

@@ -127,10 +127,7 @@ func TestConvBits(t *testing.T) {
 		var first []float32
 		var firstName string
 		for _, level := range Levels() {
-			if level == Plain && firstName != "" {
-				continue
-			}
-			for _, threads := range []int{1, 2, 3, 8} {
+			for _, threads := range threadCounts(level) {
 				p, _ := NewPoolLevel(threads, level)
 				y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
 				NewLayer(p, c).Forward(y, x, w, bias, true)

@@ -1,10 +1,10 @@
 package kernel
 
-import "math"
+import "focalgrid/portable"
 
 // maxLogRatio bounds the predicted log of a size ratio, log(1000/16), as all
 // public RetinaNet code does, so that exp stays finite.
-var maxLogRatio = math.Log(1000.0 / 16)
+var maxLogRatio = portable.Log(1000.0 / 16)
 
 // giouEps keeps the quotients finite for boxes without area.
 const giouEps = 1e-7
@@ -28,7 +28,7 @@ func (q GIoU) Sum(pred, anchors, target, weight []float32) float64 {
 	for r := range q.Images * q.Anchors {
 		if weight[r] != 0 {
 			l, _ := giou(pred[4*r:], anchors[r%q.Anchors*4:], target[4*r:])
-			sum += float64(weight[r]) * l
+			sum += float64(float64(weight[r]) * l)
 		}
 	}
 	return sum
@@ -65,17 +65,17 @@ func giou(pred, anchor, target []float32) (loss float64, grad [4]float64) {
 	var size [2]float64         // the anchor's
 	for a := range 2 {
 		size[a] = float64(anchor[2+a]) - float64(anchor[a])
-		c := (float64(anchor[2+a])+float64(anchor[a]))/2 + float64(pred[a])*size[a]
-		side[a] = size[a] * math.Exp(min(float64(pred[2+a]), maxLogRatio))
-		lo[a], hi[a] = c-side[a]/2, c+side[a]/2
+		c := float64((float64(anchor[2+a])+float64(anchor[a]))/2) + float64(float64(pred[a])*size[a])
+		side[a] = size[a] * portable.Exp(min(float64(pred[2+a]), maxLogRatio))
+		lo[a], hi[a] = c-float64(side[a]/2), c+float64(side[a]/2)
 		t1, t2 := float64(target[a]), float64(target[2+a])
 		in[a] = max(0, min(hi[a], t2)-max(lo[a], t1))
 		hu[a] = max(hi[a], t2) - min(lo[a], t1)
-		inter *= in[a]
-		hull *= hu[a]
-		outer *= t2 - t1
+		inter = float64(inter * in[a])
+		hull = float64(hull * hu[a])
+		outer = float64(outer * (t2 - t1))
 	}
-	union := side[0]*side[1] + outer - inter
+	union := float64(side[0]*side[1]) + outer - inter
 	iou := inter / (union + giouEps)
 	loss = 1 - iou + (hull-union)/(hull+giouEps)
 
@@ -85,10 +85,10 @@ func giou(pred, anchor, target []float32) (loss float64, grad [4]float64) {
 	for a := range 2 {
 		b := 1 - a
 		t1, t2 := float64(target[a]), float64(target[2+a])
-		dSide := dUnion * side[b]
+		dSide := float64(dUnion * side[b])
 		dhi[a], dlo[a] = dSide, -dSide
 		if in[a] > 0 {
-			di := (dInter - dUnion) * in[b]
+			di := float64((dInter - dUnion) * in[b])
 			if hi[a] < t2 {
 				dhi[a] += di
 			}
@@ -96,7 +96,7 @@ func giou(pred, anchor, target []float32) (loss float64, grad [4]float64) {
 				dlo[a] -= di
 			}
 		}
-		dh := dHull * hu[b]
+		dh := float64(dHull * hu[b])
 		if hi[a] > t2 {
 			dhi[a] += dh
 		}

@@ -60,15 +60,12 @@ func TestLayerIsTheSumOfItsLevels(t *testing.T) {
 	})
 }
 
-// TestLayerBits: the bits of a layer don't depend on threads nor on the vector set.
+// TestLayerBits: the bits of a layer don't depend on threads nor on the kernel set.
 func TestLayerBits(t *testing.T) {
 	for _, levels := range pyramids {
 		var first []float32
 		for _, level := range Levels() {
-			if level == Plain && first != nil {
-				continue
-			}
-			for _, threads := range []int{1, 2, 3, 8} {
+			for _, threads := range threadCounts(level) {
 				p, _ := NewPoolLevel(threads, level)
 				l := NewLayer(p, levels...)
 				r := rand.New(rand.NewPCG(32, 1))

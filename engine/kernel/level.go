@@ -8,10 +8,10 @@ import (
 // A Level names a set of kernels.
 type Level string
 
-// The kernel sets, best first.
+// The kernel sets, best first. All give the same bits.
 const (
 	AVX512 Level = "avx512" // AVX-512 F, DQ, BW, VL
-	AVX2   Level = "avx2"   // AVX2 and FMA3; the bits of AVX512
+	AVX2   Level = "avx2"   // AVX2 and FMA3
 	Plain  Level = "go"     // Go alone, on every machine
 )
 

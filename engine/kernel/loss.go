@@ -37,10 +37,10 @@ func (f Focal) Sum(p *Pool, logits, label, weight []float32) float64 {
 					values[i] = 0
 					one := [1]float32{-logits[r*f.Classes+c]}
 					f.one(p.set, focal, &one)
-					total += float64(w*f.AlphaPos) * float64(one[0])
+					total += float64(float64(w*f.AlphaPos) * float64(one[0]))
 				}
 			}
-			total += float64(w*f.AlphaNeg) * wideSum(values[(r0-from)*f.Classes:(r1-from)*f.Classes])
+			total += float64(float64(w*f.AlphaNeg) * wideSum(values[(r0-from)*f.Classes:(r1-from)*f.Classes]))
 		})
 		p.scratch.give(values)
 		return total
@@ -139,9 +139,9 @@ func SmoothL1(p *Pool, pred, target, weight []float32, beta float32, rows, cols 
 				if d < b {
 					d = d * d / (2 * b)
 				} else {
-					d -= b / 2
+					d -= float64(b / 2)
 				}
-				sum += float64(weight[r]) * d
+				sum += float64(float64(weight[r]) * d)
 			}
 		}
 		return sum

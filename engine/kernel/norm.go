@@ -38,7 +38,7 @@ func batchStats(set set, mean, variance, x []float32, first int, s Shape) {
 				d /= k
 				delta := float64(near) + d - m
 				total := count + k
-				sq += e - d*d*k + delta*delta*count*k/total
+				sq += e - float64(d*d*k) + delta*delta*count*k/total
 				m += delta * k / total
 				count = total
 			}
@@ -83,8 +83,8 @@ func RunningUpdate(mean, variance, batchMean, batchVar []float32, momentum float
 		unbias = float64(count) / float64(count-1)
 	}
 	for i := range mean {
-		mean[i] = (1-momentum)*mean[i] + momentum*batchMean[i]
-		variance[i] = (1-momentum)*variance[i] + momentum*float32(float64(batchVar[i])*unbias)
+		mean[i] = float32((1-momentum)*mean[i]) + float32(momentum*batchMean[i])
+		variance[i] = float32((1-momentum)*variance[i]) + float32(momentum*float32(float64(batchVar[i])*unbias))
 	}
 }
 
@@ -275,8 +275,8 @@ func GroupNormGrad(p *Pool, dx, dweight, dbias, dy, x, mean, invstd, weight []fl
 					u, v := productSums(p.set, dy[c*hw:(c+1)*hw], x[c*hw:(c+1)*hw], m)
 					v *= inv
 					sums[2*c], sums[2*c+1] = u, v
-					a += u * float64(weight[c%channels])
-					b += v * float64(weight[c%channels])
+					a += float64(u * float64(weight[c%channels]))
+					b += float64(v * float64(weight[c%channels]))
 				}
 				count := float64(per * hw)
 				slope, shift := float32(-b/count*inv*inv), float32(-a/count*inv)

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"focalgrid/portable"
+)
 
 // SoftmaxCE is the mean over rows of -log softmax(logits)[label]. logits is
 // [rows, classes], label is [rows] with values 0 … classes-1.
@@ -25,7 +29,7 @@ func SoftmaxCEGrad(d, logits, label []float32, scale float32, rows, classes int)
 		x := logits[r*classes : (r+1)*classes]
 		l := logSumExp(x)
 		for k, v := range x {
-			p := math.Exp(float64(v) - l)
+			p := portable.Exp(float64(v) - l)
 			if k == int(label[r]) {
 				p--
 			}
@@ -41,7 +45,7 @@ func logSumExp(x []float32) float64 {
 	}
 	var s float64
 	for _, v := range x {
-		s += math.Exp(float64(v) - m)
+		s += portable.Exp(float64(v) - m)
 	}
-	return m + math.Log(s)
+	return m + portable.Log(s)
 }

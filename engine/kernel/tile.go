@@ -1,8 +1,6 @@
 package kernel
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
 const (
 	lanes    = 16 // pixels of a vector: one AVX-512 register, two AVX2 registers
@@ -92,6 +90,7 @@ func at(p *float32, i int) *float32 {
 	return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i))
 }
 
+// plain does the tile in Go.
 func (t *tile) plain(rows, vecs int) {
 	off := unsafe.Slice(t.off, t.steps)
 	bias := unsafe.Slice(t.bias, rows)
@@ -106,9 +105,8 @@ func (t *tile) plain(rows, vecs int) {
 			x := (*[lanes]float32)(unsafe.Pointer(at(t.x[v], int(o))))
 			w := unsafe.Slice(at(t.a, tileRows*i), rows)
 			for r, w := range w {
-				a := &acc[r]
-				for l := range a {
-					a[l] += w * x[l]
+				for l, v := range acc[r] {
+					acc[r][l] = fma(w, x[l], v)
 				}
 			}
 		}
@@ -127,6 +125,7 @@ func (t *tile) plain(rows, vecs int) {
 	}
 }
 
+// plain does the dots in Go.
 func (d *dots) plain() {
 	off := unsafe.Slice(d.off, 2*d.steps)
 	for r := range dotRows {
@@ -135,8 +134,8 @@ func (d *dots) plain() {
 			for i := 0; i < len(off); i += 2 {
 				x := (*[lanes]float32)(unsafe.Pointer(at(d.x[c], int(off[i]))))
 				y := (*[lanes]float32)(unsafe.Pointer(at(d.y, r*d.stride/4+int(off[i+1]))))
-				for l := range acc {
-					acc[l] += x[l] * y[l]
+				for l, v := range acc {
+					acc[l] = fma(x[l], y[l], v)
 				}
 			}
 			*at(d.out, r*d.outRow/4+c) += addTree(&acc)

@@ -36,122 +36,55 @@ type transform struct {
 	middle    [36 * 8]float32
 }
 
-// The points of the transforms for blocks of 4 × 4, besides 0 and ∞; those for
-// 2 × 2 are ±1. Errors grow with the spread of the points' powers: with these two
-// they are about half of those with the usual 1 and 2.
-const pointA, pointB = 11. / 16, 3. / 2
-
-// matrix is the one-dimensional transform of a stage for blocks of m × m.
-func (s stage) matrix(m int) [][]float64 {
-	const (
-		a, b = pointA, pointB
-		// By how much each point's polynomial differs from one at the point.
-		zero, onA, onB = 1 / (a * a * b * b), 1 / (2 * a * a * (a*a - b*b)), 1 / (2 * b * b * (b*b - a*a))
-	)
-	points := []float64{0, a, -a, b, -b}
-	norms := []float64{zero, onA, onA, onB, onB}
-	if m == 2 {
-		points, norms = []float64{0, 1, -1}, []float64{1, .5, .5}
-	}
-	// rows of powers, [1 q q² …] · norm, and one of the highest power for ∞
-	powers := func(n int, norm []float64) [][]float64 {
-		var rows [][]float64
-		for i, q := range points {
-			row := make([]float64, n)
-			v := norm[i]
-			for j := range row {
-				row[j] = v
-				v *= q
-			}
-			rows = append(rows, row)
-		}
-		last := make([]float64, n)
-		last[n-1] = 1
-		return append(rows, last)
-	}
-	one := []float64{1, 1, 1, 1, 1}
-	switch {
-	case s == stageFilter:
-		return powers(3, norms)
-	case s == stageGrad:
-		return powers(m, norms)
-	case s == stageOut:
-		return transposed(powers(m, one))
-	case s == stageTaps:
-		return transposed(powers(3, one))
-	case m == 2:
-		return [][]float64{{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}}
-	}
-	const p, q = a * a * b * b, a*a + b*b
-	return [][]float64{
-		{p, 0, -q, 0, 1, 0},
-		{0, -a * b * b, -b * b, a, 1, 0},
-		{0, a * b * b, -b * b, -a, 1, 0},
-		{0, -b * a * a, -a * a, b, 1, 0},
-		{0, b * a * a, -a * a, -b, 1, 0},
-		{0, p, 0, -q, 0, 1},
-	}
-}
-
-func transposed(m [][]float64) [][]float64 {
-	t := make([][]float64, len(m[0]))
-	for i := range t {
-		for _, row := range m {
-			t[i] = append(t[i], row[i])
-		}
-	}
-	return t
-}
-
-// plain does the transform in Go.
+// plain does the transform in Go, by the lines of the stage: along the rows, then
+// along the columns.
 func (t *transform) plain(s stage, m int) {
-	lines := s.matrix(m)
-	in, out := len(lines[0]), len(lines)
+	line := s.line(m)
 	src, dst, off := t.src, t.dst, t.off
-	sum := func(line []float64, first, step int) (v [8]float32) {
-		for i, k := range line {
-			x := (*[8]float32)(t.middle[(first+i*step)*8:])
-			for l := range v {
-				v[l] += float32(k) * x[l]
-			}
-		}
-		return v
-	}
 	place := func(i int) int { return int(*(*int32)(unsafe.Add(unsafe.Pointer(off), 4*i))) }
-	half := make([][8]float32, in*out)
 	for block := range t.n {
 		if block > 0 {
 			src, dst = at(src, t.srcStep/4), at(dst, t.dstStep/4)
 		}
-		for i := range in * in {
+		var in, middle, out [36][8]float32
+		for i := range line.in * line.in {
 			d := i * t.srcStride / 4
 			if s == stageIn || s == stageGrad {
-				d = place(block*in*in + i)
+				d = place(block*line.in*line.in + i)
 			}
-			*(*[8]float32)(t.middle[i*8:]) = *(*[8]float32)(unsafe.Pointer(at(src, d)))
+			in[i] = *(*[8]float32)(unsafe.Pointer(at(src, d)))
 		}
-		for row := range in {
-			for k, line := range lines {
-				half[row*out+k] = sum(line, row*in, 1)
-			}
-		}
-		for i, v := range half {
-			*(*[8]float32)(t.middle[i*8:]) = v
-		}
-		for column := range out {
-			for k, line := range lines {
-				v := sum(line, column, out)
-				i := column*out + k
-				d := i * t.dstStride / 4
-				if s == stageOut {
-					d = place(block*out*out + i)
-					bias := (*[8]float32)(unsafe.Pointer(t.bias))
-					for l := range v {
-						v[l] = atLeast(t.floor, v[l]+bias[l])
-					}
+		var v, r [6]float32
+		for l := range 8 {
+			for row := range line.in {
+				for i := range line.in {
+					v[i] = in[row*line.in+i][l]
 				}
-				*(*[8]float32)(unsafe.Pointer(at(dst, d))) = v
+				line.do(&r, &v)
+				for i := range line.out {
+					middle[row*line.out+i][l] = r[i]
+				}
 			}
+			for column := range line.out {
+				for i := range line.in {
+					v[i] = middle[i*line.out+column][l]
+				}
+				line.do(&r, &v)
+				for i := range line.out {
+					out[column*line.out+i][l] = r[i]
+				}
+			}
+		}
+		for i := range line.out * line.out {
+			v, d := &out[i], i*t.dstStride/4
+			if s == stageOut {
+				d = place(block*line.out*line.out + i)
+				bias := (*[8]float32)(unsafe.Pointer(t.bias))
+				for l := range v {
+					v[l] = atLeast(t.floor, v[l]+bias[l])
+				}
+			}
+			*(*[8]float32)(unsafe.Pointer(at(dst, d))) = *v
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"focalgrid/portable"
+)
 
 // SGD is one step of stochastic gradient descent in PyTorch's form:
 // v = momentum·v + g + decay·w, then w -= lr·v. w, v and g have one length.
@@ -26,9 +30,9 @@ func (a Adam) Step(p *Pool, w, m, v, g []float32, step int) {
 	need("Adam.Step", "m", m, len(w))
 	need("Adam.Step", "v", v, len(w))
 	need("Adam.Step", "g", g, len(w))
-	lr := float32(float64(a.LR) / (1 - math.Pow(float64(a.Beta1), float64(step))))
-	root := float32(1 / math.Sqrt(1-math.Pow(float64(a.Beta2), float64(step))))
-	keep := float32(1 - float64(a.LR)*float64(a.Decay))
+	lr := float32(float64(a.LR) / (1 - portable.Pow(float64(a.Beta1), float64(step))))
+	root := float32(1 / math.Sqrt(1-portable.Pow(float64(a.Beta2), float64(step))))
+	keep := float32(1 - float64(float64(a.LR)*float64(a.Decay)))
 	c1, c2 := float32(1-float64(a.Beta1)), float32(1-float64(a.Beta2))
 	split(p, len(w), func(i, j int) {
 		adam(p.set, m[i:j], v[i:j], w[i:j], g[i:j], a.Beta1, c1, a.Beta2, c2, keep, lr, root, a.Eps)

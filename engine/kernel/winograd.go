@@ -139,7 +139,7 @@ func (c Conv) directCost() float64 {
 			taps /= 3
 		}
 	}
-	return .85 * float64(taps*c.N*c.H*c.W)
+	return float64(.85 * float64(taps*c.N*c.H*c.W))
 }
 
 // newBlocks cuts those levels whose sides are m.
