@@ -303,6 +303,8 @@ func TestErrors(t *testing.T) {
 		{"five numbers", true, `[{"bbox": [1, 2, 3, 4, 5]}]`, `f: byte 10: detections[0].bbox: expected an array of 4 numbers: x, y, width, height; found more`},
 		{"null in box", true, `[{"bbox": [1, null, 3, 4]}]`, `f: byte 14: detections[0].bbox: expected a number, found null or other text`},
 		{"NaN score", true, `[{"score": NaN}]`, `f: byte 11: detections[0].score: expected a number, found NaN or Infinity, which are not numbers in JSON`},
+		{"-Infinity score", true, `[{"score": -Infinity}]`, `f: byte 11: detections[0].score: expected a number, found -Infinity, which is not a number in JSON`},
+		{"-Infinity id", true, `[{"image_id": -Infinity}]`, `f: byte 14: detections[0].image_id: expected a whole number, found -Infinity, which is not a number in JSON`},
 		{"overflow", true, `[{"score": 1e999}]`, `f: byte 11: detections[0].score: expected a number within float64, found "1e999"`},
 		{"half a number", true, `[{"score": 1.}]`, `f: byte 11: detections[0].score: expected a number, found "1."`},
 		{"long number", true, `[{"score": ` + strings.Repeat("1", 70000) + `}]`, `f: byte 11: detections[0].score: number of more than 4096 characters`},

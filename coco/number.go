@@ -132,6 +132,23 @@ func (d decimal) float(b []byte) (float64, error) {
 	return strconv.ParseFloat(string(b), 64)
 }
 
+// decimal reads a number's characters, and what they say; what is what the caller expects.
+func (s *scanner) decimal(what string) ([]byte, decimal, error) {
+	at := s.offset()
+	b, err := s.numberBytes()
+	if err != nil {
+		return nil, decimal{}, err
+	}
+	d, ok := parseDecimal(b)
+	if !ok {
+		if c, err := s.peek(); string(b) == "-" && err == nil && c == 'I' {
+			return nil, d, s.errAt(at, "expected %s, found -Infinity, which is not a number in JSON", what)
+		}
+		return nil, d, s.errAt(at, "expected %s, found %q", what, shorten(b))
+	}
+	return b, d, nil
+}
+
 // number reads a finite number.
 func (s *scanner) number() (float64, error) {
 	c, err := s.peek()
@@ -139,13 +156,9 @@ func (s *scanner) number() (float64, error) {
 		return 0, s.expected("a number", c, err)
 	}
 	at := s.offset()
-	b, err := s.numberBytes()
+	b, d, err := s.decimal("a number")
 	if err != nil {
 		return 0, err
-	}
-	d, ok := parseDecimal(b)
-	if !ok {
-		return 0, s.errAt(at, "expected a number, found %q", shorten(b))
 	}
 	f, err := d.float(b)
 	if err != nil {
@@ -161,13 +174,9 @@ func (s *scanner) integer() (int64, error) {
 		return 0, s.expected("a whole number", c, err)
 	}
 	at := s.offset()
-	b, err := s.numberBytes()
+	b, d, err := s.decimal("a whole number")
 	if err != nil {
 		return 0, err
-	}
-	d, ok := parseDecimal(b)
-	if !ok {
-		return 0, s.errAt(at, "expected a whole number, found %q", shorten(b))
 	}
 	if d.whole {
 		switch {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"focalgrid/loss"
+	"focalgrid/results"
 )
 
 // Numerics is the version of everything that decides a trial's bits besides
@@ -138,6 +139,19 @@ func Settings(c *Config) map[string]any {
 // Resolved writes every setting, in the form of Canonical but with optim.steps as
 // given. ParseResolved reads it back.
 func Resolved(c *Config) []byte { return write(c, all, false) }
+
+// Telling gives the recorded settings that have a meaning for the trial, and where its data
+// and first weights were, in the form of Resolved. It is all that is recorded where this
+// version does not know the settings.
+func Telling(t *results.Trial) string {
+	c, err := ParseResolved(t.Key, []byte(t.Config))
+	if err != nil {
+		return t.Config
+	}
+	return string(write(&c, func(c *Config, key string) bool {
+		return matters(c, key) || key == "data.dir" && c.Data.Dir != "" || key == "pretrain.file" && c.Pretrain.Type == "file"
+	}, false))
+}
 
 // ParseResolved reads what Resolved wrote; label names it in errors.
 func ParseResolved(label string, text []byte) (Config, error) {

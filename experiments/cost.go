@@ -66,7 +66,7 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 		}
 		if s.Done() {
 			cost.Seconds, cost.Recorded = s.Recorded.WallSeconds, true
-		} else {
+		} else if s.Step > 0 {
 			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Train.Iters)
 		}
 		out[i] = cost

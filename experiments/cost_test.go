@@ -53,6 +53,24 @@ func TestCostByRate(t *testing.T) {
 	}
 }
 
+// TestCostOfNoSteps: a trial of no steps costs its evaluation.
+func TestCostOfNoSteps(t *testing.T) {
+	r := estimator(t, nil, Host{})
+	states, err := r.States(mustLoad(t, "smoke", "train.iters=0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	costs, err := r.Costs(states, 1e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range costs {
+		if c.Seconds != c.MACs/1e9 || c.MACs <= 0 {
+			t.Errorf("trial %d costs %+v", i, c)
+		}
+	}
+}
+
 // TestCostByRecord: trials of the same work on this machine tell the time of another, whatever
 // its loss; those of other work, another machine or other threads do not.
 func TestCostByRecord(t *testing.T) {

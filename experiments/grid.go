@@ -191,6 +191,8 @@ func (r *reader) leaves(node *yaml.Node, what string, f func(fd *field, k, v *ya
 			key := prefix + name
 			fd, isLeaf := schema.byKey[key]
 			switch {
+			case !isLeaf && !schema.groups[key] && slices.Contains(bodyKeys, key):
+				r.problem(k.Line, "%s is no setting; it belongs at the top of the file, beside %s", key, what)
 			case !isLeaf && !schema.groups[key]:
 				r.problem(k.Line, "unknown key %s; nearest: %s", short(key), nearest(key, schema.names))
 			case !isLeaf && v.Kind != yaml.MappingNode:
@@ -385,7 +387,7 @@ func (r *reader) gridFile(text []byte) gridFile {
 				var b body
 				r.each(v, "at: "+profile, func(name string, k, v *yaml.Node) {
 					if !slices.Contains(bodyKeys, name) {
-						r.problem(k.Line, "unknown key %s in at; nearest: %s", short(name), nearest(name, bodyKeys))
+						r.notOfBody(k.Line, name, " in at", bodyKeys)
 						return
 					}
 					r.bodyKey(&b, name, k, v)
@@ -394,7 +396,7 @@ func (r *reader) gridFile(text []byte) gridFile {
 			})
 		default:
 			if !slices.Contains(bodyKeys, name) {
-				r.problem(k.Line, "unknown key %s; nearest: %s", short(name), nearest(name, known))
+				r.notOfBody(k.Line, name, "", known)
 				return
 			}
 			r.bodyKey(&g.body, name, k, v)
@@ -403,9 +405,19 @@ func (r *reader) gridFile(text []byte) gridFile {
 	return g
 }
 
+// notOfBody reports a key that a grid file's top and its at: sections don't have.
+func (r *reader) notOfBody(line int, name, where string, known []string) {
+	group, _, _ := strings.Cut(name, ".")
+	if schema.groups[group] {
+		r.problem(line, "%s is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it", short(name))
+		return
+	}
+	r.problem(line, "unknown key %s%s; nearest: %s", short(name), where, nearest(name, known))
+}
+
 func (r *reader) knownProfile(line int, name string) {
-	if name != "" && !slices.Contains(Profiles(), name) {
-		r.problem(line, "unknown profile %s; known: %s", short(name), strings.Join(Profiles(), ", "))
+	if name != "" && !isProfile(name) {
+		r.problem(line, "%v", unknownProfile(name))
 	}
 }
 
@@ -492,6 +504,9 @@ func (r *reader) seeds(v *yaml.Node) []uint64 {
 				continue
 			}
 			seed := s.value.(uint64)
+			if err := CheckSeed(seed); err != nil {
+				r.problem(e.Line, "seeds: %v", err)
+			}
 			if seen[seed] {
 				r.problem(e.Line, "seeds: %d is given twice", seed)
 			}

@@ -1,8 +1,10 @@
 package experiments
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"focalgrid/ablations"
 	"focalgrid/paper"
 
 	"pgregory.net/rapid"
@@ -269,6 +272,10 @@ func TestStrictness(t *testing.T) {
 		{"unknown group", "baseline: {los: {gamma: 2}}\n", `t.yaml:1: unknown key "los"; nearest: loss`},
 		{"unknown key in exclude", "exclude:\n- {optim.l: 1}\n", `t.yaml:2: unknown key "optim.l"; nearest: optim.lr`},
 		{"unknown key in at", "at:\n  paper: {seed: [1]}\n", `t.yaml:2: unknown key "seed" in at; nearest: seeds`},
+		{"settings at the top", "profile: mini\ndata: {dir: leaves}\n", `t.yaml:2: "data" is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it`},
+		{"a dotted setting at the top", "loss.gamma: 2\n", `t.yaml:1: "loss.gamma" is a setting; it belongs under baseline`},
+		{"settings in at", "at: {mini: {optim: {lr: 1}}}\n", `t.yaml:1: "optim" is a setting; it belongs under baseline`},
+		{"the file's keys under baseline", "baseline:\n  seeds: [0]\n", "t.yaml:2: seeds is no setting; it belongs at the top of the file, beside baseline"},
 		{"unknown profile", "profile: minni\n", `t.yaml:1: unknown profile "minni"; known: mini, paper`},
 		{"unknown profile in at", "at: {big: {}}\n", `t.yaml:1: unknown profile "big"; known: mini, paper`},
 		{"no profile", "seeds: [0]\n", "t.yaml: no profile; add profile: mini"},
@@ -318,6 +325,8 @@ func TestStrictness(t *testing.T) {
 		{"no seeds", "profile: mini\n", "t.yaml: no seeds; add seeds: [0]"},
 		{"empty seeds", "seeds: []\n", "t.yaml:1: seeds is empty"},
 		{"seed twice", "seeds: [1, 1]\n", "t.yaml:1: seeds: 1 is given twice"},
+		{"seed above all", "seeds: [0, 9223372036854775808]\n", "t.yaml:1: seeds: seed 9223372036854775808 is too large"},
+		{"range of seeds above all", "seeds: 9223372036854775807..9223372036854775808\n", "t.yaml:1: seeds: seed 9223372036854775808 is too large"},
 		{"negative seed", "seeds: [-1]\n", `t.yaml:1: seeds must be a whole number from 0, is "-1"`},
 		{"impossible value, baseline", "profile: mini\nbaseline:\n  loss.gamma: -1\nseeds: [0]\n", "t.yaml:3: loss.gamma -1 is not"},
 		{"impossible value, one of a grid", "profile: mini\ngrid:\n  loss.alpha: [.5,\n    1.5]\nseeds: [0]\n", "t.yaml:4: loss.alpha 1.5 is not"},
@@ -365,12 +374,62 @@ baseline:
   optim.clip: -0
   data.dir: 010
   anchors.ratios: [1., +2]
-seeds: [18446744073709551615]
+seeds: [9223372036854775807]
 `, Selection{})
 	c := p.Rows[0].Config
 	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || c.Data.Dir != "010" ||
-		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxUint64 {
+		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxInt64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
+	}
+}
+
+// A profile may be a file: its path is relative to the grid file, or given by a flag to the
+// working folder. What it is called decides nothing.
+func TestOwnProfile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(t.TempDir())
+	mini, err := fs.ReadFile(ablations.Files, "profiles/mini.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(path string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "leaves.yaml"), mini)
+	const rows = "grid: {loss.gamma: [0, 2]}\nseeds: [0]\nat: {leaves.yaml: {seeds: [7]}}\n"
+	own, err := gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := mustPlan(t, "profile: mini\n"+rows, Selection{})
+	if own.Profile != "leaves.yaml" || own.Seeds[0] != 7 {
+		t.Errorf("profile %s, seeds %v", own.Profile, own.Seeds)
+	}
+	for i := range own.Rows {
+		if string(own.Rows[i].canonical) != string(theirs.Rows[i].canonical) {
+			t.Errorf("row %d: the identity depends on the profile's name", i)
+		}
+	}
+
+	write("here.yaml", mini)
+	if p, err := gridText(t, dir, rows, Selection{Profile: "here.yaml"}); err != nil || p.Profile != "here.yaml" {
+		t.Errorf("a profile by a flag: %v", err)
+	}
+	if _, err := gridText(t, dir, "profile: here.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "profile "+filepath.Join(dir, "here.yaml")+": no such file") {
+		t.Errorf("a profile that is not there: %v", err)
+	}
+	write(filepath.Join(dir, "leaves.yaml"), bytes.Replace(mini, []byte("\nloss:"), []byte("\nlos:"), 1))
+	_, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{})
+	line := bytes.Count(mini[:bytes.Index(mini, []byte("\nloss:"))+1], []byte("\n")) + 1
+	if want := fmt.Sprintf("%s:%d: unknown key \"los\"; nearest: loss", filepath.Join(dir, "leaves.yaml"), line); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("a wrong key in a profile: %v, want %s", err, want)
+	}
+	write(filepath.Join(dir, "leaves.yaml"), []byte("train: {iters: 5}\n"))
+	if _, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "no value for anchors.base; a profile gives every setting") {
+		t.Errorf("a profile with gaps: %v", err)
 	}
 }
 
@@ -397,7 +456,7 @@ func TestHostileFiles(t *testing.T) {
 		{"many unknown keys", unknown.String(), "unknown key"},
 		{"a long key", strings.Repeat("k", 1000) + ": 1\n", "unknown key"},
 		{"a long value", "baseline: {loss.gamma: " + strings.Repeat("9", 100_000) + "}\n", "out of range"},
-		{"many seeds", "profile: mini\nseeds: 0..18446744073709551615\n", "more than 100000 seeds"},
+		{"many seeds", "profile: mini\nseeds: 0..9223372036854775807\n", "more than 100000 seeds"},
 		{"many comments", strings.Repeat("#\n", 200_000), "file is empty"},
 	}
 	for _, tt := range tests {

@@ -80,7 +80,7 @@ func LoadBaseline(source string, sel Selection) (Config, error) {
 			return Config{}, err
 		}
 	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
-		if profile, err = loadProfile(source); err != nil {
+		if profile, err = loadProfile(source, ""); err != nil {
 			return Config{}, err
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -96,30 +96,58 @@ func LoadBaseline(source string, sel Selection) (Config, error) {
 	return p.Rows[0].Config, nil
 }
 
-// grid reads a grid file under a profile: the one given, else the file's.
+// grid reads a grid file under a profile: the one given, else the file's. The path of a
+// profile's file is relative to where it is written: to the grid file's folder, or to the
+// working folder where the profile is given.
 func grid(label string, text []byte, profile string) (b body, name string, settings []setting, err error) {
 	r := &reader{file: label}
 	g := r.gridFile(text)
 	if err := r.err(); err != nil {
 		return body{}, "", nil, err
 	}
+	dir := ""
 	if profile == "" {
-		profile = g.profile
+		profile, dir = g.profile, filepath.Dir(label)
 	}
 	if profile == "" {
 		return body{}, "", nil, fmt.Errorf("%s: no profile; add profile: mini to the file or pass --profile; known: %s", label, strings.Join(Profiles(), ", "))
 	}
-	settings, err = loadProfile(profile)
+	settings, err = loadProfile(profile, dir)
 	if err != nil {
 		return body{}, "", nil, err
 	}
 	return g.under(profile), profile, settings, nil
 }
 
-// loadProfile reads an embedded profile, which gives every setting.
-func loadProfile(name string) ([]setting, error) {
+// isProfile tells whether a profile may be called so: those inside the program by their
+// names, and others by their files.
+func isProfile(name string) bool { return slices.Contains(Profiles(), name) || profileFile(name) }
+
+func profileFile(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name))
+}
+
+// unknownProfile says which profiles there are.
+func unknownProfile(name string) error {
+	return fmt.Errorf("unknown profile %s; known: %s, or a file of your own, such as leaves.yaml", short(name), strings.Join(Profiles(), ", "))
+}
+
+// loadProfile reads a profile, which gives every setting: an embedded one, or a file whose
+// path is relative to dir. No result depends on what it is called.
+func loadProfile(name, dir string) ([]setting, error) {
+	if profileFile(name) {
+		path := name
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		text, err := readFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("profile %w", err)
+		}
+		return parseProfile(path, text)
+	}
 	if !slices.Contains(Profiles(), name) {
-		return nil, fmt.Errorf("unknown profile %q; known: %s", name, strings.Join(Profiles(), ", "))
+		return nil, unknownProfile(name)
 	}
 	path := "profiles/" + name + ".yaml"
 	text, err := fs.ReadFile(ablations.Files, path)
@@ -153,22 +181,32 @@ func (r *reader) everySetting(text []byte) ([]setting, error) {
 // read returns the text of a grid file and the name that errors call it by.
 func read(source string) (label string, text []byte, err error) {
 	if info, statErr := os.Stat(source); statErr == nil && !info.IsDir() {
-		f, err := os.Open(source)
-		if err != nil {
-			return "", nil, err
-		}
-		defer f.Close()
-		text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-		if err != nil {
-			return "", nil, fmt.Errorf("%s: %w", source, err)
-		}
-		return source, text, nil
+		text, err := readFile(source)
+		return source, text, err
 	}
 	if slices.Contains(Ablations(), source) {
 		text, err := fs.ReadFile(ablations.Files, source+".yaml")
 		return "ablations/" + source + ".yaml", text, err
 	}
 	return "", nil, fmt.Errorf("%s: %w and no ablation of that name; known: %s", source, errNoFile, strings.Join(Ablations(), ", "))
+}
+
+// readFile reads a file of settings, as much of it as is looked at.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return text, nil
 }
 
 // errNoFile is fs.ErrNotExist in our words.

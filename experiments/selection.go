@@ -3,6 +3,7 @@ package experiments
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -168,6 +169,17 @@ func (p *parsedSelection) noRows(combos [][]setting, baseline *Config) error {
 	return fmt.Errorf("%s: no row left; in the file %s", strings.Join(flags, " "), strings.Join(known, ", "))
 }
 
+// maxSeed is the largest seed of a trial: a database holds whole numbers below 2^63.
+const maxSeed = math.MaxInt64
+
+// CheckSeed says why no trial can have the seed; nil if one can.
+func CheckSeed(seed uint64) error {
+	if seed > maxSeed {
+		return fmt.Errorf("seed %d is too large; the largest is %d, which is 2^63 - 1", seed, uint64(maxSeed))
+	}
+	return nil
+}
+
 // ParseSeeds reads one seed ("3"), a range with both ends ("0..9") or a comma
 // list ("1,2,5").
 func ParseSeeds(text string) ([]uint64, error) {
@@ -177,7 +189,7 @@ func ParseSeeds(text string) ([]uint64, error) {
 		if err != nil || octal.MatchString(s) {
 			return 0, fmt.Errorf("%q is no seed; want a whole number from 0, a range such as 0..9, or a list such as 1,2,5", s)
 		}
-		return v, nil
+		return v, CheckSeed(v)
 	}
 	if lo, hi, ok := strings.Cut(text, ".."); ok {
 		a, err := one(lo)

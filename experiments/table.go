@@ -3,6 +3,7 @@ package experiments
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"focalgrid/paper"
@@ -10,7 +11,8 @@ import (
 )
 
 // Table gathers what is recorded of a plan's rows, beside the published
-// figures; with everySeed that of every recorded seed, whatever the plan's.
+// figures; with everySeed that of every recorded seed, whatever the plan's. Neither data nor
+// first weights need be at hand: trials are then matched by their settings, and a remark says so.
 func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
@@ -19,11 +21,97 @@ func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
 		}
 		p = p.withSeeds(recorded)
 	}
-	states, err := r.States(p)
-	if err != nil {
-		return nil, err
+	var states []State
+	err := p.Missing()
+	if err == nil {
+		states, err = r.States(p)
 	}
-	return TableOf(p, states)
+	if err == nil {
+		return TableOf(p, states)
+	}
+	// What names a trial includes its data and first weights. Where they are not at hand, its
+	// settings and seed still tell what is recorded.
+	states, remark, lookErr := r.statesBySettings(p)
+	if lookErr != nil {
+		return nil, lookErr
+	}
+	t, tableErr := TableOf(p, states)
+	if tableErr != nil {
+		return nil, tableErr
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	t.Remarks = append(t.Remarks, fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why))
+	if remark != "" {
+		t.Remarks = append(t.Remarks, remark)
+	}
+	return t, nil
+}
+
+// statesBySettings looks the plan's trials up by settings and seed alone, among those of
+// this engine and numerics. Where the same data settings stand for several data, or the same
+// pretraining for several first weights, those of the trial begun last count; the others are
+// left out, and the remark says how many.
+func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err error) {
+	type trial struct {
+		settings string
+		seed     uint64
+	}
+	type source struct {
+		Data
+		split string
+	}
+	planned := map[trial][]int{} // rows that differ in files alone have the same settings
+	for i, t := range p.Trials {
+		states = append(states, State{Trial: t})
+		id := trial{string(p.Rows[t.Row].canonical), t.Seed}
+		planned[id] = append(planned[id], i)
+	}
+	if r.Store == nil {
+		return states, "", nil
+	}
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil {
+		return nil, "", err
+	}
+	slices.SortStableFunc(recorded, func(a, b results.Trial) int { return strings.Compare(b.Started, a.Started) })
+	data, init := map[source]string{}, map[string]string{} // of the trial begun last
+	others := 0
+	for i := range recorded {
+		t := &recorded[i]
+		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(Numerics) {
+			continue
+		}
+		cfg, err := ParseResolved(t.Key, []byte(t.Config))
+		if err != nil {
+			continue // of another version, with other settings
+		}
+		same := planned[trial{string(Canonical(&cfg)), t.Seed}]
+		if len(same) > 1 {
+			same = slices.DeleteFunc(slices.Clone(same), func(at int) bool { return paths(&states[at].Config) != paths(&cfg) })
+		}
+		if len(same) == 0 {
+			continue
+		}
+		at := same[0]
+		cfg.Data.Dir = ""
+		from := source{cfg.Data, cfg.Eval.Split}
+		weights := string(PretrainCanonical(&cfg))
+		if _, ok := data[from]; !ok {
+			data[from] = t.Dataset
+		}
+		if _, ok := init[weights]; !ok {
+			init[weights] = t.Init
+		}
+		if data[from] != t.Dataset || init[weights] != t.Init {
+			others++
+			continue
+		}
+		states[at].Key, states[at].Recorded = t.Key, t
+	}
+	if others > 0 {
+		remark = fmt.Sprintf("Left out: trials with these settings on other data or from other first weights than those begun last (%d).", others)
+	}
+	return states, remark, nil
 }
 
 // TableOf is Table from states at hand.
@@ -90,21 +178,30 @@ func describeSetting(c *Config, factors []string) string {
 		varied[f] = true
 	}
 	var parts []string
-	add := func(key, format string, a ...any) {
-		if !varied[key] {
-			parts = append(parts, fmt.Sprintf(format, a...))
-		}
-	}
 	if synthetic(c) {
 		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Data.Val, c.Data.Classes))
 	} else {
 		parts = append(parts, "COCO-format "+c.evalSplit())
 	}
-	add("model.depth", "ResNet-%d-FPN", c.Model.Depth)
-	if c.Model.Width != 1 {
-		parts[len(parts)-1] += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
+	backbone := fmt.Sprintf("ResNet-%d-FPN", c.Model.Depth)
+	if varied["model.depth"] {
+		backbone = "ResNet-FPN"
 	}
-	add("image.short", "%d px", c.Image.Short)
-	add("train.iters", "%d iterations of %d images", c.Train.Iters, c.Train.Batch)
+	if c.Model.Width != 1 && !varied["model.width"] {
+		backbone += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
+	}
+	parts = append(parts, backbone)
+	if !varied["image.short"] {
+		parts = append(parts, fmt.Sprintf("%d px", c.Image.Short))
+	}
+	switch iters, batch := fmt.Sprintf("%d iterations", c.Train.Iters), fmt.Sprintf("%d images", c.Train.Batch); {
+	case varied["train.iters"] && varied["train.batch"]:
+	case varied["train.iters"]:
+		parts = append(parts, "iterations of "+batch)
+	case varied["train.batch"]:
+		parts = append(parts, iters)
+	default:
+		parts = append(parts, iters+" of "+batch)
+	}
 	return strings.Join(parts, ", ")
 }

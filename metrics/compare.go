@@ -11,8 +11,8 @@ import (
 // Comparison is how much better one detector is than another on the same
 // images, and how far chance in the choice of images may account for it.
 type Comparison struct {
-	A, B       float64 // AP of each
-	Difference float64 // A - B
+	A, B       [12]float64 // the numbers of each, in the order of StatNames; AP is the first
+	Difference float64     // in AP, A - B
 	// Low and High enclose the middle 95 % of the differences in the resamples
 	// (the percentile bootstrap of Efron, "Bootstrap Methods: Another Look at the
 	// Jackknife", 1979). NaN without resamples.
@@ -48,8 +48,8 @@ func Compare(a, b *Matches, resamples int, seed uint64) (*Comparison, error) {
 			differences[i] = ap[0] - ap[1]
 		}
 	})
-	c := &Comparison{A: a.Result().Stats[0], B: b.Result().Stats[0]}
-	c.Difference = c.A - c.B
+	c := &Comparison{A: a.Result().Stats, B: b.Result().Stats}
+	c.Difference = c.A[0] - c.B[0]
 	differences = slices.DeleteFunc(differences, math.IsNaN)
 	slices.Sort(differences)
 	c.Resamples = len(differences)

@@ -96,7 +96,7 @@ func ExampleCompare() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("AP %.3f and %.3f: difference %.3f, 95 %% interval %.3f to %.3f\n", c.A, c.B, c.Difference, c.Low, c.High)
+	fmt.Printf("AP %.3f and %.3f: difference %.3f, 95 %% interval %.3f to %.3f\n", c.A[0], c.B[0], c.Difference, c.Low, c.High)
 	// Output:
 	// AP 0.673 and 0.505: difference 0.168, 95 % interval 0.069 to 0.297
 }

@@ -14,7 +14,7 @@
 // Match keeps what each detection turned out to be, and an Accumulator does so for
 // one image at a time; from these come precision over recall, the best F1,
 // calibration, and by Compare whether one detector is better than another.
-// FindErrors tells what AP is lost to.
+// FindErrors tells what AP is lost to, and Mistakes what looks wrong in the files themselves.
 package metrics
 
 import (

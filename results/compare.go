@@ -2,7 +2,6 @@ package results
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"focalgrid/safecsv"
 )
 
 // Side is one of the two things that are compared: a trial, the seeds of a row,
@@ -67,7 +68,14 @@ func Matching(trials []Trial, settings map[string]string) ([]Trial, error) {
 	return out, nil
 }
 
+// sameText tells whether two texts of a setting mean the same; a list may have spaces.
 func sameText(a, b string) bool {
+	if strings.HasPrefix(a, "[") && strings.HasPrefix(b, "[") {
+		items := func(list string) []string {
+			return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune("[], ", r) })
+		}
+		return slices.EqualFunc(items(a), items(b), sameText)
+	}
 	x, errX := strconv.ParseFloat(a, 64)
 	y, errY := strconv.ParseFloat(b, 64)
 	return a == b || errX == nil && errY == nil && x == y
@@ -304,7 +312,7 @@ func WriteComparison(w io.Writer, a, b Side, format string) error {
 }
 
 func writeCurvesCSV(w io.Writer, steps []int, a, b map[int][]float64) error {
-	out := csv.NewWriter(w)
+	out := safecsv.NewWriter(w)
 	header := []string{"step"}
 	for _, q := range quantities {
 		header = append(header, "A "+q.name, "B "+q.name)
@@ -487,69 +495,80 @@ func spread(s Stat, signed bool) string {
 	return text
 }
 
-// writeCurves draws each quantity of both sides on one scale, from the lowest
-// to the highest value of both.
+// writeCurves draws each quantity of both sides on one scale, from the lowest to the highest
+// value that is drawn. It is logarithmic where all of them are above 0: a loss that is ten times
+// another falls by shares as it does.
 func writeCurves(w *bytes.Buffer, steps []int, a, b map[int][]float64) {
 	if len(steps) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\ncurves, steps %d to %d\n", steps[0], steps[len(steps)-1])
+	fmt.Fprintf(w, "\ncurves, steps %d to %d: A and B on one scale, logarithmic where all is above 0; the first and last value\n",
+		steps[0], steps[len(steps)-1])
 	for i, q := range quantities {
-		lowest, highest := math.Inf(1), math.Inf(-1)
-		for _, side := range []map[int][]float64{a, b} {
-			for _, row := range side {
-				if !math.IsNaN(row[i]) {
-					lowest, highest = min(lowest, row[i]), max(highest, row[i])
-				}
-			}
-		}
-		for _, s := range []struct {
-			letter string
-			rows   map[int][]float64
-		}{{"A", a}, {"B", b}} {
-			var values []float64
-			for _, step := range steps {
-				v := math.NaN()
-				if row := s.rows[step]; row != nil {
-					v = row[i]
-				}
-				values = append(values, v)
-			}
-			first, last := math.NaN(), math.NaN()
-			for _, v := range values {
-				if !math.IsNaN(v) {
-					if math.IsNaN(first) {
-						first = v
-					}
-					last = v
-				}
-			}
-			if math.IsNaN(first) {
-				fmt.Fprintf(w, "  %-10s%s %s\n", q.name, s.letter, gap)
+		sides := [][]float64{column(steps, a, i), column(steps, b, i)}
+		heights := drawnHeights(sides)
+		for k, letter := range []string{"A", "B"} {
+			values := slices.DeleteFunc(sides[k], math.IsNaN)
+			if len(values) == 0 {
+				fmt.Fprintf(w, "  %-10s%s %s\n", q.name, letter, gap)
 				continue
 			}
-			fmt.Fprintf(w, "  %-10s%s %s %.4g to %.4g\n", q.name, s.letter, sparkline(values, lowest, highest), first, last)
+			fmt.Fprintf(w, "  %-10s%s %s %.4g to %.4g\n", q.name, letter, sparkline(heights[k]), values[0], values[len(values)-1])
 		}
 	}
 }
 
-// sparkline draws values in at most 48 characters of eight heights; a space is
-// where there is none.
-func sparkline(values []float64, lowest, highest float64) string {
+// column is quantity i at each step, NaN where there is none.
+func column(steps []int, rows map[int][]float64, i int) []float64 {
+	values := make([]float64, len(steps))
+	for at, step := range steps {
+		values[at] = math.NaN()
+		if row := rows[step]; row != nil {
+			values[at] = row[i]
+		}
+	}
+	return values
+}
+
+// drawnHeights are the means that at most 48 characters stand for, from 0, the lowest of all
+// sides, to 1, the highest; NaN where there is none.
+func drawnHeights(sides [][]float64) [][]float64 {
 	const width = 48
+	lowest, highest := math.Inf(1), math.Inf(-1)
+	out := make([][]float64, len(sides))
+	for k, values := range sides {
+		n := min(width, len(values))
+		for i := range n {
+			v := math.NaN()
+			if mean := Summarize(values[i*len(values)/n : (i+1)*len(values)/n]).Mean; mean != nil {
+				v = *mean
+				lowest, highest = min(lowest, v), max(highest, v)
+			}
+			out[k] = append(out[k], v)
+		}
+	}
+	scale := func(v float64) float64 { return v }
+	if lowest > 0 {
+		scale = math.Log
+	}
+	for _, values := range out {
+		for i, v := range values {
+			if values[i] = 0; highest > lowest || math.IsNaN(v) {
+				values[i] = (scale(v) - scale(lowest)) / (scale(highest) - scale(lowest))
+			}
+		}
+	}
+	return out
+}
+
+// sparkline draws heights from 0 to 1 in eight characters; a space is where there is none.
+func sparkline(heights []float64) string {
 	marks := []rune("▁▂▃▄▅▆▇█")
-	n := min(width, len(values))
-	out := make([]rune, n)
-	for i := range out {
-		mean := Summarize(values[i*len(values)/n : (i+1)*len(values)/n]).Mean
-		switch {
-		case mean == nil:
-			out[i] = ' '
-		case highest > lowest:
-			at := (*mean - lowest) / (highest - lowest) * float64(len(marks))
-			out[i] = marks[min(max(int(at), 0), len(marks)-1)]
-		default:
-			out[i] = marks[0]
+	out := make([]rune, len(heights))
+	for i, v := range heights {
+		out[i] = ' '
+		if !math.IsNaN(v) {
+			out[i] = marks[min(int(v*float64(len(marks))), len(marks)-1)]
 		}
 	}
 	return string(out)

@@ -72,7 +72,7 @@ func TestCompareSameTrials(t *testing.T) {
 
 func TestMatching(t *testing.T) {
 	all := append(sideOf("a", `{"loss.gamma":0.5,"loss.type":"focal"}`, map[uint64]float64{0: 0}).Trials,
-		sideOf("b", `{"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
+		sideOf("b", `{"anchors.ratios":[0.5,1,2],"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
 	pretraining := trialNamed("p")
 	pretraining.Kind, pretraining.Config = KindPretrain, `{"loss.gamma":2}`
 	all = append(all, pretraining)
@@ -83,6 +83,10 @@ func TestMatching(t *testing.T) {
 		{map[string]string{"loss.gamma": "0.50"}, 1},
 		{map[string]string{"loss.gamma": "2", "loss.type": "focal"}, 2},
 		{map[string]string{"loss.gamma": "2", "loss.type": "ce"}, 0},
+		{map[string]string{"anchors.ratios": "[0.5,1,2]"}, 2},
+		{map[string]string{"anchors.ratios": "[.5, 1, 2.0]"}, 2},
+		{map[string]string{"anchors.ratios": "[0.5 1 2]"}, 2},
+		{map[string]string{"anchors.ratios": "[1,2]"}, 0},
 		{map[string]string{}, 3},
 	} {
 		if got, err := Matching(all, tt.settings); err != nil || len(got) != tt.want {

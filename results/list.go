@@ -336,6 +336,9 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	line("error", t.Error)
 	line("seed", strconv.FormatUint(t.Seed, 10))
 	line("dataset", t.Dataset)
+	if len(classes) > 0 {
+		line("classes", strconv.Itoa(len(classes)))
+	}
 	line("init", t.Init)
 	line("engine", t.Engine)
 	line("numerics", t.Numerics)

@@ -2,7 +2,6 @@ package results
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"focalgrid/safecsv"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -171,7 +172,8 @@ func oneLine(text string) string {
 // breaks tells whether a character ends a line, or moves to another place in it.
 func breaks(r rune) bool { return strings.ContainsRune("\t\n\v\f\r\u0085\u2028\u2029", r) }
 
-// factorText prints a setting in its shortest form; a list in brackets.
+// factorText prints a setting in its shortest form, as flags and grid files take it; a list in
+// brackets.
 func factorText(v any) string {
 	switch rv := reflect.ValueOf(v); rv.Kind() {
 	case reflect.Invalid:
@@ -190,7 +192,7 @@ func factorText(v any) string {
 		for i := range parts {
 			parts[i] = factorText(rv.Index(i).Interface())
 		}
-		return "[" + strings.Join(parts, " ") + "]"
+		return "[" + strings.Join(parts, ",") + "]"
 	}
 	return fmt.Sprint(v)
 }
@@ -253,7 +255,7 @@ func writeGrid(w io.Writer, header []string, lines [][]string, left int, markdow
 // writeCSV prints fractions with all their digits; what is absent is empty.
 func (t *Table) writeCSV(w io.Writer) error {
 	metrics, published := t.metrics(), t.published()
-	out := csv.NewWriter(w)
+	out := safecsv.NewWriter(w)
 	header := append(slices.Clone(t.Factors), "n", "done", "diverged", "failed")
 	for _, name := range metrics {
 		header = append(header, name, name+" sd", name+" n")

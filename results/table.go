@@ -1,6 +1,7 @@
 package results
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,10 @@ type Table struct {
 	// published table is mirrored.
 	Ours  string
 	Paper string
+
+	List string // the command that lists the trials, for the notes; empty: `runner ls`
+
+	Remarks []string // further notes: how the trials were found
 
 	Factors []string // keys of Row.Factors, in column order
 	Extra   []string // metrics beyond AP, AP50, AP75, APs, APm and APl, such as AP.001
@@ -152,10 +157,12 @@ func (t *Table) Notes() []string {
 	if slices.ContainsFunc(lines, func(line []string) bool { return slices.Contains(line, gap) }) {
 		add("%s: not run, not published, or not defined (no such object in the data).", gap)
 	}
+	notes = append(notes, t.Remarks...)
+	list := cmp.Or(t.List, "runner ls")
 	if failed == 1 {
-		add("1 trial failed; `runner ls` says why.")
+		add("1 trial failed; `%s` says why.", list)
 	} else if failed > 1 {
-		add("%d trials failed; `runner ls` says why.", failed)
+		add("%d trials failed; `%s` says why.", failed, list)
 	}
 	return notes
 }

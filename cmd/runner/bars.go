@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
 	"focalgrid/experiments"
 
+	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
@@ -24,22 +26,25 @@ type bars struct {
 	all    *mpb.Bar
 	ones   map[int]*oneBar // by index of the trial
 	waited string          // the last line said of waiting
-	out    io.Writer
-	same   bool // stdout is that terminal too
+	w      *output
 }
 
 // oneBar shows what is done of one thing.
 type oneBar struct {
 	*mpb.Bar
-	what string // "trial 1 of 2", "evaluating", "synthetic images"
+	what string // "trial 1 of 2", "trial 1 of 2 evaluates", "synthetic images"
 }
 
 // preparing stands for the index of a trial.
 const preparing = -1
 
-func newBars(t *tracker, w, out io.Writer, same bool, options ...mpb.ContainerOption) *bars {
-	b := &bars{tracker: t, out: out, same: same, ones: map[int]*oneBar{}}
-	b.p = mpb.New(append([]mpb.ContainerOption{mpb.WithOutput(w), mpb.WithWidth(barWidth)}, options...)...)
+func newBars(t *tracker, w *output, options ...mpb.ContainerOption) *bars {
+	b := &bars{tracker: t, w: w, ones: map[int]*oneBar{}}
+	console := cupwriter.New(lineStart{w.raw}, false)
+	if f, ok := w.raw.(*os.File); ok {
+		console.SetTermFd(int(f.Fd()))
+	}
+	b.p = mpb.New(append([]mpb.ContainerOption{mpb.WithConsoleWriter(console), mpb.WithWidth(barWidth)}, options...)...)
 	b.all = b.p.AddBar(int64(max(t.steps, 1)),
 		mpb.BarPriority(t.trials+1), // below the others
 		mpb.PrependDecorators(decor.Any(b.locked(func() string {
@@ -52,6 +57,17 @@ func newBars(t *tracker, w, out io.Writer, same bool, options ...mpb.ContainerOp
 			return ""
 		}))))
 	return b
+}
+
+// lineStart begins each drawing at the start of the line: the echo of a Ctrl-C has moved
+// the cursor from there.
+type lineStart struct{ io.Writer }
+
+func (l lineStart) Write(drawing []byte) (int, error) {
+	if _, err := l.Writer.Write(append([]byte{'\r'}, drawing...)); err != nil {
+		return 0, err
+	}
+	return len(drawing), nil
 }
 
 func (b *bars) locked(f func() string) decor.DecorFunc {
@@ -68,7 +84,7 @@ func (b *bars) begin(index int, what string, total int) {
 	b.ones[index] = &oneBar{what: what, Bar: b.p.AddBar(int64(max(total, 1)),
 		mpb.BarPriority(index+1),
 		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(what, decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Name(visible(what), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(b.locked(func() string { return b.detail(index) }))))}
 }
 
@@ -114,9 +130,12 @@ func (b *bars) event(e experiments.Event) {
 	}
 	b.all.SetCurrent(int64(min(sum, b.steps-1))) // the last step is taken by close, so that the bar stays
 	if line != "" {
-		fmt.Fprintln(b.p, line)
+		b.above(line)
 	}
 }
+
+// above writes lines that scroll above the bars.
+func (b *bars) above(text string) { fmt.Fprintln(b.p, folded(visible(text), b.w.width())) }
 
 // update takes an event in and returns a line worth keeping, if any.
 func (b *bars) update(e experiments.Event) string {
@@ -149,7 +168,7 @@ func (b *bars) progressOf(e experiments.Event) (index int, what string, total, d
 	case experiments.Stepped:
 		return e.Index, b.label(e.Index), e.Iters, e.Step + 1
 	case experiments.Evaluating:
-		return e.Index, "evaluating", e.Total, e.Done
+		return e.Index, b.label(e.Index) + " evaluates", e.Total, e.Done
 	case experiments.TrialEnded:
 		return e.Index, "", 0, 0
 	case experiments.Preparing:
@@ -161,14 +180,10 @@ func (b *bars) progressOf(e experiments.Event) (index int, what string, total, d
 func (b *bars) print(f func(io.Writer) error) {
 	var text bytes.Buffer
 	if err := f(&text); err != nil {
-		fmt.Fprintf(b.p, "runner: table: %v\n", err)
-		return
+		b.above(fmt.Sprintf("runner: table: %v", err))
+	} else {
+		b.above("\n" + text.String())
 	}
-	w := b.out
-	if b.same {
-		w = b.p // above the bars
-	}
-	fmt.Fprintf(w, "\n%s\n", text.String())
 }
 
 func (b *bars) close() {

@@ -71,7 +71,7 @@ that of the whole process; bare is what the program held before it built a netwo
 		Example: `  runner bench step
   runner bench step --model r50 --px 256 --threads 1 --format json
   runner bench step --no-loader --steps 30`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchStep(ctx, o) }),
 	}
@@ -91,7 +91,7 @@ func newBenchInfer(a *app) *cobra.Command {
 		Long:  "Measure detection as an evaluation does it, 10 images at a time: forward pass, decoding and NMS. Loading is left out.",
 		Example: `  runner bench infer
   runner bench infer --model r18 --threads 1 --format json`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchInfer(ctx, o) }),
 	}
@@ -108,7 +108,7 @@ func newBenchLoader(a *app) *cobra.Command {
 		Long:  "Measure how fast training batches are made, with nothing else running: from image files, as in the first epoch of a trial, and from pictures kept in memory, as in all others.",
 		Example: `  runner bench loader
   runner bench loader --px 256 --batch 2 --format json`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchLoader(ctx, o) }),
 	}

@@ -40,7 +40,7 @@ round's reading and evaluation, in the whole process; bare is what it held befor
 		Example: `  runner bench eval
   runner bench eval --case coco --threads 1 --format json
   runner bench eval --case large --keep /tmp/eval`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(ctx context.Context, _ []string) error {
 			if err := o.fill(names); err != nil {

@@ -28,7 +28,7 @@ A plan is what sweep --dry-run does before it estimates costs. What only reads i
 times, and the shortest time counts.`,
 		Example: `  runner bench store --trials 1000
   runner bench store --trials 10000 --seeds 1 --steps 500 --format json`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchStore(ctx, o) }),
 	}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"focalgrid/experiments"
 )
@@ -75,7 +74,7 @@ func TestBenchEval(t *testing.T) {
 		cases: []experiments.EvalCase{{Name: "tiny", Images: 20, Categories: 3, Objects: 60, Detections: 400, Tail: 1}},
 	}
 	var out bytes.Buffer
-	a := &app{out: &out, err: io.Discard, now: time.Now}
+	a := newApp(&out, io.Discard)
 	if err := a.benchEval(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

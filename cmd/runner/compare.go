@@ -22,7 +22,7 @@ func newCompare(a *app) *cobra.Command {
 their training curves side by side.
 
 A and B are each the first digits of a trial's key; settings, such as loss.gamma=2 or
-loss.gamma=2,optim.lr=.01, for all trials that have them; a database file, for all its
+loss.gamma=2,anchors.ratios=[.5,1,2], for all trials that have them; a database file, for all its
 trials; or FILE:KEY and FILE:settings, for those in a file other than --db. Several trials count by their
 mean, and their difference by pairs of one seed where there are any. A trial that is
 on both sides is compared to the bit.`,
@@ -30,7 +30,7 @@ on both sides is compared to the bit.`,
   runner compare loss.gamma=0 loss.gamma=2
   runner compare 3fa8 9b1c --format csv > curves.csv
   runner compare runs/focalgrid.db other.db --format json`,
-		Args: cobra.ExactArgs(2),
+		Args: asUsed,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				args = nil // the second is completed like the first
@@ -96,7 +96,7 @@ func loadSide(db, arg string) (results.Side, error) {
 // rowTrials are the trials with the settings "key=value,key=value".
 func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
 	settings := map[string]string{}
-	for _, part := range strings.Split(text, ",") {
+	for _, part := range splitSettings(text) {
 		key, value, ok := strings.Cut(part, "=")
 		if !ok || key == "" {
 			return nil, fmt.Errorf("%q: want settings as key=value,key=value", text)
@@ -112,6 +112,20 @@ func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
 		err = fmt.Errorf("%s: no recorded trial has these settings", text)
 	}
 	return trials, err
+}
+
+// splitSettings splits settings at their commas, but not at those of a list in brackets.
+func splitSettings(text string) []string {
+	depth := 0
+	return strings.FieldsFunc(text, func(r rune) bool {
+		switch r {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+		return r == ',' && depth <= 0
+	})
 }
 
 func isFile(path string) bool {

@@ -23,7 +23,7 @@ copes with. The exit code is 1 if anything but notes was found.`,
 		Example: `  runner data check COCO
   runner data check COCO --split val2017
   runner data check mini`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: configNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			s.name = sourceName(args)

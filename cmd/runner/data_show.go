@@ -27,7 +27,7 @@ func newDataShow(a *app) *cobra.Command {
 		Example: `  runner data show -o sheet.png
   runner data show mini --split train --n 12 --anchors -o sheet.png
   runner data show COCO --profile paper --split val2017 -o sheet.png`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: configNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.name = sourceName(args)

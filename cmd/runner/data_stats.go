@@ -31,7 +31,7 @@ size and anchors are those of --profile and --set.`,
 		Example: `  runner data stats
   runner data stats gamma --set anchors.scales=1
   runner data stats COCO --profile paper --split val2017`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: configNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.name = sourceName(args)

@@ -28,7 +28,7 @@ is; one that holds anything else is refused.`,
 		Example: `  runner data synth synthetic
   runner data synth busy --set data.objects=6 --set data.clutter=1
   runner sweep gamma --data synthetic`,
-		Args: cobra.ExactArgs(1),
+		Args: asUsed,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.dir = args[0]
 			return a.dataSynth(ctx, o)

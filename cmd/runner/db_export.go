@@ -20,7 +20,7 @@ The same results give the same bytes. Weights and detections are named by their 
 files lie beside the database.`,
 		Example: `  runner db export > results.jsonl
   runner db export --db runs/short.db > short.jsonl`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
 			store, err := results.OpenExisting(db)
@@ -28,7 +28,7 @@ files lie beside the database.`,
 				return bad(err)
 			}
 			defer store.Close()
-			return store.Export(a.out)
+			return store.Export(a.out.verbatim())
 		}),
 	}
 	dbFlag(cmd, &db)

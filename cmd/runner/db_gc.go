@@ -30,7 +30,7 @@ left alone.`,
 		Example: `  runner db gc
   runner db gc --delete
   runner db gc --db runs/short.db --older 1h --delete`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(context.Context, []string) error { return a.dbGC(o) }),
 	}

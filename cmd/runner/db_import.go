@@ -32,7 +32,7 @@ A trial with another result is a conflict: all are named, and nothing is importe
 interrupted; one that is at work here is left to it. Weights and detections are files: what is missing beside the database is told.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: asUsed,
 		RunE: a.work(func(_ context.Context, args []string) error { return a.dbImport(o, args) }),
 	}
 	dbFlag(cmd, &o.db)

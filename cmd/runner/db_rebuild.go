@@ -24,7 +24,7 @@ sweep, from its last checkpoint. A bundle that is damaged, was altered, or holds
 key that is not its own is left out and named; the exit code is then 1.`,
 		Example: `  runner db rebuild
   runner db rebuild --db runs/lost.db`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
 			r, err := results.Rebuild(db, experiments.KeyOf())

@@ -31,7 +31,7 @@ func newDoctor(a *app) *cobra.Command {
 		Long:  "Say what this machine offers and what is in place: engine, kernels, threads, cache, pretrained weights inside the program, database, and GPU or why none is used. It changes nothing.",
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(context.Context, []string) error { return a.doctor(o) }),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -32,6 +33,8 @@ type evalOptions struct {
 	vs                 string
 	resamples          int
 	seed               uint64
+
+	minAP, maxDrop *float64 // what the exit code asks for; nil: nothing
 }
 
 func newEval(a *app) *cobra.Command {
@@ -50,16 +53,23 @@ Where there is no object to find, text and JSON say -1 as pycocotools does. With
 
 --details adds AP by IoU, the errors that AP is lost to, calibration and the best F1 of
 each class; --html puts everything on one page. --vs compares with another results file
-on the same images, and says how much of the difference chance may account for.`,
+on the same images, and says how much of the difference chance may account for.
+
+--min-ap and --max-drop are gates: the numbers are printed, and the exit code is 1 if AP is
+below the one, or has dropped from that of --vs by more than the other. Both are fractions,
+as AP is printed: .34, not 34.
+
+What looks like a mistake in the file (ids that the ground truth lacks or that are off by
+one, boxes as corners or in 0…1) is said on stderr with counts; no number changes by it.`,
 		Example: `  runner eval --gt instances_val2017.json --dt results.json
   runner eval --gt gt.json --dt dt.json --per-class --format markdown
   runner eval --gt gt.json --dt dt.json --format json > ap.json
   runner eval --gt gt.json --dt dt.json --iou .5,.75 --area small:0:576,medium:576:9216
   runner eval --gt gt.json --dt dt.json --html report.html --curves curves.csv
-  runner eval --gt gt.json --dt new.json --vs old.json`,
-		Args:              cobra.NoArgs,
+  runner eval --gt gt.json --dt new.json --vs old.json
+  runner eval --gt gt.json --dt new.json --min-ap .34 --vs old.json --max-drop .005`,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              a.work(func(context.Context, []string) error { return a.eval(o) }),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.gt, "gt", "", "ground truth `file`")
@@ -74,11 +84,22 @@ on the same images, and says how much of the difference chance may account for.`
 	f.BoolVar(&o.allowEmpty, "allow-empty", false, "score an empty results file (0) instead of refusing it as pycocotools does")
 	f.BoolVar(&o.details, "details", false, "also AP by IoU, errors and their cost, calibration, best F1")
 	f.StringVar(&o.curves, "curves", "", "write precision over recall of every class and IoU to a `file` (.json or .csv)")
-	f.StringVar(&o.plot, "plot", "", "draw precision over recall to a PNG `file`")
+	f.StringVar(&o.plot, "plot", "", "draw precision over recall to a `file` (.png or .svg)")
 	f.StringVar(&o.html, "html", "", "write everything to one page, a `file`")
 	f.StringVar(&o.vs, "vs", "", "compare with another results `file`")
 	f.IntVar(&o.resamples, "resamples", 1000, "`number` of times that images are drawn for the interval of --vs")
 	f.Uint64Var(&o.seed, "seed", 0, "`seed` of these draws")
+	o.minAP = f.Float64("min-ap", 0, "fail, with exit code 1, if AP is below this `fraction`")
+	o.maxDrop = f.Float64("max-drop", 0, "fail, with exit code 1, if AP is lower than that of --vs by more than this `fraction`")
+	cmd.RunE = a.work(func(context.Context, []string) error {
+		if !f.Changed("min-ap") {
+			o.minAP = nil
+		}
+		if !f.Changed("max-drop") {
+			o.maxDrop = nil
+		}
+		return a.eval(o)
+	})
 	complete(cmd, "numpy", []string{"2.3", "1.24"})
 	for _, file := range []string{"gt", "dt"} {
 		if err := cmd.MarkFlagRequired(file); err != nil {
@@ -126,6 +147,9 @@ func (a *app) eval(o *evalOptions) error {
 	if slices.Contains([]string{o.dt, o.vs}, "-") && o.gt == "-" || o.dt == "-" && o.vs == "-" {
 		return bad(errors.New("--gt, --dt and --vs: only one of them can be standard input"))
 	}
+	if err := o.checkFiles(); err != nil {
+		return bad(err)
+	}
 	if o.threads > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
 	}
@@ -143,7 +167,12 @@ func (a *app) eval(o *evalOptions) error {
 		GroundTruth: fileName(o.gt), Detections: fileName(o.dt), Images: len(gt.Images), Options: opt,
 		PerClass: o.perClass, ShowDetails: o.details,
 	}
-	if err := o.evaluate(r, gt, dt); err != nil {
+	err = o.evaluate(r, gt, dt, func(file string, dt []coco.Detection, ap50 float64) {
+		for _, mistake := range metrics.Mistakes(gt, dt, ap50) {
+			fmt.Fprintf(a.err, "runner: %s: %s\n", fileName(file), mistake)
+		}
+	})
+	if err != nil {
 		return bad(err)
 	}
 	for _, warning := range r.Result.Warnings {
@@ -152,22 +181,70 @@ func (a *app) eval(o *evalOptions) error {
 	if err := o.write(r); err != nil {
 		return bad(err)
 	}
-	return r.Write(a.out, o.format)
+	if err := r.Write(a.out, o.format); err != nil {
+		return err
+	}
+	return o.gate(r)
 }
 
-// evaluate fills r with the numbers and what else is asked for.
-func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Detection) error {
+// checkFiles refuses, before any work, names of files that say no known form, and gates that
+// nothing can pass or fail.
+func (o *evalOptions) checkFiles() error {
+	for _, gate := range []struct {
+		flag  string
+		value *float64
+	}{{"min-ap", o.minAP}, {"max-drop", o.maxDrop}} {
+		if v := gate.value; v != nil && !(*v >= 0 && *v <= 1) {
+			return fmt.Errorf("--%s %g: want a fraction from 0 to 1, as AP is printed: .34, not 34", gate.flag, *v)
+		}
+	}
+	switch {
+	case o.maxDrop != nil && o.vs == "":
+		return errors.New("--max-drop: the drop from what? pass --vs FILE, the results to compare with")
+	case o.curves != "" && report.CheckCurves(o.curves) != nil:
+		return report.CheckCurves(o.curves)
+	case o.plot != "" && report.CheckPlot(o.plot) != nil:
+		return report.CheckPlot(o.plot)
+	}
+	return nil
+}
+
+// gate is the error of an AP that is not what --min-ap and --max-drop ask for. One that is
+// not defined is none that they ask for.
+func (o *evalOptions) gate(r *report.Report) error {
+	var failed []error
+	if ap := r.Result.Stats[0]; o.minAP != nil && !(ap >= *o.minAP) {
+		failed = append(failed, fmt.Errorf("AP is %.6g, below --min-ap %g", ap, *o.minAP))
+	}
+	if c := r.Comparison; o.maxDrop != nil && !(c.B[0]-c.A[0] <= *o.maxDrop) {
+		failed = append(failed, fmt.Errorf("AP is %.6g and was %.6g: it dropped by %.6g, more than --max-drop %g", c.A[0], c.B[0], c.B[0]-c.A[0], *o.maxDrop))
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return &coded{exitFailed, errors.Join(failed...)}
+}
+
+// evaluate fills r with the numbers and what else is asked for. look is called with each
+// results file and its AP50, NaN where it can't be scored.
+func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Detection, look func(file string, dt []coco.Detection, ap50 float64)) error {
 	examine := o.details || o.curves != "" || o.plot != "" || o.html != ""
 	if !examine && o.vs == "" {
 		var err error
-		r.Result, err = metrics.Evaluate(gt, dt, r.Options)
-		return o.inFile(err, o.dt)
+		if r.Result, err = metrics.Evaluate(gt, dt, r.Options); err != nil {
+			look(o.dt, dt, math.NaN())
+			return o.inFile(err, o.dt)
+		}
+		look(o.dt, dt, r.Result.Stats[1])
+		return nil
 	}
 	matches, err := metrics.Match(gt, dt, r.Options)
 	if err != nil {
+		look(o.dt, dt, math.NaN())
 		return o.inFile(err, o.dt)
 	}
 	r.Result = matches.Result()
+	look(o.dt, dt, r.Result.Stats[1])
 	if examine {
 		if r.Details, err = report.Examine(gt, dt, matches, r.Options); err != nil {
 			return err
@@ -182,8 +259,10 @@ func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Det
 	}
 	theirs, err := metrics.Match(gt, other, r.Options)
 	if err != nil {
+		look(o.vs, other, math.NaN())
 		return o.inFile(err, o.vs)
 	}
+	look(o.vs, other, theirs.Result().Stats[1])
 	c, err := metrics.Compare(matches, theirs, o.resamples, o.seed)
 	if err != nil {
 		return fmt.Errorf("--vs: %w", err)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +15,7 @@ import (
 )
 
 func freshRoot() *cobra.Command {
-	root := newRoot(&app{out: &bytes.Buffer{}, err: &bytes.Buffer{}})
+	root := newRoot(newApp(io.Discard, io.Discard))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	return root

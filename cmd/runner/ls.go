@@ -33,7 +33,7 @@ be sweeping meanwhile.`,
 		Example: `  runner ls
   runner ls --watch
   runner ls --db runs/short.db --format json`,
-		Args:              cobra.NoArgs,
+		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.ls(ctx, o) }),
 	}
@@ -64,7 +64,7 @@ func (a *app) ls(ctx context.Context, o *lsOptions) error {
 		}
 		if b.String() != last {
 			if last != "" || o.watch && terminal(a.out) {
-				fmt.Fprint(a.out, a.between())
+				fmt.Fprint(a.out.raw, a.between())
 			}
 			last = b.String()
 			if _, err := b.WriteTo(a.out); err != nil {

@@ -17,7 +17,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Exit codes.
@@ -38,10 +37,13 @@ func main() {
 
 // run is the whole program; the end of ctx is its Ctrl-C.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{out: stdout, err: stderr, now: time.Now}
+	a := newApp(stdout, stderr)
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if lost := a.out.end(); lost != nil && (err == nil || errors.Is(err, lost)) {
+		err = &coded{exitFailed, lost} // an output that nobody can read, whatever the verb made of it
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -52,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
 		if line = strings.TrimSpace(line); line != "" {
-			fmt.Fprintf(stderr, "runner: %s\n", line)
+			fmt.Fprintf(a.err, "runner: %s\n", line)
 		}
 	}
 	return code

@@ -35,7 +35,7 @@ are written that a trial with that seed starts from, the pretrained backbone inc
   runner model paper --px 608x800
   runner model gamma --set model.depth=50
   runner model mini --seed 0 --weights initial.safetensors`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: configNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
@@ -73,6 +73,9 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 	cfg, err := experiments.LoadBaseline(o.source, o.sel)
 	if err != nil {
 		return bad(err)
+	}
+	if err := experiments.CheckSeed(o.seed); err != nil {
+		return bad(fmt.Errorf("--seed: %w", err))
 	}
 	h, w := cfg.InputSize()
 	if o.px != "" {

@@ -8,7 +8,7 @@ import (
 	"focalgrid/experiments"
 )
 
-// noValue stands for a factor that does not matter to a row.
+// noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
 const noValue = "–"
 
 // factors writes what tells a trial from its neighbours: "loss.gamma=2 seed=0".
@@ -78,7 +78,7 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		rows = append(rows, append(line, strconv.FormatUint(s.Seed, 10), stateOf(s), cost))
 	}
 	columns(a.out, rows)
-	fmt.Fprintf(a.out, "\n%s, %d to do", count(len(states), "trial"), todo)
+	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
 	if todo > 0 {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
@@ -88,10 +88,20 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		default:
 			basis += fmt.Sprintf(", for %d of them from recorded trials of the same work", recorded)
 		}
-		fmt.Fprintf(a.out, ": about %s on this machine, %s", lasting(seconds/float64(max(1, min(jobs, todo)))+pretrain), basis)
+		foot += fmt.Sprintf(": about %s on this machine, %s", lasting(seconds/float64(max(1, min(jobs, todo)))+pretrain), basis)
 		if pretrain > 0 {
-			fmt.Fprintf(a.out, "; %s of it for pretraining the backbone, once", lasting(pretrain))
+			foot += fmt.Sprintf("; %s of it for pretraining the backbone, once", lasting(pretrain))
 		}
 	}
-	fmt.Fprintln(a.out, ".")
+	fmt.Fprintf(a.out, "\n%s.\n", foot)
+}
+
+// oneSeed says what a single number under --seeds means, where it may be meant as a
+// number of seeds; empty elsewhere.
+func oneSeed(p *experiments.Plan, flag string) string {
+	if len(p.Seeds) != 1 || p.Seeds[0] < 2 || p.Seeds[0] > 100 || flag == "" || strings.Contains(flag, "..") {
+		return ""
+	}
+	n := p.Seeds[0]
+	return fmt.Sprintf("One seed, number %d; for %d seeds, from 0 on, write --seeds 0..%d.\n", n, n, n-1)
 }

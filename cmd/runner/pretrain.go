@@ -30,7 +30,7 @@ CONFIG is a grid file, an ablation or a profile.`,
 		Example: `  runner pretrain mini
   runner pretrain depth_scale --set model.depth=34
   runner pretrain mini --again -o experiments/pretrained`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: configNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]

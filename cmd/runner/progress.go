@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"focalgrid/experiments"
@@ -22,7 +25,7 @@ type progress interface {
 func (a *app) newProgress(plan *experiments.Plan, states []experiments.State) progress {
 	t := newTracker(plan, states, a.now)
 	if terminal(a.err) {
-		return newBars(t, a.err, a.out, terminal(a.out))
+		return newBars(t, a.err)
 	}
 	return &lines{tracker: t, w: a.err, out: a.out}
 }
@@ -160,14 +163,25 @@ func outcome(o results.Outcome) string {
 	took := " in " + lasting(o.WallSeconds)
 	switch o.Status {
 	case results.StatusDone:
-		ap, ap50, ap75 := o.Metrics["AP"], o.Metrics["AP50"], o.Metrics["AP75"]
-		return fmt.Sprintf("done%s: AP %.1f, AP50 %.1f, AP75 %.1f", took, 100*ap, 100*ap50, 100*ap75)
+		var parts []string
+		for _, name := range []string{"AP", "AP50", "AP75"} {
+			parts = append(parts, name+" "+percent(o.Metrics, name))
+		}
+		return "done" + took + ": " + strings.Join(parts, ", ")
 	case results.StatusDiverged:
 		return "diverged" + took + ": " + o.Error
 	case results.StatusFailed:
 		return "failed" + took + ": " + o.Error
 	}
 	return o.Status
+}
+
+// percent prints a metric × 100, or a dash where it is not defined.
+func percent(metrics map[string]float64, name string) string {
+	if v, ok := metrics[name]; ok && !math.IsNaN(v) {
+		return strconv.FormatFloat(100*v, 'f', 1, 64)
+	}
+	return noValue
 }
 
 // lines reports in plain lines, about ten a trial.

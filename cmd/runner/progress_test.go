@@ -139,10 +139,10 @@ trial 2 of 2 (abababababab), by another process: done in 20s: AP 28.4, AP50 51.2
 func TestBarsOfTwoAtOnce(t *testing.T) {
 	plan, states := twoTrials(t)
 	var w bytes.Buffer
-	b := newBars(newTracker(plan, states, time.Now), &w, io.Discard, true, mpb.ForceAutoRefresh(), mpb.WithRefreshRate(5*time.Millisecond), mpb.WithWidth(120))
+	b := newBars(newTracker(plan, states, time.Now), &output{raw: &w}, mpb.ForceAutoRefresh(), mpb.WithRefreshRate(5*time.Millisecond), mpb.WithWidth(120))
 	playTwo(b, states, func() { time.Sleep(30 * time.Millisecond) })
 	for _, want := range []string{
-		"seed=0, from step 10", "2/20  loss 1.0000", "12/20  loss 2.0000", "tried again", "failed in 2s: out of luck",
+		"seed=0, from step 10", "trial 1 of 2 evaluates", "2/20  loss 1.0000", "12/20  loss 2.0000", "tried again", "failed in 2s: out of luck",
 		"waiting for 1 trial", "(abababababab), by another process: done in 20s",
 	} {
 		if !strings.Contains(w.String(), want) {
@@ -179,7 +179,7 @@ func TestLinesOfUnevenTrials(t *testing.T) {
 func TestBars(t *testing.T) {
 	plan, states := twoTrials(t)
 	var w bytes.Buffer
-	b := newBars(newTracker(plan, states, time.Now), &w, io.Discard, true, mpb.ForceAutoRefresh(), mpb.WithRefreshRate(5*time.Millisecond), mpb.WithWidth(120))
+	b := newBars(newTracker(plan, states, time.Now), &output{raw: &w}, mpb.ForceAutoRefresh(), mpb.WithRefreshRate(5*time.Millisecond), mpb.WithWidth(120))
 	play(b, states, func() { time.Sleep(10 * time.Millisecond) })
 	for _, want := range []string{
 		"synthetic images: in a folder",
@@ -205,10 +205,18 @@ func TestLasting(t *testing.T) {
 	for seconds, want := range map[float64]string{
 		0: "0s", .49: "0s", .5: "1s", 59.4: "59s", 59.5: "1m00s", 61: "1m01s", 3599: "59m59s", 3600: "1h00m",
 		90 * 60: "1h30m", 100*3600 - 1: "99h59m", 100 * 3600: "4 days",
+		1e18: "centuries", math.Inf(1): "centuries", math.NaN(): "centuries",
 	} {
 		if got := lasting(seconds); got != want {
 			t.Errorf("lasting(%g) is %q, want %q", seconds, got, want)
 		}
+	}
+}
+
+func TestOutcome(t *testing.T) {
+	o := results.Outcome{Status: results.StatusDone, WallSeconds: 3, Metrics: map[string]float64{"AP": math.NaN(), "AP50": .5}}
+	if got, want := outcome(o), "done in 3s: AP –, AP50 50.0, AP75 –"; got != want {
+		t.Errorf("outcome is %q, want %q", got, want)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/results"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 )
 
@@ -26,8 +25,12 @@ const defaultDB = "runs/focalgrid.db"
 
 // app is what the verbs share.
 type app struct {
-	out, err io.Writer
+	out, err *output
 	now      func() time.Time
+}
+
+func newApp(stdout, stderr io.Writer) *app {
+	return &app{out: &output{raw: stdout}, err: &output{raw: stderr}, now: time.Now}
 }
 
 // verbs are the commands in the order of the help. To add one, add a line.
@@ -45,8 +48,8 @@ A sweep trains a full RetinaNet for each row of a grid file, evaluates COCO AP,
 keeps everything in one SQLite file, and prints the paper's table with ours
 beside it. Without data it draws a synthetic set in COCO's format.
 
-Exit codes: 0 fine, 1 a trial failed, 2 a bad file or flag (nothing was
-written), 3 interrupted.`,
+Exit codes: 0 fine, 1 a trial or the work failed, an output could not be written or AP is
+not what eval was asked for, 2 a bad file or flag (nothing was written), 3 interrupted.`,
 		Example: `  runner sweep smoke              # does everything work here? about a minute
   runner sweep gamma              # Table 1b of the paper, small
   runner sweep gamma --dry-run    # what would be trained, and what it costs
@@ -54,8 +57,14 @@ written), 3 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownVerb,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	version := root.Flags().Bool("version", false, "say which program this is, as `runner version` does")
+	root.RunE = a.work(func(context.Context, []string) error {
+		if *version {
+			return a.version()
+		}
+		return root.Help()
+	})
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -67,7 +76,7 @@ written), 3 interrupted.`,
 	return root
 }
 
-// knownVerb refuses a word that is no verb, and names those there are.
+// knownVerb refuses a word that is no verb, and names the nearest and those there are.
 func knownVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -78,7 +87,35 @@ func knownVerb(cmd *cobra.Command, args []string) error {
 			known = append(known, sub.Name())
 		}
 	}
-	return bad(fmt.Errorf("%s has no command %q; it has %s", cmd.CommandPath(), args[0], strings.Join(known, ", ")))
+	cmd.SuggestionsMinimumDistance = 2
+	nearest := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		nearest = fmt.Sprintf("did you mean `%s %s`? ", cmd.CommandPath(), near[0])
+	}
+	return bad(fmt.Errorf("%s has no command %q; %sit has %s", cmd.CommandPath(), args[0], nearest, strings.Join(known, ", ")))
+}
+
+// asUsed wants as many arguments as the command's usage names, such as FILE|NAME; one in
+// brackets may be left out, and FILE... stands for one or more.
+func asUsed(cmd *cobra.Command, args []string) error {
+	var names []string
+	for _, word := range strings.Fields(cmd.Use)[1:] {
+		if strings.HasPrefix(word, "-") {
+			break // a flag that is always given
+		}
+		names = append(names, word)
+	}
+	usage := "; see `" + cmd.CommandPath() + " --help`"
+	if len(names) > 0 {
+		usage = "; usage: " + cmd.CommandPath() + " " + strings.Join(names, " ") + usage
+	}
+	switch missing := slices.IndexFunc(names[min(len(args), len(names)):], func(n string) bool { return n[0] != '[' }); {
+	case missing >= 0:
+		return bad(fmt.Errorf("%s: %s is missing%s", cmd.CommandPath(), names[len(args)+missing], usage))
+	case len(args) > len(names) && (len(names) == 0 || !strings.HasSuffix(names[len(names)-1], "...")):
+		return bad(fmt.Errorf("%s: %q is one argument too many%s", cmd.CommandPath(), args[len(names)], usage))
+	}
+	return nil
 }
 
 // work runs a parsed verb. An error that no file or flag is to blame for is a
@@ -108,7 +145,7 @@ func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
 // baselineFlags adds the flags of a verb that looks at the settings all rows share.
 func baselineFlags(cmd *cobra.Command, s *experiments.Selection) {
 	f := cmd.Flags()
-	f.StringVar(&s.Profile, "profile", "", "scale of data, network and schedule, in place of the file's: "+strings.Join(experiments.Profiles(), ", "))
+	f.StringVar(&s.Profile, "profile", "", "`scale` of data, network and schedule, in place of the file's: "+strings.Join(experiments.Profiles(), ", ")+", or a file of your own")
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
 	complete(cmd, "profile", experiments.Profiles())
@@ -265,12 +302,6 @@ func openTrial(db, prefix string) (*results.Store, *results.Trial, error) {
 	return store, t, nil
 }
 
-// terminal tells whether w is one.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
-}
-
 // isFolder tells whether path is an existing folder.
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
@@ -323,6 +354,10 @@ func count(n int, what string) string {
 
 // lasting prints a duration for people: "41s", "2m05s", "3h10m".
 func lasting(seconds float64) string {
+	const century = 100 * 365 * 86400
+	if !(seconds >= 0 && seconds < century) {
+		return "centuries"
+	}
 	s := int(seconds + .5)
 	switch {
 	case s < 60:

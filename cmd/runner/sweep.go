@@ -38,8 +38,9 @@ func newSweep(a *app) *cobra.Command {
 		Long: `Train and evaluate what a grid file plans, and print its table.
 
 FILE is a grid file; NAME is one of those inside the program: ` + strings.Join(experiments.Ablations(), ", ") + `.
-A file wins over a name. The plan is printed first, and the table so far after each
-trial. Progress goes to stderr: bars on a terminal, plain lines elsewhere.
+A file wins over a name. The plan is printed first, and the table at the end; on a terminal
+also the table so far after each seed. Progress goes to stderr: bars on a terminal, plain
+lines elsewhere.
 
 What is done is never done again: the same command goes on where it was stopped,
 and changed settings make new trials. A trial's state is kept on the way, so that one
@@ -48,15 +49,14 @@ never was. Ctrl-C stops after the step at hand, with exit code 3. A trial that d
 has a result; one that fails does not stop the others, and the exit code is 1.
 
 --jobs trains several trials at a time, each in a process of its own with its share of
-the cores, which dies with this one. Several sweeps, on this machine or others, may share
-one database on a local disk: each takes trials that no other has, and those of a
-sweep that has died.`,
+the cores, which dies with this one. Several sweeps on this machine may share one database,
+on a local disk: each takes trials that no other has, and those of a sweep that has died.`,
 		Example: `  runner sweep smoke
   runner sweep gamma --dry-run
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
   runner sweep gamma --set train.iters=100 --set optim.lr=.05 --db runs/short.db
   runner sweep gamma --profile paper --data COCO --set pretrain.file=resnet50.safetensors`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: gridNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
@@ -162,6 +162,7 @@ func (a *app) plan(r *rig, plan *experiments.Plan, missing error, o *sweepOption
 		return nil, err
 	}
 	a.printPlan(plan, states, costs, pretrain, rate, o.jobs)
+	fmt.Fprint(a.out, oneSeed(plan, o.sel.Seeds))
 	if missing != nil {
 		for line := range strings.Lines(missing.Error()) {
 			fmt.Fprintf(a.out, "To run it: %s\n", strings.TrimSpace(line))
@@ -170,24 +171,32 @@ func (a *app) plan(r *rig, plan *experiments.Plan, missing error, o *sweepOption
 	return states, nil
 }
 
-// runPlan does what is missing, with progress and the table so far after each trial.
+// runPlan does what is missing, with progress and, on a terminal, the table so far after each seed.
 func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
-	left := 0
+	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
 			left++
+			ofSeed[states[i].Seed]++
 		}
 	}
 	if left > 0 {
 		fmt.Fprintln(a.out)
 		show := a.newProgress(plan, states)
 		defer show.close()
+		ended := map[int]bool{}
 		r.Observe = func(e experiments.Event) {
 			show.event(e)
-			if end, ok := e.(experiments.TrialEnded); ok && end.Outcome.Status != results.StatusInterrupted {
-				if left--; left > 0 { // the last table is printed at the end
-					show.print(func(w io.Writer) error { return writeTable(w, r, plan, states) })
-				}
+			end, ok := e.(experiments.TrialEnded)
+			if !ok || ended[end.Index] || end.Outcome.Status == results.StatusInterrupted {
+				return
+			}
+			ended[end.Index] = true
+			seed := states[end.Index].Seed
+			left--
+			ofSeed[seed]--
+			if ofSeed[seed] == 0 && left > 0 && terminal(a.out) { // the last table is printed at the end
+				show.print(func(w io.Writer) error { return writeTable(w, r, plan, states, ended, o.db) })
 			}
 		}
 	}
@@ -209,12 +218,12 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, state
 
 // sum prints what came of a sweep, and what to type next.
 func (a *app) sum(r *rig, plan *experiments.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
-	states, err := r.Refresh(states)
-	if err != nil {
+	fmt.Fprintln(a.out)
+	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.out)
-	if err := writeTable(a.out, r, plan, states); err != nil {
+	states, err := r.Refresh(states)
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(a.out, "\n%s: %d done, %d diverged, %d failed; recorded in %s.\n",
@@ -229,16 +238,23 @@ func (a *app) sum(r *rig, plan *experiments.Plan, states []experiments.State, co
 	return nil
 }
 
-// writeTable prints the table so far.
-func writeTable(w io.Writer, r *rig, plan *experiments.Plan, states []experiments.State) error {
+// writeTable prints the table so far. A trial that failed in an earlier sweep is tried
+// again, and counts once it is among those that have ended here; nil: all have.
+func writeTable(w io.Writer, r *rig, plan *experiments.Plan, states []experiments.State, ended map[int]bool, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
 		return err
+	}
+	for i := range states {
+		if s := &states[i]; ended != nil && !ended[i] && s.Recorded != nil && !s.Done() {
+			s.Recorded = nil
+		}
 	}
 	t, err := experiments.TableOf(plan, states)
 	if err != nil {
 		return err
 	}
+	t.List = command("ls", db)
 	return t.Write(w, "text")
 }
 
@@ -269,8 +285,7 @@ func next(plan *experiments.Plan, states []experiments.State, o *sweepOptions) [
 		lines = append(lines, command("ls", o.db))
 	}
 	seeds := "0..4"
-	if n := len(plan.Seeds); n > 1 {
-		top := slices.Max(plan.Seeds)
+	if n, top := len(plan.Seeds), slices.Max(plan.Seeds); n > 1 && top < 1000 {
 		seeds = fmt.Sprintf("0..%d", top+uint64(n))
 	}
 	return append(lines, command("sweep", o.db, append([]string{o.source}, append(flags, "--seeds", seeds)...)...))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"focalgrid/experiments"
 	"focalgrid/results"
@@ -23,12 +24,13 @@ func newTable(a *app) *cobra.Command {
 
 The flags that select settings and rows are those of sweep. Without --seeds every
 recorded seed counts. For people AP is × 100 with one decimal; csv and json give
-fractions with all digits.`,
+fractions with all digits. Data and weights need not be at hand: trials are then matched by
+their settings, and a note says so.`,
 		Example: `  runner table gamma
   runner table gamma --format markdown > gamma.md
   runner table gamma --seeds 0..2 --only loss.gamma=2 --format json
   runner table my.yaml --set train.iters=100 --db runs/short.db`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: gridNames,
 		RunE: a.work(func(_ context.Context, args []string) error {
 			o.source = args[0]
@@ -49,9 +51,6 @@ func (a *app) table(o *tableOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	if err := plan.Missing(); err != nil {
-		return bad(err) // what names a trial includes its data and first weights
-	}
 	m := machine{engine: "auto", threads: 1}
 	r, err := m.open(a)
 	if err != nil {
@@ -64,6 +63,12 @@ func (a *app) table(o *tableOptions) error {
 	t, err := r.Table(plan, o.sel.Seeds == "")
 	if err != nil {
 		return bad(err)
+	}
+	t.List = command("ls", o.db)
+	if o.format == "csv" || o.format == "json" { // which have no notes
+		for _, remark := range t.Remarks {
+			fmt.Fprintf(a.err, "runner: note: %s\n", remark)
+		}
 	}
 	return t.Write(a.out, o.format)
 }

@@ -30,7 +30,7 @@ none of them, training stops there, and goes on from a checkpoint of its own.`,
 		Example: `  runner verify 3fa85f6457c1
   runner verify 3fa8 --threads 1
   runner verify 3fa8 --from 200`,
-		Args:              cobra.ExactArgs(1),
+		Args:              asUsed,
 		ValidArgsFunction: trialKeys(&o.db),
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.trial = args[0]

@@ -16,7 +16,7 @@ func newVersion(a *app) *cobra.Command {
 		Short:   "Say which program this is",
 		Long:    "Say which program this is: its version and revision, what it was built with, and what decides the bits of its results.",
 		Example: "  runner version",
-		Args:    cobra.NoArgs,
+		Args:    asUsed,
 		RunE:    a.work(func(context.Context, []string) error { return a.version() }),
 	}
 }

@@ -20,7 +20,7 @@ func newWorker(a *app) *cobra.Command {
 		Use:    "worker",
 		Short:  "Train what a sweep with several jobs orders",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   asUsed,
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
 	dbFlag(cmd, &o.db)
@@ -59,7 +59,7 @@ func (a *app) worker(o *sweepOptions) error {
 		return err
 	}
 	r.CheckpointEvery, r.Host.Jobs = o.every, o.jobs
-	if err := r.Work(context.Background(), os.Stdin, a.out); err != nil {
+	if err := r.Work(context.Background(), os.Stdin, a.out.verbatim()); err != nil {
 		return err
 	}
 	os.Exit(exitOK) // at once: a trial may be at work, whose sweep has died

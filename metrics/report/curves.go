@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,18 +9,27 @@ import (
 	"strconv"
 
 	"focalgrid/atomicfile"
+	"focalgrid/safecsv"
 )
+
+// curveForms are the forms of a file of curves, by how its name ends.
+var curveForms = map[string]func(*Details, io.Writer) error{".json": (*Details).curvesJSON, ".csv": (*Details).curvesCSV}
+
+// CheckCurves tells what is wrong with the name of a file for WriteCurves.
+func CheckCurves(path string) error {
+	if curveForms[filepath.Ext(path)] == nil {
+		return fmt.Errorf("%s: curves are written as .json or .csv", path)
+	}
+	return nil
+}
 
 // WriteCurves writes precision over recall of every category and IoU threshold to
 // a file, by its name as JSON or CSV. What does not exist is null, and empty in CSV.
 func (d *Details) WriteCurves(path string) error {
-	switch filepath.Ext(path) {
-	case ".json":
-		return atomicfile.Write(path, d.curvesJSON)
-	case ".csv":
-		return atomicfile.Write(path, d.curvesCSV)
+	if err := CheckCurves(path); err != nil {
+		return err
 	}
-	return fmt.Errorf("%s: curves are written as .json or .csv", path)
+	return atomicfile.Write(path, func(w io.Writer) error { return curveForms[filepath.Ext(path)](d, w) })
 }
 
 type curveJSON struct {
@@ -50,7 +58,7 @@ func (d *Details) curvesCSV(w io.Writer) error {
 		}
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	out := csv.NewWriter(w)
+	out := safecsv.NewWriter(w)
 	out.Write([]string{"category_id", "name", "iou", "recall", "precision", "score"}) // errors are kept for Error
 	for _, c := range d.Curves.PerCategory {
 		for i, recall := range d.Curves.Recall {

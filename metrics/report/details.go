@@ -95,11 +95,17 @@ func (d *Details) f1Table() table {
 }
 
 func (c *Comparison) table() table {
-	return table{
+	t := table{
 		title: fmt.Sprintf("Compared with %s: paired bootstrap over images, %d resamples, seed %d", c.With, c.Resamples, c.Seed),
-		rows: [][]string{
-			{"AP", "AP of the other", "difference", "95 % interval", "standard error"},
-			{decimals(c.A, 4), decimals(c.B, 4), decimals(c.Difference, 4), decimals(c.Low, 4) + " to " + decimals(c.High, 4), decimals(c.StdErr, 4)},
-		},
+		left:  1,
+		rows:  [][]string{{"metric", "this", "the other", "difference", "95 % interval", "standard error"}},
 	}
+	for i, name := range metrics.StatNames {
+		interval, stdErr := gap, gap // drawn for AP alone
+		if i == 0 {
+			interval, stdErr = decimals(c.Low, 4)+" to "+decimals(c.High, 4), decimals(c.StdErr, 4)
+		}
+		t.rows = append(t.rows, []string{name, decimals(c.A[i], 4), decimals(c.B[i], 4), decimals(c.A[i]-c.B[i], 4), interval, stdErr})
+	}
+	return t
 }

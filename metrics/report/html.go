@@ -66,6 +66,7 @@ type difference struct {
 	Resamples                    int
 	Seed                         uint64
 	Verdict                      string
+	Numbers                      [][]string // the twelve, here and there
 	Drawn                        bool
 	From, To, At, Zero, Distance float64
 }
@@ -196,8 +197,11 @@ func sparkline(precision []float64) string {
 func (c *Comparison) difference() *difference {
 	four := func(x float64) string { return decimals(x, 4) }
 	d := &difference{
-		With: c.With, A: four(c.A), B: four(c.B), Value: four(c.Difference), Low: four(c.Low), High: four(c.High),
+		With: c.With, A: four(c.A[0]), B: four(c.B[0]), Value: four(c.Difference), Low: four(c.Low), High: four(c.High),
 		StdErr: four(c.StdErr), Resamples: c.Resamples, Seed: c.Seed,
+	}
+	for _, row := range c.table().rows[1:] {
+		d.Numbers = append(d.Numbers, row[:4])
 	}
 	switch {
 	case c.Low > 0:

@@ -146,22 +146,25 @@ func (d *Details) json(r *metrics.Result) *detailsJSON {
 	return j
 }
 
-// comparisonJSON is what --vs adds. low and high enclose 95 % of the resamples.
+// comparisonJSON is what --vs adds. low and high enclose 95 % of the resamples; stats and
+// with_stats are in the order of stat_names, and hold null where there is no object.
 type comparisonJSON struct {
-	With       string `json:"with"`
-	AP         number `json:"AP"`
-	WithAP     number `json:"with_AP"`
-	Difference number `json:"difference"`
-	Low        number `json:"low"`
-	High       number `json:"high"`
-	StdErr     number `json:"standard_error"`
-	Resamples  int    `json:"resamples"`
-	Seed       uint64 `json:"seed"`
+	With       string   `json:"with"`
+	AP         number   `json:"AP"`
+	WithAP     number   `json:"with_AP"`
+	Stats      []number `json:"stats"`
+	WithStats  []number `json:"with_stats"`
+	Difference number   `json:"difference"`
+	Low        number   `json:"low"`
+	High       number   `json:"high"`
+	StdErr     number   `json:"standard_error"`
+	Resamples  int      `json:"resamples"`
+	Seed       uint64   `json:"seed"`
 }
 
 func (c *Comparison) json() *comparisonJSON {
 	return &comparisonJSON{
-		c.With, number(c.A), number(c.B), number(c.Difference), number(c.Low), number(c.High), number(c.StdErr),
+		c.With, number(c.A[0]), number(c.B[0]), numbers(c.A[:]), numbers(c.B[:]), number(c.Difference), number(c.Low), number(c.High), number(c.StdErr),
 		c.Resamples, c.Seed,
 	}
 }

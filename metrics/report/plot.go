@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"path/filepath"
 
 	"focalgrid/atomicfile"
 
@@ -73,14 +74,19 @@ func (f *figure) draw(c draw.Canvas) {
 
 // svg returns the figure as an element of HTML.
 func (f *figure) svg() (string, error) {
-	c := vgsvg.New(figureWidth, figureHeight)
-	f.draw(draw.New(c))
 	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
+	if err := f.writeSVG(&b); err != nil {
 		return "", err
 	}
 	from := bytes.Index(b.Bytes(), []byte("<svg")) // after the XML header
 	return string(b.Bytes()[from:]), nil
+}
+
+func (f *figure) writeSVG(w io.Writer) error {
+	c := vgsvg.New(figureWidth, figureHeight)
+	f.draw(draw.New(c))
+	_, err := c.WriteTo(w)
+	return err
 }
 
 func (f *figure) writePNG(w io.Writer) error {
@@ -90,14 +96,28 @@ func (f *figure) writePNG(w io.Writer) error {
 	return err
 }
 
+// plotForms are the forms of a plot's file, by how its name ends.
+var plotForms = map[string]func(*figure, io.Writer) error{".png": (*figure).writePNG, ".svg": (*figure).writeSVG}
+
+// CheckPlot tells what is wrong with the name of a file for WritePlot.
+func CheckPlot(path string) error {
+	if plotForms[filepath.Ext(path)] == nil {
+		return fmt.Errorf("%s: a plot is drawn as .png or .svg", path)
+	}
+	return nil
+}
+
 // WritePlot draws precision over recall, the mean of the classes at each IoU
-// threshold, to a PNG file.
+// threshold, to a file, by its name as PNG or SVG.
 func (r *Report) WritePlot(path string) error {
+	if err := CheckPlot(path); err != nil {
+		return err
+	}
 	f, err := r.curvesFigure()
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, f.writePNG)
+	return atomicfile.Write(path, func(w io.Writer) error { return plotForms[filepath.Ext(path)](f, w) })
 }
 
 func (r *Report) curvesFigure() (*figure, error) {

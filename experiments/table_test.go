@@ -1,0 +1,22 @@
+package experiments
+
+import "testing"
+
+// The words under a table name what its rows share, and nothing that they differ in.
+func TestDescribeSetting(t *testing.T) {
+	p := mustPlan(t, "profile: mini\nseeds: [0]\n", Selection{})
+	for _, tt := range []struct {
+		factors []string
+		want    string
+	}{
+		{nil, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px, 600 iterations of 16 images"},
+		{[]string{"model.depth"}, "synthetic val (4 classes), ResNet-FPN × 0.25 width, 128 px, 600 iterations of 16 images"},
+		{[]string{"model.width", "image.short"}, "synthetic val (4 classes), ResNet-18-FPN, 600 iterations of 16 images"},
+		{[]string{"train.iters"}, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px, iterations of 16 images"},
+		{[]string{"train.batch"}, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px, 600 iterations"},
+	} {
+		if got := describeSetting(&p.Rows[0].Config, tt.factors); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.factors, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package metrics
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"focalgrid/coco"
+)
+
+// doubtful is the AP50 below which Mistakes looks for another reading of the detections.
+const doubtful = .2
+
+// Mistakes says with counts what in the detections looks like a mistake in the file rather
+// than in the detector; nothing is scored by it. ap50 is what they scored, NaN where they
+// could not be scored.
+//
+// Two findings are facts: ids that the ground truth lacks, and boxes within 0…1 where its own
+// are not. Where AP50 is low, another reading of the file is named if under it at least three
+// and a fifth of the best detections (in each image as many as it has objects) find an object
+// of their category at an IoU of .5, and more than twice as many as in the file as it is: ids that
+// are off by one or count the categories, boxes that are two corners. A detector that is merely
+// bad finds no more under a wrong reading than under the right one.
+func Mistakes(gt *coco.Dataset, dt []coco.Detection, ap50 float64) []string {
+	var out []string
+	images, categories := map[int64]bool{}, map[int64]bool{}
+	for _, im := range gt.Images {
+		images[im.ID] = true
+	}
+	for _, c := range gt.Categories {
+		categories[c.ID] = true
+	}
+	if s := strays(dt, images, func(d *coco.Detection) int64 { return d.ImageID }); s != "" {
+		out = append(out, s+" are on an image that the ground truth lacks")
+	}
+	if s := strays(dt, categories, func(d *coco.Detection) int64 { return d.CategoryID }); s != "" {
+		out = append(out, s+" are of a category that the ground truth lacks, and count for nothing")
+	}
+	if n := countWithin1(len(dt), func(i int) *[4]float64 { return &dt[i].BBox }); 10*n >= 9*len(dt) && n > 0 &&
+		10*countWithin1(len(gt.Annotations), func(i int) *[4]float64 { return &gt.Annotations[i].BBox }) < len(gt.Annotations) {
+		return append(out, fmt.Sprintf("%d of %d detections have a bbox within 0…1; bbox is x, y, width, height in pixels", n, len(dt)))
+	}
+	if ap50 >= doubtful {
+		return out
+	}
+	return append(out, newScanOf(gt, dt).misread()...)
+}
+
+// strays counts the detections whose id is not known, and names the first of these ids; it
+// is empty where there is none.
+func strays(dt []coco.Detection, known map[int64]bool, id func(*coco.Detection) int64) string {
+	const most = 4
+	n, seen := 0, map[int64]bool{}
+	var names []string
+	for i := range dt {
+		v := id(&dt[i])
+		if known[v] {
+			continue
+		}
+		n++
+		if !seen[v] {
+			seen[v] = true
+			if len(names) < most {
+				names = append(names, fmt.Sprint(v))
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	if len(seen) > most {
+		names = append(names, "…")
+	}
+	return fmt.Sprintf("%d of %d detections (id %s)", n, len(dt), strings.Join(names, ", "))
+}
+
+// countWithin1 counts the boxes of which no number is above 1.
+func countWithin1(n int, box func(int) *[4]float64) int {
+	count := 0
+	for i := range n {
+		if slices.Max(box(i)[:]) <= 1 {
+			count++
+		}
+	}
+	return count
+}
+
+// scanOf looks at detections in other ways than their file's.
+type scanOf struct {
+	objects map[int64][]*coco.Annotation // by image, without crowds
+	byImage map[int64][]*coco.Detection  // best first
+	ids     []int64                      // of the categories, ascending
+}
+
+func newScanOf(gt *coco.Dataset, dt []coco.Detection) *scanOf {
+	s := &scanOf{objects: map[int64][]*coco.Annotation{}, byImage: map[int64][]*coco.Detection{}}
+	for i := range gt.Annotations {
+		if a := &gt.Annotations[i]; !a.IsCrowd {
+			s.objects[a.ImageID] = append(s.objects[a.ImageID], a)
+		}
+	}
+	for i := range dt {
+		s.byImage[dt[i].ImageID] = append(s.byImage[dt[i].ImageID], &dt[i])
+	}
+	for _, list := range s.byImage {
+		slices.SortStableFunc(list, func(a, b *coco.Detection) int { return cmp.Compare(b.Score, a.Score) })
+	}
+	for _, c := range gt.Categories {
+		s.ids = append(s.ids, c.ID)
+	}
+	slices.Sort(s.ids)
+	s.ids = slices.Compact(s.ids)
+	return s
+}
+
+// misread names the reading under which most detections find an object, if that tells.
+func (s *scanOf) misread() []string {
+	const fewest = 3
+	place := func(from int64) func(*coco.Detection) {
+		return func(d *coco.Detection) {
+			if i := d.CategoryID - from; i >= 0 && i < int64(len(s.ids)) {
+				d.CategoryID = s.ids[i]
+			}
+		}
+	}
+	readings := []struct {
+		words string
+		read  func(*coco.Detection)
+	}{
+		{"their category_id were 1 more", func(d *coco.Detection) { d.CategoryID++ }},
+		{"their category_id were 1 less", func(d *coco.Detection) { d.CategoryID-- }},
+		{"their category_id counted the categories from 0", place(0)},
+		{"their category_id counted the categories from 1", place(1)},
+		{"their image_id were 1 more", func(d *coco.Detection) { d.ImageID++ }},
+		{"their image_id were 1 less", func(d *coco.Detection) { d.ImageID-- }},
+		{"their bbox were two corners, x1, y1, x2, y2 (it is x, y, width, height)", func(d *coco.Detection) {
+			d.BBox[2], d.BBox[3] = d.BBox[2]-d.BBox[0], d.BBox[3]-d.BBox[1]
+		}},
+	}
+	asIs, _ := s.found(func(*coco.Detection) {})
+	most, of, words := 0, 0, ""
+	for _, r := range readings {
+		if n, looked := s.found(r.read); n > most {
+			most, of, words = n, looked, r.words
+		}
+	}
+	if most < fewest || 5*most < of || most <= 2*asIs {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of the %d best detections would find an object if %s; as they are, %d do", most, of, words, asIs)}
+}
+
+// found counts the best detections, and those of them that find an object, under a reading.
+func (s *scanOf) found(read func(*coco.Detection)) (found, of int) {
+	for id, list := range s.byImage {
+		moved := coco.Detection{ImageID: id}
+		read(&moved)
+		objects := s.objects[moved.ImageID]
+		for _, d := range list[:min(len(list), len(objects))] {
+			d := *d
+			read(&d)
+			of++
+			if slices.ContainsFunc(objects, func(a *coco.Annotation) bool {
+				return a.CategoryID == d.CategoryID && iou(&d.BBox, &a.BBox, false) >= .5
+			}) {
+				found++
+			}
+		}
+	}
+	return found, of
+}
