@@ -159,7 +159,7 @@ func (r *Runner) OpenSplit(ctx context.Context, cfg *Config, split string) (*dat
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Open(dir, split)
+	return cfg.OpenSplit(dir, split)
 }
 
 // evalSplit is the name of the split that is scored.
@@ -174,15 +174,15 @@ func (c *Config) evalSplit() string {
 }
 
 // loader makes batches of a trial's data; train asks for flips and the training
-// batch. Photographs are decoded and resized once and kept in the cache folder, under
-// the data's identity; the synthetic set is at its size already and fits memory.
-func (r *Runner) loader(c *Config, data string, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+// batch. Photographs are decoded and resized once and kept in the cache folder; the
+// synthetic set is at its size already and fits memory.
+func (r *Runner) loader(c *Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: evalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
 	}
 	if !synthetic(c) {
-		o.Pictures = filepath.Join(r.Cache, "pictures", data[:16], fmt.Sprintf("%s-%dx%d", set.Split, c.Image.Short, c.Image.LongSide()))
+		o.Pictures = filepath.Join(r.Cache, "pictures")
 	}
 	return dataset.NewLoader(set, c.transform(), o, draw)
 }
