@@ -113,7 +113,7 @@ func (r *Runner) dataIdentity(cfg *Config) (string, error) {
 	if id, ok := r.folders[key]; ok {
 		return id, nil
 	}
-	id, err := dataset.FolderIdentity(key[0], key[1], key[2])
+	id, err := dataset.FolderIdentity(context.Background(), key[0], nil, key[1], key[2])
 	if err != nil {
 		return "", err
 	}
@@ -138,11 +138,17 @@ func (r *Runner) PrepareData(ctx context.Context, cfg *Config) (string, error) {
 	if cfg.Data.Name != "synthetic" {
 		return dir, nil
 	}
-	err := dataset.GenerateContext(ctx, dir, cfg.synthConfig(), func(done, total int) {
-		r.tell(Preparing{What: "synthetic images", Done: done, Total: total, Note: dir})
+	note, err := dataset.Generate(ctx, dir, cfg.synthConfig(), dataset.GenerateOptions{
+		Own: cfg.Data.Dir == "",
+		Progress: func(done, total int) {
+			r.tell(Preparing{What: "synthetic images", Done: done, Total: total, Note: dir})
+		},
 	})
 	if err != nil {
 		return "", fmt.Errorf("synthetic set in %s: %w", dir, err)
+	}
+	if note != "" {
+		r.tell(Noted{note})
 	}
 	return dir, nil
 }
@@ -153,7 +159,7 @@ func (r *Runner) OpenSplit(ctx context.Context, cfg *Config, split string) (*dat
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Open(dir, split)
+	return cfg.OpenSplit(dir, split)
 }
 
 // evalSplit is the name of the split that is scored.
@@ -168,15 +174,16 @@ func (c *Config) evalSplit() string {
 }
 
 // loader makes batches of a trial's data; train asks for flips and the training
-// batch. Photographs are decoded and resized once and kept in the cache folder, under
-// the data's identity; the synthetic set is at its size already and fits memory.
-func (r *Runner) loader(c *Config, data string, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+// batch. Photographs are decoded and resized once and kept in the cache folder; the
+// synthetic set is at its size already and fits memory.
+func (r *Runner) loader(c *Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: evalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
 	}
 	if !synthetic(c) {
-		o.Pictures = filepath.Join(r.Cache, "pictures", data[:16], fmt.Sprintf("%s-%dx%d", set.Split, c.Image.Short, c.Image.LongSide()))
+		o.Pictures = filepath.Join(r.Cache, "pictures")
+		o.Mended = func(path string) { r.tell(Noted{"cached picture " + path + " was damaged: made again"}) }
 	}
 	return dataset.NewLoader(set, c.transform(), o, draw)
 }

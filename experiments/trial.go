@@ -127,7 +127,7 @@ func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*sess
 	if err != nil {
 		return nil, err
 	}
-	loader, err := r.loader(&cfg, p.data, train, draw, true)
+	loader, err := r.loader(&cfg, train, draw, true)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +227,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector) error {
 }
 
 func (r *Runner) evaluate(ctx context.Context, index int, p *prepared, d *detector, set *dataset.Set) ([]coco.Detection, error) {
-	loader, err := r.loader(&d.cfg, p.data, set, dataset.Draw(d.draw), false)
+	loader, err := r.loader(&d.cfg, set, dataset.Draw(d.draw), false)
 	if err != nil {
 		return nil, err
 	}
