@@ -51,7 +51,7 @@ func TestVerifyInterrupted(t *testing.T) {
 			t.Errorf("from %d: %+v, %v; want %d rows up to step 4", tt.from, v, err, tt.rows)
 		}
 	}
-	c, err := b.lastCheckpoint(b.workFolder(key), key)
+	c, _, err := lastCheckpoint(b.workFolder(key), key)
 	if err != nil {
 		t.Fatal(err)
 	}
