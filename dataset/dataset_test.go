@@ -247,7 +247,11 @@ func TestUnreadFields(t *testing.T) {
 		t.Errorf("Open: %v; want %s", err, want[0])
 	}
 	var found []string
-	for _, p := range Check(dir, []string{"val"}) {
+	problems, err := Check(t.Context(), dir, []string{"val"}, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
 		found = append(found, p.String())
 	}
 	all := strings.Join(found, "\n")

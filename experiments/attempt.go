@@ -47,10 +47,11 @@ type attempt struct {
 	over chan struct{}           // closed when they have ended
 }
 
-// claim begins an attempt at a trial with that many steps done, over one that
-// was found dead (0: none). The context it returns ends with ctx, and when the
-// trial is lost to another attempt. The errors are those of BeginTrial.
-func (r *Runner) claim(ctx context.Context, p *prepared, start, over int) (context.Context, *attempt, error) {
+// claim begins an attempt at a trial with that many steps done, after attempt number
+// last (0: none), which has ended or was found dead. The context it returns ends with
+// ctx, and when the trial is lost to another attempt. The errors are those of
+// BeginTrial: ErrHeld if another attempt came between, whose checkpoints are newer.
+func (r *Runner) claim(ctx context.Context, p *prepared, start, last int) (context.Context, *attempt, error) {
 	a := &attempt{r: r, key: p.key, begun: r.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
 	resetPeak()
@@ -62,7 +63,7 @@ func (r *Runner) claim(ctx context.Context, p *prepared, start, over int) (conte
 	a.number, err = r.Store.BeginTrial(results.Trial{
 		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
 		Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
-	}, results.Attempt{Owner: processName(), Host: r.Host.Name, PID: os.Getpid(), StartStep: start}, over)
+	}, results.Attempt{Number: last + 1, Owner: processName(), Host: r.Host.Name, PID: os.Getpid(), StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err
 	}
@@ -102,8 +103,8 @@ func CodeDiff(s *results.Store, t *results.Trial) ([]byte, error) {
 	return diff, nil
 }
 
-// takeover returns the number of the attempt that holds the trial, if it is
-// dead; 0 if none holds it. The error wraps results.ErrHeld if one is alive.
+// takeover returns the number of the trial's last attempt, 0 if it had none, which
+// has ended or is dead. The error wraps results.ErrHeld if it is alive.
 func (r *Runner) takeover(key string) (int, error) {
 	t, err := r.Store.Trial(key)
 	if errors.Is(err, results.ErrNoTrial) {
@@ -115,10 +116,13 @@ func (r *Runner) takeover(key string) (int, error) {
 	if t.Status == results.StatusDone || t.Status == results.StatusDiverged {
 		return 0, fmt.Errorf("trial %.12s is %s: %w", key, t.Status, results.ErrFinished)
 	}
-	if len(t.Attempts) == 0 || t.Attempts[len(t.Attempts)-1].Exit != "" {
+	if len(t.Attempts) == 0 {
 		return 0, nil
 	}
 	last := t.Attempts[len(t.Attempts)-1]
+	if last.Exit != "" {
+		return last.Number, nil
+	}
 	patience := r.lease()
 	known, alive := processState(last.Owner)
 	if known && alive {

@@ -2,13 +2,10 @@ package experiments
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"focalgrid/atomicfile"
 	"focalgrid/engine"
 	"focalgrid/results"
 	"focalgrid/weights"
@@ -62,7 +60,13 @@ func (r *Runner) dropWork(key string) error {
 }
 
 // checkpointFormat names files so that their order is that of their steps.
-const checkpointFormat = "step-%08d.safetensors"
+const checkpointFormat = "step-%08d" + tensorsSuffix
+
+// tensorsSuffix ends the names of files of tensors.
+const tensorsSuffix = ".safetensors"
+
+// finalName is what the final weights are called until they are whole.
+const finalName = "final" + tensorsSuffix
 
 func checkpointName(step int) string { return fmt.Sprintf(checkpointFormat, step) }
 
@@ -75,7 +79,7 @@ func checkpoints(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "step-") {
+		if strings.HasPrefix(e.Name(), "step-") && strings.HasSuffix(e.Name(), tensorsSuffix) {
 			names = append(names, e.Name())
 		}
 	}
@@ -133,7 +137,6 @@ const (
 	metaStep    = "step"
 	metaRunning = "running"
 	metaRows    = "rows"
-	metaHash    = "sha256" // of the file written without this entry
 )
 
 // write puts the checkpoint into dir, whole or not at all, and drops all but
@@ -146,7 +149,7 @@ func (c *checkpoint) write(dir, key string) error {
 	meta := map[string]string{
 		metaTrial: key, metaStep: strconv.Itoa(c.step), metaRunning: strconv.FormatFloat(c.running, 'g', -1, 64), metaRows: string(rows),
 	}
-	if meta[metaHash], err = contentHash(c.tensors, meta); err != nil {
+	if err := seal(c.tensors, meta); err != nil {
 		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
 	}
 	if err := makeFolder(dir); err != nil {
@@ -167,31 +170,18 @@ func (c *checkpoint) write(dir, key string) error {
 	return nil
 }
 
-func contentHash(ts []weights.Tensor, meta map[string]string) (string, error) {
-	h := sha256.New()
-	if err := weights.Encode(h, ts, meta, weights.F32); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
 // checkpointOf reads a file's content as a checkpoint of that trial. The error
 // says what is wrong with it; a checkpoint that is returned is what was written.
 func checkpointOf(f *weights.File, key string) (*checkpoint, error) {
-	meta := maps.Clone(f.Metadata)
-	want := meta[metaHash]
-	delete(meta, metaHash)
-	got, err := contentHash(f.Tensors, meta)
-	if err != nil {
+	if err := checkSeal(f); err != nil {
 		return nil, err
 	}
-	if got != want {
-		return nil, fmt.Errorf("its content has hash %.12s, written down is %.12q", got, want)
-	}
+	meta := f.Metadata
 	if meta[metaTrial] != key {
 		return nil, fmt.Errorf("it belongs to trial %.12q, not %.12s", meta[metaTrial], key)
 	}
 	c := &checkpoint{tensors: f.Tensors}
+	var err error
 	if c.step, err = strconv.Atoi(meta[metaStep]); err != nil || c.step < 0 {
 		return nil, fmt.Errorf("its step is %q", meta[metaStep])
 	}
@@ -219,31 +209,89 @@ func readCheckpoint(path, key string) (*checkpoint, error) {
 }
 
 // lastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if
-// it has none. One that is damaged is told of and removed.
-func (r *Runner) lastCheckpoint(dir, key string) (*checkpoint, error) {
+// it has none, and what is wrong with the newer ones. It changes nothing: the trial
+// may be another process's. One that cannot be opened or read is an error: it may be
+// whole, and readable when that has passed.
+func lastCheckpoint(dir, key string) (*checkpoint, []damage, error) {
+	for missed := ""; ; {
+		c, found, err := lookForCheckpoint(dir, key)
+		var e *fs.PathError
+		if errors.Is(err, fs.ErrNotExist) && errors.As(err, &e) && e.Path != missed {
+			missed = e.Path // another process has begun to train, and replaced what was listed
+			continue
+		}
+		if err != nil {
+			err = fmt.Errorf("checkpoint: %w; nothing is deleted: once it can be read, the same command goes on from it", err)
+		}
+		return c, found, err
+	}
+}
+
+// lookForCheckpoint is lastCheckpoint of what is there at one moment.
+func lookForCheckpoint(dir, key string) (*checkpoint, []damage, error) {
 	names, err := checkpoints(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for i, name := range names {
-		path := filepath.Join(dir, name)
-		c, err := readCheckpoint(path, key)
+	var found []damage
+	for _, name := range names {
+		c, err := readCheckpoint(filepath.Join(dir, name), key)
 		if err == nil {
-			return c, nil
+			return c, found, nil
 		}
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, err
+		if cause := unreadable(err); cause != nil {
+			return nil, nil, cause
 		}
+		found = append(found, damage{name, err})
+	}
+	return nil, found, nil
+}
+
+// damage is a checkpoint that cannot be used, and why.
+type damage struct {
+	name string
+	why  error
+}
+
+// asideSuffix ends the name of a damaged checkpoint, which is kept until its trial is
+// finished: somebody may want to know how it was damaged.
+const asideSuffix = ".damaged"
+
+// setAside tells of damaged checkpoints and renames them, so that they are no longer
+// counted. step is where the training goes on instead.
+func (r *Runner) setAside(dir string, found []damage, step int) error {
+	for _, d := range found {
 		instead := "training starts again from step 0"
-		if i+1 < len(names) {
-			instead = "the one before it is used"
+		if step > 0 {
+			instead = fmt.Sprintf("that of step %d is used", step)
 		}
-		r.tell(Noted{Text: fmt.Sprintf("checkpoint is damaged and removed: %v; %s", err, instead)})
-		if err := os.Remove(path); err != nil {
-			return nil, err
+		r.tell(Noted{Text: fmt.Sprintf("checkpoint is damaged and set aside as %s: %v; %s", d.name+asideSuffix, d.why, instead)})
+		path := filepath.Join(dir, d.name)
+		if err := os.Rename(path, path+asideSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
-	return nil, nil
+	return nil
+}
+
+// tidy makes the work folder of a trial that this process holds ready for a training
+// that goes on from step: damaged checkpoints are set aside, and what dead processes
+// had begun to write is removed.
+func (r *Runner) tidy(key string, damaged []damage, step int) error {
+	dir := r.workFolder(key)
+	if err := r.setAside(dir, damaged, step); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), atomicfile.Prefix) || e.Name() == finalName {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 // keeper writes a trial's checkpoints as often as asked.

@@ -43,7 +43,7 @@ func FuzzCheckpoint(f *testing.F) {
 			}
 		}
 		meta := map[string]string{metaTrial: key, metaStep: step, metaRunning: running, metaRows: rows}
-		if meta[metaHash], err = contentHash(c.tensors, meta); err != nil {
+		if err := seal(c.tensors, meta); err != nil {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer

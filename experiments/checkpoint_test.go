@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"focalgrid/results"
@@ -171,7 +174,7 @@ func TestCheckpointDamaged(t *testing.T) {
 		{"a bit of the step", func(b []byte) []byte { return bytes.Replace(b, []byte(`"step":"4"`), []byte(`"step":"3"`), 1) }, false, 3, "its content has hash"},
 		{"cut short", func(b []byte) []byte { return b[:len(b)/2] }, false, 3, "step-00000004.safetensors: "},
 		{"empty", func([]byte) []byte { return nil }, false, 3, "step-00000004.safetensors: expected 8 bytes"},
-		{"no checkpoint", func([]byte) []byte { return []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}") }, false, 3, "its content has hash"},
+		{"no checkpoint", func([]byte) []byte { return []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}") }, false, 3, "it has no hash of its content"},
 		{"both", func(b []byte) []byte { b[len(b)-2] ^= 4; return b }, true, 0, "starts again from step 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -215,6 +218,163 @@ func TestCheckpointDamaged(t *testing.T) {
 	}
 }
 
+// A checkpoint that cannot be opened now ends the sweep with its name. It and the one
+// before it stay, and when that has passed the same command goes on from it.
+func TestCheckpointUnreadable(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	key := b.stopAt(t, p, 4)
+	last := filepath.Join(b.workFolder(key), checkpointName(4))
+	if err := os.Rename(last, last+"~"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(last, last); err != nil { // opening it is an error of the system, ELOOP
+		t.Skip(err)
+	}
+	var said []string
+	from := -1
+	b.Observe = func(e Event) {
+		switch e := e.(type) {
+		case Noted:
+			said = append(said, e.Text)
+		case TrialStarted:
+			from = e.Step
+		}
+	}
+	_, err := b.Sweep(t.Context(), p)
+	if err == nil || !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), "nothing is deleted") || said != nil {
+		t.Errorf("it ended with %v and said %q", err, said)
+	}
+	if names, err := checkpoints(b.workFolder(key)); err != nil || len(names) != 2 {
+		t.Errorf("there are %v, %v; want both", names, err)
+	}
+	if tr := b.trials(t)[0]; tr.Status != results.StatusInterrupted || len(tr.Attempts) != 1 {
+		t.Errorf("the trial is %s after %d attempts, want it interrupted as it was", tr.Status, len(tr.Attempts))
+	}
+	if err := os.Rename(last+"~", last); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 || from != 4 {
+		t.Errorf("then: %+v, %v, from step %d; want 4", c, err, from)
+	}
+}
+
+// Errors of the system are told from those of the content, however they are wrapped.
+func TestUnreadable(t *testing.T) {
+	for _, no := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EIO, syscall.ENOMEM, syscall.EACCES} {
+		for _, op := range []string{"open", "read"} {
+			err := fmt.Errorf("x: %w", &fs.PathError{Op: op, Path: "step", Err: no})
+			if got := unreadable(err); !errors.Is(got, no) {
+				t.Errorf("%v: %v", err, got)
+			}
+		}
+	}
+	for _, err := range []error{nil, io.ErrUnexpectedEOF, errors.New("its content has hash 0")} {
+		if got := unreadable(err); got != nil {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
+
+// Two sweeps meet a dead trial. What one has read of it counts only if no other has
+// begun meanwhile, and nothing is changed before it is claimed.
+func TestClaimComesBetween(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	key := b.stopAt(t, p, 2)
+	prep, err := b.prepare(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := b.takeover(key)
+	if err != nil || seen != 1 {
+		t.Fatalf("attempt %d, %v", seen, err)
+	}
+	from, _, err := lastCheckpoint(b.workFolder(key), key)
+	if err != nil || from.step != 2 {
+		t.Fatal(from, err)
+	}
+	b.stopAt(t, p, 5) // the other begins, and ends
+	if _, _, err := b.claim(t.Context(), &prep[0], from.step, seen); !errors.Is(err, results.ErrHeld) {
+		t.Errorf("the claim on what was read before: %v, want ErrHeld", err)
+	}
+	if n := len(b.trials(t)[0].Attempts); n != 2 {
+		t.Errorf("%d attempts, want those of the one stopped and of the other", n)
+	}
+	started := -1
+	b.Observe = func(e Event) {
+		if s, ok := e.(TrialStarted); ok {
+			started = s.Step
+		}
+	}
+	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 || started != 5 {
+		t.Errorf("%+v, %v, from step %d; want 5", c, err, started)
+	}
+}
+
+// A checkpoint that is replaced by newer ones between the look into its folder and its
+// opening is not damaged: the folder is looked at again.
+func TestCheckpointGone(t *testing.T) {
+	dir, key := t.TempDir(), strings.Repeat("a", 64)
+	write := func(step int) {
+		if err := (&checkpoint{step: step}).write(dir, key); err != nil {
+			t.Error(err)
+		}
+	}
+	write(1)
+	var writes sync.WaitGroup
+	writes.Go(func() {
+		for step := 2; step < 100; step++ {
+			write(step)
+		}
+	})
+	done := make(chan struct{})
+	go func() { writes.Wait(); close(done) }()
+	for looks, last := 0, 0; ; looks++ {
+		c, damaged, err := lastCheckpoint(dir, key)
+		if err != nil || damaged != nil || c == nil || c.step < last {
+			t.Fatalf("look %d: %+v, %v, %v; it was at %d", looks, c, damaged, err, last)
+		}
+		last = c.step
+		select {
+		case <-done:
+			t.Logf("%d looks", looks)
+			return
+		default:
+		}
+	}
+}
+
+// What killed processes had begun to write is removed when the trial goes on, and
+// damaged checkpoints are kept until it is finished.
+func TestTidy(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	key := b.stopAt(t, p, 4)
+	dir := b.workFolder(key)
+	for _, name := range []string{".step-00000005.safetensors.123", ".final.safetensors.456", finalName, checkpointName(5)} {
+		writeIn(t, dir, name, "half")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.Observe = func(e Event) {
+		if _, ok := e.(Stepped); ok {
+			cancel()
+		}
+	}
+	if _, err := b.Sweep(ctx, p); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{checkpointName(4), checkpointName(5), checkpointName(5) + asideSuffix}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("there are %v, %v; want %v", names, err, want)
+	}
+}
+
 // What a checkpoint holds comes back, and one of another trial is refused.
 func TestCheckpointThereAndBack(t *testing.T) {
 	b := newBench(t, 2)
@@ -228,9 +388,9 @@ func TestCheckpointThereAndBack(t *testing.T) {
 	if err != nil || costs[0].Seconds != costs[1].Seconds/2 {
 		t.Errorf("half of the first is done, and it costs %g of %g s, %v", costs[0].Seconds, costs[1].Seconds, err)
 	}
-	c, err := b.lastCheckpoint(b.workFolder(key), key)
-	if err != nil {
-		t.Fatal(err)
+	c, damaged, err := lastCheckpoint(b.workFolder(key), key)
+	if err != nil || damaged != nil {
+		t.Fatal(err, damaged)
 	}
 	if c.step != 3 || len(c.rows) != 3 || c.running == 0 || len(c.tensors) == 0 {
 		t.Errorf("step %d, %d rows, running %g, %d tensors", c.step, len(c.rows), c.running, len(c.tensors))
@@ -284,7 +444,7 @@ func TestPretrainResumes(t *testing.T) {
 		if _, err := os.Stat(b.pretrainWork(made.Key)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("its checkpoints are still there: %v", err)
 		}
-		h, err := weights.Hash(slices.Collect(maps.Values(w)))
+		h, err := weights.Hash(w.Tensors)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,5 +174,52 @@ func TestConfigEdited(t *testing.T) {
 	after := b.trials(t)
 	if len(after) != 4 || fmt.Sprintf("%+v", after[:2]) != fmt.Sprintf("%+v", before) {
 		t.Errorf("%d trials, want 2 new ones and the old as they were", len(after))
+	}
+}
+
+// A process whose entry in /proc is hidden is left alone as long as it is heard of, and
+// one that is gone is known to be gone.
+func TestHiddenProcess(t *testing.T) {
+	machine, ok := machineName()
+	if !ok {
+		t.Skip("this system does not tell when a process started")
+	}
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	begun, err := processStart(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("%s %d %s", machine, cmd.Process.Pid, begun)
+	// The thread that looks has a /proc of its own, in which it sees no other process.
+	looked := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and ends with it, never unlocked
+		looked <- func() error {
+			if err := syscall.Unshare(syscall.CLONE_FS | syscall.CLONE_NEWNS); err != nil {
+				return err
+			}
+			if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+				return err
+			}
+			dir := fmt.Sprintf("/proc/%d", cmd.Process.Pid)
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+				return err
+			}
+			if known, alive := processState(name); known || alive {
+				t.Errorf("hidden: known %v, alive %v; want it unknown", known, alive)
+			}
+			return nil
+		}()
+	}()
+	if err := <-looked; err != nil {
+		t.Skipf("no process can be hidden here: %v", err)
+	}
+	if known, alive := processState(name); !known || !alive {
+		t.Errorf("seen: known %v, alive %v", known, alive)
 	}
 }

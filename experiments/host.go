@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -59,8 +58,8 @@ func DescribeHost(kernels string, threads int) Host {
 	if h.Revision != "unknown" && !h.Dirty {
 		return h
 	}
-	// go run leaves the revision out; the checkout it is run in can tell.
-	here := checkoutAt(".")
+	// go run leaves the revision out; the source tree that was compiled can tell.
+	here := checkoutAt(sourceTree())
 	if h.Revision == "unknown" {
 		h.Revision, h.Dirty = here.revision, here.dirty
 	}
@@ -69,6 +68,17 @@ func DescribeHost(kernels string, threads int) Host {
 		h.Diff, h.diff = hex.EncodeToString(sum[:]), here.diff
 	}
 	return h
+}
+
+// sourceTree is the folder of the source code that this program was compiled from, ""
+// if it was built with -trimpath. The folder one stands in is never asked: it may be
+// anyone's, and git runs programs that a repository's settings name.
+func sourceTree() string {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok || !filepath.IsAbs(file) {
+		return ""
+	}
+	return filepath.Dir(filepath.Dir(file))
 }
 
 // checkout is what git tells of the code.
@@ -81,41 +91,35 @@ type checkout struct {
 // maxDiff is the most text of a change that is kept.
 const maxDiff = 4 << 20
 
-// checkoutAt asks git, if dir is inside a checkout of this program and of no other.
-func checkoutAt(dir string) checkout {
+// checkoutAt asks git, if top is a checkout of this program and of no other.
+func checkoutAt(top string) checkout {
 	none := checkout{revision: "unknown"}
-	git := func(args ...string) (string, bool) {
-		cmd := exec.Command("git", args...)
-		cmd.Dir = dir
-		out, err := cmd.Output()
-		return string(out), err == nil
+	mod, err := os.ReadFile(filepath.Join(top, "go.mod"))
+	if top == "" || err != nil || !strings.HasPrefix(string(mod), "module focalgrid\n") {
+		return none
 	}
-	top, ok := git("rev-parse", "--show-toplevel")
+	git, ok := openRepository(top)
 	if !ok {
 		return none
 	}
-	dir = strings.TrimSpace(top)
-	mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
-	if err != nil || !strings.HasPrefix(string(mod), "module focalgrid\n") {
-		return none
-	}
-	head, ok := git("rev-parse", "HEAD")
+	head, ok := git.run("rev-parse", "HEAD")
 	if !ok {
 		return none
 	}
 	c := checkout{revision: strings.TrimSpace(head)}
-	status, ok := git("status", "--porcelain")
+	status, ok := git.run("status", "--porcelain", "--ignore-submodules=all")
 	if c.dirty = !ok || status != ""; !c.dirty {
 		return c
 	}
+	diff := []string{"diff", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all"}
 	// Files that git does not follow yet are shown as if they were added empty:
 	// by name, and their text as a difference to nothing.
-	text, ok := git("diff", "HEAD")
-	added, _ := git("ls-files", "--others", "--exclude-standard", "-z")
+	text, ok := git.run(append(diff, "HEAD")...)
+	added, _ := git.run("ls-files", "--others", "--exclude-standard", "-z")
 	for _, name := range strings.Split(strings.TrimSuffix(added, "\x00"), "\x00") {
 		if name != "" && len(text) <= maxDiff {
 			// Its exit code is 1, as that of diff.
-			more, _ := git("diff", "--no-index", "--", os.DevNull, name)
+			more, _ := git.run(append(diff, "--no-index", "--", os.DevNull, name)...)
 			text += more
 		}
 	}

@@ -21,9 +21,13 @@ func (r *Runner) InitialWeights(ctx context.Context, cfg *Config, seed uint64) (
 	if err != nil {
 		return nil, err
 	}
+	init, err := r.initIdentity(cfg)
+	if err != nil {
+		return nil, err
+	}
 	d := newDetector(*cfg, classes, r.Engine, engine.NewState(), drawer(seed))
 	defer d.close()
-	if err := r.initialise(ctx, d); err != nil {
+	if err := r.initialise(ctx, d, init); err != nil {
 		return nil, err
 	}
 	h, w := cfg.InputSize()
@@ -48,14 +52,8 @@ func (r *Runner) SavePretrained(ctx context.Context, cfg *Config, dir string, ag
 	if again {
 		p.Key = r.PretrainKey(cfg)
 		f, err = r.pretrain(ctx, cfg, p.Key)
-	} else if _, p, err = r.pretrained(ctx, cfg); err == nil {
-		var text []byte
-		if text, err = embedded.ReadFile(embeddedName(p.Key)); err != nil {
-			text, err = os.ReadFile(p.Where)
-		}
-		if err == nil {
-			f, err = weights.Decode(text, p.Where)
-		}
+	} else {
+		f, p, err = r.pretrained(ctx, cfg)
 	}
 	if err != nil {
 		return p, "", err
@@ -63,7 +61,7 @@ func (r *Runner) SavePretrained(ctx context.Context, cfg *Config, dir string, ag
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return p, "", err
 	}
-	path = filepath.Join(dir, p.Key+".safetensors")
+	path = filepath.Join(dir, p.Key+tensorsSuffix)
 	if again {
 		p.Where, p.Accuracy = path, f.Metadata["accuracy"]
 	}
@@ -89,9 +87,9 @@ func Embedded() ([]Pretrained, error) {
 		if err != nil {
 			return nil, err
 		}
-		key := strings.TrimSuffix(filepath.Base(name), ".safetensors")
-		if id := f.Metadata["identity"]; id != key {
-			return nil, fmt.Errorf("%s: says it is %s", name, id)
+		key := strings.TrimSuffix(filepath.Base(name), tensorsSuffix)
+		if err := checkPretrained(f, key); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		out = append(out, Pretrained{Key: key, Where: fmt.Sprintf("embedded in the program, %d kB", len(text)/1000), Accuracy: f.Metadata["accuracy"]})
 	}

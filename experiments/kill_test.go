@@ -301,8 +301,8 @@ func (k *killer) noOrphans(dir string, workers []int) {
 	const patience = 20 * time.Second
 	for begun := time.Now(); ; time.Sleep(5 * time.Millisecond) {
 		left := slices.DeleteFunc(slices.Clone(workers), func(pid int) bool {
-			_, alive := processStart(pid)
-			return !alive
+			_, err := processStart(pid)
+			return err != nil
 		})
 		if len(left) == 0 {
 			return

@@ -48,6 +48,36 @@ func (r *Runner) initIdentity(cfg *Config) (string, error) {
 	return "", nil
 }
 
+// initialise gives the detector its first weights, which must be those of the
+// planned identity.
+func (r *Runner) initialise(ctx context.Context, d *detector, init string) error {
+	var w tensors
+	var id string
+	var err error
+	what := "pretraining"
+	switch d.cfg.Pretrain.Type {
+	case "crops":
+		var f *weights.File
+		var p Pretrained
+		if f, p, err = r.pretrained(ctx, &d.cfg); err == nil {
+			w, id = byName(f), p.Key
+		}
+	case "file":
+		what = d.cfg.Pretrain.File
+		w, id, err = readInitial(&d.cfg, d.classes)
+	default:
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("initial weights: %w", err)
+	}
+	if id != init {
+		return fmt.Errorf("initial weights: %s has %s, planned was %s: it was replaced since. Put it back as it was; "+
+			"or run the same command again, which trains from what is there now as other trials", what, id, init)
+	}
+	return d.load(w)
+}
+
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
 func (r *Runner) PretrainKey(cfg *Config) string {
 	return PretrainKey(cfg, dataset.CropIdentity(cfg.cropConfig()), r.Engine.Name(), Numerics)
@@ -67,7 +97,7 @@ func (r *Runner) Pretrain(ctx context.Context, cfg *Config) (Pretrained, error) 
 }
 
 func (r *Runner) pretrainedPath(key string) string {
-	return filepath.Join(r.Cache, "pretrained", key+".safetensors")
+	return filepath.Join(r.Cache, "pretrained", key+tensorsSuffix)
 }
 
 // pretrainWork is the folder for the checkpoints of a pretraining.
@@ -83,35 +113,63 @@ func (r *Runner) HasPretrained(cfg *Config) bool {
 	return err == nil
 }
 
-func embeddedName(key string) string { return "pretrained/" + key + ".safetensors" }
+func embeddedName(key string) string { return "pretrained/" + key + tensorsSuffix }
 
-func (r *Runner) pretrained(ctx context.Context, cfg *Config) (tensors, Pretrained, error) {
+// pretrained returns the backbone's file: whole, and of its identity. One in the cache
+// that is damaged is made again.
+func (r *Runner) pretrained(ctx context.Context, cfg *Config) (*weights.File, Pretrained, error) {
 	p := Pretrained{Key: r.PretrainKey(cfg)}
 	if text, err := embedded.ReadFile(embeddedName(p.Key)); err == nil {
 		f, err := weights.Decode(text, embeddedName(p.Key))
+		if err == nil {
+			err = checkPretrained(f, p.Key)
+		}
 		if err != nil {
-			return nil, p, err
+			return nil, p, fmt.Errorf("the pretrained backbone in the program is damaged: %w; install the program anew", err)
 		}
 		p.Where, p.Accuracy = "embedded in the program", f.Metadata["accuracy"]
-		return byName(f), p, nil
+		return f, p, nil
 	}
 	p.Where = r.pretrainedPath(p.Key)
 	f, err := weights.Read(p.Where)
-	if errors.Is(err, fs.ErrNotExist) {
-		if f, err = r.pretrain(ctx, cfg, p.Key); err == nil {
-			if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
-				err = weights.Write(p.Where, f.Tensors, f.Metadata)
-			}
-			if err == nil {
-				err = os.RemoveAll(r.pretrainWork(p.Key))
-			}
+	if err == nil {
+		err = checkPretrained(f, p.Key)
+	}
+	switch {
+	case err == nil:
+		p.Accuracy = f.Metadata["accuracy"]
+		return f, p, nil
+	case errors.Is(err, fs.ErrNotExist):
+	case unreadable(err) != nil:
+		return nil, p, fmt.Errorf("pretrained backbone: %w", unreadable(err))
+	default:
+		r.tell(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
+	}
+	if f, err = r.pretrain(ctx, cfg, p.Key); err == nil {
+		if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
+			err = weights.Write(p.Where, f.Tensors, f.Metadata)
+		}
+		if err == nil {
+			err = os.RemoveAll(r.pretrainWork(p.Key))
 		}
 	}
 	if err != nil {
 		return nil, p, fmt.Errorf("pretraining: %w", err)
 	}
 	p.Accuracy = f.Metadata["accuracy"]
-	return byName(f), p, nil
+	return f, p, nil
+}
+
+// checkPretrained returns an error if a file is not the pretrained backbone of that
+// identity, as it was written.
+func checkPretrained(f *weights.File, key string) error {
+	if err := checkSeal(f); err != nil {
+		return err
+	}
+	if id := f.Metadata["identity"]; id != key {
+		return fmt.Errorf("it says it is %.12q, not %.12s", id, key)
+	}
+	return nil
 }
 
 func byName(f *weights.File) tensors {
@@ -140,7 +198,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 	draw := drawer(p.Seed)
 	state := engine.NewState()
 	work := r.pretrainWork(key)
-	from, err := r.lastCheckpoint(work, key)
+	from, damaged, err := lastCheckpoint(work, key)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +208,9 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		if err := from.restore(state); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.setAside(work, damaged, start); err != nil {
+		return nil, err
 	}
 	compile := func(n int, train bool) (engine.Session, error) {
 		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
@@ -234,6 +295,9 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 			v := state.Get(name)
 			f.Tensors = append(f.Tensors, weights.Tensor{Name: name, Shape: v.Shape, Data: v.Values})
 		}
+	}
+	if err := seal(f.Tensors, f.Metadata); err != nil {
+		return nil, err
 	}
 	return f, nil
 }

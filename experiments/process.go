@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,14 +14,26 @@ import (
 // when the process started. Where the system does not tell, it is never taken
 // for dead by its name.
 var processName = sync.OnceValue(func() string {
-	machine, ok := machineName()
-	started, alive := processStart(os.Getpid())
-	if !ok || !alive {
-		host, _ := os.Hostname()
-		return fmt.Sprintf("%s %d", host, os.Getpid())
+	name := numberedName(os.Getpid())
+	if started, err := processStart(os.Getpid()); err == nil {
+		name += " " + started
 	}
-	return fmt.Sprintf("%s %d %s", machine, os.Getpid(), started)
+	return name
 })
+
+// numberedName is the name of a process of this machine, but for when it started.
+func numberedName(pid int) string {
+	machine, ok := machineName()
+	if !ok {
+		machine, _ = os.Hostname()
+	}
+	return fmt.Sprintf("%s %d", machine, pid)
+}
+
+// hasNumber tells whether a name is that of a process of this machine with that number.
+func hasNumber(name string, pid int) bool {
+	return name == numberedName(pid) || strings.HasPrefix(name, numberedName(pid)+" ")
+}
 
 // processState tells whether the process of that name is alive; known is false
 // if it is one of another machine, or this system does not tell.
@@ -32,16 +45,30 @@ func processState(name string) (known, alive bool) {
 	}
 	number, started, _ := strings.Cut(rest, " ")
 	pid, err := strconv.Atoi(number)
-	if err != nil {
+	if err != nil || pid < 1 || started == "" {
 		return false, false
 	}
-	now, alive := processStart(pid)
-	return true, alive && now == started
+	if noProcess(pid) {
+		return true, false
+	}
+	now, err := processStart(pid)
+	return judgeProcess(started, now, err)
+}
+
+// judgeProcess tells what is known of a process that started then, where there is one of its
+// number of which the system says that it started now, or the error. Only what was read
+// proves anything: the processes of other users may be hidden.
+func judgeProcess(started, now string, err error) (known, alive bool) {
+	if errors.Is(err, errEnded) {
+		return true, false
+	}
+	return err == nil, err == nil && now == started
 }
 
 // machineName names the machine since it was started, and the space in which
-// its process numbers count.
-func machineName() (string, bool) {
+// its process numbers count. ok is false where the system does not tell, or /proc
+// shows another space than that of this process.
+func machineName() (name string, ok bool) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", false
@@ -50,24 +77,33 @@ func machineName() (string, bool) {
 	if err != nil {
 		return "", false
 	}
+	self, err := os.Readlink("/proc/self")
+	if err != nil || self != strconv.Itoa(os.Getpid()) {
+		return "", false
+	}
 	return strings.TrimSpace(string(boot)) + " " + space, true
 }
 
-// processStart is when a process started, in the system's ticks; alive is
-// false if there is none of that number, or only its exit code is left.
-func processStart(pid int) (started string, alive bool) {
+// errEnded is returned by processStart for a process of which only its exit code is left.
+var errEnded = errors.New("the process has ended")
+
+// processStart is when a process started, in the system's ticks.
+func processStart(pid int) (string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return "", false
+		return "", err
 	}
 	// The name in parentheses may hold anything; state is the first field
 	// after it, the start time the twentieth.
 	const state, start = 0, 19
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
-		return "", false
+	if len(fields) <= start {
+		return "", fmt.Errorf("/proc/%d/stat: %d fields after the name, expected %d or more", pid, len(fields), start+1)
 	}
-	return fields[start], true
+	if fields[state] == "Z" || fields[state] == "X" {
+		return "", errEnded
+	}
+	return fields[start], nil
 }
 
 // resetPeak makes peakBytes count from now, where the system can.

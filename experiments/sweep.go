@@ -293,13 +293,17 @@ func (r *Runner) runAll(ctx context.Context, prep []prepared, todo []int, c *Cou
 	}
 }
 
-// pretrain makes the backbones that are missing: once, not once a worker.
+// pretrain makes the backbones that are missing or damaged: once, not once a worker.
 func (q *queue) pretrain(ctx context.Context) error {
+	whole := map[string]bool{}
 	for _, i := range q.todo {
-		if cfg := q.prep[i].Trial.Config; crops(&cfg) && !q.r.HasPretrained(&cfg) {
-			if _, err := q.r.Pretrain(ctx, &cfg); err != nil {
-				return err
-			}
+		cfg := q.prep[i].Trial.Config
+		if !crops(&cfg) || whole[q.prep[i].init] {
+			continue
+		}
+		whole[q.prep[i].init] = true
+		if _, err := q.r.Pretrain(ctx, &cfg); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -26,11 +26,11 @@ const stepRows = 200
 // lost: results.ErrHeld and results.ErrFinished say that another attempt is at work
 // on it or has finished it.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	over, err := r.takeover(p.key)
+	last, err := r.takeover(p.key)
 	if err != nil {
 		return results.Outcome{}, err
 	}
-	from, err := r.lastCheckpoint(r.workFolder(p.key), p.key)
+	from, damaged, err := lastCheckpoint(r.workFolder(p.key), p.key)
 	if err != nil {
 		return results.Outcome{}, err
 	}
@@ -38,13 +38,15 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	if from != nil {
 		start = from.step
 	}
-	ctx, a, err := r.claim(ctx, p, start, over)
+	ctx, a, err := r.claim(ctx, p, start, last)
 	if err != nil {
 		return results.Outcome{}, err
 	}
 	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: start})
 	var fin results.Finish
-	err = r.trainAndScore(ctx, index, p, a, from, &fin)
+	if err = r.tidy(p.key, damaged, start); err == nil {
+		err = r.trainAndScore(ctx, index, p, a, from, &fin)
+	}
 	var div *Diverged
 	switch {
 	case err == nil:
@@ -122,7 +124,7 @@ func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*sess
 	if from != nil {
 		err = d.restore(from)
 	} else {
-		err = r.initialise(ctx, d)
+		err = r.initialise(ctx, d, p.init)
 	}
 	if err != nil {
 		return nil, err
@@ -207,25 +209,6 @@ func stepRow(s StepInfo) results.Step {
 	return results.Step{Step: s.Step, Loss: s.Loss, ClsLoss: s.ClsLoss, BoxLoss: s.BoxLoss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
 }
 
-// initialise gives the detector its first weights.
-func (r *Runner) initialise(ctx context.Context, d *detector) error {
-	switch d.cfg.Pretrain.Type {
-	case "crops":
-		w, _, err := r.pretrained(ctx, &d.cfg)
-		if err != nil {
-			return err
-		}
-		return d.load(w)
-	case "file":
-		w, _, err := readInitial(&d.cfg, d.classes)
-		if err != nil {
-			return fmt.Errorf("initial weights: %w", err)
-		}
-		return d.load(w)
-	}
-	return nil
-}
-
 func (r *Runner) evaluate(ctx context.Context, index int, p *prepared, d *detector, set *dataset.Set) ([]coco.Detection, error) {
 	loader, err := r.loader(&d.cfg, set, dataset.Draw(d.draw), false)
 	if err != nil {
@@ -267,7 +250,7 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 		return "", err
 	}
 	path := r.Store.WeightsPath(hash)
-	part := filepath.Join(r.workFolder(key), "final.safetensors")
+	part := filepath.Join(r.workFolder(key), finalName)
 	for _, file := range []string{path, part} {
 		if err := makeFolder(filepath.Dir(file)); err != nil {
 			return "", err
@@ -299,9 +282,18 @@ func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
-	f, err := weights.Read(r.Store.WeightsPath(t.Weights))
+	path := r.Store.WeightsPath(t.Weights)
+	f, err := weights.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %w", t.Key[:12], err)
+	}
+	hash, err := weights.Hash(f.Tensors)
+	if err == nil && hash != t.Weights {
+		err = fmt.Errorf("its content has hash %s, the trial's weights have %s: the file is damaged. "+
+			"Put back a copy of it; or run the trial's sweep with another --db in the same folder, which makes it again", hash, t.Weights)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("final weights of trial %s: %s: %w", t.Key[:12], path, err)
 	}
 	return byName(f), nil
 }

@@ -78,6 +78,7 @@ type verifier struct {
 	to   int                  // steps that can be compared
 	rows map[int]results.Step // the log
 	kept map[int]*checkpoint  // by steps done
+	last tensors              // the final weights of one that is done; nil: their file was removed
 }
 
 func (r *Runner) newVerifier(t *results.Trial) (*verifier, error) {
@@ -115,6 +116,9 @@ func (r *Runner) newVerifier(t *results.Trial) (*verifier, error) {
 	switch t.Status {
 	case results.StatusDone:
 		v.to = cfg.Train.Iters
+		if v.last, err = r.weightsOf(t); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	case results.StatusDiverged:
 		v.to = *t.DivergedStep + 1
 	default:
@@ -315,19 +319,13 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	recorded, err := v.r.weightsOf(v.t)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // the file was removed; its hash tells as much
+	if v.last == nil { // their hash tells as much
 		if hash != v.t.Weights {
 			return &Difference{v.to, "the final weights' hash", v.t.Weights, hash}
 		}
 		v.Tensors += len(now)
-	case err != nil:
+	} else if err := v.compareTensors(v.to, now, slices.Collect(maps.Values(v.last))); err != nil {
 		return err
-	default:
-		if err := v.compareTensors(v.to, now, slices.Collect(maps.Values(recorded))); err != nil {
-			return err
-		}
 	}
 	dets, err := v.r.evaluate(ctx, 0, &v.p, s.d, s.eval)
 	if err != nil {

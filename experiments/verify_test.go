@@ -3,7 +3,6 @@ package experiments
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,7 +50,7 @@ func TestVerifyInterrupted(t *testing.T) {
 			t.Errorf("from %d: %+v, %v; want %d rows up to step 4", tt.from, v, err, tt.rows)
 		}
 	}
-	c, err := b.lastCheckpoint(b.workFolder(key), key)
+	c, _, err := lastCheckpoint(b.workFolder(key), key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +108,14 @@ func TestVerifyDiffers(t *testing.T) {
 			break
 		}
 	}
-	other := filepath.Join(filepath.Dir(path), "other.safetensors")
-	if err := weights.Write(other, f.Tensors, nil); err != nil {
+	other, err := weights.Hash(f.Tensors)
+	if err != nil {
 		t.Fatal(err)
 	}
-	v, err = verify(func(tr *results.Trial) { tr.Weights = "other" })
+	if err := weights.Write(b.Store.WeightsPath(other), f.Tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	v, err = verify(func(tr *results.Trial) { tr.Weights = other })
 	if err != nil || v.Differs == nil || v.Differs.What != "tensor "+name+"[1 0 0 1]" || v.Differs.Step != 6 {
 		t.Errorf("another value of %s: %+v, %v", name, v.Differs, err)
 	}

@@ -156,8 +156,11 @@ type worker struct {
 	in  io.WriteCloser
 	enc *gob.Encoder
 	dec *gob.Decoder
+	out io.Closer // what dec reads
 	log tail
 	end chan error // how the process ended
+
+	done int // steps of the trial at hand, as it told
 }
 
 // startWorker starts a process of r.Worker.
@@ -174,7 +177,7 @@ func (r *Runner) startWorker() (*worker, error) {
 	}
 	w.cmd.Stdout, w.cmd.Stderr = write, &w.log
 	dieWithParent(w.cmd)
-	w.in, w.enc, w.dec = in, gob.NewEncoder(in), gob.NewDecoder(out)
+	w.in, w.enc, w.out, w.dec = in, gob.NewEncoder(in), out, gob.NewDecoder(out)
 	started := make(chan error)
 	go func() {
 		// On Linux a process whose parent is to take it along dies with the
@@ -206,6 +209,7 @@ func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outco
 		_ = w.enc.Encode(order{Stop: true}) // a dead one has stopped
 	})
 	defer stop()
+	w.done = 0
 	for {
 		var m report
 		if err := w.dec.Decode(&m); err != nil {
@@ -217,8 +221,10 @@ func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outco
 		case m.Noted != nil:
 			w.r.tell(*m.Noted)
 		case m.Started != nil:
+			w.done = m.Started.Step
 			w.r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: m.Started.Step})
 		case m.Stepped != nil:
+			w.done = m.Stepped.Step + 1
 			w.r.tell(*m.Stepped)
 		case m.Evaluating != nil:
 			w.r.tell(*m.Evaluating)
@@ -268,6 +274,7 @@ func (w *worker) died() error {
 
 // close ends the process, which has nothing to do.
 func (w *worker) close() {
+	defer w.out.Close()
 	w.in.Close()
 	select {
 	case <-w.end:
@@ -291,9 +298,9 @@ func (w *worker) bury(p *prepared, why error) (results.Outcome, error) {
 		return out, err
 	}
 	for _, a := range t.Attempts {
-		if a.Exit == "" && a.PID == w.cmd.Process.Pid && a.Host == w.r.Host.Name {
+		if a.Exit == "" && hasNumber(a.Owner, w.cmd.Process.Pid) {
 			out.WallSeconds = a.WallSeconds
-			return out, w.r.Store.FinishTrial(p.key, a.Number, results.Finish{Outcome: out, EndStep: a.EndStep})
+			return out, w.r.Store.FinishTrial(p.key, a.Number, results.Finish{Outcome: out, EndStep: max(a.EndStep, w.done)})
 		}
 	}
 	return t.Outcome, nil // it died between the result and telling of it

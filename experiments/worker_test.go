@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -460,6 +461,28 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// What cannot be read of a process proves nothing; that it has ended, or started at
+// another time, does.
+func TestJudgeProcess(t *testing.T) {
+	hidden := &fs.PathError{Op: "open", Path: "/proc/7/stat", Err: syscall.ENOENT} // hidepid=2 hides processes of others so
+	for _, tt := range []struct {
+		now          string
+		err          error
+		known, alive bool
+	}{
+		{"5", nil, true, true},
+		{"6", nil, true, false},
+		{"", errEnded, true, false},
+		{"", hidden, false, false},
+		{"", syscall.EMFILE, false, false},
+		{"", syscall.EACCES, false, false},
+	} {
+		if known, alive := judgeProcess("5", tt.now, tt.err); known != tt.known || alive != tt.alive {
+			t.Errorf("started %q, %v: known %v, alive %v; want %v, %v", tt.now, tt.err, known, alive, tt.known, tt.alive)
+		}
+	}
+}
+
 // A process of this machine is known to be alive or gone, by its number and when
 // it started.
 func TestProcessState(t *testing.T) {
@@ -475,7 +498,10 @@ func TestProcessState(t *testing.T) {
 			t.Errorf("%q of another machine is known", name)
 		}
 	}
-	started, _ := processStart(os.Getpid())
+	started, err := processStart(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{
 		fmt.Sprintf("%s %d %s", machine, os.Getpid(), started+"1"), // the number was given away again
 		fmt.Sprintf("%s %d %s", machine, 1<<30, started),

@@ -23,7 +23,7 @@ var (
 // Attempt is one try at a trial. While Exit is empty it holds the trial, and
 // Number is what its writes are checked by.
 type Attempt struct {
-	Number      int    // from 1
+	Number      int    // from 1; to BeginTrial the one it must get, 0: whichever is next
 	Owner       string // names the process, and no other of any machine at any time
 	Host        string
 	PID         int
@@ -94,7 +94,8 @@ func holds(tx *sql.Tx, key string, number int) (int64, error) {
 }
 
 // beginAttempt ends attempt number over, if that is the one at work, as killed,
-// and adds a new one. Where the new one begins is where the dead one got to.
+// and adds a new one. Where the new one begins is where the dead one got to. The error
+// is ErrHeld if it is to have a number that another has.
 func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, error) {
 	held, host, pid := 0, "", 0
 	err := tx.QueryRow("SELECT number, host, pid FROM attempts WHERE trial_id = ? AND exit = ''", id).Scan(&held, &host, &pid)
@@ -113,6 +114,9 @@ func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, e
 	var last int
 	if err := tx.QueryRow("SELECT coalesce(max(number), 0) FROM attempts WHERE trial_id = ?", id).Scan(&last); err != nil {
 		return 0, err
+	}
+	if a.Number != 0 && a.Number != last+1 {
+		return 0, fmt.Errorf("trial %s: %w: attempt %d came first", short(key), ErrHeld, last)
 	}
 	_, err = tx.Exec(`INSERT INTO attempts (trial_id, number, owner, host, pid, start_step, end_step, started, environment)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, last+1, a.Owner, a.Host, a.PID, a.StartStep, a.StartStep, a.Started, a.Environment)

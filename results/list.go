@@ -423,7 +423,7 @@ func writeAttempts(w *bytes.Buffer, t Trial) error {
 	}
 	w.WriteByte('\n')
 	var lines [][]string
-	for _, a := range t.Attempts {
+	for i, a := range t.Attempts {
 		exit := a.Exit
 		switch {
 		case exit == "":
@@ -436,8 +436,12 @@ func writeAttempts(w *bytes.Buffer, t Trial) error {
 		if a.PeakBytes > 0 {
 			memory = fmt.Sprintf("%d MB", a.PeakBytes/1e6)
 		}
+		steps := fmt.Sprintf("%d to %d", a.StartStep, a.EndStep)
+		if lost := lostSteps(t.Attempts, i); lost > 0 {
+			steps += fmt.Sprintf(", %d lost", lost)
+		}
 		lines = append(lines, []string{
-			strconv.Itoa(a.Number), exit, a.Host, a.Started, strconv.Itoa(a.PID), fmt.Sprintf("%d to %d", a.StartStep, a.EndStep),
+			strconv.Itoa(a.Number), exit, a.Host, a.Started, strconv.Itoa(a.PID), steps,
 			seconds(a.WallSeconds), memory,
 		})
 	}
@@ -463,6 +467,15 @@ func writeAttempts(w *bytes.Buffer, t Trial) error {
 	return nil
 }
 
+// lostSteps is how many steps of attempt i the next one had to do again: those after
+// its last checkpoint, as far as it was heard of.
+func lostSteps(attempts []Attempt, i int) int {
+	if i+1 == len(attempts) {
+		return 0
+	}
+	return max(0, attempts[i].EndStep-attempts[i+1].StartStep)
+}
+
 func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 	type class struct {
 		ID   int64  `json:"id"`
@@ -477,6 +490,7 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 		PID         int             `json:"pid"`
 		StartStep   int             `json:"start_step"`
 		EndStep     int             `json:"end_step"`
+		LostSteps   int             `json:"lost_steps"`
 		Started     string          `json:"started"`
 		Ended       *string         `json:"ended"`
 		WallSeconds float64         `json:"wall_seconds"`
@@ -514,9 +528,9 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 	}
 	l := listed(t, nil)
 	out.Error, out.Finished, out.WallSeconds = l.Error, l.Finished, l.WallSeconds
-	for _, a := range t.Attempts {
+	for i, a := range t.Attempts {
 		out.Attempts = append(out.Attempts, attempt{
-			a.Number, a.Host, a.PID, a.StartStep, a.EndStep, a.Started, optional(a.Ended), a.WallSeconds, a.PeakBytes,
+			a.Number, a.Host, a.PID, a.StartStep, a.EndStep, lostSteps(t.Attempts, i), a.Started, optional(a.Ended), a.WallSeconds, a.PeakBytes,
 			optional(a.Exit), optional(a.Error), json.RawMessage(a.Environment),
 		})
 	}

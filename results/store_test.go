@@ -237,6 +237,25 @@ func TestStartsAgain(t *testing.T) {
 	}
 }
 
+// TestBeginAfter: an attempt that is to come next after those its process saw does not
+// begin when another came between, also where that has ended.
+func TestBeginAfter(t *testing.T) {
+	s := newStore(t)
+	begin(t, s, trialNamed("a"))
+	must(t, s.FinishTrial(keyOf("a"), 1, Finish{Outcome: Outcome{Status: StatusInterrupted}}))
+	second := attemptOf(2)
+	for _, number := range []int{1, 3} {
+		second.Number = number
+		if _, err := s.BeginTrial(trialNamed("a"), second, number-1); !errors.Is(err, ErrHeld) {
+			t.Errorf("attempt %d: %v, want ErrHeld", number, err)
+		}
+	}
+	second.Number = 2
+	if n, err := s.BeginTrial(trialNamed("a"), second, 1); err != nil || n != 2 {
+		t.Errorf("attempt 2: number %d, %v", n, err)
+	}
+}
+
 // TestHolding: one attempt at a time holds a trial. One that was taken over
 // changes nothing more, whatever it writes.
 func TestHolding(t *testing.T) {

@@ -269,7 +269,7 @@ func TestShow(t *testing.T) {
 	trial := trialNamed("a")
 	trial.Outcome = finishDone().Outcome
 	trial.Attempts = []Attempt{
-		{Number: 1, Host: "one", PID: 41, EndStep: 200, Started: "2030-05-01T09:00:00Z", Ended: "2030-05-01T09:30:00Z", WallSeconds: 61.24,
+		{Number: 1, Host: "one", PID: 41, EndStep: 207, Started: "2030-05-01T09:00:00Z", Ended: "2030-05-01T09:30:00Z", WallSeconds: 61.24,
 			Exit: StatusFailed, Error: "its process died: signal: killed\nlog", Environment: `{"go":"go1.26.7","threads":2,"gpu":"none"}`},
 		{Number: 2, Host: "two", PID: 1234, StartStep: 200, EndStep: 230, Started: "2030-05-01T10:00:00Z", PeakBytes: 123e6, Environment: trial.Provenance},
 	}

@@ -123,7 +123,7 @@ var keyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // found dead, which then ends as killed; 0: none.
 //
 // The error is ErrFinished if the trial is done or diverged, ErrHeld if an
-// attempt other than over is at work on it.
+// attempt other than over is at work on it, or a.Number is not the next.
 func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error) {
 	if t.Kind == "" {
 		t.Kind = KindTrain

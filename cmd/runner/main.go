@@ -24,12 +24,19 @@ const (
 	exitOK          = 0
 	exitFailed      = 1 // a trial failed, or the work did; a trial that diverged has a result
 	exitUsage       = 2 // a bad file or flag; nothing was written
-	exitInterrupted = 3 // stopped by Ctrl-C or SIGTERM
+	exitInterrupted = 3 // stopped by Ctrl-C, SIGTERM or SIGHUP
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
+	context.AfterFunc(ctx, func() {
+		signal.Ignore(syscall.SIGHUP) // a terminal that closes may send several
+		stop()                        // a second Ctrl-C ends the program at once
+	})
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)

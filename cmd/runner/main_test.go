@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,9 +48,18 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"tiny": tiny, "timeless": timeless, "quiet": quiet, "key": key,
+			"tiny": tiny, "timeless": timeless, "quiet": quiet, "key": key, "sql": sqlCommand,
 		},
 	})
+}
+
+// sqlCommand changes a database behind the program's back.
+func sqlCommand(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := sql.Open("sqlite3", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
 }
 
 // tiny runs a verb with settings that make trials tiny. A first argument -code=1 is the
@@ -214,24 +225,70 @@ func TestExitCodes(t *testing.T) {
 }
 
 // TestInterrupt sends the signals that end a sweep: it stops after the step with exit
-// code 3, and the same command then does the rest.
+// code 3 and a checkpoint, and the same command then does the rest.
 func TestInterrupt(t *testing.T) {
+	for _, signals := range [][]os.Signal{{os.Interrupt}, {syscall.SIGTERM}, {syscall.SIGHUP, syscall.SIGHUP}} {
+		t.Run(signals[0].String(), func(t *testing.T) {
+			dir := t.TempDir()
+			cmd, seen := beginSweep(t, dir, "exec")
+			for _, s := range signals {
+				if err := cmd.Process.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond) // or the two are one
+			}
+			err := cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+				t.Fatalf("exit code is %d (%v), want %d; stderr: %s", code, err, exitInterrupted, seen.text.String())
+			}
+			if want := "runner: interrupted; what is done is kept in x.db"; !strings.Contains(seen.text.String(), want) {
+				t.Errorf("stderr is %q, want %q in it", seen.text.String(), want)
+			}
+			if kept, err := filepath.Glob(filepath.Join(dir, "x.db.work", "*", "step-*")); err != nil || len(kept) != 1 {
+				t.Errorf("checkpoints %v, %v; want one", kept, err)
+			}
+			store, err := results.OpenExisting(filepath.Join(dir, "x.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			if trials, err := store.Trials(results.Filter{}); err != nil || len(trials) != 1 || trials[0].Status != results.StatusInterrupted {
+				t.Errorf("trials %+v, %v; want one that was interrupted", trials, err)
+			}
+			cmd, seen = beginSweep(t, dir, "exec")
+			if err := cmd.Wait(); err != nil || !strings.Contains(seen.text.String(), ", from step ") {
+				t.Errorf("a sweep after it: %v: %s", err, seen.text.String())
+			}
+		})
+	}
+}
+
+// TestNohup: a sweep that is started with the end of its terminal ignored goes on.
+func TestNohup(t *testing.T) {
+	cmd, seen := beginSweep(t, t.TempDir(), "trap '' HUP; exec")
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %s", err, seen.text.String())
+	}
+}
+
+// beginSweep starts a sweep of one trial by way of a shell, and returns when the trial
+// has done some of its steps. (Its exec makes the sweep's process that of the shell.)
+func beginSweep(t *testing.T, dir, how string) (*exec.Cmd, *watcher) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	sweep := func(iters int) *exec.Cmd {
-		args := []string{"sweep", "smoke", "--only", "loss.gamma=2", "--db", "x.db", "--threads", "1",
-			"--set", "data.images.train=12", "--set", "data.images.tune=2", "--set", "data.images.val=6", "--set", "train.batch=2", "--set", "model.fpn=8",
-			"--set", fmt.Sprintf("train.iters=%d", iters)}
-		cmd := exec.CommandContext(t.Context(), exe, args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), asRunner+"=1", "FOCALGRID_CACHE="+filepath.Join(dir, "cache"))
-		return cmd
-	}
-	cmd := sweep(100_000)
-	seen := &watcher{what: "trial 1 of 1", then: make(chan struct{})}
+	args := []string{"-c", how + ` "$0" "$@"`, exe, "sweep", "smoke", "--only", "loss.gamma=2", "--db", "x.db", "--threads", "1",
+		"--set", "data.images.train=12", "--set", "data.images.tune=2", "--set", "data.images.val=6", "--set", "train.batch=2", "--set", "model.fpn=8",
+		"--set", "train.iters=50"}
+	cmd := exec.CommandContext(t.Context(), "sh", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), asRunner+"=1", "FOCALGRID_CACHE="+filepath.Join(dir, "cache"))
+	seen := &watcher{what: " of 50, loss ", then: make(chan struct{})}
 	cmd.Stderr = seen
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -239,26 +296,9 @@ func TestInterrupt(t *testing.T) {
 	select {
 	case <-seen.then:
 	case <-time.After(30 * time.Second):
-		t.Fatal("no trial began in 30 s")
+		t.Fatalf("no step was done in 30 s: %s", seen.text.String())
 	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	err = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-		t.Fatalf("exit code is %d (%v), want %d; stderr: %s", code, err, exitInterrupted, seen.text.String())
-	}
-	if want := "runner: interrupted; what is done is kept in x.db"; !strings.Contains(seen.text.String(), want) {
-		t.Errorf("stderr is %q, want %q in it", seen.text.String(), want)
-	}
-	ls := exec.CommandContext(t.Context(), exe, "ls", "--db", "x.db")
-	ls.Dir, ls.Env = dir, cmd.Env
-	if out, err := ls.Output(); err != nil || !strings.Contains(string(out), "interrupted") {
-		t.Errorf("ls says %q (%v), want a trial that was interrupted", out, err)
-	}
-	if out, err := sweep(2).CombinedOutput(); err != nil || !strings.Contains(string(out), "1 done, 0 diverged, 0 failed") {
-		t.Errorf("a sweep after it says %q (%v)", out, err)
-	}
+	return cmd, seen
 }
 
 // watcher keeps what is written and closes then when it has seen a text.

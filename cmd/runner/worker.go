@@ -39,18 +39,20 @@ func workerCommand(o *sweepOptions) *exec.Cmd {
 			self = os.Args[0]
 		}
 	}
-	args := []string{os.Args[0], "worker", "--db", o.db, "--threads", strconv.Itoa(o.m.threads), "--engine", o.m.engine,
+	args := []string{"worker", "--db", o.db, "--threads", strconv.Itoa(o.m.threads), "--engine", o.m.engine,
 		"--checkpoint-every", strconv.Itoa(o.every), "--jobs", strconv.Itoa(o.jobs)}
 	if o.m.cache != "" {
 		args = append(args, "--cache", o.m.cache)
 	}
-	return &exec.Cmd{Path: self, Args: args}
+	cmd := exec.Command(self, args...) // which takes no name without a path from the folder one stands in
+	cmd.Args[0] = os.Args[0]
+	return cmd
 }
 
 func (a *app) worker(o *sweepOptions) error {
-	// A Ctrl-C reaches every process of a terminal: the sweep tells its workers
-	// to stop, and its end is theirs.
-	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	// A Ctrl-C reaches every process of a terminal, as does its end: the sweep tells
+	// its workers to stop, and its end is theirs.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	r, err := o.m.open(a)
 	if err != nil {
 		return err
