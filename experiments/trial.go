@@ -12,6 +12,7 @@ import (
 	"focalgrid/coco"
 	"focalgrid/dataset"
 	"focalgrid/engine"
+	"focalgrid/guard"
 	"focalgrid/metrics"
 	"focalgrid/results"
 	"focalgrid/weights"
@@ -21,8 +22,8 @@ import (
 const stepRows = 200
 
 // runTrial trains and evaluates one trial, from its last checkpoint if it has
-// one, and records how it ended. The error is nil for a diverged trial, which is a
-// result. An outcome without a status is a trial that did not begin here, or was
+// one, and records how it ended: a panic is a failure like another. The error is nil
+// for a diverged trial, which is a result. An outcome without a status is a trial that did not begin here, or was
 // lost: results.ErrHeld and results.ErrFinished say that another attempt is at work
 // on it or has finished it.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
@@ -44,8 +45,12 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	}
 	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: start})
 	var fin results.Finish
-	err = r.trainAndScore(ctx, index, p, a, from, &fin)
+	err = guard.Run(func() error { return r.trainAndScore(ctx, index, p, a, from, &fin) })
 	var div *Diverged
+	var panicked *guard.Panic
+	if errors.As(err, &panicked) {
+		r.kept = nil // whatever state its networks were left in
+	}
 	switch {
 	case err == nil:
 		fin.Status = results.StatusDone
