@@ -212,6 +212,9 @@ func (b *Bundle) apply(tx *sql.Tx) error {
 	if err := dropRows(tx, id, append([]string{"attempts"}, resultTables...)...); err != nil {
 		return err
 	}
+	if err := keepLabels(tx, id, b.Labels); err != nil {
+		return err
+	}
 	for _, a := range b.Attempts {
 		if _, err := tx.Exec(`INSERT INTO attempts (trial_id, number, owner, host, pid, start_step, end_step, beats, started, ended,
 			wall_seconds, peak_bytes, exit, error, environment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -56,6 +56,7 @@ type (
 		Weights      string            `json:"weights"`
 		Detections   *Blob             `json:"detections"`
 		Config       json.RawMessage   `json:"config"`
+		Labels       []Label           `json:"labels,omitempty"`
 		Provenance   json.RawMessage   `json:"provenance"`
 		Attempts     []attemptJSON     `json:"attempts"`
 		Metrics      map[string]number `json:"metrics"`
@@ -111,7 +112,7 @@ func (b *Bundle) encode() ([]byte, error) {
 	j := bundleJSON{
 		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
 		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
-		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Provenance: json.RawMessage(b.Provenance),
+		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Labels: b.Labels, Provenance: json.RawMessage(b.Provenance),
 		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: map[string]number{},
 		Classes: classesJSON(b.Classes), Steps: columns(b.Steps),
 	}
@@ -237,7 +238,7 @@ func decodeBundle(text []byte) (*Bundle, error) {
 	}
 	b := &Bundle{Trial: Trial{
 		Key: j.Trial, Kind: j.Kind, Config: string(j.Config), Seed: j.Seed, Dataset: j.Dataset, Init: j.Init, Engine: j.Engine,
-		Numerics: j.Numerics, Started: j.Started, Provenance: string(j.Provenance),
+		Numerics: j.Numerics, Labels: j.Labels, Started: j.Started, Provenance: string(j.Provenance),
 		Outcome: Outcome{
 			Status: j.Status, Error: j.Error, DivergedStep: j.DivergedStep, Finished: j.Finished, WallSeconds: float64(j.WallSeconds),
 			Weights: j.Weights, Metrics: map[string]float64{},

@@ -496,12 +496,13 @@ func writeTrialJSON(w io.Writer, t Trial, classes []ClassMetric) error {
 		Attempts     []attempt       `json:"attempts"`
 		Provenance   json.RawMessage `json:"provenance"`
 		Config       json.RawMessage `json:"config"`
+		Labels       []Label         `json:"labels"`
 		Metrics      ordered         `json:"metrics"`
 		Classes      []class         `json:"classes"`
 	}{
 		Trial: t.Key, Kind: t.Kind, Status: t.Status, Seed: t.Seed, Dataset: t.Dataset, Init: t.Init,
 		Engine: t.Engine, Numerics: t.Numerics, DivergedStep: t.DivergedStep, Started: t.Started, Weights: optional(t.Weights), Attempts: []attempt{},
-		Provenance: json.RawMessage(t.Provenance), Config: json.RawMessage(t.Config),
+		Provenance: json.RawMessage(t.Provenance), Config: json.RawMessage(t.Config), Labels: t.Labels,
 		Metrics: orderedMetrics(t.Metrics), Classes: []class{},
 	}
 	l := listed(t, nil)

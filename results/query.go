@@ -127,10 +127,35 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 		t.Attempts = append(t.Attempts, a)
 		return err
 	}, "SELECT "+attemptColumns+" FROM attempts a JOIN trials t ON t.id = a.trial_id"+clause+" ORDER BY a.trial_id, a.number", args...)
+	if err == nil {
+		err = queryLabels(q, trials, index, clause, args...)
+	}
 	slices.SortFunc(trials, func(a, b Trial) int {
 		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
 	})
 	return trials, err
+}
+
+// queryLabels fills in the labels of trials, of which index gives the place by row id.
+func queryLabels(q querier, trials []Trial, index map[int64]int, clause string, args ...any) error {
+	if known, err := hasTable(q, "labels"); err != nil || !known {
+		return err
+	}
+	return each(q, func(rows *sql.Rows) error {
+		var id int64
+		var l Label
+		err := rows.Scan(&id, &l.ID, &l.Name)
+		t := &trials[index[id]]
+		t.Labels = append(t.Labels, l)
+		return err
+	}, "SELECT l.trial_id, l.category_id, l.name FROM labels l JOIN trials t ON t.id = l.trial_id"+clause+" ORDER BY l.trial_id, l.label", args...)
+}
+
+// hasTable tells whether the database has a table: one of an older version, opened for
+// reading, lacks those that came later.
+func hasTable(q querier, name string) (known bool, err error) {
+	err = q.QueryRow("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", name).Scan(&known)
+	return known, err
 }
 
 // Trial returns the trial with the given key, or whose key alone begins with

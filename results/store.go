@@ -256,6 +256,10 @@ func (s *Store) version() (int64, error) {
 	return version.Int64, nil
 }
 
+// readableSince is the oldest schema that is read without being migrated: what came
+// later is in tables of its own.
+const readableSince = 3
+
 func (s *Store) checkSchema() error {
 	version, err := s.version()
 	if err != nil {
@@ -265,9 +269,9 @@ func (s *Store) checkSchema() error {
 	if err != nil {
 		return err
 	}
-	if version < known {
-		return fmt.Errorf("%s: %w: it has schema %d, this program reads %d; the next `runner sweep` with --db %s migrates it",
-			s.path, ErrOlder, version, known, s.path)
+	if version < readableSince {
+		return fmt.Errorf("%s: %w: it has schema %d, this program reads %d to %d; the next `runner sweep` with --db %s migrates it",
+			s.path, ErrOlder, version, readableSince, known, s.path)
 	}
 	return nil
 }

@@ -52,6 +52,10 @@ type Trial struct {
 	Numerics string
 	Started  string // RFC 3339
 
+	// Labels are the detector's classes: Labels[i] is what it means by label i. Nil in
+	// records of versions that did not keep them.
+	Labels []Label
+
 	// Provenance is a JSON object of what does not belong to the identity:
 	// revision, dirty, Go version, kernel set, CPU, threads.
 	Provenance string
@@ -59,6 +63,12 @@ type Trial struct {
 	Attempts []Attempt // by number; filled in by reading
 
 	Outcome
+}
+
+// Label is a class of a detector, as the split that it learned from names it.
+type Label struct {
+	ID   int64  `json:"id"` // of the category
+	Name string `json:"name"`
 }
 
 // Outcome is how a trial ended.
@@ -154,6 +164,9 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 		if err != nil {
 			return err
 		}
+		if err := keepLabels(tx, id, t.Labels); err != nil {
+			return err
+		}
 		number, err = beginAttempt(tx, id, t.Key, a, over)
 		return err
 	})
@@ -174,6 +187,13 @@ func (t Trial) check() error {
 		return fmt.Errorf("seed is %d, want less than 2^63", t.Seed)
 	case t.Started == "":
 		return errors.New("the start time is empty")
+	}
+	ids := map[int64]bool{}
+	for _, l := range t.Labels {
+		if ids[l.ID] {
+			return fmt.Errorf("labels: category %d twice", l.ID)
+		}
+		ids[l.ID] = true
 	}
 	return nil
 }
@@ -234,6 +254,19 @@ func dropRows(tx *sql.Tx, id int64, tables ...string) error {
 	for _, table := range tables {
 		if _, err := tx.Exec("DELETE FROM "+table+" WHERE trial_id = ?", id); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// keepLabels replaces a trial's labels.
+func keepLabels(tx *sql.Tx, id int64, labels []Label) error {
+	if err := dropRows(tx, id, "labels"); err != nil {
+		return err
+	}
+	for i, l := range labels {
+		if _, err := tx.Exec("INSERT INTO labels (trial_id, label, category_id, name) VALUES (?, ?, ?, ?)", id, i, l.ID, l.Name); err != nil {
+			return fmt.Errorf("label %d: %w", i, err)
 		}
 	}
 	return nil
