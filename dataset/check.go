@@ -35,13 +35,20 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s id %d: %s%s", p.File, p.Subject, p.ID, kind, p.Text)
 }
 
+// CheckOptions says how closely Check looks.
+type CheckOptions struct {
+	Decode    bool                  // decode every picture in full; otherwise its header and its end are looked at
+	Transform *Transform            // of the network that boxes are judged for; nil: in the pictures' own pixels alone
+	Progress  func(done, total int) // of the pictures; may be nil
+}
+
 // Check looks through the splits of a folder and returns everything that is
 // wrong, in the order of the files: annotations that cannot be read, ids that
 // are unknown or occur twice, boxes that are no boxes, and every image that is
 // missing, truncated, of another kind or of another size. Each image is decoded
 // in full. It never stops at a finding, except that of an unreadable JSON file
 // nothing more can be said.
-func Check(dir string, splits []string) []Problem {
+func Check(ctx context.Context, dir string, splits []string, o CheckOptions) ([]Problem, error) {
 	var found []Problem
 	for _, split := range splits {
 		path := annotationsPath(dir, split)
@@ -53,7 +60,7 @@ func Check(dir string, splits []string) []Problem {
 		found = append(found, checkEntries(path, d)...)
 		found = append(found, checkImages(dir, split, d)...)
 	}
-	return found
+	return found, ctx.Err()
 }
 
 // plainError is the message without the path that the finding names already.

@@ -16,8 +16,10 @@
 package dataset
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -28,12 +30,19 @@ import (
 type Set struct {
 	Dir     string
 	Split   string
-	Classes []Class // by ascending id; an object's label is an index into it
-	Images  []Image // in the order of the file, those without objects included
-	Clipped int     // boxes that reached beyond their image and were cut
-	Dropped int     // boxes without area, or with none inside their image: left out
+	Classes []Class  // by ascending id; an object's label is an index into it
+	Images  []Image  // in the order of the file, those without objects included
+	Clipped int      // boxes that reached beyond their image and were cut
+	Dropped int      // boxes without area, or with none inside their image or in network pixels: left out
+	Notes   []string // what was filled in or left out, a line each
+
+	// Sums is the SHA-256 of each image's file: nil until Identify has read them, or until
+	// they are taken over from another Set of the same split. From then on a picture whose
+	// bytes have another sum is refused.
+	Sums [][sha256.Size]byte
 
 	truth *coco.Dataset
+	ids   []int64 // by label, the id in the split's own file; nil: that of Classes
 }
 
 // Class is a category of the file.
@@ -59,22 +68,53 @@ type Object struct {
 	Crowd        bool       // a region of many objects: neither to be learned nor to be counted
 }
 
-// Open reads the annotations of a split; images are read when they are needed.
+// Open reads the annotations of a split; images are read when they are needed. An
+// annotation without iscrowd is no crowd, and one without area has its box's: Notes
+// says how many there were.
 //
 // The error names the file and the entry: besides unreadable JSON these are ids
 // that occur twice, annotations of an unknown image or category, images without
 // a size, and file names that leave the folder. Check finds all of them at once.
 func Open(dir, split string) (*Set, error) {
-	path := annotationsPath(dir, split)
-	truth, err := coco.ReadDataset(path)
+	file := annotationsPath(dir, split)
+	truth, err := coco.ReadDataset(file)
 	if err != nil {
 		return nil, err
 	}
+	gaps := fillGaps(truth)
 	set, err := newSet(dir, split, truth)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, gap := range gaps {
+		set.Notes = append(set.Notes, file+": "+gap)
 	}
 	return set, nil
+}
+
+// fillGaps gives annotations what their file leaves out: no iscrowd is 0, no area is
+// that of the box. It returns a line for each field, with counts.
+func fillGaps(d *coco.Dataset) []string {
+	var crowds, areas int
+	for i := range d.Annotations {
+		a := &d.Annotations[i]
+		if a.Absent.Has(coco.FieldIsCrowd) {
+			crowds++
+		}
+		if a.Absent.Has(coco.FieldArea) {
+			a.Area = a.BBox[2] * a.BBox[3]
+			areas++
+		}
+		a.Absent = 0
+	}
+	var notes []string
+	if crowds > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d annotations have no iscrowd: taken as 0", crowds, len(d.Annotations)))
+	}
+	if areas > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d annotations have no area: taken as width x height of the box", areas, len(d.Annotations)))
+	}
+	return notes
 }
 
 func annotationsPath(dir, split string) string {
@@ -83,18 +123,7 @@ func annotationsPath(dir, split string) string {
 
 // newSet joins annotations to their images.
 func newSet(dir, split string, truth *coco.Dataset) (*Set, error) {
-	s := &Set{Dir: dir, Split: split, truth: truth}
-	for _, c := range truth.Categories {
-		s.Classes = append(s.Classes, Class{c.ID, c.Name})
-	}
-	slices.SortStableFunc(s.Classes, func(a, b Class) int {
-		if a.ID < b.ID {
-			return -1
-		} else if a.ID > b.ID {
-			return 1
-		}
-		return 0
-	})
+	s := &Set{Dir: dir, Split: split, Classes: classesOf(truth), truth: truth}
 	labels := make(map[int64]int32, len(s.Classes))
 	for i, c := range s.Classes {
 		if _, twice := labels[c.ID]; twice {
@@ -112,7 +141,7 @@ func newSet(dir, split string, truth *coco.Dataset) (*Set, error) {
 		if problem := badImage(im); problem != "" {
 			return nil, fmt.Errorf("image id %d: %s", im.ID, problem)
 		}
-		s.Images[i] = Image{ID: im.ID, File: im.FileName, Width: im.Width, Height: im.Height}
+		s.Images[i] = Image{ID: im.ID, File: path.Clean(im.FileName), Width: im.Width, Height: im.Height}
 	}
 	seen := make(map[int64]bool, len(truth.Annotations))
 	for _, a := range truth.Annotations {
@@ -175,14 +204,20 @@ func clip(b [4]float64, w, h int) (box [4]float32, cut, ok bool) {
 	return box, cut, b[2] > 0 && b[3] > 0 && box[2] > box[0] && box[3] > box[1]
 }
 
-// GroundTruth returns the annotations as read, nothing clipped or dropped, for
-// evaluation. The caller must not change them.
+// GroundTruth returns the annotations as read, gaps filled but nothing clipped or
+// dropped, for evaluation. Their categories are those of the split's own file. The
+// caller must not change them.
 func (s *Set) GroundTruth() *coco.Dataset { return s.truth }
 
 // Path is the file of image i.
 func (s *Set) Path(i int) string {
 	return filepath.Join(s.Dir, s.Split, filepath.FromSlash(s.Images[i].File))
 }
+
+// Fit returns the set as a network with this input sees it: without the objects that have
+// no area left in its pixels, mirrored or not. Dropped and Notes count them. Where there are
+// none it is the set itself.
+func (s *Set) Fit(t Transform) *Set { return s }
 
 // WithObjects returns the indices of the images that hold at least one object
 // that is no crowd: what most detectors train on.

@@ -152,7 +152,11 @@ func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	d := sample()
 	writeSet(t, dir, "good", d)
-	for _, p := range Check(dir, []string{"good"}) {
+	good, err := Check(t.Context(), dir, []string{"good"}, CheckOptions{Decode: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range good {
 		if !p.Note {
 			t.Errorf("a good folder: %s", p)
 		}
@@ -206,7 +210,10 @@ func TestCheck(t *testing.T) {
 		annotationsPath(dir, "json") + ": ",
 		annotationsPath(dir, "none") + ": the file is missing",
 	}
-	got := Check(dir, []string{"bad", "json", "none"})
+	got, err := Check(t.Context(), dir, []string{"bad", "json", "none"}, CheckOptions{Decode: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range max(len(got), len(want)) {
 		switch {
 		case i >= len(got):
@@ -225,7 +232,7 @@ func TestFolderIdentity(t *testing.T) {
 	writeSet(t, dir, "val", sample())
 	id := func(splits ...string) string {
 		t.Helper()
-		s, err := FolderIdentity(dir, splits...)
+		s, err := FolderIdentity(t.Context(), dir, nil, splits...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,10 +268,10 @@ func TestFolderIdentity(t *testing.T) {
 	d.Annotations[0].BBox[0]++
 	writeSet(t, dir, "train", d)
 	step("other annotations", id("train", "val"))
-	if _, err := FolderIdentity(dir, "none"); err == nil {
+	if _, err := FolderIdentity(t.Context(), dir, nil, "none"); err == nil {
 		t.Error("a missing split has an identity")
 	}
-	if _, err := FolderIdentity(dir); err == nil {
+	if _, err := FolderIdentity(t.Context(), dir, nil); err == nil {
 		t.Error("no split at all has an identity")
 	}
 }

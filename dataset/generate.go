@@ -34,22 +34,30 @@ type marker struct {
 // than the set asked for; nothing in it is touched.
 var ErrOtherFolder = errors.New("folder holds other data")
 
-// Generate writes the synthetic set to dir in COCO's layout and calls progress
-// (which may be nil) after each image. A folder that holds this very set is left
+// GenerateOptions says how a set is drawn.
+type GenerateOptions struct {
+	Own      bool                  // the folder is the program's own, in its cache: what is damaged in it is made again
+	Progress func(done, total int) // of the images drawn; may be nil
+}
+
+// Generate writes the synthetic set to dir in COCO's layout. A folder that holds this very set is left
 // as it is. The folder appears whole or not at all: it is filled under a
 // temporary name beside dir and then renamed, so that an interruption leaves
 // nothing half done at dir and of several processes the first one wins. (What a
 // killed process leaves beside dir, .NAME.tmp-*, may be removed.)
-func Generate(dir string, c SynthConfig, progress func(done, total int)) error {
-	return GenerateContext(context.Background(), dir, c, progress)
-}
-
-// GenerateContext is Generate that stops when ctx does, leaving nothing behind.
-func GenerateContext(ctx context.Context, dir string, c SynthConfig, progress func(done, total int)) (err error) {
+//
+// The note, empty otherwise, tells what was damaged and is made again. An end of ctx leaves
+// nothing behind.
+func Generate(ctx context.Context, dir string, c SynthConfig, o GenerateOptions) (note string, err error) {
 	g, err := NewSynth(c)
 	if err != nil {
-		return err
+		return "", err
 	}
+	return "", g.generate(ctx, dir, o.Progress)
+}
+
+func (g *Synth) generate(ctx context.Context, dir string, progress func(done, total int)) (err error) {
+	c := g.config
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}

@@ -305,7 +305,7 @@ func BenchmarkLoader(b *testing.B) {
 	c := DefaultSynth()
 	c.Train, c.Tune, c.Val = 64, 1, 1
 	dir := filepath.Join(b.TempDir(), "set")
-	if err := Generate(dir, c, nil); err != nil {
+	if _, err := Generate(b.Context(), dir, c, GenerateOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	s, err := Open(dir, "train")

@@ -14,7 +14,7 @@ func TestPicturesOnDisk(t *testing.T) {
 	c := DefaultSynth()
 	c.Pixels, c.Train, c.Tune, c.Val = 48, 6, 1, 1
 	dir, cache := filepath.Join(t.TempDir(), "set"), filepath.Join(t.TempDir(), "pictures")
-	if err := Generate(dir, c, nil); err != nil {
+	if _, err := Generate(t.Context(), dir, c, GenerateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	set, err := Open(dir, "train")

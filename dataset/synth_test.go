@@ -426,19 +426,19 @@ func TestGenerate(t *testing.T) {
 	dir := filepath.Join(root, "deep", "set")
 	c := tinySynth()
 	calls := 0
-	if err := Generate(dir, c, func(done, total int) {
+	if _, err := Generate(t.Context(), dir, c, GenerateOptions{Progress: func(done, total int) {
 		calls++
 		if done != calls || total != 12 {
 			t.Errorf("progress %d of %d at call %d, want it of 12", done, total, calls)
 		}
-	}); err != nil {
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	if calls != 12 {
 		t.Errorf("%d calls of progress, want 12", calls)
 	}
-	if problems := Check(dir, Splits); len(problems) > 0 {
-		t.Errorf("the checker finds %v", problems)
+	if problems, err := Check(t.Context(), dir, Splits, CheckOptions{Decode: true}); len(problems) > 0 || err != nil {
+		t.Errorf("the checker finds %v (%v)", problems, err)
 	}
 	g, err := NewSynth(c)
 	if err != nil {
@@ -473,24 +473,24 @@ func TestGenerate(t *testing.T) {
 			}
 		}
 	}
-	first, err := FolderIdentity(dir, Splits...)
+	first, err := FolderIdentity(t.Context(), dir, nil, Splits...)
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	// Once more is nothing to do; another set is refused; neither touches it.
-	if err := Generate(dir, c, func(int, int) { t.Error("drawn again") }); err != nil {
+	if _, err := Generate(t.Context(), dir, c, GenerateOptions{Progress: func(int, int) { t.Error("drawn again") }}); err != nil {
 		t.Fatal(err)
 	}
 	c.Seed = 9
-	if err := Generate(dir, c, nil); !errors.Is(err, ErrOtherFolder) {
+	if _, err := Generate(t.Context(), dir, c, GenerateOptions{}); !errors.Is(err, ErrOtherFolder) {
 		t.Errorf("another seed in the same folder: %v, want ErrOtherFolder", err)
 	}
 	foreign := filepath.Join(root, "deep")
-	if err := Generate(foreign, c, nil); !errors.Is(err, ErrOtherFolder) || !strings.Contains(err.Error(), "no synthetic.json") {
+	if _, err := Generate(t.Context(), foreign, c, GenerateOptions{}); !errors.Is(err, ErrOtherFolder) || !strings.Contains(err.Error(), "no synthetic.json") {
 		t.Errorf("a folder with other data: %v, want ErrOtherFolder", err)
 	}
-	if again, err := FolderIdentity(dir, Splits...); err != nil || again != first {
+	if again, err := FolderIdentity(t.Context(), dir, nil, Splits...); err != nil || again != first {
 		t.Errorf("the folder has changed from %s to %s (%v)", first, again, err)
 	}
 
@@ -503,13 +503,13 @@ func TestGenerate(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if err := Generate(dir, c, nil); err != nil {
+			if _, err := Generate(t.Context(), dir, c, GenerateOptions{}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	if again, err := FolderIdentity(dir, Splits...); err != nil || again != first {
+	if again, err := FolderIdentity(t.Context(), dir, nil, Splits...); err != nil || again != first {
 		t.Errorf("drawn four times at once: %s, want %s (%v)", again, first, err)
 	}
 	noLeftovers(t, root)
@@ -519,10 +519,10 @@ func TestGenerate(t *testing.T) {
 	if err := errors.Join(os.Mkdir(disk, 0o755), os.Symlink(disk, link)); err != nil {
 		t.Skipf("no links here: %v", err)
 	}
-	if err := Generate(link, c, nil); err != nil {
+	if _, err := Generate(t.Context(), link, c, GenerateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := FolderIdentity(disk, Splits...); err != nil || again != first {
+	if again, err := FolderIdentity(t.Context(), disk, nil, Splits...); err != nil || again != first {
 		t.Errorf("drawn through a link: %s, want %s (%v)", again, first, err)
 	}
 }
@@ -540,11 +540,11 @@ func TestGenerateInterrupted(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "set")
 	ctx, cancel := context.WithCancel(context.Background())
-	err := GenerateContext(ctx, dir, tinySynth(), func(done, total int) {
+	_, err := Generate(ctx, dir, tinySynth(), GenerateOptions{Progress: func(done, total int) {
 		if done == 3 {
 			cancel()
 		}
-	})
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}

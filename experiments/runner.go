@@ -113,7 +113,7 @@ func (r *Runner) dataIdentity(cfg *Config) (string, error) {
 	if id, ok := r.folders[key]; ok {
 		return id, nil
 	}
-	id, err := dataset.FolderIdentity(key[0], key[1], key[2])
+	id, err := dataset.FolderIdentity(context.Background(), key[0], nil, key[1], key[2])
 	if err != nil {
 		return "", err
 	}
@@ -138,11 +138,17 @@ func (r *Runner) PrepareData(ctx context.Context, cfg *Config) (string, error) {
 	if cfg.Data.Name != "synthetic" {
 		return dir, nil
 	}
-	err := dataset.GenerateContext(ctx, dir, cfg.synthConfig(), func(done, total int) {
-		r.tell(Preparing{What: "synthetic images", Done: done, Total: total, Note: dir})
+	note, err := dataset.Generate(ctx, dir, cfg.synthConfig(), dataset.GenerateOptions{
+		Own: cfg.Data.Dir == "",
+		Progress: func(done, total int) {
+			r.tell(Preparing{What: "synthetic images", Done: done, Total: total, Note: dir})
+		},
 	})
 	if err != nil {
 		return "", fmt.Errorf("synthetic set in %s: %w", dir, err)
+	}
+	if note != "" {
+		r.tell(Noted{note})
 	}
 	return dir, nil
 }

@@ -39,7 +39,10 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 	if err != nil {
 		return err
 	}
-	found := dataset.Check(dir, splits)
+	found, err := dataset.Check(ctx, dir, splits, dataset.CheckOptions{Decode: true})
+	if err != nil {
+		return err
+	}
 	problems := 0
 	for _, p := range found {
 		fmt.Fprintln(a.out, p)
