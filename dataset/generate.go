@@ -102,6 +102,15 @@ func (g *Synth) generate(ctx context.Context, dir string, progress func(done, to
 	return atomicfile.SyncFolder(filepath.Dir(dir))
 }
 
+// IsSynthetic tells whether a folder holds the synthetic set of c. The error is
+// ErrOtherFolder where it holds another synthetic set.
+func IsSynthetic(dir string, c SynthConfig) (bool, error) {
+	if _, err := os.Stat(filepath.Join(dir, markerName)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return generated(dir, c)
+}
+
 // generated tells whether dir holds the set of c; the error is ErrOtherFolder
 // where it holds anything else.
 func generated(dir string, c SynthConfig) (bool, error) {

@@ -136,7 +136,7 @@ func TestDataChanged(t *testing.T) {
 	if err := os.WriteFile(names[0], append(text, 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b.folders = nil // as in a new process
+	b.sources = nil // as in a new process
 	_, err = b.Sweep(t.Context(), p)
 	if !errors.Is(err, ErrDataChanged) || !strings.Contains(err.Error(), "--allow-changed-data") || !strings.Contains(err.Error(), folder) {
 		t.Fatalf("changed data: %v", err)

@@ -27,8 +27,8 @@ func (c *Config) padded(side int) int {
 	return (side + pad - 1) / pad * pad
 }
 
-// Classes is the number of object classes: the generator's, those of the
-// annotations in data.dir, or COCO's 80 where no folder is given.
+// Classes is the number of object classes: the generator's, those of the training
+// split's annotations in data.dir, or COCO's 80 where no folder is given.
 func (c *Config) Classes() (int, error) {
 	switch {
 	case synthetic(c):
@@ -36,7 +36,7 @@ func (c *Config) Classes() (int, error) {
 	case c.Data.Dir == "":
 		return cocoClasses, nil
 	}
-	set, err := dataset.Open(c.Data.Dir, c.evalSplit())
+	set, err := dataset.Open(c.Data.Dir, c.Data.Train)
 	if err != nil {
 		return 0, err
 	}
@@ -78,6 +78,7 @@ func (c *Config) AnchorStats(ctx context.Context, set *dataset.Set, n int) (Anch
 	var st AnchorStats
 	anchors := map[[2]int][][4]float32{}
 	ac, t, m := c.modelConfig(1).Anchors, c.transform(), c.samplerConfig().Matcher
+	set = set.Fit(t)
 	for i, im := range set.Images {
 		if n > 0 && i == n {
 			break

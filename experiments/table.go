@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 // Table gathers what is recorded of a plan's rows, beside the published
 // figures; with everySeed that of every recorded seed, whatever the plan's.
-func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
+func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -19,7 +20,7 @@ func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
 		}
 		p = p.withSeeds(recorded)
 	}
-	states, err := r.States(p)
+	states, err := r.States(ctx, p)
 	if err != nil {
 		return nil, err
 	}
