@@ -16,6 +16,7 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/coco"
+	"focalgrid/guard"
 )
 
 // jpegQuality of the synthetic files: the loss is below the noise drawn.
@@ -252,14 +253,16 @@ func writeFile(path string, data []byte) error {
 // error of the lowest index, or ctx's. After an error no new work is begun.
 func parallel(ctx context.Context, n, workers int, work func(i int) error) error {
 	var (
-		wg    sync.WaitGroup
-		lock  sync.Mutex
-		next  int
-		first = n
-		fault error
+		wg     sync.WaitGroup
+		lock   sync.Mutex
+		next   int
+		first  = n
+		fault  error
+		panics guard.Catcher
 	)
 	for range min(max(workers, 1), n) {
 		wg.Go(func() {
+			defer panics.Catch()
 			for {
 				lock.Lock()
 				i := next
@@ -280,6 +283,7 @@ func parallel(ctx context.Context, n, workers int, work func(i int) error) error
 		})
 	}
 	wg.Wait()
+	panics.Throw()
 	if fault == nil {
 		fault = ctx.Err()
 	}

@@ -135,9 +135,8 @@ func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *Config) (*
 	if err != nil || s.Identity == t.Dataset {
 		return s, err
 	}
-	now := s.Identity
 	if !synthetic(cfg) {
-		if now, err = r.olderIdentity(ctx, cfg, s); err != nil || now == t.Dataset {
+		if older, err := r.olderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
 			return s, err
 		}
 	}
@@ -145,7 +144,7 @@ func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *Config) (*
 	if cfg.Data.Dir != "" {
 		in = " in " + cfg.Data.Dir
 	}
-	return nil, fmt.Errorf("%w %.12s: it had the dataset %.12s, here is %.12s%s", ErrOtherData, t.Key, t.Dataset, now, in)
+	return nil, fmt.Errorf("%w %.12s: it had the dataset %.12s, here is %.12s%s", ErrOtherData, t.Key, t.Dataset, s.Identity, in)
 }
 
 // Split runs the detector over the first n images of a set (0: all).

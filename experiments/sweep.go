@@ -76,6 +76,7 @@ type State struct {
 	Trial
 	Key      string
 	Init     string         // identity of the initial weights; empty: random ones
+	Classes  int            // of the detector
 	Recorded *results.Trial // nil: never begun
 	Step     int            // of the last checkpoint of a trial that is not done; 0: none
 }
@@ -117,7 +118,7 @@ func (r *Runner) planned(ctx context.Context, p *Plan) ([]prepared, []State, err
 func (r *Runner) states(prep []prepared) ([]State, error) {
 	out := make([]State, len(prep))
 	for i, q := range prep {
-		out[i] = State{Trial: q.Trial, Key: q.key, Init: q.init}
+		out[i] = State{Trial: q.Trial, Key: q.key, Init: q.init, Classes: len(q.source.Classes)}
 	}
 	if r.Store == nil {
 		return out, nil

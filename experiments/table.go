@@ -34,7 +34,11 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 		t.ID = p.Name
 	}
 	if len(p.Rows) > 0 {
-		t.Ours = describeSetting(&p.Rows[0].Config, p.Factors)
+		init := ""
+		if len(states) > 0 && states[0].Row == 0 {
+			init = states[0].Init
+		}
+		t.Ours = describeSetting(&p.Rows[0].Config, p.Factors, init)
 	}
 	var published *paper.Table
 	if p.Table != "" {
@@ -84,8 +88,61 @@ func (p *Plan) Finding() string {
 	return t.Finding
 }
 
+// Inputs says in words what data and which first weights the rows of a plan are
+// trained from: a line each.
+func (p *Plan) Inputs(states []State) []string {
+	var data, start []string
+	for i := range states {
+		c := &states[i].Config
+		if d := c.describeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
+			data = append(data, d)
+		}
+		if b := c.describeBackbone(states[i].Init); !slices.Contains(start, b) {
+			start = append(start, b)
+		}
+	}
+	var lines []string
+	if len(data) > 0 {
+		lines = append(lines, "Data: "+strings.Join(data, "; ")+".")
+	}
+	return append(lines, "Backbone: "+strings.Join(start, "; ")+".")
+}
+
+// describeData says which folder the data is, and as what it is read; empty for the
+// generator's own.
+func (c *Config) describeData(classes int) string {
+	switch {
+	case c.Data.Dir == "":
+		return ""
+	case synthetic(c):
+		return c.Data.Dir + ", the synthetic set"
+	}
+	learned := ""
+	if classes > 0 {
+		learned = fmt.Sprintf(" (%d classes)", classes)
+	}
+	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Data.Dir, c.Data.Train, learned, c.evalSplit())
+}
+
+// describeBackbone says what the backbone's first weights are, whose identity is init.
+func (c *Config) describeBackbone(init string) string {
+	identity := ""
+	if init != "" {
+		identity = fmt.Sprintf(", identity %.12s", init)
+	}
+	switch {
+	case c.Pretrain.Type == "crops":
+		return "pretrained on synthetic crops" + identity
+	case c.Pretrain.Type == "none":
+		return "random"
+	case c.Pretrain.File == "":
+		return "from a file of weights that is not named yet"
+	}
+	return "from " + c.Pretrain.File + identity
+}
+
 // describeSetting says in words what a table's rows share.
-func describeSetting(c *Config, factors []string) string {
+func describeSetting(c *Config, factors []string, init string) string {
 	varied := map[string]bool{}
 	for _, f := range factors {
 		varied[f] = true
@@ -104,6 +161,9 @@ func describeSetting(c *Config, factors []string) string {
 	add("model.depth", "ResNet-%d-FPN", c.Model.Depth)
 	if c.Model.Width != 1 {
 		parts[len(parts)-1] += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
+	}
+	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
+		parts = append(parts, "backbone "+c.describeBackbone(init))
 	}
 	add("image.short", "%d px", c.Image.Short)
 	add("train.iters", "%d iterations of %d images", c.Train.Iters, c.Train.Batch)

@@ -94,4 +94,7 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		}
 	}
 	fmt.Fprintln(a.out, ".")
+	for _, line := range p.Inputs(states) {
+		fmt.Fprintln(a.out, line)
+	}
 }
