@@ -1,15 +1,20 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 
 	"focalgrid/coco"
 )
@@ -20,7 +25,7 @@ type Problem struct {
 	Subject string // "image", "annotation", "category", or empty: the file as a whole
 	ID      int64  // of the subject
 	Text    string // what is wrong, and what was expected
-	Note    bool   // reading copes with it: a box that is clipped or left out, a stray file
+	Note    bool   // training and scoring cope with it: a box that is clipped or left out, a stray file
 }
 
 // String is one line: the file, the entry, what is wrong.
@@ -39,26 +44,43 @@ func (p Problem) String() string {
 type CheckOptions struct {
 	Decode    bool                  // decode every picture in full; otherwise its header and its end are looked at
 	Transform *Transform            // of the network that boxes are judged for; nil: in the pictures' own pixels alone
-	Progress  func(done, total int) // of the pictures; may be nil
+	Progress  func(done, total int) // of a split's pictures; may be nil
 }
 
-// Check looks through the splits of a folder and returns everything that is
-// wrong, in the order of the files: annotations that cannot be read, ids that
-// are unknown or occur twice, boxes that are no boxes, and every image that is
-// missing, truncated, of another kind or of another size. Each image is decoded
-// in full. It never stops at a finding, except that of an unreadable JSON file
-// nothing more can be said.
+// Check looks through splits of a folder, the one to train on first, and returns everything
+// that training or scoring would refuse, or leave out (a note), in the order of the files:
+// annotations that cannot be read, ids that are unknown or occur twice, boxes without area,
+// and every image that is missing, truncated, of another kind or of another size. The first
+// split's categories are the detector's classes: what another split's cannot be mapped to is a
+// problem too. It never stops at a finding, except that of an unreadable JSON file nothing
+// more can be said. The error is ctx's.
+//
+// Both depths find the same but for damage within a file whose header and end are whole.
 func Check(ctx context.Context, dir string, splits []string, o CheckOptions) ([]Problem, error) {
-	var found []Problem
-	for _, split := range splits {
-		path := annotationsPath(dir, split)
-		d, err := coco.ReadDataset(path)
+	var (
+		found   []Problem
+		classes []Class // of the first split
+	)
+	for i, split := range splits {
+		c := checker{ctx: ctx, o: o, dir: dir, split: split, file: annotationsPath(dir, split)}
+		truth, sums, err := readTruth(dir, split)
 		if err != nil {
-			found = append(found, Problem{File: path, Text: plainError(path, err)})
+			found = append(found, Problem{File: c.file, Text: plainError(c.file, err)})
 			continue
 		}
-		found = append(found, checkEntries(path, d)...)
-		found = append(found, checkImages(dir, split, d)...)
+		c.entries(truth)
+		if i == 0 {
+			classes = classesOf(truth)
+		} else if set, err := newSet(dir, split, truth); err == nil && len(classes) > 0 && len(set.Classes) > 0 {
+			note, err := set.Relabel(classes)
+			if err != nil {
+				c.add("", 0, false, "%s", plainError(c.file, err))
+			} else if note != "" {
+				c.add("", 0, true, "%s (classes are those of split %s)", note, splits[0])
+			}
+		}
+		c.images(truth, sums)
+		found = append(found, c.found...)
 	}
 	return found, ctx.Err()
 }
@@ -74,114 +96,249 @@ func plainError(path string, err error) string {
 	return strings.TrimPrefix(err.Error(), path+": ")
 }
 
-// checkEntries looks at the annotations alone.
-func checkEntries(path string, d *coco.Dataset) []Problem {
-	var found []Problem
-	add := func(subject string, id int64, note bool, format string, args ...any) {
-		found = append(found, Problem{path, subject, id, fmt.Sprintf(format, args...), note})
+// checker looks at one split.
+type checker struct {
+	ctx        context.Context
+	o          CheckOptions
+	dir, split string
+	file       string // of the annotations
+	found      []Problem
+}
+
+// add appends a finding of the file of annotations.
+func (c *checker) add(subject string, id int64, note bool, format string, args ...any) {
+	c.found = append(c.found, Problem{c.file, subject, id, fmt.Sprintf(format, args...), note})
+}
+
+// entries looks at the annotations alone, and fills their gaps.
+func (c *checker) entries(d *coco.Dataset) {
+	if len(d.Images) == 0 {
+		c.add("", 0, false, "no images, expected at least one")
+	}
+	if len(d.Categories) == 0 {
+		c.add("", 0, false, "no categories, expected at least one")
+	}
+	for _, gap := range fillGaps(d) {
+		c.add("", 0, true, "%s", gap)
 	}
 	categories := map[int64]bool{}
-	for _, c := range d.Categories {
-		if categories[c.ID] {
-			add("category", c.ID, false, "occurs twice, expected unique ids")
+	for _, k := range d.Categories {
+		if categories[k.ID] {
+			c.add("category", k.ID, false, "occurs twice, expected unique ids")
 		}
-		categories[c.ID] = true
+		categories[k.ID] = true
 	}
 	images := map[int64]coco.Image{}
 	files := map[string]int64{}
 	for _, im := range d.Images {
 		if _, twice := images[im.ID]; twice {
-			add("image", im.ID, false, "occurs twice, expected unique ids")
+			c.add("image", im.ID, false, "occurs twice, expected unique ids")
 		}
 		images[im.ID] = im
-		if other, twice := files[im.FileName]; twice && im.FileName != "" && other != im.ID {
-			add("image", im.ID, false, "file_name %q is that of image id %d too", im.FileName, other)
-		}
-		files[im.FileName] = im.ID
 		if text := badImage(im); text != "" {
-			add("image", im.ID, false, "%s", text)
+			c.add("image", im.ID, false, "%s", text)
+			continue
 		}
+		name := path.Clean(im.FileName)
+		if other, twice := files[name]; twice && other != im.ID {
+			c.add("image", im.ID, true, "file_name %q is that of image id %d too", im.FileName, other)
+		}
+		files[name] = im.ID
 	}
 	annotations := map[int64]bool{}
-	noArea := 0
 	for _, a := range d.Annotations {
 		if annotations[a.ID] {
-			add("annotation", a.ID, false, "occurs twice, expected unique ids")
+			c.add("annotation", a.ID, false, "occurs twice, expected unique ids")
 		}
 		annotations[a.ID] = true
 		im, known := images[a.ImageID]
 		if !known {
-			add("annotation", a.ID, false, "unknown image id %d", a.ImageID)
+			c.add("annotation", a.ID, false, "unknown image id %d", a.ImageID)
 		}
 		if !categories[a.CategoryID] {
-			add("annotation", a.ID, false, "unknown category id %d", a.CategoryID)
+			c.add("annotation", a.ID, false, "unknown category id %d", a.CategoryID)
 		}
-		if a.Absent.Has(coco.FieldArea) {
-			noArea++
-		} else if !(a.Area >= 0) || math.IsInf(a.Area, 0) {
-			add("annotation", a.ID, false, "area is %g, expected 0 or more", a.Area)
+		if !(a.Area >= 0) || math.IsInf(a.Area, 0) {
+			c.add("annotation", a.ID, true, "area is %g, expected 0 or more", a.Area)
 		}
-		x, y, w, h := a.BBox[0], a.BBox[1], a.BBox[2], a.BBox[3]
-		sum := x + y + w + h
-		switch {
-		case math.IsNaN(sum) || math.IsInf(sum, 0):
-			add("annotation", a.ID, false, "bbox %v is not finite", a.BBox)
-		case w < 0 || h < 0:
-			add("annotation", a.ID, false, "bbox %v has a negative size, expected x, y, width, height", a.BBox)
-		case !known || im.Width < 1 || im.Height < 1:
-		default:
-			if _, cut, ok := clip(a.BBox, im.Width, im.Height); !ok {
-				add("annotation", a.ID, true, "bbox %v has no area inside the image of %d x %d pixels: left out", a.BBox, im.Width, im.Height)
-			} else if cut {
-				add("annotation", a.ID, true, "bbox %v reaches beyond the image of %d x %d pixels: clipped", a.BBox, im.Width, im.Height)
-			}
+		if known && im.Width > 0 && im.Height > 0 {
+			c.box(a, im)
 		}
 	}
-	if noArea > 0 {
-		found = append(found, Problem{File: path, Text: fmt.Sprintf("%d of %d annotations have no area, so AP by size cannot be told", noArea, len(d.Annotations)), Note: true})
-	}
-	return found
 }
 
-// checkImages decodes every image of a split and looks for stray files.
-func checkImages(dir, split string, d *coco.Dataset) []Problem {
-	each := make([]*Problem, len(d.Images))
-	// The work itself never fails: what it finds is its result.
-	_ = parallel(context.Background(), len(each), runtime.GOMAXPROCS(0), func(i int) error {
-		im := d.Images[i]
-		if im.FileName == "" || !filepath.IsLocal(filepath.FromSlash(im.FileName)) {
-			return nil // named among the entries
+// box looks at an annotation of an image whose size is known.
+func (c *checker) box(a coco.Annotation, im coco.Image) {
+	inside, cut, ok := clip(a.BBox, im.Width, im.Height)
+	switch {
+	case !ok && (a.BBox[2] < 0 || a.BBox[3] < 0):
+		c.add("annotation", a.ID, true, "bbox %v has a negative size, expected x, y, width, height: left out", a.BBox)
+	case !ok:
+		c.add("annotation", a.ID, true, "bbox %v has no area inside the image of %d x %d pixels: left out", a.BBox, im.Width, im.Height)
+	case c.o.Transform != nil && !c.o.Transform.shows(inside, im.Width, im.Height):
+		w, h, _ := c.o.Transform.Size(im.Width, im.Height)
+		c.add("annotation", a.ID, true, "bbox %v has no area in the network's %d x %d pixels, mirrored or not: left out", a.BBox, w, h)
+	case cut:
+		c.add("annotation", a.ID, true, "bbox %v reaches beyond the image of %d x %d pixels: clipped", a.BBox, im.Width, im.Height)
+	}
+}
+
+// images looks at every image's file, and for files that are no image's.
+func (c *checker) images(d *coco.Dataset, sums map[string][sha256.Size]byte) {
+	root := filepath.Join(c.dir, c.split)
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		if len(d.Images) > 0 {
+			c.found = append(c.found, Problem{File: root, Text: "the folder of the images is missing"})
 		}
-		path := filepath.Join(dir, split, filepath.FromSlash(im.FileName))
-		if _, err := decodeFile(path, max(im.Width, 0), max(im.Height, 0)); err != nil {
-			each[i] = &Problem{File: path, Subject: "image", ID: im.ID, Text: plainError(path, err)}
+		return
+	}
+	var (
+		lock   sync.Mutex
+		done   int
+		faults = make([]error, len(d.Images))
+		turned = make([]int, len(d.Images)) // EXIF orientation
+	)
+	at := func(i int) string { return filepath.Join(root, filepath.FromSlash(d.Images[i].FileName)) }
+	// The work itself never fails: what it finds is its result.
+	_ = parallel(c.ctx, len(d.Images), runtime.GOMAXPROCS(0), func(i int) error {
+		im := d.Images[i]
+		if badImage(im) == "" { // named among the entries
+			var sum *[sha256.Size]byte
+			if s, ok := sums[c.split+"/"+path.Clean(im.FileName)]; ok {
+				sum = &s
+			}
+			turned[i], faults[i] = inspect(at(i), im.Width, im.Height, sum, c.o.Decode)
+		}
+		if c.o.Progress != nil {
+			lock.Lock()
+			defer lock.Unlock()
+			done++
+			c.o.Progress(done, len(d.Images))
 		}
 		return nil
 	})
-	var found []Problem
-	named := make(map[string]bool, len(each))
-	for i, p := range each {
-		named[filepath.FromSlash(d.Images[i].FileName)] = true
-		if p != nil {
-			found = append(found, *p)
+	sideways, first := 0, -1
+	for i, err := range faults {
+		if err != nil {
+			c.found = append(c.found, Problem{File: at(i), Subject: "image", ID: d.Images[i].ID, Text: plainError(at(i), err)})
+		}
+		if turned[i] > 1 {
+			if sideways++; first < 0 {
+				first = i
+			}
 		}
 	}
-	root := filepath.Join(dir, split)
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return append(found, Problem{File: root, Text: plainError(root, err)})
+	if sideways > 0 {
+		c.found = append(c.found, Problem{File: root, Note: true, Text: fmt.Sprintf("%s with an EXIF orientation, such as %q (%d): pixels and boxes are taken as stored, not as displayed",
+			plural(sideways, "image"), d.Images[first].FileName, turned[first])})
+	}
+	c.strays(root, d)
+}
+
+// strays looks for what the annotations do not name.
+func (c *checker) strays(root string, d *coco.Dataset) {
+	real := map[string]string{}  // the folder without links, by a folder's name below root
+	through := map[string]bool{} // folders that names lead through
+	named := map[string]bool{}   // by path
+	for _, im := range d.Images {
+		if badImage(im) != "" {
+			continue
+		}
+		dir, base := path.Split(path.Clean(im.FileName))
+		dir = path.Clean(dir)
+		if _, ok := real[dir]; !ok {
+			real[dir], _ = filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(dir)))
+			for up := dir; up != "."; up = path.Dir(up) {
+				through[up] = true
+			}
+		}
+		named[filepath.Join(real[dir], base)] = true
 	}
 	stray, example := 0, ""
-	for _, e := range entries {
-		if !e.IsDir() && !named[e.Name()] {
-			if stray == 0 {
-				example = e.Name()
+	err := walk(c.ctx, root, func(name string) bool { return through[name] }, func(f found) {
+		if !named[f.path] {
+			if stray++; stray == 1 {
+				example = f.name
 			}
-			stray++
 		}
+	})
+	if err != nil && c.ctx.Err() == nil {
+		c.found = append(c.found, Problem{File: root, Text: plainError(root, err), Note: true})
 	}
 	if stray > 0 {
-		found = append(found, Problem{File: root, Text: fmt.Sprintf("%d files that the annotations do not name, the first %q", stray, example), Note: true})
+		c.found = append(c.found, Problem{File: root, Text: fmt.Sprintf("%s that the annotations do not name, such as %q: left out", plural(stray, "entry"), example), Note: true})
 	}
-	return found
+}
+
+// inspect looks at a picture's file as training and scoring would read it: its bytes are
+// of the sum, where that is known, and its pixels those of a whole picture of w x h. Without
+// decode a file is taken for whole whose header says so and that ends as such files do;
+// one that ends otherwise, as with bytes that decoders pass over, is decoded all the same.
+func inspect(file string, w, h int, sum *[sha256.Size]byte, decode bool) (orientation int, err error) {
+	if !decode && sum == nil {
+		hd, size, whole, err := glance(file)
+		if err != nil {
+			return 0, err
+		}
+		if whole {
+			return hd.orientation, hd.check(size, w, h)
+		}
+	}
+	data, err := readPicture(file)
+	if err != nil {
+		return 0, err
+	}
+	if sum != nil && sha256.Sum256(data) != *sum {
+		return 0, ErrChanged
+	}
+	_, err = decodeBytes(data, w, h)
+	if hd, herr := readHeader(data); herr == nil {
+		orientation = hd.orientation
+	}
+	return orientation, err
+}
+
+// glance reads a file's header, and whether it ends as a whole one does.
+func glance(file string) (hd header, size int64, whole bool, err error) {
+	info, err := statRegular(file)
+	if err == nil {
+		err = checkBytes(info)
+	}
+	if err != nil {
+		return hd, 0, false, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return hd, 0, false, err
+	}
+	defer f.Close()
+	size = info.Size()
+	for _, n := range []int64{1 << 14, 1 << 18} {
+		start := make([]byte, min(n, size))
+		if _, err := f.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
+			return hd, 0, false, err
+		}
+		if hd, err = readHeader(start); err == nil {
+			end := make([]byte, min(int64(len(hd.end)), size))
+			_, err := f.ReadAt(end, size-int64(len(end)))
+			return hd, size, err == nil && bytes.Equal(end, hd.end), nil
+		}
+		if n >= size {
+			break
+		}
+	}
+	return hd, size, false, nil
+}
+
+// plural is a count with its noun.
+func plural(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "x"):
+		return fmt.Sprintf("%d %ses", n, noun)
+	case strings.HasSuffix(noun, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(noun, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -16,9 +16,11 @@
 package dataset
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -77,7 +79,7 @@ type Object struct {
 // a size, and file names that leave the folder. Check finds all of them at once.
 func Open(dir, split string) (*Set, error) {
 	file := annotationsPath(dir, split)
-	truth, err := coco.ReadDataset(file)
+	truth, sums, err := readTruth(dir, split)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +87,16 @@ func Open(dir, split string) (*Set, error) {
 	set, err := newSet(dir, split, truth)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if sums != nil {
+		set.Sums = make([][sha256.Size]byte, len(set.Images))
+		for i, im := range set.Images {
+			sum, ok := sums[split+"/"+im.File]
+			if !ok {
+				return nil, notAsDrawn(dir, sumsName)
+			}
+			set.Sums[i] = sum
+		}
 	}
 	for _, gap := range gaps {
 		set.Notes = append(set.Notes, file+": "+gap)
@@ -102,7 +114,7 @@ func fillGaps(d *coco.Dataset) []string {
 			crowds++
 		}
 		if a.Absent.Has(coco.FieldArea) {
-			a.Area = a.BBox[2] * a.BBox[3]
+			a.Area = max(a.BBox[2], 0) * max(a.BBox[3], 0)
 			areas++
 		}
 		a.Absent = 0
@@ -117,8 +129,39 @@ func fillGaps(d *coco.Dataset) []string {
 	return notes
 }
 
+const annotationsFolder = "annotations"
+
+// annotationsName is the file of a split's annotations below the folder, with slashes.
+func annotationsName(split string) string { return annotationsFolder + "/instances_" + split + ".json" }
+
 func annotationsPath(dir, split string) string {
-	return filepath.Join(dir, "annotations", "instances_"+split+".json")
+	return filepath.Join(dir, filepath.FromSlash(annotationsName(split)))
+}
+
+// readTruth reads the annotations of a split. Of a folder that Generate drew it holds them
+// against their checksum and returns those of the split's pictures, by name below dir.
+func readTruth(dir, split string) (*coco.Dataset, map[string][sha256.Size]byte, error) {
+	file := annotationsPath(dir, split)
+	if _, err := statRegular(file); err != nil {
+		return nil, nil, err
+	}
+	sums, err := readSums(dir, split)
+	if err != nil {
+		return nil, nil, err
+	}
+	if sums == nil {
+		truth, err := coco.ReadDataset(file)
+		return truth, nil, err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if sha256.Sum256(data) != sums[annotationsName(split)] {
+		return nil, nil, notAsDrawn(dir, annotationsName(split))
+	}
+	truth, err := coco.DecodeDataset(bytes.NewReader(data), file)
+	return truth, sums, err
 }
 
 // newSet joins annotations to their images.
@@ -217,7 +260,27 @@ func (s *Set) Path(i int) string {
 // Fit returns the set as a network with this input sees it: without the objects that have
 // no area left in its pixels, mirrored or not. Dropped and Notes count them. Where there are
 // none it is the set itself.
-func (s *Set) Fit(t Transform) *Set { return s }
+func (s *Set) Fit(t Transform) *Set {
+	fit, dropped := *s, 0
+	for i := range s.Images {
+		im := &s.Images[i]
+		hidden := func(o Object) bool { return !t.shows(o.Box, im.Width, im.Height) }
+		if !slices.ContainsFunc(im.Objects, hidden) {
+			continue
+		}
+		if dropped == 0 {
+			fit.Images = slices.Clone(s.Images)
+		}
+		fit.Images[i].Objects = slices.DeleteFunc(slices.Clone(im.Objects), hidden)
+		dropped += len(im.Objects) - len(fit.Images[i].Objects)
+	}
+	if dropped == 0 {
+		return s
+	}
+	fit.Dropped += dropped
+	fit.Notes = append(slices.Clone(s.Notes), fmt.Sprintf("%s: %s without area in the network's pixels, mirrored or not: left out", annotationsPath(s.Dir, s.Split), plural(dropped, "box")))
+	return &fit
+}
 
 // WithObjects returns the indices of the images that hold at least one object
 // that is no crowd: what most detectors train on.

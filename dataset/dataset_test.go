@@ -107,6 +107,89 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// What a file leaves out is filled in, and said once.
+func TestOpenFillsGaps(t *testing.T) {
+	dir, d := t.TempDir(), sample()
+	for i := range d.Annotations[:4] {
+		d.Annotations[i].Absent |= coco.FieldArea
+	}
+	for i := range d.Annotations[:2] {
+		d.Annotations[i].Absent |= coco.FieldIsCrowd
+	}
+	writeSet(t, dir, "val", d)
+	s, err := Open(dir, "val")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := annotationsPath(dir, "val")
+	want := []string{
+		file + ": 2 of 6 annotations have no iscrowd: taken as 0",
+		file + ": 4 of 6 annotations have no area: taken as width x height of the box",
+	}
+	if !reflect.DeepEqual(s.Notes, want) {
+		t.Errorf("notes %q, want %q", s.Notes, want)
+	}
+	for i, a := range s.GroundTruth().Annotations {
+		if a.Absent != 0 || a.Area != a.BBox[2]*a.BBox[3] || a.IsCrowd != (i == 5) {
+			t.Errorf("annotation %+v, want its box's area and no crowd but the last", a)
+		}
+	}
+	if o := s.Images[1].Objects[0]; o.Area != 200 {
+		t.Errorf("object %+v, want an area of 200", o)
+	}
+}
+
+// A box that has no area in the network's pixels, mirrored or not, is no object for
+// any reader of the set; a set without such a box is itself.
+func TestFit(t *testing.T) {
+	d := sample()
+	tr := Transform{ShortSide: 120, PadTo: 1, Std: [3]float32{1, 1, 1}}
+	whole, err := newSet("dir", "val", sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Fit(tr) != whole {
+		t.Error("a set whose boxes all have an area is another after Fit")
+	}
+	d.Annotations = append(d.Annotations,
+		annotation(7, 9, 1, 0, 5, 1e-7, 10), // at the left border: mirrored, both edges are 120
+		annotation(8, 9, 1, 5, 0, 10, 1e-6), // at the upper one: nothing is turned upside down
+	)
+	s, err := newSet("dir", "val", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fit := s.Fit(tr)
+	var ids []int64
+	for _, o := range fit.Images[2].Objects {
+		ids = append(ids, o.AnnotationID)
+	}
+	if !reflect.DeepEqual(ids, []int64{8}) || fit.Dropped != s.Dropped+1 || len(fit.Notes) != 1 || !strings.Contains(fit.Notes[0], "1 box without area in the network's pixels") {
+		t.Errorf("annotations %v, %d left out, notes %q; want 8 alone, one more than %d and a note", ids, fit.Dropped, fit.Notes, s.Dropped)
+	}
+	if len(s.Images[2].Objects) != 2 || len(fit.GroundTruth().Annotations) != 8 {
+		t.Errorf("the set itself has %d objects, and %d annotations are scored; want 2 and 8", len(s.Images[2].Objects), len(fit.GroundTruth().Annotations))
+	}
+	if fit.Fit(tr) != fit {
+		t.Error("fitted twice it is another set")
+	}
+	for _, o := range s.Images[2].Objects {
+		b := scaleBox(o.Box, 6)
+		if m := mirrorBox(b, 120); (m[0] < m[2] && m[1] < m[3]) != (o.AnnotationID == 8) {
+			t.Errorf("annotation %d mirrored is %v", o.AnnotationID, m)
+		}
+	}
+	l, err := NewLoader(s, tr, LoaderOptions{Batch: 1, Images: []int{2}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var it Item
+	l.describe(&it, 2, true)
+	if len(it.Boxes) != 1 || !(it.Boxes[0][0] < it.Boxes[0][2]) {
+		t.Errorf("the loader hands out %v, want the one box that has an area", it.Boxes)
+	}
+}
+
 func TestSizeBounds(t *testing.T) {
 	var s SizeCounts
 	for _, area := range []float64{0, 1023.9, 1024, 9215.9, 9216, 1e9} {
@@ -192,7 +275,7 @@ func TestCheck(t *testing.T) {
 
 	json := annotationsPath(dir, "bad")
 	want := []string{
-		json + ": image id 13: file_name \"a.png\" is that of image id 7 too",
+		json + ": image id 13: note: file_name \"a.png\" is that of image id 7 too",
 		json + ": image id 9: occurs twice, expected unique ids",
 		json + ": annotation id 2: note: bbox [35 -3 10 10] reaches beyond the image of 40 x 30 pixels: clipped",
 		json + ": annotation id 3: note: bbox [40 0 5 5] has no area inside the image of 40 x 30 pixels: left out",
@@ -200,13 +283,13 @@ func TestCheck(t *testing.T) {
 		json + ": annotation id 7: unknown image id 99",
 		json + ": annotation id 8: unknown category id 2",
 		json + ": annotation id 8: occurs twice, expected unique ids",
-		json + ": annotation id 8: area is -25, expected 0 or more",
-		json + ": annotation id 8: bbox [0 0 -5 5] has a negative size, expected x, y, width, height",
+		json + ": annotation id 8: note: area is -25, expected 0 or more",
+		json + ": annotation id 8: note: bbox [0 0 -5 5] has a negative size, expected x, y, width, height: left out",
 		at("missing.png") + ": image id 10: the file is missing",
 		at("cut.png") + ": image id 11: damaged or truncated: ",
 		at("page.jpg") + ": image id 12: neither a JPEG nor a PNG file",
 		at("size.png") + ": image id 14: size is 6 x 5 pixels, the annotations say 5 x 6",
-		filepath.Join(dir, "bad") + ": note: 1 files that the annotations do not name, the first \"stray.txt\"",
+		filepath.Join(dir, "bad") + ": note: 1 entry that the annotations do not name, such as \"stray.txt\": left out",
 		annotationsPath(dir, "json") + ": ",
 		annotationsPath(dir, "none") + ": the file is missing",
 	}
@@ -223,56 +306,6 @@ func TestCheck(t *testing.T) {
 		case !strings.HasPrefix(got[i].String(), want[i]) || strings.HasSuffix(want[i], "s") && got[i].String() != want[i]:
 			t.Errorf("finding %d:\n%s, want\n%s", i, got[i], want[i])
 		}
-	}
-}
-
-func TestFolderIdentity(t *testing.T) {
-	dir := t.TempDir()
-	writeSet(t, dir, "train", sample())
-	writeSet(t, dir, "val", sample())
-	id := func(splits ...string) string {
-		t.Helper()
-		s, err := FolderIdentity(t.Context(), dir, nil, splits...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	first := id("train", "val")
-	if again := id("train", "val"); again != first || len(first) != 64 {
-		t.Errorf("identities %s and %s, want one SHA-256", first, again)
-	}
-	seen := map[string]string{first: "first"}
-	step := func(what, s string) {
-		t.Helper()
-		if was, ok := seen[s]; ok {
-			t.Errorf("identity after %q is that of %q", what, was)
-		}
-		seen[s] = what
-	}
-	step("one split", id("train"))
-	step("other order", id("val", "train"))
-	path := filepath.Join(dir, "val", "a.png")
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(data)-1] ^= 1
-	put(t, path, data)
-	step("one bit", id("train", "val"))
-	if err := os.Rename(path, filepath.Join(dir, "val", "d.png")); err != nil {
-		t.Fatal(err)
-	}
-	step("other name", id("train", "val"))
-	d := sample()
-	d.Annotations[0].BBox[0]++
-	writeSet(t, dir, "train", d)
-	step("other annotations", id("train", "val"))
-	if _, err := FolderIdentity(t.Context(), dir, nil, "none"); err == nil {
-		t.Error("a missing split has an identity")
-	}
-	if _, err := FolderIdentity(t.Context(), dir, nil); err == nil {
-		t.Error("no split at all has an identity")
 	}
 }
 

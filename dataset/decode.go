@@ -2,12 +2,10 @@ package dataset
 
 import (
 	"bytes"
-	"errors"
+	"crypto/sha256"
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
-	"image/png"
 	"os"
 )
 
@@ -17,101 +15,83 @@ type RGB struct {
 	Pix           []uint8 // Width x Height x 3
 }
 
-// Limits on what is decoded, far above any published set: they keep a damaged
-// or hostile file from asking for all memory.
-const (
-	maxSide   = 1 << 15
-	maxPixels = 1 << 26
-	maxBytes  = 1 << 28
-)
-
-// The most pixels that a byte of a file can stand for: deflate makes at most 1032
-// bytes of one, each of 8 pixels of one bit; a JPEG spends a bit or more on each
-// block of 8 x 8. A header that promises more is refused before memory is taken.
-const (
-	pngPixels  = 8 * 1032
-	jpegPixels = 8 * 64
-)
-
-// ErrNotImage is returned where a file is neither JPEG nor PNG.
-var ErrNotImage = errors.New("neither a JPEG nor a PNG file")
-
-func checkLimits(w, h int) error {
-	if w > maxSide || h > maxSide || w*h > maxPixels {
-		return fmt.Errorf("size is %d x %d pixels, expected at most %d a side and %d in all", w, h, maxSide, maxPixels)
+// Decode reads image i. Its size must be what the annotations state and, where Sums are
+// set, its bytes must have that sum. Grey and CMYK become RGB, transparency is ignored, and
+// so is EXIF orientation: pixels are as stored, and so are boxes, as for COCO's own tools.
+// The error names the file and the image's id.
+func (s *Set) Decode(i int) (*RGB, error) {
+	data, err := s.read(i)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return s.decode(i, data)
 }
 
-// Decode reads image i. Its size must be what the annotations state. Grey and
-// CMYK become RGB, transparency and EXIF orientation are ignored as COCO's own
-// tools ignore them (its boxes are in the pixels as stored). The error names
-// the file and the image's id.
-func (s *Set) Decode(i int) (*RGB, error) {
-	im := &s.Images[i]
-	rgb, err := decodeFile(s.Path(i), im.Width, im.Height)
+// read returns the file of image i.
+func (s *Set) read(i int) ([]byte, error) {
+	data, err := readPicture(s.Path(i))
+	if err == nil && s.Sums != nil && sha256.Sum256(data) != s.Sums[i] {
+		err = fmt.Errorf("%s: %w", s.Path(i), ErrChanged)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("image id %d: %w", im.ID, err)
+		return nil, fmt.Errorf("image id %d: %w", s.Images[i].ID, err)
+	}
+	return data, nil
+}
+
+// decode decodes what read returned.
+func (s *Set) decode(i int, data []byte) (*RGB, error) {
+	im := &s.Images[i]
+	rgb, err := decodeBytes(data, im.Width, im.Height)
+	if err != nil {
+		return nil, fmt.Errorf("image id %d: %s: %w", im.ID, s.Path(i), err)
 	}
 	return rgb, nil
 }
 
 // ReadImage decodes a JPEG or PNG file that belongs to no set.
-func ReadImage(path string) (*RGB, error) { return decodeFile(path, 0, 0) }
-
-// decodeFile decodes a file; where w is not 0, the size must be w x h.
-func decodeFile(path string, w, h int) (*RGB, error) {
-	info, err := os.Stat(path)
+func ReadImage(path string) (*RGB, error) {
+	data, err := readPicture(path)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	if info.Size() > maxBytes {
-		return nil, fmt.Errorf("%s: %d bytes, expected at most %d", path, info.Size(), maxBytes)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	rgb, err := decodeBytes(data, w, h)
+	rgb, err := decodeBytes(data, 0, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return rgb, nil
 }
 
-// decodeBytes looks at the header first, so that nothing is allocated for a
-// picture of the wrong size.
-func decodeBytes(data []byte, w, h int) (*RGB, error) {
-	header, decode, pixels := jpeg.DecodeConfig, jpeg.Decode, jpegPixels
-	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xd8")):
-	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		header, decode, pixels = png.DecodeConfig, png.Decode, pngPixels
-	case len(data) == 0:
-		return nil, errors.New("the file is empty")
-	default:
-		return nil, ErrNotImage
-	}
-	c, err := header(bytes.NewReader(data))
+// readPicture reads a file that is not too large to be a picture.
+func readPicture(path string) ([]byte, error) {
+	info, err := statRegular(path)
 	if err != nil {
-		return nil, fmt.Errorf("damaged or truncated: %w", err)
-	}
-	if c.Width < 1 || c.Height < 1 {
-		return nil, fmt.Errorf("size is %d x %d pixels, expected at least 1 x 1", c.Width, c.Height)
-	}
-	if err := checkLimits(c.Width, c.Height); err != nil {
 		return nil, err
 	}
-	if w != 0 && (c.Width != w || c.Height != h) {
-		return nil, fmt.Errorf("size is %d x %d pixels, the annotations say %d x %d", c.Width, c.Height, w, h)
+	if err := checkBytes(info); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if c.Width*c.Height > pixels*len(data) {
-		return nil, fmt.Errorf("damaged or truncated: size is %d x %d pixels, more than %d bytes can hold", c.Width, c.Height, len(data))
+	return os.ReadFile(path)
+}
+
+func checkBytes(info os.FileInfo) error {
+	if info.Size() > maxBytes {
+		return fmt.Errorf("%d bytes, expected at most %d", info.Size(), maxBytes)
 	}
-	im, err := decode(bytes.NewReader(data))
+	return nil
+}
+
+// decodeBytes decodes a file; where w is not 0, the size must be w x h. It looks at
+// the header first, so that nothing is allocated for a picture that is refused.
+func decodeBytes(data []byte, w, h int) (*RGB, error) {
+	hd, err := readHeader(data)
+	if err == nil {
+		err = hd.check(int64(len(data)), w, h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	im, err := hd.decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("damaged or truncated: %w", err)
 	}
@@ -145,27 +125,38 @@ func toRGB(im image.Image) *RGB {
 			p := im.Pix[y*im.Stride+4*x:]
 			return color.CMYKToRGB(p[0], p[1], p[2], p[3])
 		})
-	default: // palettes and 16 bits a channel: without the alpha that RGBA() multiplies in
+	case *image.RGBA64: // 16 bits a channel, the high byte first
 		out.fill(func(x, y int) (uint8, uint8, uint8) {
-			c := color.NRGBA64Model.Convert(opaque(im.At(b.Min.X+x, b.Min.Y+y))).(color.NRGBA64)
-			return uint8(c.R >> 8), uint8(c.G >> 8), uint8(c.B >> 8)
+			p := im.Pix[y*im.Stride+8*x:]
+			return p[0], p[2], p[4]
+		})
+	case *image.NRGBA64:
+		out.fill(func(x, y int) (uint8, uint8, uint8) {
+			p := im.Pix[y*im.Stride+8*x:]
+			return p[0], p[2], p[4]
+		})
+	case *image.Gray16:
+		out.fill(func(x, y int) (uint8, uint8, uint8) {
+			v := im.Pix[y*im.Stride+2*x]
+			return v, v, v
+		})
+	default: // a palette, whose colours are taken without their transparency
+		var table [256][3]uint8
+		p := im.(*image.Paletted)
+		for i, c := range p.Palette {
+			if t, ok := c.(color.NRGBA); ok {
+				t.A = 255
+				c = t
+			}
+			r, g, b, _ := c.RGBA()
+			table[i] = [3]uint8{uint8(r >> 8), uint8(g >> 8), uint8(b >> 8)}
+		}
+		out.fill(func(x, y int) (uint8, uint8, uint8) {
+			c := &table[p.Pix[y*p.Stride+x]]
+			return c[0], c[1], c[2]
 		})
 	}
 	return out
-}
-
-// opaque drops the alpha of a colour whose channels do not include it already;
-// a colour that is fully transparent would otherwise turn black.
-func opaque(c color.Color) color.Color {
-	switch c := c.(type) {
-	case color.NRGBA:
-		c.A = 255
-		return c
-	case color.NRGBA64:
-		c.A = 0xffff
-		return c
-	}
-	return c
 }
 
 func (p *RGB) fill(at func(x, y int) (r, g, b uint8)) {

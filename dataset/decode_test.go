@@ -139,6 +139,100 @@ func TestDecodeHugeHeaders(t *testing.T) {
 	}
 }
 
+// TestDecodeBombs: what a header asks for is bounded by what its file brings, before
+// memory is taken; photographs of 64 megapixels are far from the bound.
+func TestDecodeBombs(t *testing.T) {
+	pngHeader := func(w, h uint32, depth, colour, interlace byte) []byte {
+		b := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("IHDR"), w), h)
+		b = append(b, depth, colour, 0, 0, interlace)
+		return append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\x0d"), binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))...)
+	}
+	jpegHeader := func(name string, w, h uint16) []byte {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.Index(b, []byte{0xff, 0xc0}) // start of frame, sequential or progressive
+		if at < 0 {
+			at = bytes.Index(b, []byte{0xff, 0xc2})
+		}
+		binary.BigEndian.PutUint16(b[at+5:], h)
+		binary.BigEndian.PutUint16(b[at+7:], w)
+		return b
+	}
+	const mega = 1 << 20
+	tests := []struct {
+		name   string
+		header []byte
+		size   int64 // of the whole file
+		memory int64 // that decoding takes, in megabytes
+		ok     bool
+	}{
+		{"16 bits, transparent, all zero", pngHeader(8192, 8192, 16, 6, 0), mega / 2, 11 * 64, false},
+		{"16 bits, interlaced", pngHeader(8192, 8192, 16, 2, 1), 2 * mega, 19 * 64, false},
+		{"8 bits, interlaced", pngHeader(8192, 8192, 8, 2, 1), mega / 4, 11 * 64, false},
+		{"progressive, all grey", jpegHeader("progressive.jpg", 8192, 8192), mega / 2, 672, false},
+		{"CMYK, all white", jpegHeader("cmyk.jpg", 8192, 8192), mega / 2, 11 * 64, false},
+		{"photograph", jpegHeader("420.jpg", 8192, 8192), 12 * mega, 288, true},
+		{"photograph, poor", jpegHeader("420.jpg", 8192, 8192), 3 * mega, 288, true},
+		{"photograph, progressive", jpegHeader("progressive.jpg", 8192, 8192), 4 * mega, 672, true},
+		{"photograph without losses", pngHeader(8192, 8192, 8, 2, 0), 80 * mega, 7 * 64, true},
+		{"photograph without losses, 16 bits", pngHeader(8192, 8192, 16, 2, 0), 250 * mega, 11 * 64, true},
+		{"drawing of one colour", pngHeader(4096, 4096, 8, 6, 1), mega / 16, 11 * 16, true},
+		{"scan, black and white", pngHeader(8192, 8192, 1, 3, 0), mega / 8, 4 * 64, true},
+	}
+	for _, tt := range tests {
+		hd, err := readHeader(tt.header)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if got := hd.memory / mega; got != tt.memory {
+			t.Errorf("%s: takes %d MB, want %d", tt.name, got, tt.memory)
+		}
+		err = hd.check(tt.size, 0, 0)
+		if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "bytes of memory to decode: more than the 268435456 ") && !strings.Contains(err.Error(), "more than the 536870912 ") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestDecodeMemory holds the header's estimate against what decoding takes.
+func TestDecodeMemory(t *testing.T) {
+	at := image.Rect(0, 0, 700, 500)
+	encode := func(im image.Image) []byte {
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, im, nil); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for name, data := range map[string][]byte{
+		"grey JPEG":   encode(image.NewGray(at)),
+		"JPEG":        encode(image.NewRGBA(at)),
+		"grey PNG":    pngBytes(t, image.NewGray(at)),
+		"RGB":         pngBytes(t, image.NewRGBA(at)),
+		"RGBA":        pngBytes(t, image.NewNRGBA(at)),
+		"16-bit grey": pngBytes(t, image.NewGray16(at)),
+		"16-bit RGBA": pngBytes(t, image.NewNRGBA64(at)),
+		"palette":     pngBytes(t, image.NewPaletted(at, color.Palette{color.Black, color.White})),
+	} {
+		hd, err := readHeader(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := decodeBytes(data, 700, 500); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := int64(after.TotalAlloc - before.TotalAlloc); took > hd.memory+hd.memory/10+200_000 {
+			t.Errorf("%s: decoding took %d bytes, estimated at %d", name, took, hd.memory)
+		}
+	}
+}
+
 func TestDecodeErrors(t *testing.T) {
 	good, err := os.ReadFile("testdata/420.jpg")
 	if err != nil {
@@ -221,6 +315,43 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("got %d x %d pixels, asked for %d x %d", p.Width, p.Height, w, h)
 		}
 	})
+}
+
+// FuzzExif holds that no segment panics, and that an orientation is one.
+func FuzzExif(f *testing.F) {
+	data, err := os.ReadFile("testdata/exif.jpg")
+	if err != nil {
+		f.Fatal(err)
+	}
+	at := bytes.Index(data, []byte("Exif\x00\x00"))
+	f.Add(data[at : at+60])
+	f.Add([]byte("Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x08\x00\x00"))
+	f.Add([]byte("Exif\x00\x00II*\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, segment []byte) {
+		if v := exifOrientation(segment); v < 0 || v > 8 {
+			t.Errorf("orientation %d", v)
+		}
+		orientation, perPixel := jpegSegments(append([]byte("\xff\xd8"), segment...))
+		if orientation < 1 || orientation > 8 || !(perPixel >= 0 && perPixel <= 6000) {
+			t.Errorf("orientation %d, %g bytes a pixel", orientation, perPixel)
+		}
+	})
+}
+
+// TestExifOrientation reads both orders of bytes, and takes nothing for an orientation
+// that is none.
+func TestExifOrientation(t *testing.T) {
+	little := "Exif\x00\x00II*\x00\x08\x00\x00\x00\x02\x00" + "\x0f\x01\x02\x00\x01\x00\x00\x00a\x00\x00\x00" + "\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
+	big := "Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01" + "\x01\x12\x00\x03\x00\x00\x00\x01\x00\x03\x00\x00"
+	for text, want := range map[string]int{
+		little: 6, big: 3, little[:len(little)-1]: 0, "http://ns.adobe.com/xap/1.0/": 0, "": 0,
+		strings.Replace(big, "\x01\x00\x03", "\x01\x00\x09", 1): 0, // 9 is none
+		strings.Replace(big, "\x00\x08", "\x00\xff", 1):         0, // beyond the segment
+	} {
+		if got := exifOrientation([]byte(text)); got != want {
+			t.Errorf("%q: orientation %d, want %d", text, got, want)
+		}
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {

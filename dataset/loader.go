@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ type LoaderOptions struct {
 	Images     []int   // indices into Set.Images to draw from, in this order; nil means all
 	Cache      bool    // keep decoded and resized pictures, three bytes a pixel
 	CacheBytes int64   // keep no more than this; 0 means 1 GiB
-	Pictures   string  // folder for decoded and resized pictures, of this set at this size alone; empty: none
+	Pictures   string  // folder that keeps decoded and resized pictures, of any set at any size; empty: none
 }
 
 // Batch is the network input of one step and what is known about it.
@@ -74,7 +75,8 @@ type result struct {
 	err   error
 }
 
-// NewLoader checks the settings. draw may be nil where only Eval is used.
+// NewLoader checks the settings. Objects that have no area in network pixels are left
+// out, as Fit says. draw may be nil where only Eval is used.
 func NewLoader(set *Set, t Transform, o LoaderOptions, draw Draw) (*Loader, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func NewLoader(set *Set, t Transform, o LoaderOptions, draw Draw) (*Loader, erro
 		o.CacheBytes = 1 << 30
 	}
 	l := &Loader{
-		set: set, transform: t, table: t.table(), options: o, images: o.Images, draw: draw,
+		set: set.Fit(t), transform: t, table: t.table(), options: o, images: o.Images, draw: draw,
 		orders: map[int][]int{}, kept: map[int]*RGB{}, budget: o.CacheBytes,
 	}
 	if l.images == nil {
@@ -223,10 +225,7 @@ func (l *Loader) describe(it *Item, index int, flip bool) {
 		Boxes: reuse(it.Boxes, n), Labels: reuse(it.Labels, n), Crowd: reuse(it.Crowd, n),
 	}
 	for i, o := range im.Objects {
-		b := o.Box
-		for k := range b {
-			b[k] *= scale
-		}
+		b := scaleBox(o.Box, scale)
 		if flip {
 			b = mirrorBox(b, w)
 		}
@@ -283,23 +282,35 @@ func (l *Loader) picture(index int) (*RGB, error) {
 // resized returns a picture at the transform's size, from the folder of
 // pictures if it is there. A full disk costs the folder its use, not a training its life.
 func (l *Loader) resized(index int) (*RGB, error) {
-	im, folder := &l.set.Images[index], pictures(l.options.Pictures)
-	if folder != "" {
-		if p := folder.read(im.ID); p != nil {
-			if w, h, _ := l.transform.Size(im.Width, im.Height); p.Width == w && p.Height == h {
-				return p, nil
-			}
+	s, im := l.set, &l.set.Images[index]
+	folder, ratio := pictures(l.options.Pictures), l.transform.ratio(im.Width, im.Height)
+	w, h, _ := l.transform.Size(im.Width, im.Height)
+	var sum [sha256.Size]byte
+	if folder != "" && s.Sums != nil {
+		sum = s.Sums[index]
+		if p := folder.read(sum, ratio, w, h); p != nil {
+			return p, nil
 		}
 	}
-	p, err := l.set.Decode(index)
+	data, err := s.read(index)
+	if err != nil {
+		return nil, err
+	}
+	if folder != "" && s.Sums == nil {
+		sum = sha256.Sum256(data)
+		if p := folder.read(sum, ratio, w, h); p != nil {
+			return p, nil
+		}
+	}
+	p, err := s.decode(index, data)
 	if err != nil {
 		return nil, err
 	}
 	if p, err = l.transform.Resize(p); err != nil {
-		return nil, fmt.Errorf("%s: image id %d: %w", l.set.Path(index), im.ID, err)
+		return nil, fmt.Errorf("%s: image id %d: %w", s.Path(index), im.ID, err)
 	}
 	if folder != "" {
-		_ = folder.write(im.ID, p)
+		_ = folder.write(sum, ratio, p)
 	}
 	return p, nil
 }

@@ -1,69 +1,79 @@
 package dataset
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"hash/crc32"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 )
 
-// pictures is a folder of decoded and resized pictures, one file an image, so
-// that a second epoch or run decodes nothing. Whoever names the folder sees to it
-// that it serves one data set at one size.
+// pictures is a folder of decoded and resized pictures, one file a picture and size, so
+// that a second epoch or run decodes nothing. A picture goes by the SHA-256 of the file that
+// it was decoded from and the ratio that it was resized by, so it can stand for no other.
 //
-// A file is a header (magic, width, height, CRC-32 of the pixels; little-endian
-// 32-bit words) and the RGB pixels. One that does not hold together, such as after a
-// power cut, is as good as absent.
+// A file is a header (magic, width and height; little-endian 32-bit words), the RGB pixels,
+// and the SHA-256 of its own name and all that. One that does not hold together, such as
+// after a power cut, is as good as absent, and is written anew: so it is written in place.
 type pictures string
 
 const (
-	pictureMagic  = 0x31504746 // "FGP1"
-	pictureHeader = 16
+	pictureMagic  = 0x32504746 // "FGP2"
+	pictureHeader = 12
 )
 
-func (d pictures) path(id int64) string {
-	return filepath.Join(string(d), strconv.FormatInt(id, 10)+".rgb")
+func pictureName(source [sha256.Size]byte, r ratio) string {
+	return fmt.Sprintf("%s-%d-%d.rgb", hex.EncodeToString(source[:]), r.num, r.den)
 }
 
-// read returns the picture of an image, or nil if it is not there whole.
-func (d pictures) read(id int64) *RGB {
-	b, err := os.ReadFile(d.path(id))
-	if err != nil || len(b) < pictureHeader || binary.LittleEndian.Uint32(b) != pictureMagic {
+// path spreads the files over folders, as some systems are slow with many in one.
+func (d pictures) path(name string) string { return filepath.Join(string(d), name[:2], name) }
+
+// read returns a picture of w x h, or nil if it is not there whole.
+func (d pictures) read(source [sha256.Size]byte, r ratio, w, h int) *RGB {
+	name := pictureName(source, r)
+	size := pictureHeader + 3*w*h
+	info, err := os.Stat(d.path(name))
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(size+sha256.Size) {
 		return nil
 	}
-	p := &RGB{Width: int(binary.LittleEndian.Uint32(b[4:])), Height: int(binary.LittleEndian.Uint32(b[8:])), Pix: b[pictureHeader:]}
-	if p.Width > maxSide || p.Height > maxSide || len(p.Pix) != 3*p.Width*p.Height || crc32.ChecksumIEEE(p.Pix) != binary.LittleEndian.Uint32(b[12:]) {
+	b, err := os.ReadFile(d.path(name))
+	if err != nil || len(b) != size+sha256.Size {
+		return nil
+	}
+	p := &RGB{w, h, b[pictureHeader:size]}
+	if !bytes.Equal(b[:pictureHeader], head(p)) || pictureSum(name, p) != [sha256.Size]byte(b[size:]) {
 		return nil
 	}
 	return p
 }
 
-// write keeps a picture: under a temporary name first, so that a reader never
-// meets half of it.
-func (d pictures) write(id int64, p *RGB) error {
-	if err := os.MkdirAll(string(d), 0o777); err != nil {
+// write keeps a picture.
+func (d pictures) write(source [sha256.Size]byte, r ratio, p *RGB) error {
+	name := pictureName(source, r)
+	if err := os.MkdirAll(filepath.Dir(d.path(name)), 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(string(d), ".tmp-*")
+	sum := pictureSum(name, p)
+	err := os.WriteFile(d.path(name), append(append(head(p), p.Pix...), sum[:]...), 0o666)
 	if err != nil {
-		return err
-	}
-	var head [pictureHeader]byte
-	binary.LittleEndian.PutUint32(head[:], pictureMagic)
-	binary.LittleEndian.PutUint32(head[4:], uint32(p.Width))
-	binary.LittleEndian.PutUint32(head[8:], uint32(p.Height))
-	binary.LittleEndian.PutUint32(head[12:], crc32.ChecksumIEEE(p.Pix))
-	_, err = f.Write(head[:])
-	if err == nil {
-		_, err = f.Write(p.Pix)
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), d.path(id))
-	}
-	if err != nil {
-		os.Remove(f.Name())
+		os.Remove(d.path(name))
 	}
 	return err
+}
+
+func head(p *RGB) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, pictureMagic)
+	b = binary.LittleEndian.AppendUint32(b, uint32(p.Width))
+	return binary.LittleEndian.AppendUint32(b, uint32(p.Height))
+}
+
+func pictureSum(name string, p *RGB) [sha256.Size]byte {
+	h := sha256.New()
+	h.Write([]byte(name))
+	h.Write(head(p))
+	h.Write(p.Pix)
+	return [sha256.Size]byte(h.Sum(nil))
 }

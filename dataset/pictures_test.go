@@ -37,7 +37,7 @@ func TestPicturesOnDisk(t *testing.T) {
 	if got := batch(cache); !slices.Equal(got, want) {
 		t.Error("first run: other pixels")
 	}
-	files, err := filepath.Glob(filepath.Join(cache, "*"))
+	files, err := filepath.Glob(filepath.Join(cache, "*", "*"))
 	if err != nil || len(files) != 6 {
 		t.Fatalf("%d files kept, %v; want 6", len(files), err)
 	}

@@ -76,6 +76,15 @@ func (t Transform) Size(w, h int) (netWidth, netHeight int, scale float32) {
 	return r.of(w), r.of(h), r.float()
 }
 
+// shows tells whether a box of a w x h picture's pixels has an area in network pixels, as
+// it is and mirrored. In float32 a sliver may have one and not the other.
+func (t Transform) shows(b [4]float32, w, h int) bool {
+	netWidth, _, scale := t.Size(w, h)
+	b = scaleBox(b, scale)
+	m := mirrorBox(b, netWidth)
+	return b[0] < b[2] && b[1] < b[3] && m[0] < m[2]
+}
+
 // Resize returns the picture at the transform's size. A picture that has it
 // already is returned itself.
 func (t Transform) Resize(p *RGB) (*RGB, error) {
@@ -210,6 +219,14 @@ func (p *RGB) place(dst []float32, h, w int, flip bool, table *[3][256]float32) 
 			}
 		}
 	}
+}
+
+// scaleBox is the box in network pixels.
+func scaleBox(b [4]float32, scale float32) [4]float32 {
+	for k := range b {
+		b[k] = float32(b[k] * scale) // rounded here, never fused into what follows
+	}
+	return b
 }
 
 // mirrorBox is the box in the picture mirrored left to right: x1' = w - x2 and

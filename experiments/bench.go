@@ -142,7 +142,7 @@ func (r *Runner) BenchStep(ctx context.Context, b Bench) (Measured, error) {
 		return Measured{}, err
 	}
 	defer d.close()
-	loader, err := r.loader(&d.cfg, "", set, dataset.Draw(d.draw), true)
+	loader, err := r.loader(&d.cfg, set, dataset.Draw(d.draw), true)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -187,7 +187,7 @@ func (r *Runner) BenchInfer(ctx context.Context, b Bench) (Measured, error) {
 		return Measured{}, err
 	}
 	defer d.close()
-	loader, err := r.loader(&d.cfg, "", set, dataset.Draw(d.draw), false)
+	loader, err := r.loader(&d.cfg, set, dataset.Draw(d.draw), false)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -231,7 +231,7 @@ func (r *Runner) BenchLoader(ctx context.Context, b Bench) (files, kept Measured
 	if err != nil {
 		return files, kept, err
 	}
-	loader, err := r.loader(&cfg, "", set, drawer(0), true)
+	loader, err := r.loader(&cfg, set, drawer(0), true)
 	if err != nil {
 		return files, kept, err
 	}

@@ -43,6 +43,24 @@ func (c *Config) Classes() (int, error) {
 	return len(set.Classes), nil
 }
 
+// OpenSplit reads a split of a folder as the network sees it: without the objects that
+// have no area at its input size.
+func (c *Config) OpenSplit(dir, split string) (*dataset.Set, error) {
+	set, err := dataset.Open(dir, split)
+	if err != nil {
+		return nil, err
+	}
+	return set.Fit(c.transform()), nil
+}
+
+// CheckData looks through splits of a folder, the one to train on first, for all that
+// training or scoring would refuse or leave out; decode asks for every picture to be decoded
+// in full.
+func (c *Config) CheckData(ctx context.Context, dir string, splits []string, decode bool, progress func(done, total int)) ([]dataset.Problem, error) {
+	t := c.transform()
+	return dataset.Check(ctx, dir, splits, dataset.CheckOptions{Decode: decode, Transform: &t, Progress: progress})
+}
+
 // Summary counts the network on an input of h×w pixels; Describe draws it.
 func (c *Config) Summary(h, w int) (*model.Summary, error) {
 	classes, err := c.Classes()
@@ -78,7 +96,6 @@ func (c *Config) AnchorStats(ctx context.Context, set *dataset.Set, n int) (Anch
 	var st AnchorStats
 	anchors := map[[2]int][][4]float32{}
 	ac, t, m := c.modelConfig(1).Anchors, c.transform(), c.samplerConfig().Matcher
-	set = set.Fit(t)
 	for i, im := range set.Images {
 		if n > 0 && i == n {
 			break

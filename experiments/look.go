@@ -254,7 +254,6 @@ func shrink(p *dataset.RGB, limit int) (*dataset.RGB, float32, error) {
 func (c *Config) ShowImages(ctx context.Context, set *dataset.Set, n, limit int, anchors bool) ([]dataset.Panel, error) {
 	var out []dataset.Panel
 	ac, t, m := c.modelConfig(1).Anchors, c.transform(), c.samplerConfig().Matcher
-	set = set.Fit(t)
 	for i, im := range set.Images[:min(n, len(set.Images))] {
 		if err := ctx.Err(); err != nil {
 			return nil, err

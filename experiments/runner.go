@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -102,15 +101,15 @@ func (r *Runner) tell(e Event) {
 func (r *Runner) now() string { return r.Now().UTC().Format(time.RFC3339) }
 
 // loader makes batches of a trial's data; train asks for flips and the training
-// batch. Photographs are decoded and resized once and kept in the cache folder, under
-// the data's identity; the synthetic set is at its size already and fits memory.
-func (r *Runner) loader(c *Config, data string, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+// batch. Photographs are decoded and resized once and kept in the cache folder; the
+// synthetic set is at its size already and fits memory.
+func (r *Runner) loader(c *Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: evalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
 	}
 	if !synthetic(c) {
-		o.Pictures = filepath.Join(r.Cache, "pictures", data[:16], fmt.Sprintf("%s-%dx%d", set.Split, c.Image.Short, c.Image.LongSide()))
+		o.Pictures = filepath.Join(r.Cache, "pictures")
 	}
 	return dataset.NewLoader(set, c.transform(), o, draw)
 }

@@ -63,7 +63,7 @@ func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
 	if err := missingSplits(dir, cfg); err != nil {
 		return nil, err
 	}
-	if err := checkFolder(ctx, dir, names); err != nil {
+	if err := checkFolder(ctx, cfg, names); err != nil {
 		return nil, err
 	}
 	train, eval, err := openSplits(dir, cfg)
@@ -88,7 +88,7 @@ func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
 	for label, c := range own {
 		s.renumbered = s.renumbered || label < len(s.Classes) && eval.CategoryID(int32(label)) != c.ID
 	}
-	notes := append(slices.Clone(train.Fit(cfg.transform()).Notes), note)
+	notes := append(slices.Clone(train.Notes), note)
 	if len(names) > 1 {
 		notes = append(notes, eval.Notes...)
 	}
@@ -110,10 +110,10 @@ func splitNames(cfg *Config) []string {
 
 // openSplits reads the annotations of the training and of the scored split.
 func openSplits(dir string, cfg *Config) (train, eval *dataset.Set, err error) {
-	if train, err = dataset.Open(dir, cfg.Data.Train); err != nil {
+	if train, err = cfg.OpenSplit(dir, cfg.Data.Train); err != nil {
 		return nil, nil, err
 	}
-	eval, err = dataset.Open(dir, cfg.evalSplit())
+	eval, err = cfg.OpenSplit(dir, cfg.evalSplit())
 	return train, eval, err
 }
 
@@ -136,18 +136,30 @@ func missingSplits(dir string, cfg *Config) error {
 	for _, want := range []struct{ key, split string }{{"data.train", cfg.Data.Train}, {"data." + cfg.Eval.Split, cfg.evalSplit()}} {
 		if !slices.Contains(there, want.split) {
 			lines = append(lines, fmt.Errorf("%s: no split %s; it has %s: pass --set %s=%s, or another of them",
-				dir, want.split, strings.Join(there, ", "), want.key, nearest(want.split, there)))
+				dir, want.split, strings.Join(there, ", "), want.key, nearestSplit(want.split, there)))
 		}
 	}
 	return errors.Join(slices.CompactFunc(lines, func(a, b error) bool { return a.Error() == b.Error() })...)
+}
+
+// nearestSplit is the split there is whose name begins with that asked for, as train2017
+// does, or else the one that is spelt most alike.
+func nearestSplit(name string, there []string) string {
+	for _, s := range there {
+		if strings.HasPrefix(s, name) {
+			return s
+		}
+	}
+	return nearest(name, there)
 }
 
 // shownProblems is how many problems of a folder an error lists.
 const shownProblems = 5
 
 // checkFolder refuses what training or scoring would trip over later.
-func checkFolder(ctx context.Context, dir string, splits []string) error {
-	found, err := dataset.Check(ctx, dir, splits, dataset.CheckOptions{})
+func checkFolder(ctx context.Context, cfg *Config, splits []string) error {
+	dir := cfg.Data.Dir
+	found, err := cfg.CheckData(ctx, dir, splits, false, nil)
 	if err != nil {
 		return err
 	}
@@ -168,7 +180,7 @@ func checkFolder(ctx context.Context, dir string, splits []string) error {
 	if count > shownProblems {
 		more = fmt.Sprintf(", the first %d of them above", shownProblems)
 	}
-	return fmt.Errorf("%s\n%s: %d problem(s)%s; `runner data check %s` lists all", strings.Join(lines, "\n"), dir, count, more, dir)
+	return fmt.Errorf("%s\n%s: problems: %d%s; `runner data check %s` lists all", strings.Join(lines, "\n"), dir, count, more, dir)
 }
 
 // hashing tells how far the hashing of a split is; small ones are hashed at once.
@@ -213,7 +225,7 @@ func (r *Runner) splits(ctx context.Context, cfg *Config, s *source) (train, eva
 		return nil, nil, err
 	}
 	_, err = eval.Relabel(s.Classes)
-	return train.Fit(cfg.transform()), eval, err
+	return train, eval, err
 }
 
 // labelsOf are classes as a record names them.
@@ -284,7 +296,7 @@ func (r *Runner) OpenSplit(ctx context.Context, cfg *Config, split string) (*dat
 	if err != nil {
 		return nil, err
 	}
-	return dataset.Open(dir, split)
+	return cfg.OpenSplit(dir, split)
 }
 
 // evalSplit is the name of the split that is scored.

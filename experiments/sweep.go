@@ -18,7 +18,7 @@ type prepared struct {
 	key        string
 	data, init string // identities, as recorded
 	source     *source
-	kin        []*results.Trial // see Runner.kin
+	kin        []kin // see Runner.findKin
 }
 
 // prepare computes the identities of the plan's trials. The seeds of a row share all
@@ -195,10 +195,16 @@ func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 // the same settings on other data, unless AllowChangedData is set.
 var ErrDataChanged = errors.New("the data has changed")
 
-// kin sets, of each trial on a folder that is not recorded itself, the recorded trainings
-// with its settings and its seed, on this engine: on other data, from other initial weights, or
-// under the identity that an older version gave to the same data.
-func (r *Runner) kin(prep []prepared) error {
+// kin is a recorded training with the settings and the seed of a planned one, on the same
+// engine: on other data, from other initial weights, or under the identity that an
+// older version gave to the same data.
+type kin struct {
+	*results.Trial
+	dir string // of its data
+}
+
+// findKin sets the kin of each trial on a folder that is not recorded itself.
+func (r *Runner) findKin(prep []prepared) error {
 	planned := map[string][]*prepared{}
 	keys := map[string]bool{}
 	settings := func(canonical []byte, seed uint64) string { return fmt.Sprintf("%d %s", seed, canonical) }
@@ -216,7 +222,11 @@ func (r *Runner) kin(prep []prepared) error {
 	if err != nil {
 		return err
 	}
-	canonicals := map[string][]byte{} // by config as recorded
+	type known struct {
+		canonical []byte
+		dir       string
+	}
+	configs := map[string]known{} // by config as recorded
 	for i := range recorded {
 		delete(keys, recorded[i].Key)
 	}
@@ -225,16 +235,19 @@ func (r *Runner) kin(prep []prepared) error {
 		if t.Engine != r.Engine.Name() || t.Numerics != fmt.Sprint(Numerics) {
 			continue
 		}
-		c, err := once(canonicals, t.Config, func() ([]byte, error) {
+		c, err := once(configs, t.Config, func() (known, error) {
 			cfg, err := ParseResolved(t.Key, []byte(t.Config))
-			return Canonical(&cfg), err
+			if err != nil {
+				return known{}, err
+			}
+			return known{Canonical(&cfg), absolute(cfg.Data.Dir)}, nil
 		})
 		if err != nil {
 			continue // of a version with other settings
 		}
-		for _, q := range planned[settings(c, t.Seed)] {
+		for _, q := range planned[settings(c.canonical, t.Seed)] {
 			if keys[q.key] {
-				q.kin = append(q.kin, t)
+				q.kin = append(q.kin, kin{t, c.dir})
 			}
 		}
 	}
@@ -244,7 +257,7 @@ func (r *Runner) kin(prep []prepared) error {
 // adopt gives the trials that an older version recorded the identity by which it knew their
 // data, where that is what it was: what is done stays done.
 func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
-	if err := r.kin(prep); err != nil {
+	if err := r.findKin(prep); err != nil {
 		return err
 	}
 	again := 0
@@ -263,7 +276,7 @@ func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
 			switch {
 			case t.Key != id.Key():
 				continue
-			case q.source.misread(t):
+			case q.source.misread(t.Trial):
 				again++
 				continue
 			}
@@ -288,7 +301,7 @@ func hasResult(t *results.Trial) bool {
 	return t.Status == results.StatusDone || t.Status == results.StatusDiverged
 }
 
-// checkData refuses to go on with a sweep whose data was changed since it began:
+// checkData refuses to go on with a sweep whose folder of data was changed since it began:
 // its table would mix results on both. A sweep that has begun on the new data goes on, and
 // so does one without a result whose training did not read what was changed. Generated data
 // is what its settings say, and cannot change.
@@ -307,10 +320,12 @@ func (r *Runner) checkData(states []State, prep []prepared) error {
 			return nil
 		}
 		for _, t := range q.kin {
-			if t.Dataset == q.data || q.source.older != nil && t.Dataset == *q.source.older {
+			elsewhere := t.dir != q.Trial.Config.Data.Dir
+			same := t.Dataset == q.data || q.source.older != nil && t.Dataset == *q.source.older
+			if elsewhere || same {
 				continue
 			}
-			mixes := hasResult(t)
+			mixes := hasResult(t.Trial)
 			if !mixes && t.Status != results.StatusFailed {
 				training, begun, err := r.trainingOf(t.Key)
 				if err != nil {
@@ -319,7 +334,7 @@ func (r *Runner) checkData(states []State, prep []prepared) error {
 				mixes = begun && training != r.training(q)
 			}
 			if mixes {
-				other, of = append(other, t), q
+				other, of = append(other, t.Trial), q
 			}
 		}
 	}

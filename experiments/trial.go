@@ -81,8 +81,8 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 }
 
 // unfinishedKin are the kin that no process is at work on, and that have no result.
-func (p *prepared) unfinishedKin() []*results.Trial {
-	var out []*results.Trial
+func (p *prepared) unfinishedKin() []kin {
+	var out []kin
 	for _, t := range p.kin {
 		if t.Status == results.StatusFailed || t.Status == results.StatusInterrupted {
 			out = append(out, t)
@@ -163,7 +163,7 @@ func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*sess
 	if err != nil {
 		return nil, err
 	}
-	loader, err := r.loader(&cfg, p.data, train, draw, true)
+	loader, err := r.loader(&cfg, train, draw, true)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector) error {
 }
 
 func (r *Runner) evaluate(ctx context.Context, index int, p *prepared, d *detector, set *dataset.Set) ([]coco.Detection, error) {
-	loader, err := r.loader(&d.cfg, p.data, set, dataset.Draw(d.draw), false)
+	loader, err := r.loader(&d.cfg, set, dataset.Draw(d.draw), false)
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,7 @@ func (r *Runner) obey(ctx context.Context, o order) *over {
 	if err == nil {
 		p := &prepared{Trial: Trial{Seed: o.Seed, Config: cfg}, key: o.Key, data: o.Data, init: o.Init, source: o.Source}
 		for _, key := range o.Kin {
-			p.kin = append(p.kin, &results.Trial{Key: key, Outcome: results.Outcome{Status: results.StatusFailed}})
+			p.kin = append(p.kin, kin{Trial: &results.Trial{Key: key, Outcome: results.Outcome{Status: results.StatusFailed}}})
 		}
 		out, err = r.runTrial(ctx, o.Index, p)
 	}

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"focalgrid/dataset"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -15,11 +15,14 @@ func newDataCheck(a *app) *cobra.Command {
 		Use:   "check [DIR|CONFIG]",
 		Short: "Find everything wrong with a folder before any training",
 		Long: `Find everything wrong with a folder before any training: invalid JSON, unknown or
-repeated ids, boxes that are none, and each image that is missing, truncated, of another kind
-or of another size than stated. Every image is decoded in full.
+repeated ids, a split without images or categories, categories that are not those trained on,
+and each image that is missing, truncated, of another kind or of another size than stated.
+Every image is decoded in full.
 
-A finding names the file and the entry's id. A note is about something that training
-copes with. The exit code is 1 if anything but notes was found.`,
+A finding names the file and the entry's id. A note is about something that training and
+scoring cope with: a box that is cut or left out (at the image size of --profile and --set),
+a gap that is filled, a file that the annotations do not name, a picture that EXIF turns.
+The exit code is 1 if anything but notes was found.`,
 		Example: `  runner data check COCO
   runner data check COCO --split val2017
   runner data check mini`,
@@ -35,11 +38,11 @@ copes with. The exit code is 1 if anything but notes was found.`,
 }
 
 func (a *app) dataCheck(ctx context.Context, s *source) error {
-	dir, _, splits, err := s.folder(ctx, a)
+	dir, cfg, splits, err := s.folder(ctx, a)
 	if err != nil {
 		return err
 	}
-	found, err := dataset.Check(ctx, dir, splits, dataset.CheckOptions{Decode: true})
+	found, err := cfg.CheckData(ctx, dir, trainingFirst(splits, cfg.Data.Train), true, nil)
 	if err != nil {
 		return err
 	}
@@ -55,4 +58,17 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 	}
 	fmt.Fprintf(a.out, "%s: %s without a problem.\n", dir, count(len(splits), "split"))
 	return nil
+}
+
+// trainingFirst puts the split to train on before the others: the one of that name, or
+// else one whose name begins like train2017.
+func trainingFirst(splits []string, name string) []string {
+	i := slices.Index(splits, name)
+	if i < 0 {
+		i = slices.IndexFunc(splits, func(s string) bool { return strings.HasPrefix(s, "train") })
+	}
+	if i < 0 {
+		return splits
+	}
+	return slices.Concat(splits[i:i+1], splits[:i], splits[i+1:])
 }

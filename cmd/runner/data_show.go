@@ -64,7 +64,7 @@ func (a *app) dataShow(ctx context.Context, o *dataShowOptions) error {
 	if len(o.splits) == 0 && slices.Contains(splits, cfg.Data.Val) {
 		split = cfg.Data.Val
 	}
-	set, err := dataset.Open(dir, split)
+	set, err := cfg.OpenSplit(dir, split)
 	if err != nil {
 		return bad(err)
 	}

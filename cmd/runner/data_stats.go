@@ -52,7 +52,7 @@ func (a *app) dataStats(ctx context.Context, o *statsOptions) error {
 		return err
 	}
 	for i, split := range splits {
-		set, err := dataset.Open(dir, split)
+		set, err := cfg.OpenSplit(dir, split)
 		if err != nil {
 			return bad(err)
 		}
@@ -79,9 +79,12 @@ func (a *app) printStats(set *dataset.Set, an experiments.AnchorStats) {
 		rows = append(rows, []string{"  crowds", strconv.Itoa(st.Crowds), "neither learned nor scored"})
 	}
 	if set.Clipped+set.Dropped > 0 {
-		rows = append(rows, []string{"  boxes", strconv.Itoa(set.Clipped), fmt.Sprintf("cut at the image's border; %d left out, with no area inside", set.Dropped)})
+		rows = append(rows, []string{"  boxes", strconv.Itoa(set.Clipped), fmt.Sprintf("cut at the image's border; %d left out, with no area", set.Dropped)})
 	}
 	columns(a.out, rows)
+	for _, note := range set.Notes {
+		fmt.Fprintf(a.out, "  note: %s\n", note)
+	}
 
 	var per []string
 	for n, images := range st.PerImage {

@@ -1,0 +1,8 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package dataset
+
+import "errors"
+
+// lock tells that folders cannot be locked here.
+func lock(string) (l folderLock, held bool, err error) { return l, false, errors.ErrUnsupported }
