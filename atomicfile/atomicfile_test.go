@@ -38,11 +38,59 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%q left %v", v.text, rest)
 		}
 	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o644 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
 	if err := Write(filepath.Join(path, "below"), func(io.Writer) error { return nil }); err == nil || !strings.Contains(err.Error(), "below") {
 		t.Errorf("below a file: %v", err)
+	}
+}
+
+// TestMode: a file that replaces another has that one's mode.
+func TestMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []os.FileMode{0o600, 0o666, 0o640} {
+		if err := os.Chmod(path, want); err != nil {
+			t.Fatal(err)
+		}
+		err := Write(path, func(io.Writer) error { return nil })
+		info, serr := os.Stat(path)
+		if err := errors.Join(err, serr); err != nil || info.Mode().Perm() != want {
+			t.Errorf("a file replaced had mode %v and has %v, %v", want, info.Mode().Perm(), err)
+		}
+	}
+}
+
+// TestPublish: a name that is taken stays whose it is.
+func TestPublish(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(from, "new")
+	put(to, "old")
+	if err := Publish(from, to); !errors.Is(err, os.ErrExist) {
+		t.Errorf("onto a file: %v, want ErrExist", err)
+	}
+	for path, want := range map[string]string{from: "new", to: "old"} {
+		if got, err := os.ReadFile(path); string(got) != want {
+			t.Errorf("%s holds %q, %v; want %q", path, got, err, want)
+		}
+	}
+	if err := os.Remove(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := Publish(from, to); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(to); string(got) != "new" {
+		t.Errorf("published %q, %v", got, err)
+	}
+	if _, err := os.Stat(from); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the first name is still there: %v", err)
 	}
 }

@@ -139,7 +139,7 @@ func (r *Runner) BenchStore(ctx context.Context, dir string, b StoreBench) (*Sto
 			if err := os.Rename(path, path+".old"); err != nil {
 				return err
 			}
-			_, _, err := results.Rebuild(path)
+			_, err := results.Rebuild(path, KeyOf())
 			return err
 		}},
 	} {

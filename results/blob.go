@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -53,10 +54,7 @@ func (s *Store) WeightsPath(hash string) string { return weightsBlob.path(s.path
 // KeepDiff writes a difference of the code from its revision, as git tells it, under
 // its hash, by which a trial's provenance names it as "diff".
 func (s *Store) KeepDiff(data []byte) error {
-	if path := diffBlob.path(s.path, blobOf(data).Hash); !exists(path) {
-		return writeFile(path, data)
-	}
-	return nil
+	return s.keep(diffBlob.file(s.path, blobOf(data)), func() ([]byte, error) { return data, nil })
 }
 
 // Diff returns what KeepDiff wrote. The error is fs.ErrNotExist if there is none.
@@ -73,38 +71,53 @@ func errDamaged(path string) error {
 	return fmt.Errorf("%s is damaged: its content has another hash than its name", path)
 }
 
-// keepDetections writes a COCO results file under its hash, unless it is there.
+// keep writes a file under its hash, unless it is there and whole.
+func (s *Store) keep(f blobFile, data func() ([]byte, error)) error {
+	err := f.check()
+	if err == nil {
+		return nil
+	}
+	there := !errors.Is(err, fs.ErrNotExist)
+	text, err := data()
+	if err == nil {
+		err = writeFile(f.path, text)
+	}
+	if err == nil && there && s.Notice != nil {
+		s.Notice(f.path + " was damaged, and is written anew")
+	}
+	return err
+}
+
+// keepDetections writes a COCO results file under its hash.
 func (s *Store) keepDetections(data []byte) (Blob, error) {
 	if !json.Valid(data) {
 		return Blob{}, errors.New("not JSON")
 	}
 	b := blobOf(data)
-	path := detectionsBlob.path(s.path, b.Hash)
-	if exists(path) {
-		return b, nil
-	}
-	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
-	if _, err := w.Write(data); err != nil {
-		return Blob{}, err
-	}
-	if err := w.Close(); err != nil {
-		return Blob{}, err
-	}
-	return b, writeFile(path, buf.Bytes())
+	return b, s.keep(detectionsBlob.file(s.path, b), func() ([]byte, error) {
+		var buf bytes.Buffer
+		w := gzip.NewWriter(&buf)
+		_, err := w.Write(data)
+		err = errors.Join(err, w.Close())
+		return buf.Bytes(), err
+	})
 }
 
 // Detections returns a trial's COCO results file as it was given to
 // FinishTrial, nil if none was.
 func (s *Store) Detections(key string) ([]byte, error) {
-	blob, err := queryDetections(s.db, key)
+	var blob Blob
+	err := s.inTx("read detections", func(tx *sql.Tx) (err error) {
+		blob, err = queryDetections(tx, key)
+		return err
+	})
 	if err != nil {
-		return nil, s.explain("read detections", err)
+		return nil, err
 	}
 	if blob == (Blob{}) {
 		return nil, nil
 	}
-	data, err := readDetections(detectionsBlob.path(s.path, blob.Hash), blob)
+	data, err := readDetections(detectionsBlob.file(s.path, blob))
 	if err != nil {
 		return nil, fmt.Errorf("detections of trial %s: %w", short(key), err)
 	}
@@ -116,50 +129,99 @@ func queryDetections(q querier, key string) (b Blob, err error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
+	if err == nil {
+		err = compareSum(q, partDetections, key, b.sum())
+	}
 	return b, err
 }
 
-func readDetections(path string, b Blob) ([]byte, error) {
-	if b.Size > maxDetections {
-		return nil, fmt.Errorf("%d bytes, more than the %d that are read", b.Size, int64(maxDetections))
-	}
-	f, err := os.Open(path)
-	if err != nil {
+// readDetections unpacks a file of detections. No more memory is taken than it has been
+// found to need by unpacking it once.
+func readDetections(f blobFile) ([]byte, error) {
+	if err := f.check(); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
+	data := bytes.NewBuffer(make([]byte, 0, f.Size))
+	if err := f.unpack(data); err != nil {
+		return nil, err
+	}
+	if blobOf(data.Bytes()).Hash != f.Hash {
+		return nil, errDamaged(f.path) // changed in between
+	}
+	return data.Bytes(), nil
+}
+
+// blobFile is a file named by the hash of its content.
+type blobFile struct {
+	Blob // its size is -1 where it is not recorded
+	path string
+	gzip bool
+}
+
+func (k blobKind) file(db string, b Blob) blobFile {
+	return blobFile{b, k.path(db, b.Hash), k == detectionsBlob}
+}
+
+// unpack writes the content of the file, no more than a byte beyond its recorded size.
+func (f blobFile) unpack(to io.Writer) error {
+	if f.gzip && f.Size > maxDetections {
+		return fmt.Errorf("%s: %d bytes, more than the %d that are read", f.path, f.Size, int64(maxDetections))
+	}
+	file, err := openRegular(f.path)
 	if err != nil {
-		return nil, fmt.Errorf("%s is damaged: %w", path, err)
+		return err
 	}
-	// One byte more than stated would show that the statement is wrong, and no
-	// file can make this read without end.
-	data, err := io.ReadAll(io.LimitReader(r, b.Size+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s is damaged: %w", path, err)
+	defer file.Close()
+	var r io.Reader = file
+	if f.gzip {
+		// One byte more than stated would show that the statement is wrong, and no
+		// file can make this read without end.
+		unzip, err := gzip.NewReader(file)
+		if err != nil {
+			return fmt.Errorf("%s is damaged: %w", f.path, err)
+		}
+		r = io.LimitReader(unzip, f.Size+1)
 	}
-	if blobOf(data).Hash != b.Hash {
-		return nil, errDamaged(path)
+	n, err := io.Copy(to, r)
+	switch {
+	case err != nil && f.gzip:
+		return fmt.Errorf("%s is damaged: %w", f.path, err)
+	case err != nil:
+		return err
+	case f.Size >= 0 && n != f.Size:
+		return fmt.Errorf("%s is damaged: its content has another length than recorded, %d bytes", f.path, f.Size)
 	}
-	return data, nil
+	return nil
+}
+
+// check compares the content of the file with its hash.
+func (f blobFile) check() error {
+	sum := sha256.New()
+	if err := f.unpack(sum); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != f.Hash {
+		return errDamaged(f.path)
+	}
+	return nil
 }
 
 // blobs are the files that a trial needs beside the database at path.
-func (b *Bundle) blobs(path string) []string {
-	var paths []string
+func (b *Bundle) blobs(path string) []blobFile {
+	var files []blobFile
 	if b.Weights != "" {
-		paths = append(paths, weightsBlob.path(path, b.Weights))
+		files = append(files, weightsBlob.file(path, Blob{b.Weights, -1}))
 	}
 	if b.Detections != (Blob{}) {
-		paths = append(paths, detectionsBlob.path(path, b.Detections.Hash))
+		files = append(files, detectionsBlob.file(path, b.Detections))
 	}
 	for _, text := range append([]string{b.Provenance}, environments(b.Attempts)...) {
 		var from struct{ Diff string }
 		if json.Unmarshal([]byte(text), &from) == nil && keyPattern.MatchString(from.Diff) {
-			paths = append(paths, diffBlob.path(path, from.Diff))
+			files = append(files, diffBlob.file(path, Blob{from.Diff, -1}))
 		}
 	}
-	return paths
+	return files
 }
 
 func environments(attempts []Attempt) []string {
@@ -174,9 +236,34 @@ func environments(attempts []Attempt) []string {
 // million steps takes about 100 MB.
 const maxText = 256 << 20
 
+// openRegular opens a file for reading; a pipe or device, which may never answer, is refused.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: it is %s, want a regular file", path, kindOf(info))
+	}
+	return os.Open(path)
+}
+
+// kindOf says what a file is that is not a regular one.
+func kindOf(info fs.FileInfo) string {
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
 // readBounded reads a file of at most maxText bytes.
 func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +272,7 @@ func readBounded(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxText {
+	if info.Size() > maxText {
 		return nil, fmt.Errorf("%s: want a regular file of at most %d bytes", path, int64(maxText))
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxText))

@@ -1,9 +1,7 @@
 package results
 
 import (
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,12 +24,23 @@ type Bundle struct {
 	Classes    []ClassMetric // by category
 	Steps      []Step        // by step
 	Detections Blob
+
+	// Unsealed tells that it was read from what has no checksum: a file or a row that an
+	// older version wrote, or a trial that is at work.
+	Unsealed bool
 }
 
 // sweepBundle is a sweep with its plan, as bundles hold it.
 type sweepBundle struct {
 	Sweep
-	Plan []Planned
+	Plan     []Planned
+	Unsealed bool // as in Bundle
+}
+
+// path is where the sweep lies in a folder of bundles: it is known by its name and its
+// file's hash, and a name may be too long for a file's.
+func (s *sweepBundle) path(dir string) string {
+	return filepath.Join(dir, sweepDir, blobOf([]byte(s.Name+"\n"+s.Hash)).Hash+bundleExt)
 }
 
 // hashPattern is a SHA-256, or nothing.
@@ -50,6 +59,13 @@ func (b *Bundle) check() error {
 		return fmt.Errorf("detections are %.80q of %d bytes, want a SHA-256 in lower-case hex", b.Detections.Hash, b.Detections.Size)
 	case math.IsNaN(b.WallSeconds):
 		return errors.New("wall_seconds is null")
+	case b.DivergedStep != nil && (*b.DivergedStep < 0 || b.Status != StatusDiverged):
+		return fmt.Errorf("it is %s, and diverged at step %d", b.Status, *b.DivergedStep)
+	}
+	for _, name := range sortedNames(b.Metrics) {
+		if err := checkFraction(b.Metrics[name]); err != nil {
+			return fmt.Errorf("metric %.40q: %w", name, err)
+		}
 	}
 	for i, a := range b.Attempts {
 		switch {
@@ -59,17 +75,35 @@ func (b *Bundle) check() error {
 			return fmt.Errorf("attempt %d: its exit is %q", a.Number, a.Exit)
 		case !json.Valid([]byte(a.Environment)):
 			return fmt.Errorf("attempt %d: the environment is not JSON", a.Number)
+		case a.StartStep < 0 || a.EndStep < 0 || a.Beats < 0 || a.PeakBytes < 0:
+			return fmt.Errorf("attempt %d: a count is below 0", a.Number)
 		}
 	}
-	for i := 1; i < len(b.Classes); i++ {
-		if b.Classes[i].Category <= b.Classes[i-1].Category {
-			return fmt.Errorf("classes: category %d after %d", b.Classes[i].Category, b.Classes[i-1].Category)
+	for i, c := range b.Classes {
+		if i > 0 && c.Category <= b.Classes[i-1].Category {
+			return fmt.Errorf("classes: category %d after %d", c.Category, b.Classes[i-1].Category)
+		}
+		for _, v := range []float64{c.AP, c.AP50, c.AP75} {
+			if err := checkFraction(v); err != nil {
+				return fmt.Errorf("classes: category %d: %w", c.Category, err)
+			}
 		}
 	}
-	for i := 1; i < len(b.Steps); i++ {
-		if b.Steps[i].Step <= b.Steps[i-1].Step {
-			return fmt.Errorf("steps: %d after %d", b.Steps[i].Step, b.Steps[i-1].Step)
+	for i, p := range b.Steps {
+		switch {
+		case i > 0 && p.Step <= b.Steps[i-1].Step:
+			return fmt.Errorf("steps: %d after %d", p.Step, b.Steps[i-1].Step)
+		case p.Step < 0 || p.Positives < 0:
+			return fmt.Errorf("step %d: %d positives", p.Step, p.Positives)
 		}
+	}
+	return nil
+}
+
+// checkFraction refuses what no metric can be: it is a fraction, or NaN.
+func checkFraction(v float64) error {
+	if v < 0 || v > 1 {
+		return fmt.Errorf("%v, want 0 to 1", v)
 	}
 	return nil
 }
@@ -101,10 +135,7 @@ func (s *sweepBundle) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("bundle of sweep %s: %w", s.Name, err)
 	}
-	// A sweep is known by its name and its file's hash; a name may be too long
-	// for a file's.
-	id := sha256.Sum256([]byte(s.Name + "\n" + s.Hash))
-	return writeFile(filepath.Join(dir, sweepDir, hex.EncodeToString(id[:])+bundleExt), text)
+	return writeFile(s.path(dir), text)
 }
 
 // WriteBundle writes b into dir, made if need be, as KEY.json. The file appears
@@ -117,8 +148,11 @@ func WriteBundle(dir string, b *Bundle) error {
 	if err != nil {
 		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
 	}
-	return writeFile(filepath.Join(dir, b.Key+bundleExt), text)
+	return writeFile(bundlePath(dir, b.Key), text)
 }
+
+// bundlePath is where the trial with the key lies in a folder of bundles.
+func bundlePath(dir, key string) string { return filepath.Join(dir, key+bundleExt) }
 
 // ReadBundle reads a trial's bundle. The error is ErrBundle if the file is none,
 // or one of another trial than its name says.
@@ -153,16 +187,24 @@ func readSweep(path string) (*sweepBundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if want := sw.path(filepath.Dir(filepath.Dir(path))); filepath.Base(path) != filepath.Base(want) {
+		return nil, fmt.Errorf("%s: %w: it holds sweep %q, whose file is %s", path, ErrBundle, sw.Name, filepath.Base(want))
+	}
 	return sw, nil
 }
 
 // Apply records the bundles in one transaction. Doing it again changes nothing.
 // The error is ErrConflict, with nothing changed, if one of the trials is done or
-// diverged already and the bundle has another status or other weights.
+// diverged already and the bundle has another status or other weights; ErrHeld if one
+// is at work and the bundle's was interrupted or failed.
 func (s *Store) Apply(bundles ...*Bundle) error {
 	return s.inTx("record bundle", func(tx *sql.Tx) error {
 		for _, b := range bundles {
-			if err := admits(tx, b.Key, b.Outcome); err != nil {
+			status, err := admits(tx, b.Key, b.Outcome)
+			if err == nil && status == StatusRunning && !isFinal(b.Status) {
+				err = fmt.Errorf("trial %s: %w, and this result of it is %s", short(b.Key), ErrHeld, b.Status)
+			}
+			if err != nil {
 				return err
 			}
 			if err := b.apply(tx); err != nil {
@@ -173,20 +215,21 @@ func (s *Store) Apply(bundles ...*Bundle) error {
 	})
 }
 
-// admits refuses an outcome that contradicts what is recorded.
-func admits(tx *sql.Tx, key string, o Outcome) error {
-	var status, weights string
-	err := tx.QueryRow("SELECT status, weights FROM trials WHERE key = ?", key).Scan(&status, &weights)
+// admits refuses an outcome that contradicts what is recorded. It returns the trial's
+// status, empty if it is not recorded.
+func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
+	var weights string
+	err = tx.QueryRow("SELECT status, weights FROM trials WHERE key = ?", key).Scan(&status, &weights)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil
+		return "", nil
 	case err != nil:
-		return err
+		return "", err
 	case isFinal(status) && (status != o.Status || weights != o.Weights):
-		return fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
+		return "", fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
 			short(key), status, short(weights), o.Status, short(o.Weights), ErrConflict)
 	}
-	return nil
+	return status, nil
 }
 
 // apply replaces all that is recorded of the trial by the bundle.
@@ -242,7 +285,7 @@ func (b *Bundle) apply(tx *sql.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return b.keepSums(tx, id)
 }
 
 // Bundle returns all that is recorded of a trial that has ended. The key is the
@@ -270,7 +313,10 @@ func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
 	if b.Steps, err = querySteps(tx, key); err != nil {
 		return nil, err
 	}
-	b.Detections, err = queryDetections(tx, key)
+	if b.Detections, err = queryDetections(tx, key); err != nil {
+		return nil, err
+	}
+	_, b.Unsealed, err = recordedSum(tx, partTrial, key)
 	return b, err
 }
 

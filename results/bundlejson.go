@@ -2,6 +2,7 @@ package results
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,8 +10,11 @@ import (
 	"strconv"
 )
 
-// bundleFormat is the version of the JSON of bundles and exports.
-const bundleFormat = 1
+// Versions of the JSON of bundles and exports. Every one is read; the newest is written.
+const (
+	plainFormat  = 1 // without labels and checksum
+	bundleFormat = 2
+)
 
 // number is a float64 whose NaN and infinities are null in JSON; null reads as NaN.
 type number float64
@@ -56,12 +60,13 @@ type (
 		Weights      string            `json:"weights"`
 		Detections   *Blob             `json:"detections"`
 		Config       json.RawMessage   `json:"config"`
-		Labels       []Label           `json:"labels,omitempty"`
+		Labels       []Label           `json:"labels"`
 		Provenance   json.RawMessage   `json:"provenance"`
 		Attempts     []attemptJSON     `json:"attempts"`
 		Metrics      map[string]number `json:"metrics"`
 		Classes      []classJSON       `json:"classes"`
 		Steps        stepsJSON         `json:"steps"`
+		SHA256       string            `json:"sha256,omitempty"` // by seal
 	}
 	attemptJSON struct {
 		Number      int             `json:"number"`
@@ -102,10 +107,39 @@ type (
 		Created string    `json:"created"`
 		File    string    `json:"file"`
 		Plan    []Planned `json:"plan"`
+		SHA256  string    `json:"sha256,omitempty"` // by seal
 	}
 )
 
-// encode writes the bundle as one line of JSON. Equal bundles give equal bytes:
+// sealStart and sealEnd stand around the checksum that ends a line: the SHA-256 of all that stands before it.
+const (
+	sealStart = `,"sha256":"`
+	sealEnd   = `"}`
+)
+
+// seal ends a line of JSON, an object, with its checksum.
+func seal(line []byte, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	content := bytes.TrimSuffix(line, []byte("}\n"))
+	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, blobOf(content).Hash, sealEnd), nil
+}
+
+// checkSeal compares a line with the checksum that ends it.
+func checkSeal(line []byte) error {
+	line = bytes.TrimSpace(line)
+	at := len(line) - len(sealStart) - sha256.Size*2 - len(sealEnd)
+	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sealStart)) || !bytes.HasSuffix(line, []byte(sealEnd)) {
+		return fmt.Errorf("%w: it does not end with its checksum: it was altered or cut off", ErrBundle)
+	}
+	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != blobOf(line[:at]).Hash {
+		return fmt.Errorf("%w: its content has another checksum than it carries: it was altered or damaged", ErrBundle)
+	}
+	return nil
+}
+
+// encode writes the bundle as one line of JSON that ends with its checksum. Equal bundles give equal bytes:
 // fields in a fixed order, metrics by name, numbers in the fewest digits that
 // read back the same.
 func (b *Bundle) encode() ([]byte, error) {
@@ -128,7 +162,7 @@ func (b *Bundle) encode() ([]byte, error) {
 	for name, v := range b.Metrics {
 		j.Metrics[name] = number(v)
 	}
-	return jsonLine(j)
+	return seal(jsonLine(j))
 }
 
 func classesJSON(classes []ClassMetric) []classJSON {
@@ -179,7 +213,7 @@ func jsonLine(v any) ([]byte, error) {
 }
 
 func (s *sweepBundle) encode() ([]byte, error) {
-	return jsonLine(sweepJSON{bundleFormat, s.Name, s.Hash, s.Created, s.File, slices.Concat([]Planned{}, s.Plan)})
+	return seal(jsonLine(sweepJSON{Bundle: bundleFormat, Sweep: s.Name, Hash: s.Hash, Created: s.Created, File: s.File, Plan: slices.Concat([]Planned{}, s.Plan)}))
 }
 
 // decodeLine reads the JSON of a trial or of a sweep; the other is nil.
@@ -194,9 +228,15 @@ func decodeLine(text []byte) (*Bundle, *sweepBundle, error) {
 	switch {
 	case head.Bundle == 0:
 		return nil, nil, fmt.Errorf("%w: it has no field \"bundle\"", ErrBundle)
-	case head.Bundle != bundleFormat:
-		return nil, nil, fmt.Errorf("%w: its format is %d, known is %d; update the program", ErrBundle, head.Bundle, bundleFormat)
-	case head.Sweep != nil:
+	case head.Bundle < plainFormat || head.Bundle > bundleFormat:
+		return nil, nil, fmt.Errorf("%w: its format is %d, known are %d to %d; update the program", ErrBundle, head.Bundle, plainFormat, bundleFormat)
+	}
+	if head.Bundle != plainFormat {
+		if err := checkSeal(text); err != nil {
+			return nil, nil, err
+		}
+	}
+	if head.Sweep != nil {
 		sweep, err := decodeSweep(text)
 		return nil, sweep, err
 	}
@@ -214,12 +254,22 @@ func strictly(text []byte, v any) error {
 	return nil
 }
 
+// errPlain is about a line that says to be older than it is.
+var errPlain = fmt.Errorf("%w: its format is %d, and it has fields of a later one: it was altered or damaged", ErrBundle, plainFormat)
+
 func decodeSweep(text []byte) (*sweepBundle, error) {
 	var j sweepJSON
 	if err := strictly(text, &j); err != nil {
 		return nil, err
 	}
-	s := &sweepBundle{Sweep{Name: j.Sweep, File: j.File, Hash: j.Hash, Created: j.Created}, j.Plan}
+	s := &sweepBundle{Sweep{Name: j.Sweep, File: j.File, Hash: j.Hash, Created: j.Created}, j.Plan, j.Bundle == plainFormat}
+	switch {
+	case !s.Unsealed:
+	case j.SHA256 != "":
+		return nil, errPlain
+	case blobOf([]byte(s.File)).Hash != s.Hash:
+		return nil, fmt.Errorf("%w: its file has another hash than it says: it was altered or damaged", ErrBundle)
+	}
 	for i, p := range s.Plan {
 		if !keyPattern.MatchString(p.Key) || p.Row < 0 {
 			return nil, fmt.Errorf("%w: plan: trial %d has key %.80q and row %d", ErrBundle, i+1, p.Key, p.Row)
@@ -238,12 +288,15 @@ func decodeBundle(text []byte) (*Bundle, error) {
 	}
 	b := &Bundle{Trial: Trial{
 		Key: j.Trial, Kind: j.Kind, Config: string(j.Config), Seed: j.Seed, Dataset: j.Dataset, Init: j.Init, Engine: j.Engine,
-		Numerics: j.Numerics, Labels: j.Labels, Started: j.Started, Provenance: string(j.Provenance),
+		Numerics: j.Numerics, Labels: append([]Label(nil), j.Labels...), Started: j.Started, Provenance: string(j.Provenance),
 		Outcome: Outcome{
 			Status: j.Status, Error: j.Error, DivergedStep: j.DivergedStep, Finished: j.Finished, WallSeconds: float64(j.WallSeconds),
 			Weights: j.Weights, Metrics: map[string]float64{},
 		},
-	}}
+	}, Unsealed: j.Bundle == plainFormat}
+	if b.Unsealed && (j.SHA256 != "" || j.Labels != nil) {
+		return nil, errPlain
+	}
 	if j.Detections != nil {
 		b.Detections = *j.Detections
 	}

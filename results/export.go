@@ -9,11 +9,8 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"focalgrid/atomicfile"
 )
 
 // walk calls sweep for every sweep, in order of time, and trial for every trial
@@ -24,11 +21,11 @@ func walk(tx *sql.Tx, sweep func(*sweepBundle) error, trial func(*Bundle) error)
 		return err
 	}
 	for _, sw := range sweeps {
-		plan, err := queryPlan(tx, sw.Name, sw.Hash)
+		b, err := querySweep(tx, sw)
 		if err != nil {
 			return err
 		}
-		if err := sweep(&sweepBundle{sw, plan}); err != nil {
+		if err := sweep(b); err != nil {
 			return err
 		}
 	}
@@ -87,10 +84,14 @@ const (
 type Imported struct {
 	Sweeps  int      // read
 	Added   int      // trials
-	Same    int      // trials recorded already with the same result, or not ended where ours has
+	Same    int      // trials recorded already with the same result, or not ended where ours has or is at work
 	Kept    int      // conflicts in which ours was kept
 	Changed int      // trials replaced: theirs has ended where ours had not, or was to be kept
-	Missing []string // names of files that the imported trials need beside the database
+	Missing []string // names of files that the trials need beside the database
+
+	Refused  []error // by line: those that were left out, and why
+	Unsealed int     // lines without a checksum, as older versions wrote them
+	Unkeyed  int     // trials whose key could not be compared with their settings
 }
 
 // Conflict is a trial of which two different results are known.
@@ -120,27 +121,40 @@ type Source struct {
 	io.Reader
 }
 
-// Import merges exports into the database, all or nothing. A trial that both
+// Import merges exports into the database. A line that is no bundle, was altered, or
+// holds a trial under a key that is not its own is left out and told; of the others
+// all are taken or none. A trial that both
 // sides have counts once if status, weights, metrics, classes, log and detections are
 // equal, whoever computed them when; ours stays. Of two results one of which is
 // done or diverged that one stays. Else they are in conflict, and keep decides; the
-// error with KeepNone is a *ConflictsError.
+// error with KeepNone is a *ConflictsError. A trial that is at work here is replaced by
+// none that did not come to its end.
 //
 // Sweeps of the same name and file become one, whose plan has the trials of both.
-func (s *Store) Import(keep Keep, sources ...Source) (Imported, error) {
+func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error) {
 	var done Imported
 	var conflicts []Conflict
-	taken := map[string]bool{}
+	taken := map[string]bool{} // by key: those that are there already are false
 	var sweeps []*sweepBundle
 	err := s.inTx("import", func(tx *sql.Tx) error {
 		for _, src := range sources {
-			err := lines(src, func(at string, b *Bundle, sw *sweepBundle) error {
+			err := lines(src, func(at string, b *Bundle, sw *sweepBundle, err error) error {
+				keyed := true
+				if b != nil {
+					keyed, err = key.check(&b.Trial)
+				}
+				if err != nil {
+					done.Refused = append(done.Refused, fmt.Errorf("%s: %w", at, err))
+					return nil
+				}
 				if sw != nil {
 					done.Sweeps++
+					done.count(sw.Unsealed, true)
 					merged, err := saveSweep(tx, sw.Sweep, sw.Plan)
 					sweeps = append(sweeps, merged)
 					return err
 				}
+				done.count(b.Unsealed, keyed)
 				what, err := done.weigh(tx, b, keep)
 				switch {
 				case err != nil:
@@ -151,6 +165,7 @@ func (s *Store) Import(keep Keep, sources ...Source) (Imported, error) {
 				case len(what) > 0:
 					conflicts = append(conflicts, Conflict{b.Key, at, what})
 				}
+				taken[b.Key] = taken[b.Key]
 				return nil
 			})
 			if err != nil {
@@ -163,10 +178,10 @@ func (s *Store) Import(keep Keep, sources ...Source) (Imported, error) {
 		return nil
 	})
 	if err != nil {
-		return Imported{}, err
+		return Imported{Refused: done.Refused}, err
 	}
 	// The bundles come after the database has them: what is written here follows from
-	// it, and the same import again would write what an interruption left out.
+	// it, and the same import again writes what an interruption left out.
 	for _, sw := range sweeps {
 		if err := sw.write(BundleDir(s.path)); err != nil {
 			return done, fmt.Errorf("import: %w", err)
@@ -178,17 +193,52 @@ func (s *Store) Import(keep Keep, sources ...Source) (Imported, error) {
 		if err != nil {
 			return done, err
 		}
-		if err := WriteBundle(BundleDir(s.path), b); err != nil {
+		if !isEnd(b.Status) {
+			continue
+		}
+		if _, err := s.mendBundle(b, taken[key]); err != nil {
 			return done, fmt.Errorf("import: %w", err)
 		}
-		for _, path := range b.blobs(s.path) {
-			if !exists(path) {
-				missing[path] = true
+		for _, f := range b.blobs(s.path) {
+			if !exists(f.path) {
+				missing[f.path] = true
 			}
 		}
 	}
 	done.Missing = slices.Sorted(maps.Keys(missing))
 	return done, nil
+}
+
+// count counts what of a line could not be checked.
+func (d *Imported) count(unsealed, keyed bool) {
+	if unsealed {
+		d.Unsealed++
+	}
+	if !keyed {
+		d.Unkeyed++
+	}
+}
+
+// mendBundle writes the bundle of a trial that has ended, if there is none, a damaged
+// one, or one that is not what the database has. A sound bundle is replaced if the
+// database is known to be right: it has just been written, or has a checksum.
+func (s *Store) mendBundle(b *Bundle, written bool) (mended bool, err error) {
+	text, err := b.encode()
+	if err != nil {
+		return false, err
+	}
+	path := bundlePath(BundleDir(s.path), b.Key)
+	if old, err := readBounded(path); err == nil && bytes.Equal(old, text) {
+		return false, nil
+	}
+	_, err = ReadBundle(path)
+	switch {
+	case err == nil && b.Unsealed && !written:
+		return false, nil
+	case err != nil && !errors.Is(err, ErrBundle) && !errors.Is(err, os.ErrNotExist):
+		return false, err
+	}
+	return true, WriteBundle(BundleDir(s.path), b)
 }
 
 // weigh decides about a bundle and counts it: nil, it is to be applied; empty, ours
@@ -207,7 +257,7 @@ func (d *Imported) weigh(tx *sql.Tx, b *Bundle, keep Keep) ([]string, error) {
 		return nil, err
 	}
 	switch final := isFinal(ours.Status); {
-	case len(what) == 0, final && !isFinal(b.Status), !final && !isFinal(b.Status) && ours.Status != StatusRunning:
+	case len(what) == 0, !isFinal(b.Status):
 		d.Same++
 		return []string{}, nil
 	case !final:
@@ -255,8 +305,8 @@ func differences(a, b *Bundle) ([]string, error) {
 }
 
 // lines calls f for every line of an export, with the bundle or the sweep it
-// holds. Errors name the line.
-func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle) error) error {
+// holds, or why it holds none.
+func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle, err error) error) error {
 	in := bufio.NewScanner(src)
 	in.Buffer(make([]byte, 0, 1<<16), maxText)
 	for n := 1; in.Scan(); n++ {
@@ -266,97 +316,12 @@ func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle) error) erro
 		}
 		at := fmt.Sprintf("%s:%d", src.Name, n)
 		b, sw, err := decodeLine(text)
-		if err == nil {
-			err = f(at, b, sw)
-		}
-		if err != nil {
+		if err := f(at, b, sw, err); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}
 	if err := in.Err(); err != nil {
 		return fmt.Errorf("%s: %w", src.Name, err)
-	}
-	return nil
-}
-
-// Rebuild makes the database at path anew from its bundles, and returns how many
-// trials and sweeps it has. A bundle that can't be read stops it, and nothing is left.
-// It refuses where there is a database, and ErrNoBundles where no bundle is.
-func Rebuild(path string) (trials, sweeps int, err error) {
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if exists(path + suffix) {
-			return 0, 0, fmt.Errorf("%s is there: move it away first, with its -wal and -shm if there are any", path+suffix)
-		}
-	}
-	trialFiles, sweepFiles, err := bundleFiles(BundleDir(path))
-	if err != nil {
-		return 0, 0, err
-	}
-	if len(trialFiles)+len(sweepFiles) == 0 {
-		return 0, 0, fmt.Errorf("%s: %w", BundleDir(path), ErrNoBundles)
-	}
-	// Under another name until it is whole.
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".rebuild")
-	defer removeDatabase(tmp)
-	if err := removeDatabase(tmp); err != nil {
-		return 0, 0, err
-	}
-	s, err := Open(tmp)
-	if err != nil {
-		return 0, 0, err
-	}
-	err = s.fill(trialFiles, sweepFiles)
-	if err = errors.Join(err, s.Close()); err != nil {
-		return 0, 0, err
-	}
-	return len(trialFiles), len(sweepFiles), atomicfile.Move(tmp, path)
-}
-
-// ErrNoBundles is returned by Rebuild.
-var ErrNoBundles = errors.New("no bundles to make a database of")
-
-func removeDatabase(path string) error {
-	var errs []error
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// fill applies the bundles, some hundred in a transaction.
-func (s *Store) fill(trials, sweeps []string) error {
-	var read []*sweepBundle
-	for _, path := range sweeps {
-		sw, err := readSweep(path)
-		if err != nil {
-			return err
-		}
-		read = append(read, sw)
-	}
-	if err := s.inTx("rebuild", func(tx *sql.Tx) error {
-		for _, sw := range read {
-			if _, err := saveSweep(tx, sw.Sweep, sw.Plan); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	const atOnce = 200
-	for files := range slices.Chunk(trials, atOnce) {
-		bundles := make([]*Bundle, len(files))
-		for i, path := range files {
-			var err error
-			if bundles[i], err = ReadBundle(path); err != nil {
-				return err
-			}
-		}
-		if err := s.Apply(bundles...); err != nil {
-			return err
-		}
 	}
 	return nil
 }

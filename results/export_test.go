@@ -6,10 +6,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// plain is a sealed line in the form of older versions, which has no checksum.
+func plain(line string) string {
+	at := strings.LastIndex(line, sealStart)
+	return strings.NewReplacer(`{"bundle":2,`, `{"bundle":1,`, `,"labels":null`, "").Replace(line[:at] + "}\n")
+}
+
+// resealed is a line with the checksum of what it has become.
+func resealed(t *testing.T, line string) string {
+	t.Helper()
+	out, err := seal([]byte(line[:strings.LastIndex(line, sealStart)]+"}\n"), nil)
+	must(t, err)
+	return string(out)
+}
 
 func export(t *testing.T, s *Store) string {
 	t.Helper()
@@ -68,19 +83,33 @@ func TestReadBundleRefuses(t *testing.T) {
 	s := filled(t)
 	good, err := os.ReadFile(filepath.Join(BundleDir(s.Path()), keyOf("a")+".json"))
 	must(t, err)
-	replace := func(old, new string) string {
-		out := strings.Replace(string(good), old, new, 1)
-		if out == string(good) {
-			t.Fatalf("the bundle has no %s:\n%s", old, good)
+	change := func(text, old, new string) string {
+		t.Helper()
+		out := strings.Replace(text, old, new, 1)
+		if out == text {
+			t.Fatalf("the bundle has no %s:\n%s", old, text)
 		}
 		return out
 	}
+	sealed := func(old, new string) string { t.Helper(); return change(string(good), old, new) }
+	replace := func(old, new string) string { t.Helper(); return change(plain(string(good)), old, new) }
 	dir := t.TempDir()
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", "", "unexpected end of JSON input"},
 		{"cut off", string(good[:len(good)/2]), "unexpected end of JSON input"},
 		{"no bundle", "{}", `it has no field "bundle"`},
-		{"newer", replace(`"bundle":1`, `"bundle":2`), "its format is 2, known is 1; update the program"},
+		{"newer", replace(`"bundle":1`, `"bundle":3`), "its format is 3, known are 1 to 2; update the program"},
+		{"a digit", sealed(`"AP50":0.5`, `"AP50":0.6`), "its content has another checksum than it carries"},
+		{"a space", sealed(`"seed":3`, `"seed": 3`), "its content has another checksum than it carries"},
+		{"its checksum", sealed(`"sha256":"`, `"sha257":"`), "its content has another checksum than it carries"}, // of the detections
+		{"no checksum", replace(`"bundle":1`, `"bundle":2`), "it does not end with its checksum"},
+		{"older than it is", sealed(`"bundle":2`, `"bundle":1`), "it has fields of a later one"},
+		{"metric", replace(`"AP50":0.5`, `"AP50":1e300`), `metric "AP50": 1e+300, want 0 to 1`},
+		{"metric below 0", replace(`"AP50":0.5`, `"AP50":-1`), `metric "AP50": -1, want 0 to 1`},
+		{"class", replace(`"AP75":0.2`, `"AP75":2`), `classes: category 7: 2, want 0 to 1`},
+		{"step", replace(`"step":[0,`, `"step":[-1,`), "step -1: 12 positives"},
+		{"attempt", replace(`"beats":0`, `"beats":-1`), "attempt 1: a count is below 0"},
+		{"diverged", replace(`"diverged_step":null`, `"diverged_step":4`), "it is done, and diverged at step 4"},
 		{"unknown field", replace(`"seed"`, `"sead"`), `unknown field "sead"`},
 		{"two", string(good) + string(good), "after top-level value"},
 		{"another trial", replace(keyOf("a"), keyOf("b")), "it holds trial " + keyOf("b")[:12]},
@@ -145,14 +174,14 @@ func TestRebuild(t *testing.T) {
 	s := filled(t)
 	want := export(t, s)
 	must(t, s.Close())
-	if _, _, err := Rebuild(s.Path()); err == nil || !strings.Contains(err.Error(), "move it away first") {
+	if _, err := Rebuild(s.Path(), nil); err == nil || !strings.Contains(err.Error(), "move it away first") {
 		t.Errorf("over a database: %v", err)
 	}
 	must(t, removeDatabase(s.Path()))
-	trials, sweeps, err := Rebuild(s.Path())
+	did, err := Rebuild(s.Path(), nil)
 	must(t, err)
-	if trials != 3 || sweeps != 1 {
-		t.Errorf("%d trials and %d sweeps, want 3 and 1", trials, sweeps)
+	if want := (Rebuilt{Found: 4, Trials: 3, Sweeps: 1, Unkeyed: 3}); !reflect.DeepEqual(did, want) {
+		t.Errorf("did %+v, want %+v", did, want)
 	}
 	r, err := OpenExisting(s.Path())
 	must(t, err)
@@ -163,23 +192,99 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// TestRebuildRefuses: what can't be taken is named, and the rest is taken.
 func TestRebuildRefuses(t *testing.T) {
 	s := filled(t)
+	want := export(t, s)
 	must(t, s.Close())
 	must(t, removeDatabase(s.Path()))
-	bad := filepath.Join(BundleDir(s.Path()), keyOf("z")+".json")
-	must(t, os.WriteFile(bad, []byte("{"), 0o666))
-	if _, _, err := Rebuild(s.Path()); !errors.Is(err, ErrBundle) || !strings.Contains(err.Error(), bad) {
-		t.Errorf("a bad bundle: %v, want ErrBundle with its path", err)
+	dir := BundleDir(s.Path())
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name+".json")
+		must(t, os.WriteFile(path, []byte(text), 0o666))
+		return path
+	}
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(dir, keyOf(name)+".json"))
+		must(t, err)
+		return string(text)
+	}
+	older := put(keyOf("c"), plain(read("c")))
+	bad := put(keyOf("z"), "{")
+	stray := put(filepath.Join("sweeps", keyOf("sweep")), plain(strings.SplitAfter(want, "\n")[0]))
+	fake := put(keyOf("a"), resealed(t, strings.Replace(read("a"), `"seed":3`, `"seed":4`, 1)))
+	key := KeyOf(func(t *Trial) (string, error) {
+		switch {
+		case t.Key == keyOf("b"):
+			return "", errors.New("unknown settings")
+		case t.Seed != 3:
+			return keyOf("another"), nil
+		}
+		return t.Key, nil
+	})
+	did, err := Rebuild(s.Path(), key)
+	must(t, err)
+	if did.Found != 6 || did.Trials != 2 || did.Sweeps != 1 || did.Unsealed != 1 || did.Unkeyed != 1 {
+		t.Errorf("did %+v", did)
+	}
+	for i, want := range []struct{ at, why string }{
+		{stray, "its file has another hash than it says"},
+		{fake, "its settings, seed and data have the key " + keyOf("another")[:12]},
+		{bad, "unexpected end of JSON input"},
+	} {
+		if !slices.ContainsFunc(did.Refused, func(err error) bool {
+			return strings.HasPrefix(err.Error(), want.at) && strings.Contains(err.Error(), want.why)
+		}) {
+			t.Errorf("refused %v, want %s: %s", did.Refused, want.at, want.why)
+		}
+		if len(did.Refused) != 3 {
+			t.Errorf("%d: refused %v", i, did.Refused)
+		}
 	}
 	entries, err := os.ReadDir(filepath.Dir(s.Path()))
 	must(t, err)
-	if len(entries) != 2 { // the folders of bundles and detections
+	if len(entries) != 3 { // the database, and the folders of bundles and detections
 		t.Errorf("it left %v", entries)
 	}
+	if got := export(t, reopen(t, s)); got == want || !strings.Contains(got, keyOf("b")) || !strings.Contains(got, older[len(dir)+1:len(dir)+65]) {
+		t.Errorf("rebuilt\n%s\nfrom\n%s", got, want)
+	}
+
 	none := filepath.Join(t.TempDir(), "x.db")
-	if _, _, err := Rebuild(none); !errors.Is(err, ErrNoBundles) {
+	if _, err := Rebuild(none, nil); !errors.Is(err, ErrNoBundles) {
 		t.Errorf("without bundles: %v, want ErrNoBundles", err)
+	}
+	must(t, os.MkdirAll(BundleDir(none), 0o777))
+	must(t, os.WriteFile(filepath.Join(BundleDir(none), keyOf("a")+".json"), []byte("{"), 0o666))
+	if did, err := Rebuild(none, nil); !errors.Is(err, ErrNoBundles) || len(did.Refused) != 1 || exists(none) {
+		t.Errorf("with a broken one alone: %+v, %v, want ErrNoBundles and no database", did, err)
+	}
+}
+
+// TestRebuildReplacesNothing: a database, or what belongs to one, that appears while
+// another is made anew stays as it is.
+func TestRebuildReplacesNothing(t *testing.T) {
+	for _, suffix := range sidecars {
+		s := filled(t)
+		must(t, s.Close())
+		must(t, removeDatabase(s.Path()))
+		appeared := s.Path() + suffix
+		key := func(*Trial) (string, error) { // is asked while it works
+			must(t, os.WriteFile(appeared, []byte("another's"), 0o666))
+			return "", errors.New("unknown")
+		}
+		if _, err := Rebuild(s.Path(), key); err == nil || !strings.Contains(err.Error(), "move it away first") {
+			t.Errorf("%q appeared: %v", suffix, err)
+		}
+		if got, err := os.ReadFile(appeared); err != nil || string(got) != "another's" {
+			t.Errorf("%q appeared, and is now %q, %v", suffix, got, err)
+		}
+		if suffix != "" && exists(s.Path()) {
+			t.Errorf("%q appeared: there is a database beside it", suffix)
+		}
+		if rest, _ := filepath.Glob(rebuildPath(s.Path()) + "*"); len(rest) > 0 {
+			t.Errorf("it left %v", rest)
+		}
 	}
 }
 
@@ -191,13 +296,15 @@ func TestImport(t *testing.T) {
 		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, `"trial":"`+keyOf(name)+`","kind"`) })
 		trial[name] = lines[i]
 	}
-	edit := func(name, old, new string) string {
+	altered := func(name, old, new string) string {
+		t.Helper()
 		out := strings.ReplaceAll(trial[name], old, new)
 		if out == trial[name] {
 			t.Fatalf("the line has no %s:\n%s", old, trial[name])
 		}
 		return out
 	}
+	edit := func(name, old, new string) string { t.Helper(); return resealed(t, altered(name, old, new)) }
 	all := strings.Join(lines, "")
 	later := edit("a", "2030-05-01T10:01:00Z", "2031-01-01T00:00:00Z") // another machine, the same result
 	worse := edit("a", `"AP":0.284`, `"AP":0.184`)
@@ -220,18 +327,22 @@ func TestImport(t *testing.T) {
 			"theirs:1: trial " + keyOf("a")[:12] + " is recorded with another result: metrics differ\ntheirs:3: trial " + keyOf("a")[:12] + " is recorded with another result: weights differ"},
 		{"ours", trial["a"], worse + trial["b"], KeepOurs, trial["a"] + trial["b"], Imported{Added: 1, Kept: 1}, ""},
 		{"theirs", trial["a"], worse + trial["b"], KeepTheirs, worse + trial["b"], Imported{Added: 1, Changed: 1}, ""},
-		{"a bad line", trial["a"], trial["b"] + "{\n", KeepNone, trial["a"], Imported{}, "theirs:2: not a result bundle: unexpected end of JSON input"},
+		{"a bad line", trial["a"], trial["b"] + "{\n", KeepNone, trial["a"] + trial["b"],
+			Imported{Added: 1, Refused: []error{errors.New("theirs:2: not a result bundle: unexpected end of JSON input")}}, ""},
+		{"an altered line", trial["a"], altered("c", `"seed":3`, `"seed":4`) + trial["b"], KeepNone, trial["a"] + trial["b"],
+			Imported{Added: 1, Refused: []error{errors.New("theirs:1: not a result bundle: its content has another checksum than it carries: it was altered or damaged")}}, ""},
+		{"of an older version", trial["a"], plain(trial["b"]), KeepNone, trial["a"] + trial["b"], Imported{Added: 1, Unsealed: 1}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			into := newStore(t)
-			if _, err := into.Import(KeepNone, Source{"ours", strings.NewReader(tt.ours)}); err != nil {
+			if _, err := into.Import(KeepNone, nil, Source{"ours", strings.NewReader(tt.ours)}); err != nil {
 				t.Fatal(err)
 			}
-			done, err := into.Import(tt.keep, Source{"theirs", strings.NewReader(tt.theirs)})
+			done, err := into.Import(tt.keep, nil, Source{"theirs", strings.NewReader(tt.theirs)})
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
-			done.Missing = nil
+			done.Missing, done.Unkeyed = nil, 0
 			if fmt.Sprint(done) != fmt.Sprint(tt.done) {
 				t.Errorf("did %+v, want %+v", done, tt.done)
 			}
@@ -252,7 +363,7 @@ func TestImport(t *testing.T) {
 			must(t, into.Close())
 			before := export(t, reopen(t, into))
 			must(t, removeDatabase(into.Path()))
-			if _, _, err := Rebuild(into.Path()); err != nil {
+			if _, err := Rebuild(into.Path(), nil); err != nil {
 				t.Fatal(err)
 			}
 			if after := export(t, reopen(t, into)); after != before {
@@ -275,7 +386,7 @@ func TestImportTellsWhatIsMissing(t *testing.T) {
 	s := filled(t)
 	all := export(t, s)
 	into := newStore(t)
-	done, err := into.Import(KeepNone, Source{"x", strings.NewReader(all)})
+	done, err := into.Import(KeepNone, nil, Source{"x", strings.NewReader(all)})
 	must(t, err)
 	dir := filepath.Dir(into.Path())
 	want := []string{
@@ -295,7 +406,8 @@ func FuzzBundle(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"bundle":1,"sweep":"gamma","hash":"1","created":"2030","file":"x","plan":[{"trial":"` + keyOf("a") + `","row":0}]}`))
+	f.Add([]byte(plain(string(text))))
+	f.Add([]byte(`{"bundle":1,"sweep":"gamma","hash":"` + keyOf("x") + `","created":"2030","file":"x","plan":[{"trial":"` + keyOf("a") + `","row":0}]}`))
 	f.Add([]byte(`{"bundle":1,"trial":"` + keyOf("a") + `","steps":{"step":[0,1],"loss":[null]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		b, sw, err := decodeLine(text)

@@ -37,7 +37,11 @@ func (g Garbage) Remove() error { return os.RemoveAll(g.Path) }
 func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	g := collector{before: before}
 	dir := filepath.Dir(s.path)
-	g.temporary(dir, "."+filepath.Base(s.path)+".rebuild")
+	for _, suffix := range sidecars { // a folder, and the files that older versions made
+		if path := rebuildPath(s.path) + suffix; exists(path) {
+			g.add(path, unfinished)
+		}
+	}
 	bundles := BundleDir(s.path)
 	g.temporary(bundles, atomicfile.Prefix)
 	g.temporary(filepath.Join(bundles, sweepDir), atomicfile.Prefix)
@@ -61,6 +65,9 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	return g.found, g.err
 }
 
+// unfinished is why what a killed process left is garbage.
+const unfinished = "never written to its end"
+
 // collector gathers garbage, and the first error of looking for it.
 type collector struct {
 	before time.Time
@@ -80,7 +87,7 @@ func (g *collector) entries(dir string) []fs.DirEntry {
 func (g *collector) temporary(dir, prefix string) {
 	for _, e := range g.entries(dir) {
 		if !e.IsDir() && strings.HasPrefix(e.Name(), prefix) {
-			g.add(filepath.Join(dir, e.Name()), "never written to its end")
+			g.add(filepath.Join(dir, e.Name()), unfinished)
 		}
 	}
 }
@@ -130,7 +137,7 @@ func (s *Store) garbageOfWork(g *collector) error {
 		default:
 			for _, f := range g.entries(path) {
 				if strings.HasPrefix(f.Name(), ".") {
-					g.add(filepath.Join(path, f.Name()), "never written to its end")
+					g.add(filepath.Join(path, f.Name()), unfinished)
 				}
 			}
 		}
@@ -172,8 +179,8 @@ func needOfBundles(dir string, needed map[string]bool) error {
 		if err != nil {
 			return err
 		}
-		for _, path := range b.blobs(strings.TrimSuffix(dir, BundleDir(""))) {
-			needed[path] = true
+		for _, f := range b.blobs(strings.TrimSuffix(dir, BundleDir(""))) {
+			needed[f.path] = true
 		}
 	}
 	return nil
@@ -197,8 +204,8 @@ func needOfDatabase(path string, needed map[string]bool) error {
 		if b.Detections, err = queryDetections(s.db, t.Key); err != nil {
 			return s.explain("collect garbage", err)
 		}
-		for _, path := range b.blobs(s.path) {
-			needed[path] = true
+		for _, f := range b.blobs(s.path) {
+			needed[f.path] = true
 		}
 	}
 	return nil

@@ -55,7 +55,8 @@ func TestGarbage(t *testing.T) {
 	put("notes.txt")
 
 	want := []string{
-		put(".focalgrid.db.rebuild"),
+		filepath.Dir(filepath.Dir(put(".focalgrid.db.rebuild/123/focalgrid.db"))),
+		put(".focalgrid.db.rebuild-wal"), // of an older version
 		put("focalgrid.db.bundles/.x.json.12"),
 		put("focalgrid.db.bundles/sweeps/.y.json.12"),
 		filepath.Dir(put(work + keyOf("done") + "/step-00000003.safetensors")),

@@ -110,12 +110,23 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := func(id int64) (*Trial, error) {
+		if i, ok := index[id]; ok {
+			return &trials[i], nil
+		}
+		return nil, fmt.Errorf("row %d of the trials: %w", id, errSum)
+	}
 	err = each(q, func(rows *sql.Rows) error {
 		var id int64
 		var name string
 		var value sql.NullFloat64
-		err := rows.Scan(&id, &name, &value)
-		trials[index[id]].Metrics[name] = orNaN(value)
+		if err := rows.Scan(&id, &name, &value); err != nil {
+			return err
+		}
+		t, err := at(id)
+		if err == nil {
+			t.Metrics[name] = orNaN(value)
+		}
 		return err
 	}, "SELECT m.trial_id, m.name, m.value FROM metrics m JOIN trials t ON t.id = m.trial_id"+clause, args...)
 	if err != nil {
@@ -123,12 +134,20 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 	}
 	err = each(q, func(rows *sql.Rows) error {
 		a, id, err := scanAttempt(rows)
-		t := &trials[index[id]]
-		t.Attempts = append(t.Attempts, a)
+		if err != nil {
+			return err
+		}
+		t, err := at(id)
+		if err == nil {
+			t.Attempts = append(t.Attempts, a)
+		}
 		return err
 	}, "SELECT "+attemptColumns+" FROM attempts a JOIN trials t ON t.id = a.trial_id"+clause+" ORDER BY a.trial_id, a.number", args...)
 	if err == nil {
-		err = queryLabels(q, trials, index, clause, args...)
+		err = queryLabels(q, at, clause, args...)
+	}
+	if err == nil {
+		err = compareTrials(q, at, clause, args...)
 	}
 	slices.SortFunc(trials, func(a, b Trial) int {
 		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
@@ -136,19 +155,42 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 	return trials, err
 }
 
-// queryLabels fills in the labels of trials, of which index gives the place by row id.
-func queryLabels(q querier, trials []Trial, index map[int64]int, clause string, args ...any) error {
+// queryLabels fills in the labels of the trials; at gives the one with a row id.
+func queryLabels(q querier, at func(id int64) (*Trial, error), clause string, args ...any) error {
 	if known, err := hasTable(q, "labels"); err != nil || !known {
 		return err
 	}
 	return each(q, func(rows *sql.Rows) error {
 		var id int64
 		var l Label
-		err := rows.Scan(&id, &l.ID, &l.Name)
-		t := &trials[index[id]]
-		t.Labels = append(t.Labels, l)
+		if err := rows.Scan(&id, &l.ID, &l.Name); err != nil {
+			return err
+		}
+		t, err := at(id)
+		if err == nil {
+			t.Labels = append(t.Labels, l)
+		}
 		return err
 	}, "SELECT l.trial_id, l.category_id, l.name FROM labels l JOIN trials t ON t.id = l.trial_id"+clause+" ORDER BY l.trial_id, l.label", args...)
+}
+
+// compareTrials compares the trials with their checksums.
+func compareTrials(q querier, at func(id int64) (*Trial, error), clause string, args ...any) error {
+	if known, err := hasTable(q, "checksums"); err != nil || !known {
+		return err
+	}
+	return each(q, func(rows *sql.Rows) error {
+		var id int64
+		var recorded string
+		if err := rows.Scan(&id, &recorded); err != nil {
+			return err
+		}
+		t, err := at(id)
+		if err == nil {
+			err = differs("trial "+short(t.Key), t.sum(), recorded)
+		}
+		return err
+	}, "SELECT c.id, c.sha256 FROM checksums c JOIN trials t ON t.id = c.id AND c.part = '"+partTrial+"'"+clause, args...)
 }
 
 // hasTable tells whether the database has a table: one of an older version, opened for
@@ -253,9 +295,12 @@ func (s *Store) Status(f Filter) (map[string]int, error) {
 }
 
 // StepRows returns a trial's training log by step. The key is the full key.
-func (s *Store) StepRows(key string) ([]Step, error) {
-	steps, err := querySteps(s.db, key)
-	return steps, s.explain("read steps", err)
+func (s *Store) StepRows(key string) (steps []Step, err error) {
+	err = s.inTx("read steps", func(tx *sql.Tx) error {
+		steps, err = querySteps(tx, key)
+		return err
+	})
+	return steps, err
 }
 
 func querySteps(q querier, key string) (steps []Step, err error) {
@@ -268,13 +313,19 @@ func querySteps(q querier, key string) (steps []Step, err error) {
 		return err
 	}, `SELECT step, loss, cls_loss, box_loss, lr, grad_norm, positives
 		FROM steps JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY step`, key)
+	if err == nil {
+		err = compareSum(q, partSteps, key, sumSteps(steps))
+	}
 	return steps, err
 }
 
 // Classes returns a trial's AP by category, in order of category id.
-func (s *Store) Classes(key string) ([]ClassMetric, error) {
-	classes, err := queryClasses(s.db, key)
-	return classes, s.explain("read classes", err)
+func (s *Store) Classes(key string) (classes []ClassMetric, err error) {
+	err = s.inTx("read classes", func(tx *sql.Tx) error {
+		classes, err = queryClasses(tx, key)
+		return err
+	})
+	return classes, err
 }
 
 func queryClasses(q querier, key string) (classes []ClassMetric, err error) {
@@ -287,13 +338,22 @@ func queryClasses(q querier, key string) (classes []ClassMetric, err error) {
 		return err
 	}, `SELECT category_id, name, ap, ap50, ap75
 		FROM class_metrics JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY category_id`, key)
+	if err == nil {
+		err = compareSum(q, partClasses, key, sumClasses(classes))
+	}
 	return classes, err
 }
 
 // Sweeps returns the recorded sweeps in order of time, then name.
-func (s *Store) Sweeps() ([]Sweep, error) {
-	sweeps, err := querySweeps(s.db)
-	return sweeps, s.explain("read sweeps", err)
+func (s *Store) Sweeps() (sweeps []Sweep, err error) {
+	err = s.inTx("read sweeps", func(tx *sql.Tx) error {
+		sweeps, err = querySweeps(tx)
+		for i := 0; err == nil && i < len(sweeps); i++ {
+			_, err = querySweep(tx, sweeps[i])
+		}
+		return err
+	})
+	return sweeps, err
 }
 
 func querySweeps(q querier) (sweeps []Sweep, err error) {
@@ -306,10 +366,37 @@ func querySweeps(q querier) (sweeps []Sweep, err error) {
 	return sweeps, err
 }
 
+// querySweep reads the plan of a sweep, and compares the whole with its checksum if it
+// has one.
+func querySweep(q querier, sw Sweep) (*sweepBundle, error) {
+	b := &sweepBundle{Sweep: sw}
+	var err error
+	if b.Plan, err = queryPlan(q, sw.Name, sw.Hash); err != nil {
+		return nil, err
+	}
+	if known, err := hasTable(q, "checksums"); err != nil || !known {
+		b.Unsealed = true
+		return b, err
+	}
+	var recorded string
+	switch err := q.QueryRow("SELECT sha256 FROM checksums c JOIN sweeps w ON w.id = c.id WHERE part = ? AND name = ? AND hash = ?",
+		partSweep, sw.Name, sw.Hash).Scan(&recorded); {
+	case errors.Is(err, sql.ErrNoRows):
+		b.Unsealed = true
+		return b, nil
+	case err != nil:
+		return nil, err
+	}
+	return b, differs(fmt.Sprintf("sweep %q", sw.Name), b.sum(), recorded)
+}
+
 // Plan returns the trials of a sweep in their order.
-func (s *Store) Plan(name, hash string) ([]Planned, error) {
-	plan, err := queryPlan(s.db, name, hash)
-	return plan, s.explain("read plan", err)
+func (s *Store) Plan(name, hash string) (plan []Planned, err error) {
+	err = s.inTx("read plan", func(tx *sql.Tx) error {
+		plan, err = queryPlan(tx, name, hash)
+		return err
+	})
+	return plan, err
 }
 
 func queryPlan(q querier, name, hash string) (plan []Planned, err error) {

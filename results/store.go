@@ -66,6 +66,9 @@ var (
 // Store is an open results file. Its methods may be called by several
 // goroutines; writes of several processes wait for each other.
 type Store struct {
+	// Notice, if set, is told in words what was mended while writing.
+	Notice func(text string)
+
 	db   *sql.DB
 	path string
 }
@@ -187,16 +190,20 @@ func connect(path, params string, connections int) (*Store, error) {
 // checkHeader refuses a file that is not SQLite before SQLite touches it. A
 // missing file is fs.ErrNotExist, an empty one is as good as missing.
 func checkHeader(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("results database: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("%s: %w: it is a folder; name a file, such as %s", path, ErrForeign, filepath.Join(path, "focalgrid.db"))
+	case !info.Mode().IsRegular(): // to open it might wait for ever
+		return fmt.Errorf("%s: %w: it is %s; name a file with --db", path, ErrForeign, kindOf(info))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("results database: %w", err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return fmt.Errorf("results database: %w", err)
-	} else if info.IsDir() {
-		return fmt.Errorf("%s: %w: it is a folder; name a file, such as %s", path, ErrForeign, filepath.Join(path, "focalgrid.db"))
-	}
 	const magic = "SQLite format 3\x00"
 	head := make([]byte, len(magic))
 	n, err := io.ReadFull(f, head)
@@ -375,6 +382,8 @@ func (s *Store) explain(op string, err error) error {
 		return nil
 	case isCode(err, sqlite3.ErrCorrupt, sqlite3.ErrNotADB):
 		return fmt.Errorf("%s: %w (%w)", op, s.damaged(), err)
+	case errors.Is(err, errSum):
+		return fmt.Errorf("%s: %w (%w)", op, s.damaged(), err)
 	case isCode(err, sqlite3.ErrBusy, sqlite3.ErrLocked):
 		hint = "; another process is writing to it: try again, or name another file with --db"
 	case isCode(err, sqlite3.ErrFull), errors.Is(err, syscall.ENOSPC):
@@ -386,7 +395,11 @@ func (s *Store) explain(op string, err error) error {
 }
 
 func (s *Store) damaged() error {
-	return fmt.Errorf("%s: %w; move it away, and `runner db rebuild --db %s` makes it anew from its bundles", s.path, ErrCorrupt, s.path)
+	return damaged(s.path)
+}
+
+func damaged(path string) error {
+	return fmt.Errorf("%s: %w; move it away, and `runner db rebuild --db %s` makes it anew from its bundles", path, ErrCorrupt, path)
 }
 
 func isCode(err error, codes ...sqlite3.ErrNo) bool {

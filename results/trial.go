@@ -140,16 +140,18 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 	}
 	err = s.inTx("begin trial", func(tx *sql.Tx) error {
 		var id int64
-		var status string
-		err := tx.QueryRow("SELECT id, status FROM trials WHERE key = ?", t.Key).Scan(&id, &status)
+		recorded, err := queryTrials(tx, " WHERE t.key = ?", t.Key)
 		switch {
-		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
 			return err
-		case status == StatusDone || status == StatusDiverged:
-			return fmt.Errorf("trial %s is %s: %w", short(t.Key), status, ErrFinished)
+		case len(recorded) == 0:
+		case isFinal(recorded[0].Status):
+			return fmt.Errorf("trial %s is %s: %w", short(t.Key), recorded[0].Status, ErrFinished)
 		default:
-			if err := dropRows(tx, id, resultTables...); err != nil {
+			if id, err = trialID(tx, t.Key); err != nil {
+				return err
+			}
+			if err := errors.Join(dropSums(tx, id), dropRows(tx, id, resultTables...)); err != nil {
 				return err
 			}
 		}
@@ -157,7 +159,8 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 			INSERT INTO trials (key, kind, config, seed, dataset, init, engine, numerics, status, started, provenance)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (key) DO UPDATE SET
-				status = excluded.status, started = excluded.started, provenance = excluded.provenance,
+				kind = excluded.kind, config = excluded.config, seed = excluded.seed, dataset = excluded.dataset, init = excluded.init,
+				engine = excluded.engine, numerics = excluded.numerics, status = excluded.status, started = excluded.started, provenance = excluded.provenance,
 				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''
 			RETURNING id`,
 			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance).Scan(&id)
@@ -221,10 +224,17 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 		if err != nil {
 			return err
 		}
+		// A trial that has ended may be ended again, and nothing of it may have changed.
+		if _, err := queryTrials(tx, " WHERE t.key = ?", key); err != nil {
+			return err
+		}
+		if err := dropSums(tx, id); err != nil {
+			return err
+		}
 		if err := endAttempt(tx, id, key, number, f); err != nil {
 			return err
 		}
-		if err := admits(tx, key, f.Outcome); err != nil {
+		if _, err := admits(tx, key, f.Outcome); err != nil {
 			return err
 		}
 		b, err := readBundle(tx, key)
@@ -363,6 +373,9 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 	if err := tx.QueryRow("SELECT id, file, created FROM sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash).Scan(&id, &sw.File, &sw.Created); err != nil {
 		return nil, err
 	}
+	if _, err := querySweep(tx, sw); err != nil { // before what is there is given a new checksum
+		return nil, err
+	}
 	if err := tx.QueryRow("SELECT coalesce(max(ordinal) + 1, 0) FROM sweep_trials WHERE sweep_id = ?", id).Scan(&next); err != nil {
 		return nil, err
 	}
@@ -383,8 +396,10 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 		next += int(added)
 	}
 	b := &sweepBundle{Sweep: sw}
-	b.Plan, err = queryPlan(tx, sw.Name, sw.Hash)
-	return b, err
+	if b.Plan, err = queryPlan(tx, sw.Name, sw.Hash); err != nil {
+		return nil, err
+	}
+	return b, keepSum(tx, partSweep, id, b.sum())
 }
 
 // short is a key as people see it.

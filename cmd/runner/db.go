@@ -5,13 +5,13 @@ import (
 )
 
 // dbVerbs are the commands below db. To add one, add a line.
-var dbVerbs = []func(*app) *cobra.Command{newDBExport, newDBImport, newDBRebuild, newDBGC}
+var dbVerbs = []func(*app) *cobra.Command{newDBExport, newDBImport, newDBRebuild, newDBCheck, newDBGC}
 
 func newDB(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db",
-		Short: "Export, merge, rebuild and tidy up results databases",
-		Long: `Export, merge, rebuild and tidy up results databases.
+		Short: "Export, merge, rebuild, check and tidy up results databases",
+		Long: `Export, merge, rebuild, check and tidy up results databases.
 
 Beside a database FILE lie the folder FILE.bundles with one JSON file a trial, from
 which FILE can be made anew, and the folders weights and detections with files named by
@@ -19,6 +19,7 @@ the SHA-256 of their content, which all databases of a folder share.`,
 		Example: `  runner db export > results.jsonl
   runner db import --db all.db first.jsonl second.jsonl
   runner db rebuild --db runs/lost.db
+  runner db check
   runner db gc`,
 		Args: knownVerb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

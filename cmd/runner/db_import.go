@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"focalgrid/experiments"
 	"focalgrid/results"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,14 @@ func newDBImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
 		Short: "Merge exported results into a database",
-		Long: `Merge exported results into a database, all or nothing; it is made if it is not there.
+		Long: `Merge exported results into a database; it is made if it is not there. A line that is damaged,
+was altered, or holds a trial under a key that is not its own is left out and named; the exit
+code is then 1.
 
 A trial that is there already with the same result is left as it is, whoever computed it when.
 A trial with another result is a conflict: all are named, and nothing is imported unless
 --keep says which to keep. A trial that is done or diverged replaces one that failed or was
-interrupted. Weights and detections are files: what is missing beside the database is told.`,
+interrupted; one that is at work here is left to it. Weights and detections are files: what is missing beside the database is told.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
 		Args: cobra.MinimumNArgs(1),
@@ -59,23 +62,20 @@ func (a *app) dbImport(o *importOptions, files []string) error {
 		return bad(err)
 	}
 	defer store.Close()
-	done, err := store.Import(results.Keep(o.keep), sources...)
+	done, err := store.Import(results.Keep(o.keep), experiments.KeyOf(), sources...)
 	var conflicts *results.ConflictsError
 	switch {
 	case errors.As(err, &conflicts):
 		return bad(fmt.Errorf("%w\nnothing was imported; --keep ours or --keep theirs decides", conflicts))
-	case errors.Is(err, results.ErrBundle):
-		return bad(err)
 	case err != nil:
 		return err
 	}
 	fmt.Fprintf(a.out, "%s: %s added, %d replaced, %d there already, %d kept against another result; %s read\n",
 		o.db, count(done.Added, "trial"), done.Changed, done.Same, done.Kept, count(done.Sweeps, "sweep"))
-	if len(done.Missing) > 0 {
-		fmt.Fprintf(a.out, "%s of weights or detections missing beside it; copy from where they come from:\n", count(len(done.Missing), "file"))
-		for _, path := range done.Missing {
-			fmt.Fprintf(a.out, "  %s\n", path)
-		}
+	a.missing(done.Missing)
+	a.unchecked(done.Unsealed, done.Unkeyed)
+	if err := refused(done.Refused); err != nil {
+		return fmt.Errorf("%w\n%s left out", err, count(len(done.Refused), "line"))
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"focalgrid/experiments"
 	"focalgrid/results"
 
 	"github.com/spf13/cobra"
@@ -18,17 +20,22 @@ func newDBRebuild(a *app) *cobra.Command {
 
 A database that is there is not touched: move it away first. The new one holds every trial that
 has ended, and its export is the same. A trial that was running begins again with the next
-sweep, from its last checkpoint.`,
+sweep, from its last checkpoint. A bundle that is damaged, was altered, or holds a trial under a
+key that is not its own is left out and named; the exit code is then 1.`,
 		Example: `  runner db rebuild
   runner db rebuild --db runs/lost.db`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
-			trials, sweeps, err := results.Rebuild(db)
+			r, err := results.Rebuild(db, experiments.KeyOf())
 			if err != nil {
-				return bad(err)
+				return bad(errors.Join(err, refused(r.Refused)))
 			}
-			fmt.Fprintf(a.out, "%s: %s and %s\n", db, count(trials, "trial"), count(sweeps, "sweep"))
+			fmt.Fprintf(a.out, "%s: %s and %s of %s\n", db, count(r.Trials, "trial"), count(r.Sweeps, "sweep"), count(r.Found, "bundle"))
+			a.unchecked(r.Unsealed, r.Unkeyed)
+			if err := refused(r.Refused); err != nil {
+				return fmt.Errorf("%w\n%s left out: copy each from a backup, or move it away", err, count(len(r.Refused), "bundle"))
+			}
 			return nil
 		}),
 	}

@@ -73,7 +73,8 @@ func tiny(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// key sets KEY to the first trial of the list just printed as JSON.
+// key sets KEY to the first digits of the first trial of the list just printed as JSON, and
+// WHOLE to all of them.
 func key(ts *testscript.TestScript, _ bool, args []string) {
 	var list []struct{ Trial string }
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &list))
@@ -81,6 +82,7 @@ func key(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no trial is listed")
 	}
 	ts.Setenv("KEY", list[0].Trial[:12])
+	ts.Setenv("WHOLE", list[0].Trial)
 }
 
 var (

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"focalgrid/experiments"
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+func newDBCheck(a *app) *cobra.Command {
+	var db string
+	var mend bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Find damage in a database and in all that lies beside it",
+		Long: `Find damage in a database, in its bundles, and in the weights, detections and changes of the
+code that its trials name; say what to do about each. The exit code is 1 if anything is damaged
+or missing.
+
+All of them carry checksums. What older versions recorded has none, but for files named by their
+hash: it is compared with its bundle, and its key with its settings. Of a trial that is at
+work only the key can be checked.
+
+Nothing is changed; but with --mend bundles that are damaged or missing are written anew from
+the database, where that is sound.`,
+		Example: `  runner db check
+  runner db check --mend --db runs/short.db`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              a.work(func(context.Context, []string) error { return a.dbCheck(db, mend) }),
+	}
+	dbFlag(cmd, &db)
+	cmd.Flags().BoolVar(&mend, "mend", false, "write damaged and missing bundles anew")
+	return cmd
+}
+
+func (a *app) dbCheck(db string, mend bool) error {
+	c, err := results.Check(db, experiments.KeyOf(), mend)
+	if err != nil {
+		return bad(err)
+	}
+	fmt.Fprintf(a.out, "%s: %s, %s, %s and %s checked\n", db,
+		count(c.Trials, "trial"), count(c.Sweeps, "sweep"), count(c.Bundles, "bundle"), count(c.Files, "file"))
+	a.unchecked(c.Unsealed, c.Unkeyed)
+	for _, file := range c.Mended {
+		fmt.Fprintf(a.out, "%s is written anew\n", file)
+	}
+	for _, f := range c.Found {
+		fmt.Fprintf(a.out, "%s\n  %s\n", f.What, f.Do)
+	}
+	a.missing(c.Missing)
+	if n := len(c.Found) + len(c.Missing); n > 0 {
+		return fmt.Errorf("%s damaged or missing", count(n, "thing"))
+	}
+	return nil
+}
+
+// mostNamed is how many of a list of files or errors are printed.
+const mostNamed = 20
+
+// missing names the files that trials need and that are not there.
+func (a *app) missing(paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	fmt.Fprintf(a.out, "%s of weights or detections missing beside it; copy from where they come from:\n", count(len(paths), "file"))
+	for _, path := range paths[:min(mostNamed, len(paths))] {
+		fmt.Fprintf(a.out, "  %s\n", path)
+	}
+	if n := len(paths) - mostNamed; n > 0 {
+		fmt.Fprintf(a.out, "  and %d more\n", n)
+	}
+}
+
+// unchecked says what of a record could not be checked.
+func (a *app) unchecked(unsealed, unkeyed int) {
+	if unsealed > 0 {
+		fmt.Fprintf(a.out, "%d without a checksum, as older versions and trials at work have none: all else of them was checked\n", unsealed)
+	}
+	if unkeyed > 0 {
+		fmt.Fprintf(a.out, "%s of other settings or numerics than this version's: taken under the key recorded\n", count(unkeyed, "trial"))
+	}
+}
+
+// refused joins bundles and lines that were not taken into one error; nil if all were.
+func refused(list []error) error {
+	if n := len(list) - mostNamed; n > 0 {
+		list = append(list[:mostNamed:mostNamed], fmt.Errorf("and %d more", n))
+	}
+	return errors.Join(list...)
+}

@@ -1,0 +1,280 @@
+package results
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+)
+
+// Finding is something that is damaged, and what to do about it.
+type Finding struct{ What, Do string }
+
+// Checked is what Check looked at and found.
+type Checked struct {
+	Trials, Sweeps int       // in the database
+	Bundles        int       // beside it, of trials and sweeps
+	Files          int       // weights, detections and differences of the code that these name
+	Unsealed       int       // trials without a checksum: recorded by an older version, or at work
+	Unkeyed        int       // trials whose key could not be compared with their settings
+	Mended         []string  // bundles
+	Missing        []string  // files among these
+	Found          []Finding // damage
+}
+
+// Check reads all that belongs to the database at path: its rows, which it compares with
+// their checksums, their keys and their bundles; the bundles; and the files that both name
+// by their hash. It changes nothing; but if mend is set, bundles that are
+// missing or damaged are written anew from rows that are sound.
+//
+// The error is about a file that is no database of ours, or that can't be read for another
+// reason than damage.
+func Check(path string, key KeyOf, mend bool) (*Checked, error) {
+	c := &checker{path: path, key: key, rows: map[string]row{}, files: map[string]blobFile{}}
+	s, err := OpenExisting(path)
+	switch {
+	case err == nil:
+		defer s.Close()
+		c.database(s)
+	case errors.Is(err, ErrCorrupt):
+		c.lost(err)
+	case errors.Is(err, ErrNoDatabase) && exists(BundleDir(path)):
+		c.rows = nil
+		c.find(fmt.Errorf("%s: there is no database, and there are bundles of one", path), "run: runner db rebuild --db "+path)
+	default:
+		return nil, err
+	}
+	broken, err := c.bundles()
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range slices.Sorted(maps.Keys(broken)) {
+		if r := c.rows[file]; mend && r.write != nil {
+			if err := r.write(); err != nil {
+				return nil, err
+			}
+			c.Mended = append(c.Mended, file)
+		} else {
+			c.find(broken[file], c.restore(r))
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(c.files)) {
+		c.Files++
+		switch err := c.files[file].check(); {
+		case errors.Is(err, fs.ErrNotExist):
+			c.Missing = append(c.Missing, file)
+		case err != nil:
+			c.find(err, "copy it from a backup; or delete it and train its trial into another database of this folder, which writes it anew")
+		}
+	}
+	return &c.Checked, nil
+}
+
+type checker struct {
+	Checked
+	path  string
+	key   KeyOf
+	rows  map[string]row      // by the bundle that is to hold the same; nil if the database can't be read
+	files map[string]blobFile // that sound rows and bundles name, by path
+}
+
+// row is a trial or a sweep as the database has it.
+type row struct {
+	sum      string       // of its bundle
+	apart    bool         // from its bundle: it is damaged, or the trial is at work again
+	unsealed bool         // it has no checksum
+	write    func() error // writes its bundle; nil if it can't
+}
+
+func (c *checker) find(what error, do string) { c.Found = append(c.Found, Finding{what.Error(), do}) }
+
+func (c *checker) rebuild() string {
+	return "move the database away, with its -wal and -shm if there are any, and run: runner db rebuild --db " + c.path
+}
+
+// lost finds that the database can't be read.
+func (c *checker) lost(err error) {
+	c.find(err, c.rebuild())
+	c.rows = nil
+}
+
+// restore says what to do about a bundle that is not as its row.
+func (c *checker) restore(r row) string {
+	if r.write == nil {
+		return "copy it from a backup, or move it away: the database does not have its content"
+	}
+	return "run: runner db check --mend --db " + c.path
+}
+
+// database reads every row. One that is damaged does not keep the others from being read.
+func (c *checker) database(s *Store) {
+	if err := s.Check(); err != nil {
+		c.find(err, c.rebuild())
+	}
+	if err := s.inTx("check", func(tx *sql.Tx) error {
+		strays := 0
+		if err := each(tx, func(*sql.Rows) error { strays++; return nil }, "PRAGMA foreign_key_check"); err != nil {
+			return err
+		}
+		if strays > 0 {
+			c.find(fmt.Errorf("%s: %d rows belong to no trial or sweep", c.path, strays), c.rebuild())
+		}
+		if err := c.sweepRows(tx); err != nil {
+			return err
+		}
+		return c.trialRows(tx, s)
+	}); err != nil {
+		c.lost(err)
+	}
+}
+
+func (c *checker) sweepRows(tx *sql.Tx) error {
+	sweeps, err := querySweeps(tx)
+	if err != nil {
+		return err
+	}
+	c.Sweeps = len(sweeps)
+	for _, sw := range sweeps {
+		b, err := querySweep(tx, sw)
+		if err == nil {
+			err = b.check()
+		}
+		var text []byte
+		if err == nil {
+			text, err = b.encode()
+		}
+		dir := BundleDir(c.path)
+		file := (&sweepBundle{Sweep: sw}).path(dir)
+		if err != nil {
+			c.find(err, c.rebuild())
+			c.rows[file] = row{apart: true}
+			continue
+		}
+		c.rows[file] = row{sum: blobOf(text).Hash, unsealed: b.Unsealed, write: func() error { return b.write(dir) }}
+	}
+	return nil
+}
+
+func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
+	var keys []string
+	if err := each(tx, func(rows *sql.Rows) error {
+		var key string
+		err := rows.Scan(&key)
+		keys = append(keys, key)
+		return err
+	}, "SELECT key FROM trials ORDER BY key"); err != nil {
+		return err
+	}
+	c.Trials = len(keys)
+	for _, key := range keys {
+		file := bundlePath(BundleDir(c.path), key)
+		b, err := readBundle(tx, key)
+		if err == nil && !isEnd(b.Status) {
+			err = b.Trial.check()
+		} else if err == nil {
+			err = b.check()
+		}
+		keyed := true
+		if err == nil {
+			keyed, err = c.key.check(&b.Trial)
+		}
+		var text []byte
+		if err == nil {
+			text, err = b.encode()
+		}
+		if err != nil {
+			c.find(err, c.rebuild())
+			c.rows[file] = row{apart: true}
+			continue
+		}
+		if !keyed {
+			c.Unkeyed++
+		}
+		if b.Unsealed {
+			c.Unsealed++
+		}
+		c.need(b)
+		if !isEnd(b.Status) {
+			c.rows[file] = row{apart: true}
+			continue
+		}
+		c.rows[file] = row{sum: blobOf(text).Hash, unsealed: b.Unsealed, write: func() error {
+			b, err := s.Bundle(key)
+			if err != nil {
+				return err
+			}
+			return WriteBundle(BundleDir(c.path), b)
+		}}
+	}
+	return nil
+}
+
+// need remembers the files that a trial names.
+func (c *checker) need(b *Bundle) {
+	for _, f := range b.blobs(c.path) {
+		c.files[f.path] = f
+	}
+}
+
+// bundles reads every bundle, and returns by file what is wrong with those that the database's
+// row, if that is sound, is right about.
+func (c *checker) bundles() (broken map[string]error, err error) {
+	trials, sweeps, err := bundleFiles(BundleDir(c.path))
+	if err != nil {
+		return nil, err
+	}
+	broken = map[string]error{}
+	c.Bundles = len(trials) + len(sweeps)
+	for _, file := range trials {
+		b, err := ReadBundle(file)
+		if err == nil {
+			if _, err = c.key.check(&b.Trial); err != nil {
+				err = fmt.Errorf("%s: %w", file, err)
+			}
+		}
+		if err != nil {
+			broken[file] = err
+			continue
+		}
+		c.need(b)
+		text, err := b.encode()
+		if err != nil {
+			return nil, err
+		}
+		c.compare(file, text, broken)
+	}
+	for _, file := range sweeps {
+		sw, err := readSweep(file)
+		if err != nil {
+			broken[file] = err
+			continue
+		}
+		text, err := sw.encode()
+		if err != nil {
+			return nil, err
+		}
+		c.compare(file, text, broken)
+	}
+	for file, r := range c.rows {
+		if !r.apart && !exists(file) {
+			broken[file] = fmt.Errorf("%s: it is missing, and the database has its content", file)
+		}
+	}
+	return broken, nil
+}
+
+// compare compares a sound bundle with its row.
+func (c *checker) compare(file string, text []byte, broken map[string]error) {
+	switch r, ok := c.rows[file]; {
+	case c.rows == nil:
+	case !ok:
+		c.find(fmt.Errorf("%s: the database does not have its content", file), fmt.Sprintf("run: runner db import --db %s %s", c.path, file))
+	case r.apart || r.sum == blobOf(text).Hash:
+	case r.unsealed:
+		c.find(fmt.Errorf("%s: the database has another content, and no checksum of it", file), c.rebuild())
+	default:
+		broken[file] = fmt.Errorf("%s: the database has another content", file)
+	}
+}

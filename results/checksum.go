@@ -1,0 +1,184 @@
+package results
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"math"
+)
+
+// The parts of a database that have a checksum each, as the table checksums names them.
+const (
+	partTrial      = "trial"
+	partSteps      = "steps"
+	partClasses    = "classes"
+	partDetections = "detections"
+	partSweep      = "sweep"
+)
+
+// digest hashes values one after the other, each with its kind and length, so that no
+// two lists of values are one text.
+type digest struct {
+	hash.Hash
+	buf []byte
+}
+
+func newDigest() *digest { return &digest{Hash: sha256.New()} }
+
+func (d *digest) text(values ...string) {
+	for _, v := range values {
+		d.buf = binary.LittleEndian.AppendUint64(append(d.buf[:0], 't'), uint64(len(v)))
+		d.Write(d.buf)
+		d.buf = append(d.buf[:0], v...)
+		d.Write(d.buf)
+	}
+}
+
+func (d *digest) int(values ...int64) {
+	d.buf = d.buf[:0]
+	for _, v := range values {
+		d.buf = binary.LittleEndian.AppendUint64(append(d.buf, 'i'), uint64(v))
+	}
+	d.Write(d.buf)
+}
+
+// float hashes numbers as SQLite gives them back: one that is not finite is
+// absent, and there is one zero.
+func (d *digest) float(values ...float64) {
+	d.buf = d.buf[:0]
+	for _, v := range values {
+		switch {
+		case finite(v) == nil:
+			d.buf = append(d.buf, 'n')
+		case v == 0:
+			v = 0
+			fallthrough
+		default:
+			d.buf = binary.LittleEndian.AppendUint64(append(d.buf, 'f'), math.Float64bits(v))
+		}
+	}
+	d.Write(d.buf)
+}
+
+func (d *digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }
+
+// sum is the checksum of all that Trials reads of a trial. What a trial lacks adds
+// nothing, so that the checksums recorded stay right when trials have more.
+func (t *Trial) sum() string {
+	d := newDigest()
+	d.text(t.Key, t.Kind, t.Config, t.Dataset, t.Init, t.Engine, t.Numerics, t.Status, t.Error, t.Started, t.Finished, t.Provenance, t.Weights)
+	d.int(int64(t.Seed))
+	if t.DivergedStep != nil {
+		d.int(int64(*t.DivergedStep))
+	}
+	d.float(t.WallSeconds)
+	for _, l := range t.Labels {
+		d.int(l.ID)
+		d.text(l.Name)
+	}
+	for _, name := range sortedNames(t.Metrics) {
+		d.text(name)
+		d.float(t.Metrics[name])
+	}
+	for _, a := range t.Attempts {
+		d.int(int64(a.Number), int64(a.PID), int64(a.StartStep), int64(a.EndStep), int64(a.Beats), a.PeakBytes)
+		d.text(a.Owner, a.Host, a.Started, a.Ended, a.Exit, a.Error, a.Environment)
+		d.float(a.WallSeconds)
+	}
+	return d.hex()
+}
+
+func sumSteps(steps []Step) string {
+	d := newDigest()
+	for _, p := range steps {
+		d.int(int64(p.Step), int64(p.Positives))
+		d.float(p.Loss, p.ClsLoss, p.BoxLoss, p.LR, p.GradNorm)
+	}
+	return d.hex()
+}
+
+func sumClasses(classes []ClassMetric) string {
+	d := newDigest()
+	for _, c := range classes {
+		d.int(c.Category)
+		d.text(c.Name)
+		d.float(c.AP, c.AP50, c.AP75)
+	}
+	return d.hex()
+}
+
+func (b Blob) sum() string {
+	d := newDigest()
+	d.text(b.Hash)
+	d.int(b.Size)
+	return d.hex()
+}
+
+func (s *sweepBundle) sum() string {
+	d := newDigest()
+	d.text(s.Name, s.File, s.Hash, s.Created)
+	for _, p := range s.Plan {
+		d.text(p.Key)
+		d.int(int64(p.Row))
+	}
+	return d.hex()
+}
+
+// keepSums records the checksums of a trial that has ended.
+func (b *Bundle) keepSums(tx *sql.Tx, id int64) error {
+	for part, sum := range map[string]string{
+		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: b.Detections.sum(),
+	} {
+		if err := keepSum(tx, part, id, sum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func keepSum(tx *sql.Tx, part string, id int64, sum string) error {
+	_, err := tx.Exec("INSERT INTO checksums (part, id, sha256) VALUES (?, ?, ?) ON CONFLICT (part, id) DO UPDATE SET sha256 = excluded.sha256", part, id, sum)
+	return err
+}
+
+// dropSums forgets the checksums of a trial that is about to change.
+func dropSums(tx *sql.Tx, id int64) error {
+	_, err := tx.Exec("DELETE FROM checksums WHERE id = ? AND part <> ?", id, partSweep)
+	return err
+}
+
+// compareSum compares a part of a trial with its checksum, if it has one.
+func compareSum(q querier, part, key, sum string) error {
+	want, none, err := recordedSum(q, part, key)
+	if err != nil || none {
+		return err
+	}
+	return differs("trial "+short(key)+": its "+part, sum, want)
+}
+
+// recordedSum is the checksum of a part of a trial, if it has one.
+func recordedSum(q querier, part, key string) (sum string, none bool, err error) {
+	if known, err := hasTable(q, "checksums"); err != nil || !known {
+		return "", true, err
+	}
+	err = q.QueryRow("SELECT sha256 FROM checksums c JOIN trials t ON t.id = c.id WHERE part = ? AND key = ?", part, key).Scan(&sum)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", true, nil
+	}
+	return sum, false, err
+}
+
+// errSum: what is read is not what was written.
+var errSum = errors.New("the content no longer has its checksum")
+
+// differs is an error if a checksum is not the one recorded.
+func differs(what, sum, recorded string) error {
+	if sum == recorded {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, errSum)
+}
