@@ -158,7 +158,7 @@ func IsSynthetic(dir string, c SynthConfig) (bool, error) {
 // theirs against what they should be. Files that are not the set's are left alone.
 func (g *Synth) mend(ctx context.Context, dir string, o GenerateOptions) (note string, err error) {
 	files := g.files()
-	listed := listedSums(dir, files)
+	listed, there := listedSums(dir, files)
 	at := func(f *file) string { return filepath.Join(dir, filepath.FromSlash(f.name)) }
 	suspect := make([]bool, len(files))
 	err = parallel(ctx, len(files), runtime.GOMAXPROCS(0), func(i int) error {
@@ -237,7 +237,7 @@ func (g *Synth) mend(ctx context.Context, dir string, o GenerateOptions) (note s
 		return "", err
 	case len(bad) > 0:
 		return fmt.Sprintf("synthetic set in %s: %s damaged or missing, such as %s: drawn again", dir, plural(len(bad), "file"), bad[0]), nil
-	case listed != nil:
+	case there:
 		return fmt.Sprintf("synthetic set in %s: %s was damaged: written again", dir, sumsName), nil
 	}
 	return "", nil

@@ -119,12 +119,14 @@ func pngMemory(data []byte) float64 {
 		return 0
 	}
 	depth, colour, interlaced := data[24], data[25], data[28] != 0
-	perPixel := 4. // grey takes less, unless it is transparent
-	switch {
-	case depth == 16:
-		perPixel = 8
-	case colour == 3: // a palette
+	before, _, _ := bytes.Cut(data, []byte("IDAT"))
+	const grey, palette = 0, 3
+	perPixel := 4.
+	if colour == palette || colour == grey && !bytes.Contains(before, []byte("tRNS")) {
 		perPixel = 1
+	}
+	if depth == 16 {
+		perPixel *= 2
 	}
 	if interlaced { // the passes are decoded by themselves first
 		perPixel *= 2

@@ -26,6 +26,8 @@ type LoaderOptions struct {
 	Cache      bool    // keep decoded and resized pictures, three bytes a pixel
 	CacheBytes int64   // keep no more than this; 0 means 1 GiB
 	Pictures   string  // folder that keeps decoded and resized pictures, of any set at any size; empty: none
+
+	Mended func(path string) // told of each picture kept there that was damaged and is made again; may be nil
 }
 
 // Batch is the network input of one step and what is known about it.
@@ -282,35 +284,57 @@ func (l *Loader) picture(index int) (*RGB, error) {
 // resized returns a picture at the transform's size, from the folder of
 // pictures if it is there. A full disk costs the folder its use, not a training its life.
 func (l *Loader) resized(index int) (*RGB, error) {
-	s, im := l.set, &l.set.Images[index]
-	folder, ratio := pictures(l.options.Pictures), l.transform.ratio(im.Width, im.Height)
+	folder := pictures(l.options.Pictures)
+	if folder == "" {
+		data, err := l.set.read(index)
+		if err != nil {
+			return nil, err
+		}
+		return l.resize(index, data)
+	}
+	im := &l.set.Images[index]
+	ratio := l.transform.ratio(im.Width, im.Height)
 	w, h, _ := l.transform.Size(im.Width, im.Height)
-	var sum [sha256.Size]byte
-	if folder != "" && s.Sums != nil {
-		sum = s.Sums[index]
-		if p := folder.read(sum, ratio, w, h); p != nil {
-			return p, nil
+	var (
+		data []byte
+		sum  [sha256.Size]byte
+		err  error
+	)
+	if l.set.Sums != nil { // the file itself is not needed, unless it has no entry
+		sum = l.set.Sums[index]
+	} else {
+		if data, err = l.set.read(index); err != nil {
+			return nil, err
+		}
+		sum = sha256.Sum256(data)
+	}
+	p, damaged := folder.read(sum, ratio, w, h)
+	if p != nil {
+		return p, nil
+	}
+	if data == nil {
+		if data, err = l.set.read(index); err != nil {
+			return nil, err
 		}
 	}
-	data, err := s.read(index)
-	if err != nil {
+	if p, err = l.resize(index, data); err != nil {
 		return nil, err
 	}
-	if folder != "" && s.Sums == nil {
-		sum = sha256.Sum256(data)
-		if p := folder.read(sum, ratio, w, h); p != nil {
-			return p, nil
-		}
+	if damaged && l.options.Mended != nil {
+		l.options.Mended(folder.path(pictureName(sum, ratio)))
 	}
-	p, err := s.decode(index, data)
+	_ = folder.write(sum, ratio, p)
+	return p, nil
+}
+
+// resize decodes the file of an image, at the transform's size.
+func (l *Loader) resize(index int, data []byte) (*RGB, error) {
+	p, err := l.set.decode(index, data)
 	if err != nil {
 		return nil, err
 	}
 	if p, err = l.transform.Resize(p); err != nil {
-		return nil, fmt.Errorf("%s: image id %d: %w", s.Path(index), im.ID, err)
-	}
-	if folder != "" {
-		_ = folder.write(sum, ratio, p)
+		return nil, fmt.Errorf("%s: image id %d: %w", l.set.Path(index), l.set.Images[index].ID, err)
 	}
 	return p, nil
 }

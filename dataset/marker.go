@@ -98,18 +98,18 @@ func loadSums(dir string) ([]sum, error) {
 	return sums, nil
 }
 
-// listedSums returns the checksums of the files, or nil where the folder has none or a
-// list of others. The list's own damage shows in a file that then seems damaged.
-func listedSums(dir string, files []file) [][sha256.Size]byte {
+// listedSums returns the checksums of the files, or nil where the folder has none. there
+// tells of a list that is no list of them. Damage of one line shows in a file that then seems
+// damaged.
+func listedSums(dir string, files []file) (listed [][sha256.Size]byte, there bool) {
 	sums, err := loadSums(dir)
 	if err != nil || !slices.EqualFunc(sums, files, func(s sum, f file) bool { return s.name == f.name }) {
-		return nil
+		return nil, !errors.Is(err, fs.ErrNotExist)
 	}
-	listed := make([][sha256.Size]byte, len(sums))
-	for i, s := range sums {
-		listed[i] = s.sum
+	for _, s := range sums {
+		listed = append(listed, s.sum)
 	}
-	return listed
+	return listed, true
 }
 
 // readSums returns the checksums of a folder that Generate drew, by name, or nil where

@@ -31,23 +31,27 @@ func pictureName(source [sha256.Size]byte, r ratio) string {
 // path spreads the files over folders, as some systems are slow with many in one.
 func (d pictures) path(name string) string { return filepath.Join(string(d), name[:2], name) }
 
-// read returns a picture of w x h, or nil if it is not there whole.
-func (d pictures) read(source [sha256.Size]byte, r ratio, w, h int) *RGB {
+// read returns a picture of w x h, or nil if it is not there whole; damaged tells that
+// something else is.
+func (d pictures) read(source [sha256.Size]byte, r ratio, w, h int) (p *RGB, damaged bool) {
 	name := pictureName(source, r)
 	size := pictureHeader + 3*w*h
 	info, err := os.Stat(d.path(name))
-	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(size+sha256.Size) {
-		return nil
+	if err != nil {
+		return nil, false
+	}
+	if !info.Mode().IsRegular() || info.Size() != int64(size+sha256.Size) {
+		return nil, true
 	}
 	b, err := os.ReadFile(d.path(name))
 	if err != nil || len(b) != size+sha256.Size {
-		return nil
+		return nil, true
 	}
-	p := &RGB{w, h, b[pictureHeader:size]}
+	p = &RGB{w, h, b[pictureHeader:size]}
 	if !bytes.Equal(b[:pictureHeader], head(p)) || pictureSum(name, p) != [sha256.Size]byte(b[size:]) {
-		return nil
+		return nil, true
 	}
-	return p
+	return p, false
 }
 
 // write keeps a picture.

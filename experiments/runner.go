@@ -110,6 +110,7 @@ func (r *Runner) loader(c *Config, set *dataset.Set, draw dataset.Draw, train bo
 	}
 	if !synthetic(c) {
 		o.Pictures = filepath.Join(r.Cache, "pictures")
+		o.Mended = func(path string) { r.tell(Noted{"cached picture " + path + " was damaged: made again"}) }
 	}
 	return dataset.NewLoader(set, c.transform(), o, draw)
 }
