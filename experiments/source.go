@@ -40,7 +40,10 @@ func (r *Runner) source(ctx context.Context, cfg *Config) (*source, error) {
 		for i, name := range g.ClassNames() {
 			s.Classes = append(s.Classes, dataset.Class{ID: int64(i + 1), Name: name})
 		}
-		return s, nil
+		if cfg.Data.Dir != "" {
+			err = checkFolder(ctx, cfg, splitNames(cfg))
+		}
+		return s, err
 	}
 	key := [3]string{cfg.Data.Dir, cfg.Data.Train, cfg.evalSplit()}
 	if s, ok := r.sources[key]; ok {

@@ -308,7 +308,7 @@ func TestSweepFolder(t *testing.T) {
 	if len(all) != 2 || all[0].Key == all[1].Key || all[0].Weights != all[1].Weights {
 		t.Errorf("the same images by folder and by generator: %d trials, weights %s and %s", len(all), all[0].Weights, all[1].Weights)
 	}
-	kept, err := filepath.Glob(filepath.Join(b.Cache, "pictures", "*", "*", "*.rgb"))
+	kept, err := filepath.Glob(filepath.Join(b.Cache, "pictures", "*", "*"))
 	if err != nil || len(kept) != 24+12 {
 		t.Errorf("%d pictures kept, %v; want those of train and val", len(kept), err)
 	}
