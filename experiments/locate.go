@@ -65,15 +65,8 @@ const layout = "a folder in COCO's layout has annotations/instances_SPLIT.json b
 // the synthetic set, or says why there is none.
 func whatIsIn(c *Config) (name, problem string) {
 	dir := c.Data.Dir
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Sprintf("%s: no such folder%s; %s; `runner data synth %s` draws the synthetic set into a new one",
-			dir, neighbour(dir), layout, dir)
-	case err != nil:
-		return "", err.Error()
-	case !info.IsDir():
-		return "", fmt.Sprintf("%s: is a file, expected a folder; %s", dir, layout)
+	if problem := noFolder(dir); problem != "" {
+		return "", problem + "; `runner data synth DIR` draws the synthetic set into a new one"
 	}
 	switch is, err := dataset.IsSynthetic(dir, c.synthConfig()); {
 	case err != nil:
@@ -89,6 +82,20 @@ func whatIsIn(c *Config) (name, problem string) {
 		return "", fmt.Sprintf("%s: holds no data; %s%s", dir, layout, inner(dir))
 	}
 	return "coco", ""
+}
+
+// noFolder says why a path is no folder, and which may be meant; empty: it is one.
+func noFolder(dir string) string {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("%s: no such folder%s; %s", dir, neighbour(dir), layout)
+	case err != nil:
+		return err.Error()
+	case !info.IsDir():
+		return fmt.Sprintf("%s: is a file, expected a folder; %s", dir, layout)
+	}
+	return ""
 }
 
 // neighbour names the folder beside a missing one whose name is nearest.

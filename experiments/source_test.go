@@ -278,6 +278,60 @@ func TestRepairGoesOn(t *testing.T) {
 	}
 }
 
+// TestWhatWasHashedIsUsed: pictures and annotations that are changed after the plan was made
+// are not trained on nor scored, here and in worker processes, and leave nothing behind.
+func TestWhatWasHashedIsUsed(t *testing.T) {
+	for _, jobs := range []int{1, 2} {
+		for _, file := range []string{"train/000000000003.jpg", "val/000000000003.jpg", "annotations/instances_val.json"} {
+			t.Run(fmt.Sprint(jobs, " jobs, ", file), func(t *testing.T) {
+				b := newBench(t, 2)
+				if jobs > 1 {
+					b.jobs(jobs, testWorker{})
+				}
+				folder := b.folder(t, "coco")
+				sel := one(folder)
+				sel.Only = nil
+				p := b.plan(t, tiny, sel)
+				states, err := b.Plan(t.Context(), p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				path := filepath.Join(folder, filepath.FromSlash(file))
+				was, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				now := []byte(strings.Replace(string(was), `"area":`, `"area":1`, 1))
+				if picture, found := strings.CutSuffix(path, "3.jpg"); found {
+					if now, err = os.ReadFile(picture + "4.jpg"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.WriteFile(path, now, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Failed: 2}) {
+					t.Fatalf("changed: %+v, %v; want both to fail", c, err)
+				}
+				if err := os.WriteFile(path, was, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				b.sources = nil
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
+					t.Fatalf("put back: %+v, %v", c, err)
+				}
+				fresh := newBench(t, 2)
+				if _, err := fresh.Sweep(t.Context(), fresh.plan(t, tiny, sel)); err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range states {
+					same(t, "trial "+s.Key[:12], b.finished(t, s.Key), fresh.finished(t, s.Key))
+				}
+			})
+		}
+	}
+}
+
 // TestOtherTrainingIsRefused: a trial that was stopped on other training data mixes as a
 // finished one would; one whose scored split alone was changed goes on.
 func TestOtherTrainingIsRefused(t *testing.T) {
