@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -104,27 +103,47 @@ var ErrOtherData = errors.New("the data is not that of trial")
 // Scored opens the split that the trial was scored on, under the detector's classes.
 // Other data than the trial had is ErrOtherData, unless changed says that it may be other.
 func (d *Detector) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
-	var sums [][sha256.Size]byte
-	if !changed {
-		s, err := d.r.sameData(ctx, d.t, &d.cfg)
-		if err != nil {
-			return nil, err
-		}
-		sums = s.Sums[1]
-	}
 	set, err := d.r.OpenSplit(ctx, &d.cfg, d.cfg.evalSplit())
 	if err != nil {
 		return nil, err
 	}
-	note, err := set.Relabel(d.classes)
-	if err != nil {
-		return nil, err
+	if !changed && !synthetic(&d.cfg) {
+		if err := d.sameSplit(ctx, set); err != nil {
+			return nil, err
+		}
 	}
-	if changed && note != "" {
+	note, err := set.Relabel(d.classes)
+	if changed && err == nil && note != "" {
 		d.r.tell(Noted{Text: note})
 	}
-	set.Sums = sums
-	return set, nil
+	return set, err
+}
+
+// sameSplit refuses a scored split that is not what it was; its pictures are then used only as
+// they were.
+func (d *Detector) sameSplit(ctx context.Context, set *dataset.Set) error {
+	if scored, known := d.r.scoredPart(d.t.Dataset); known {
+		if err := set.Identify(ctx, d.r.hashing(set.Split)); err != nil {
+			return err
+		}
+		if set.Identity() == scored {
+			return nil
+		}
+	}
+	s, err := d.r.sameData(ctx, d.t, &d.cfg)
+	if err == nil {
+		set.Sums = s.Sums[1]
+	}
+	return err
+}
+
+// SameData refuses the folder of a recorded trial if its data is not that of the trial.
+func (r *Runner) SameData(ctx context.Context, t *results.Trial) error {
+	cfg, err := recordedConfig(t)
+	if err == nil {
+		_, err = r.sameData(ctx, t, &cfg)
+	}
+	return err
 }
 
 // sameData returns the data that a recorded trial names, if it is the data that the

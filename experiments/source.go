@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"focalgrid/atomicfile"
 	"focalgrid/dataset"
 	"focalgrid/results"
 )
@@ -19,6 +22,7 @@ import (
 type source struct {
 	Identity string          // of what training and scoring read
 	Training string          // of what training reads: no weight depends on more
+	Scored   string          // of what scoring reads
 	Classes  []dataset.Class // the detector's: those of the training split, by label
 	Sums     [2][][32]byte   // of the pictures of the training and of the scored split; none for the synthetic set
 
@@ -83,7 +87,8 @@ func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
 		}
 		s.Sums[i] = set.Sums
 	}
-	s.Training, s.Identity = train.Identity(), bothIdentity(train, eval)
+	s.Training, s.Scored = train.Identity(), eval.Identity()
+	s.Identity = joined(s.Training, s.Scored)
 	note, err := eval.Relabel(train.Classes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
@@ -120,10 +125,44 @@ func openSplits(dir string, cfg *Config) (train, eval *dataset.Set, err error) {
 	return train, eval, err
 }
 
-// bothIdentity is the identity of two identified splits, one trained on and one scored.
-func bothIdentity(train, eval *dataset.Set) string {
-	sum := sha256.Sum256([]byte("focalgrid splits\n" + train.Identity() + "\n" + eval.Identity()))
+// joined is the identity of two splits, one trained on and one scored.
+func joined(training, scored string) string {
+	sum := sha256.Sum256([]byte("focalgrid splits\n" + training + "\n" + scored))
 	return hex.EncodeToString(sum[:])
+}
+
+// partsFile is where the cache keeps the two identities that one was joined from: who looks at
+// the scored split alone need not read the other, which may be 25 times as large.
+func (r *Runner) partsFile(identity string) string {
+	return filepath.Join(r.Cache, "identities", identity)
+}
+
+// keepParts writes down what the identities of the trials' data were joined from. A cache that
+// cannot be written to costs the time of reading more, no more than that.
+func (r *Runner) keepParts(prep []prepared) {
+	for _, s := range r.sources {
+		if !slices.ContainsFunc(prep, func(q prepared) bool { return q.source == s }) {
+			continue
+		}
+		path := r.partsFile(s.Identity)
+		if makeFolder(filepath.Dir(path)) == nil {
+			_ = atomicfile.Write(path, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%s %s\n", s.Training, s.Scored)
+				return err
+			})
+		}
+	}
+}
+
+// scoredPart is the scored split's part of an identity; not known where nothing was kept, or
+// something that does not make up this identity.
+func (r *Runner) scoredPart(identity string) (scored string, known bool) {
+	text, err := os.ReadFile(r.partsFile(identity))
+	if err != nil {
+		return "", false
+	}
+	training, scored, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	return scored, joined(training, scored) == identity
 }
 
 // missingSplits says which splits a folder does not have, and which it has.
@@ -223,7 +262,7 @@ func (r *Runner) splits(ctx context.Context, cfg *Config, s *source) (train, eva
 	}
 	if !synthetic(cfg) {
 		train.Sums, eval.Sums = s.Sums[0], s.Sums[1]
-		if len(train.Sums) != len(train.Images) || len(eval.Sums) != len(eval.Images) || bothIdentity(train, eval) != s.Identity {
+		if len(train.Sums) != len(train.Images) || len(eval.Sums) != len(eval.Images) || joined(train.Identity(), eval.Identity()) != s.Identity {
 			return nil, nil, fmt.Errorf("%s: its annotations were changed since they were looked at before the first step; run the same command again", dir)
 		}
 	}

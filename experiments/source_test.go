@@ -281,8 +281,11 @@ func TestRepairGoesOn(t *testing.T) {
 // TestWhatWasHashedIsUsed: pictures and annotations that are changed after the plan was made
 // are not trained on nor scored, here and in worker processes, and leave nothing behind.
 func TestWhatWasHashedIsUsed(t *testing.T) {
-	for _, jobs := range []int{1, 2} {
-		for _, file := range []string{"train/000000000003.jpg", "val/000000000003.jpg", "annotations/instances_val.json"} {
+	for jobs, files := range [][]string{
+		1: {"train/000000000003.jpg", "val/000000000003.jpg", "annotations/instances_val.json"},
+		2: {"train/000000000003.jpg"},
+	} {
+		for _, file := range files {
 			t.Run(fmt.Sprint(jobs, " jobs, ", file), func(t *testing.T) {
 				b := newBench(t, 2)
 				if jobs > 1 {
@@ -483,8 +486,19 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if err := Relocate(tr, moved); err != nil {
 		t.Fatal(err)
 	}
-	if set, err := open().Scored(t.Context(), false); err != nil || len(set.Images) != 12 {
+	if set, err := open().Scored(t.Context(), false); err != nil || len(set.Images) != 12 || len(set.Sums) != 12 {
 		t.Errorf("where the folder was moved to: %v", err)
+	}
+	if b.sources != nil {
+		t.Error("to look at the scored split it read the training split")
+	}
+	for _, parts := range []string{"", "no identities\n", tr.Dataset + " " + tr.Dataset + "\n"} {
+		if err := os.WriteFile(b.partsFile(tr.Dataset), []byte(parts), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if set, err := open().Scored(t.Context(), false); err != nil || len(set.Sums) != 12 || b.sources == nil {
+			t.Errorf("with %q for the parts of the identity: %v; want all to be read", parts, err)
+		}
 	}
 	edit(t, moved, "val", func(d map[string]any) { d["annotations"] = d["annotations"].([]any)[1:] })
 	if _, err := open().Scored(t.Context(), false); !errors.Is(err, ErrOtherData) || !strings.Contains(err.Error(), moved) {

@@ -174,6 +174,7 @@ func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 	if err := r.savePlan(p, prep); err != nil {
 		return c, err
 	}
+	r.keepParts(prep)
 	var todo []int
 	for i, s := range states {
 		if !s.Done() {
