@@ -62,6 +62,9 @@ func Relocate(t *results.Trial, dir string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := splitsOf(dir); err != nil {
+		return err
+	}
 	was := cfg.Data.Name
 	cfg.Data.Dir = dir
 	if found := (locator{}).locate(&cfg); len(found) > 0 {

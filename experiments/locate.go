@@ -74,14 +74,22 @@ func whatIsIn(c *Config) (name, problem string) {
 	case is:
 		return "synthetic", ""
 	}
-	splits, err := Splits(dir)
-	if err != nil {
+	if _, err := splitsOf(dir); err != nil {
 		return "", err.Error()
 	}
-	if len(splits) == 0 {
-		return "", fmt.Sprintf("%s: holds no data; %s%s", dir, layout, inner(dir))
-	}
 	return "coco", ""
+}
+
+// splitsOf lists the splits of a folder, which has to have one.
+func splitsOf(dir string) ([]string, error) {
+	if problem := noFolder(dir); problem != "" {
+		return nil, errors.New(problem)
+	}
+	there, err := Splits(dir)
+	if err == nil && len(there) == 0 {
+		err = fmt.Errorf("%s: holds no data; %s%s", dir, layout, inner(dir))
+	}
+	return there, err
 }
 
 // noFolder says why a path is no folder, and which may be meant; empty: it is one.

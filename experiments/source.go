@@ -167,15 +167,9 @@ func (r *Runner) scoredPart(identity string) (scored string, known bool) {
 
 // missingSplits says which splits a folder does not have, and which it has.
 func missingSplits(dir string, cfg *Config) error {
-	if problem := noFolder(dir); problem != "" {
-		return errors.New(problem)
-	}
-	there, err := Splits(dir)
+	there, err := splitsOf(dir)
 	if err != nil {
 		return err
-	}
-	if len(there) == 0 {
-		return fmt.Errorf("%s: holds no data; %s%s", dir, layout, inner(dir))
 	}
 	var lines []error
 	for _, want := range []struct{ key, split string }{{"data.train", cfg.Data.Train}, {"data." + cfg.Eval.Split, cfg.evalSplit()}} {

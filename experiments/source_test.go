@@ -480,8 +480,8 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if _, err := open().Scored(t.Context(), false); err == nil || !strings.Contains(err.Error(), folder) {
 		t.Errorf("the scored split of a folder that is gone: %v", err)
 	}
-	if err := Relocate(tr, folder+" mistyped"); err != nil {
-		t.Fatal(err)
+	if err := Relocate(tr, folder+" mistyped"); err == nil || !strings.Contains(err.Error(), "no such folder; nearest: "+moved) {
+		t.Errorf("a mistyped folder: %v", err)
 	}
 	if err := Relocate(tr, moved); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -169,8 +170,11 @@ func foreign(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	if errors.Is(err, experiments.ErrOtherData) {
+	switch {
+	case errors.Is(err, experiments.ErrOtherData):
 		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
 	}
 	return bad(err)
 }
