@@ -264,17 +264,18 @@ func fit(cfg *Config, classes int, w tensors) ([]weights.Tensor, error) {
 	return used, nil
 }
 
-// checkInit refuses a file of initial weights that the row's network cannot start from.
-func checkInit(cfg *Config, classes int) error {
-	if cfg.Pretrain.Type != "file" {
+// CheckInitial refuses, before the first step, a file of initial weights that the network of a
+// trial of c cannot start from. classes is the number of object classes.
+func (c *Config) CheckInitial(classes int) error {
+	if c.Pretrain.Type != "file" {
 		return nil
 	}
-	f, err := weights.Read(cfg.Pretrain.File)
+	f, err := weights.Read(c.Pretrain.File)
 	if err == nil {
-		_, err = fit(cfg, classes, byName(f))
+		_, err = fit(c, classes, byName(f))
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Pretrain.File, err)
+		return fmt.Errorf("%s: %w", c.Pretrain.File, err)
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (p *Plan) Inputs(states []State) []string {
 		if d := c.describeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
 			data = append(data, d)
 		}
-		if b := c.describeBackbone(states[i].Init); !slices.Contains(start, b) {
+		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {
 			start = append(start, b)
 		}
 	}
@@ -124,21 +124,22 @@ func (c *Config) describeData(classes int) string {
 	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Data.Dir, c.Data.Train, learned, c.evalSplit())
 }
 
-// describeBackbone says what the backbone's first weights are, whose identity is init.
-func (c *Config) describeBackbone(init string) string {
+// Backbone says in words what the backbone of a trial of c starts from. init is the
+// identity of its initial weights; "" leaves it out.
+func (c *Config) Backbone(init string) string {
 	identity := ""
 	if init != "" {
 		identity = fmt.Sprintf(", identity %.12s", init)
 	}
 	switch {
 	case c.Pretrain.Type == "crops":
-		return "pretrained on synthetic crops" + identity
+		return "backbone pretrained on synthetic crops" + identity
 	case c.Pretrain.Type == "none":
-		return "random"
+		return "backbone from random weights"
 	case c.Pretrain.File == "":
-		return "from a file of weights that is not named yet"
+		return "backbone from a file that is not named yet"
 	}
-	return "from " + c.Pretrain.File + identity
+	return "backbone from " + c.Pretrain.File + identity
 }
 
 // describeSetting says in words what a table's rows share.
@@ -163,7 +164,7 @@ func describeSetting(c *Config, factors []string, init string) string {
 		parts[len(parts)-1] += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
 	}
 	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
-		parts = append(parts, "backbone "+c.describeBackbone(init))
+		parts = append(parts, c.Backbone(init))
 	}
 	add("image.short", "%d px", c.Image.Short)
 	add("train.iters", "%d iterations of %d images", c.Train.Iters, c.Train.Batch)
