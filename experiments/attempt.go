@@ -54,6 +54,7 @@ func (r *Runner) claim(ctx context.Context, p *prepared, start, over int) (conte
 	a := &attempt{r: r, key: p.key, begun: r.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
 	resetPeak()
+	r.Store.Notice = func(text string) { r.tell(Noted{Text: text}) }
 	if err := r.keepDiff(); err != nil {
 		return ctx, nil, err
 	}

@@ -398,7 +398,7 @@ func writeComparisonText(w io.Writer, a, b Side, settings, environment []contras
 		for _, t := range s.side.Trials {
 			keys = append(keys, short(t.Key)+" "+t.Status)
 		}
-		fmt.Fprintf(&buf, "%s  %s: %s\n", s.letter, s.side.Name, few(keys))
+		fmt.Fprintf(&buf, "%s  %s: %s\n", s.letter, oneLine(s.side.Name), few(keys))
 	}
 	if both := commonTrials(a, b); len(both) > 0 {
 		equal := 0

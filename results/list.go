@@ -60,11 +60,11 @@ func writeListText(w io.Writer, trials []Trial, varying []ordered) error {
 			settings = append(settings, "("+first+")")
 		}
 		ap := gap
-		if v, ok := t.Metrics["AP"]; ok && !math.IsNaN(v) {
+		if v, ok := t.Metrics["AP"]; ok {
 			ap = percent(v)
 		}
 		wall := gap
-		if t.WallSeconds > 0 {
+		if t.WallSeconds > 0 && t.WallSeconds < math.MaxInt64/float64(time.Second) {
 			wall = time.Duration(t.WallSeconds * float64(time.Second)).Round(time.Second).String()
 		}
 		lines = append(lines, []string{
@@ -326,8 +326,8 @@ func WriteTrial(w io.Writer, t Trial, classes []ClassMetric, format string) erro
 func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	var buf bytes.Buffer
 	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&buf, "%-12s%s\n", name, value)
+		if value = strings.TrimSpace(value); value != "" { // further lines stand below the first
+			fmt.Fprintf(&buf, "%-12s%s\n", name, strings.ReplaceAll(value, "\n", "\n"+strings.Repeat(" ", 12)))
 		}
 	}
 	line("trial", t.Key)
@@ -343,7 +343,7 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	line("started", t.Started)
 	line("finished", t.Finished)
 	if t.Finished != "" {
-		line("wall", strconv.FormatFloat(t.WallSeconds, 'f', 1, 64)+" s")
+		line("wall", seconds(t.WallSeconds))
 	}
 	if err := writeAttempts(&buf, t); err != nil {
 		return err
@@ -362,7 +362,7 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 			if v, ok := m.value.(float64); ok {
 				cell = percent(v)
 			}
-			fmt.Fprintf(&buf, "  %-6s  %5s\n", m.key, cell)
+			fmt.Fprintf(&buf, "  %-6s  %5s\n", oneLine(m.key), cell)
 		}
 	}
 	if _, err := buf.WriteTo(w); err != nil {
@@ -378,11 +378,7 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	for _, c := range classes {
 		cells := []string{c.Name, strconv.FormatInt(c.Category, 10)}
 		for _, v := range []float64{c.AP, c.AP50, c.AP75} {
-			cell := gap
-			if !math.IsNaN(v) {
-				cell = percent(v)
-			}
-			cells = append(cells, cell)
+			cells = append(cells, percent(v))
 		}
 		lines = append(lines, cells)
 	}
@@ -400,8 +396,16 @@ func writeSettings(w *bytes.Buffer, title string, flat map[string]any) {
 		width = max(width, len(key))
 	}
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, key, factorText(flat[key]))
+		fmt.Fprintf(w, "  %-*s  %s\n", width, oneLine(key), oneLine(factorText(flat[key])))
 	}
+}
+
+// seconds prints a time; a gap for what is no number.
+func seconds(v float64) string {
+	if finite(v) == nil {
+		return gap
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64) + " s"
 }
 
 // writeAttempts prints the attempts of a trial and, where they did not all run
@@ -431,7 +435,7 @@ func writeAttempts(w *bytes.Buffer, t Trial) error {
 		}
 		lines = append(lines, []string{
 			strconv.Itoa(a.Number), exit, a.Host, a.Started, strconv.Itoa(a.PID), fmt.Sprintf("%d to %d", a.StartStep, a.EndStep),
-			strconv.FormatFloat(a.WallSeconds, 'f', 1, 64) + " s", memory,
+			seconds(a.WallSeconds), memory,
 		})
 	}
 	if err := writeGrid(w, []string{"attempt", "exit", "host", "started", "process", "steps", "wall", "memory"}, lines, 4, false); err != nil {

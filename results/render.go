@@ -150,8 +150,26 @@ func (r Row) cell(name string) string {
 	return cell + ", " + died
 }
 
-// percent prints a fraction as papers print AP: × 100, one decimal.
-func percent(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) }
+// percent prints a fraction as papers print AP: × 100, one decimal; a gap for what is no
+// number.
+func percent(v float64) string {
+	if finite(v) == nil {
+		return gap
+	}
+	return strconv.FormatFloat(v*100, 'f', 1, 64)
+}
+
+// oneLine prints a text that may have line breaks, as an error or a name of another's data may,
+// in one.
+func oneLine(text string) string {
+	if !strings.ContainsFunc(text, breaks) {
+		return text
+	}
+	return strings.Join(strings.FieldsFunc(text, breaks), " ")
+}
+
+// breaks tells whether a character ends a line, or moves to another place in it.
+func breaks(r rune) bool { return strings.ContainsRune("\t\n\v\f\r\u0085\u2028\u2029", r) }
 
 // factorText prints a setting in its shortest form; a list in brackets.
 func factorText(v any) string {
@@ -210,9 +228,10 @@ func writeGrid(w io.Writer, header []string, lines [][]string, left int, markdow
 	table := tablewriter.NewTable(&buf, options...)
 	table.Header(header)
 	for _, line := range lines {
-		if markdown {
-			line = slices.Clone(line)
-			for i := range line {
+		line = slices.Clone(line)
+		for i := range line {
+			line[i] = oneLine(line[i])
+			if markdown {
 				line[i] = strings.ReplaceAll(line[i], "|", `\|`)
 			}
 		}
