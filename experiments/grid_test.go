@@ -368,12 +368,12 @@ baseline:
   optim.lr: 1e-1
   optim.eps: 1.e-8
   optim.clip: -0
-  data.dir: 010
+  data: {name: coco, dir: 010}
   anchors.ratios: [1., +2]
 seeds: [18446744073709551615]
 `, Selection{})
 	c := p.Rows[0].Config
-	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || c.Data.Dir != "010" ||
+	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || filepath.Base(c.Data.Dir) != "010" ||
 		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxUint64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
 	}

@@ -82,7 +82,10 @@ type deadlySession struct {
 
 func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
 	gamma := f[loss.ClassPrefix+"gamma"]
-	if d.steps++; d.w.Die == "" || d.steps != d.w.Step || len(gamma) != 1 || float64(gamma[0]) != d.w.Gamma {
+	if d.w.Die == "" || len(gamma) != 1 || float64(gamma[0]) != d.w.Gamma {
+		return d.Session.Step(f, assign)
+	}
+	if d.steps++; d.steps != d.w.Step { // of this trial: the session may have served another
 		return d.Session.Step(f, assign)
 	}
 	if d.w.Once != "" {
