@@ -9,7 +9,11 @@
 // In a Set a box is x1, y1, x2, y2 in pixels of the original image; in a Batch
 // it is in pixels of the network input. Far edges are exclusive: a box as wide
 // as the image ends at its width. Pixels of a batch are float32 in the order
-// image, channel (red, green, blue), row, column.
+// image, channel (red, green, blue), row, column. Pixels, sizes and boxes are as stored:
+// EXIF orientation, by which a viewer turns a photograph, is ignored, and Check notes it.
+//
+// What was hashed is what is used: where the sums of a set's pictures are known, from
+// Identify or because Generate drew them, a picture with other bytes is refused.
 //
 // The JSON itself is package coco's, which object an anchor learns is package
 // sampler's, and scores are package metrics's business.

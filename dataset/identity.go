@@ -46,9 +46,10 @@ func (s *Set) Identify(ctx context.Context, progress func(done, total int64)) er
 }
 
 // Identity is a hash of exactly what training and scoring read of the split: its
-// categories, images (id, file name, size, bytes) and annotations (id, image, category, box,
-// iscrowd and area, gaps filled), in their order. How the JSON is spelt, its other fields
-// and files that it does not name do not count, nor does Relabel. It is empty where Sums is nil.
+// categories, images (id, size, bytes) and annotations (id, image, category, box, iscrowd and
+// area, gaps filled), in their order. How the JSON is spelt, its other fields, what pictures
+// are called and where they lie, and files that it does not name do not count, nor does
+// Relabel. It is empty where Sums is nil.
 func (s *Set) Identity() string {
 	if s.Sums == nil {
 		return ""
@@ -60,7 +61,7 @@ func (s *Set) Identity() string {
 		fmt.Fprintf(w, "category %d %q\n", c.ID, c.Name)
 	}
 	for i, im := range s.Images {
-		fmt.Fprintf(w, "image %d %q %d %d %x\n", im.ID, im.File, im.Width, im.Height, s.Sums[i])
+		fmt.Fprintf(w, "image %d %d %d %x\n", im.ID, im.Width, im.Height, s.Sums[i])
 	}
 	for _, a := range s.truth.Annotations {
 		fmt.Fprintf(w, "annotation %d %d %d %t %x", a.ID, a.ImageID, a.CategoryID, a.IsCrowd, math.Float64bits(a.Area))

@@ -49,6 +49,7 @@ func TestIdentity(t *testing.T) {
 		{"supercategory", func(d *coco.Dataset) { d.Categories[0].Supercategory = "thing" }, true},
 		{"the order of the categories", func(d *coco.Dataset) { d.Categories[0], d.Categories[1] = d.Categories[1], d.Categories[0] }, true},
 		{"./a.png", func(d *coco.Dataset) { d.Images[1].FileName = "./a.png" }, true},
+		{"a picture in another folder", func(d *coco.Dataset) { d.Images[1].FileName = "sub/d.png" }, true},
 		{"iscrowd left out", func(d *coco.Dataset) { d.Annotations[0].Absent = coco.FieldIsCrowd }, true},
 		{"an area that is the box's left out", func(d *coco.Dataset) { d.Annotations[0].Absent = coco.FieldArea }, true},
 		{"area", func(d *coco.Dataset) { d.Annotations[0].Area++ }, false},
@@ -60,7 +61,7 @@ func TestIdentity(t *testing.T) {
 		{"category id", func(d *coco.Dataset) { d.Categories[0].ID, d.Annotations[1].CategoryID = 91, 91 }, false},
 		{"order of the images", func(d *coco.Dataset) { d.Images[0], d.Images[1] = d.Images[1], d.Images[0] }, false},
 		{"image left out", func(d *coco.Dataset) { d.Images = d.Images[:2] }, false},
-		{"file name", func(d *coco.Dataset) { d.Images[1].FileName = "d.png" }, false},
+		{"image id", func(d *coco.Dataset) { d.Images[2].ID = 70 }, false},
 	}
 	seen := map[string]string{first.Identity(): "nothing"}
 	for _, tt := range changes {
