@@ -25,22 +25,23 @@ var borders = map[string]border{
 	"atomicfile": {nil, "a leaf: how a file is written does not depend on what is in it"},
 	"safecsv":    {nil, "a leaf: how a cell is written does not depend on what it says"},
 	"box":        {[]string{"portable"}, "a leaf: geometry is checked by hand, with four numbers a box"},
-	"coco":       {[]string{"atomicfile"}, "the files of any detector can be read without ours"},
+	"coco":       {[]string{"atomicfile", "guard"}, "the files of any detector can be read without ours"},
 	"portable":   {nil, "a leaf: functions of numbers alone"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors knows no network"},
+	"guard":      {nil, "a leaf: a panic is brought on from whatever code it happened in"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
 
 	"engine/enginetest": {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
 	"engine/gorgonia":   {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
-	"engine/kernel":     {[]string{"portable"}, "kernels are arithmetic on slices, and are tested as such"},
+	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
 	"loss":    {[]string{"engine"}, "a loss must be checkable by hand, without building a network"},
 	"model":   {[]string{"engine", "portable"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable"}, "an update rule sees numbers and their gradients alone"},
-	"sampler": {[]string{"box", "portable"}, "which anchors learn what is a pure function of boxes and scores"},
-	"dataset": {[]string{"atomicfile", "coco"}, "images and boxes on disk are the same for any detector"},
-	"metrics": {[]string{"box", "coco"}, "AP must be computable on detections from any detector"},
+	"sampler": {[]string{"box", "guard", "portable"}, "which anchors learn what is a pure function of boxes and scores"},
+	"dataset": {[]string{"atomicfile", "coco", "guard"}, "images and boxes on disk are the same for any detector"},
+	"metrics": {[]string{"box", "coco", "guard"}, "AP must be computable on detections from any detector"},
 
 	"metrics/report": {[]string{"atomicfile", "coco", "metrics", "safecsv"}, "how a number is shown is apart from what it is"},
 
@@ -48,7 +49,7 @@ var borders = map[string]border{
 	"results": {[]string{"atomicfile", "safecsv"}, "a results file must open on a machine with no ML installed"},
 
 	"experiments": {[]string{
-		"ablations", "atomicfile", "box", "coco", "dataset", "engine", "engine/kernel", "loss", "metrics", "model",
+		"ablations", "atomicfile", "box", "coco", "dataset", "engine", "engine/kernel", "guard", "loss", "metrics", "model",
 		"optim", "paper", "portable", "results", "sampler", "weights",
 	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
 	"cmd/runner": {[]string{

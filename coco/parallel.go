@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+
+	"focalgrid/guard"
 )
 
 // block is a stretch of the stream between two entries, and the entries read of it.
@@ -31,8 +33,10 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 	atOnce := 2 * s.workers // some wait, so that no worker does
 	todo := make(chan *block[T], atOnce)
 	var all sync.WaitGroup
+	var panics guard.Catcher
 	for range s.workers - 1 { // this goroutine is the other worker
 		all.Go(func() {
+			defer panics.Catch()
 			for b := range todo {
 				b.read(quick)
 			}
@@ -84,6 +88,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 	}
 	close(todo)
 	all.Wait()
+	panics.Throw()
 	for _, b := range running {
 		unread = append(unread, b.text)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/coco"
+	"focalgrid/guard"
 )
 
 // jpegQuality of the synthetic files: the loss is below the noise drawn.
@@ -141,6 +142,16 @@ func (g *Synth) create(ctx context.Context, dir string, progress func(done, tota
 		return err
 	}
 	return atomicfile.SyncFolder(filepath.Dir(dir))
+}
+
+// IsSynthetic tells whether a folder says of itself that it is the synthetic set of c. The
+// error is ErrOtherFolder where it is another one.
+func IsSynthetic(dir string, c SynthConfig) (bool, error) {
+	if _, err := os.Stat(filepath.Join(dir, markerName)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	err := claims(dir, c)
+	return err == nil, err
 }
 
 // mend holds the files of a folder against their checksums, and those that do not have
@@ -402,14 +413,16 @@ func writeFile(path string, data []byte) error {
 // error of the lowest index, or ctx's. After an error no new work is begun.
 func parallel(ctx context.Context, n, workers int, work func(i int) error) error {
 	var (
-		wg    sync.WaitGroup
-		lock  sync.Mutex
-		next  int
-		first = n
-		fault error
+		wg     sync.WaitGroup
+		lock   sync.Mutex
+		next   int
+		first  = n
+		fault  error
+		panics guard.Catcher
 	)
 	for range min(max(workers, 1), n) {
 		wg.Go(func() {
+			defer panics.Catch()
 			for {
 				lock.Lock()
 				i := next
@@ -430,6 +443,7 @@ func parallel(ctx context.Context, n, workers int, work func(i int) error) error
 		})
 	}
 	wg.Wait()
+	panics.Throw()
 	if fault == nil {
 		fault = ctx.Err()
 	}

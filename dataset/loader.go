@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+
+	"focalgrid/guard"
 )
 
 // Draw returns the random source of a purpose ("shuffle", "flip") at an index.
@@ -350,7 +352,11 @@ func (l *Loader) Start(from int) {
 	l.done.Go(func() {
 		defer close(queue)
 		for step := from; ; step++ {
-			b, err := l.batch(ctx, &ring[(step-from)%len(ring)], step)
+			var b *Batch
+			err := guard.Run(func() (err error) { // a panic is its step's, not the program's
+				b, err = l.batch(ctx, &ring[(step-from)%len(ring)], step)
+				return err
+			})
 			select {
 			case queue <- result{b, err}:
 			case <-ctx.Done():

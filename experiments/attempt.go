@@ -62,7 +62,7 @@ func (r *Runner) claim(ctx context.Context, p *prepared, start, last int) (conte
 	var err error
 	a.number, err = r.Store.BeginTrial(results.Trial{
 		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
-		Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
+		Labels: labelsOf(p.source.Classes), Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
 	}, results.Attempt{Number: last + 1, Owner: processName(), Host: r.Host.Name, PID: os.Getpid(), StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err

@@ -155,7 +155,7 @@ func (r *Runner) BenchStep(ctx context.Context, b Bench) (Measured, error) {
 	}
 	t := b.timer(r.Now)
 	if b.Loader {
-		err := d.train(ctx, loader, 0, func(StepInfo) error { t.lap(); return nil })
+		err := d.train(ctx, set, loader, 0, func(StepInfo) error { t.lap(); return nil })
 		return t.result(b.Batch), err
 	}
 	batch, err := loader.Batch(0)

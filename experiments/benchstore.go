@@ -105,7 +105,7 @@ func (r *Runner) BenchStore(ctx context.Context, dir string, b StoreBench) (*Sto
 	}{
 		{"plan, nothing recorded", storeReads, func() (err error) {
 			if plan, err = Load(grid, Selection{}); err == nil {
-				prep, err = r.prepare(plan)
+				prep, err = r.prepare(ctx, plan)
 			}
 			return err
 		}},
@@ -113,7 +113,7 @@ func (r *Runner) BenchStore(ctx context.Context, dir string, b StoreBench) (*Sto
 		{"plan, all recorded", storeReads, r.reading(path, func() error {
 			p, err := Load(grid, Selection{})
 			if err == nil {
-				_, err = r.States(p)
+				_, err = r.States(ctx, p)
 			}
 			return err
 		})},
@@ -124,7 +124,7 @@ func (r *Runner) BenchStore(ctx context.Context, dir string, b StoreBench) (*Sto
 			if err != nil {
 				return err
 			}
-			t, err := r.Table(p, true)
+			t, err := r.Table(ctx, p, true)
 			if err != nil {
 				return err
 			}

@@ -23,10 +23,11 @@ import (
 // purpose and index, so nothing of them has to be kept. What a checkpoint holds
 // depends on the trial and the step alone, whoever writes it.
 type checkpoint struct {
-	step    int              // steps done
-	running float64          // of the normaliser "ema"
-	rows    []results.Step   // the training log so far
-	tensors []weights.Tensor // the whole state: parameters, statistics, optimiser slots
+	step     int              // steps done
+	running  float64          // of the normaliser "ema"
+	rows     []results.Step   // the training log so far
+	tensors  []weights.Tensor // the whole state: parameters, statistics, optimiser slots
+	training string           // identity of the training; empty: not known
 }
 
 // keptCheckpoints is how many a trial has: the last, and one more should that
@@ -133,10 +134,11 @@ func stateTensors(s *engine.State) []weights.Tensor {
 
 // Metadata of a checkpoint's file.
 const (
-	metaTrial   = "trial"
-	metaStep    = "step"
-	metaRunning = "running"
-	metaRows    = "rows"
+	metaTrial    = "trial"
+	metaTraining = "training"
+	metaStep     = "step"
+	metaRunning  = "running"
+	metaRows     = "rows"
 )
 
 // write puts the checkpoint into dir, whole or not at all, and drops all but
@@ -148,6 +150,9 @@ func (c *checkpoint) write(dir, key string) error {
 	}
 	meta := map[string]string{
 		metaTrial: key, metaStep: strconv.Itoa(c.step), metaRunning: strconv.FormatFloat(c.running, 'g', -1, 64), metaRows: string(rows),
+	}
+	if c.training != "" {
+		meta[metaTraining] = c.training
 	}
 	if err := seal(c.tensors, meta); err != nil {
 		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
@@ -180,7 +185,7 @@ func checkpointOf(f *weights.File, key string) (*checkpoint, error) {
 	if meta[metaTrial] != key {
 		return nil, fmt.Errorf("it belongs to trial %.12q, not %.12s", meta[metaTrial], key)
 	}
-	c := &checkpoint{tensors: f.Tensors}
+	c := &checkpoint{tensors: f.Tensors, training: meta[metaTraining]}
 	var err error
 	if c.step, err = strconv.Atoi(meta[metaStep]); err != nil || c.step < 0 {
 		return nil, fmt.Errorf("its step is %q", meta[metaStep])

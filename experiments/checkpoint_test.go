@@ -282,7 +282,7 @@ func TestClaimComesBetween(t *testing.T) {
 	b := newBench(t, 2)
 	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key := b.stopAt(t, p, 2)
-	prep, err := b.prepare(p)
+	prep, err := b.prepare(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestCheckpointThereAndBack(t *testing.T) {
 	b := newBench(t, 2)
 	key := b.stopAt(t, b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}}), 3)
 	p := b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}})
-	states, err := b.States(p)
+	states, err := b.States(t.Context(), p)
 	if err != nil || states[0].Step != 3 || states[1].Step != 0 {
 		t.Errorf("the plan's states: %+v, %v; want the first at step 3", states, err)
 	}

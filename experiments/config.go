@@ -31,7 +31,7 @@ type Config struct {
 // on are those of the synthetic generator; a COCO folder answers them itself.
 type Data struct {
 	Name string `yaml:"name"` // synthetic, or coco: annotations and images on disk
-	Dir  string `yaml:"dir"`  // the COCO folder; for synthetic, empty means the cache folder
+	Dir  string `yaml:"dir"`  // the folder, absolute; empty: none given, and for synthetic the cache's
 
 	Train string `yaml:"train"` // names of the splits
 	Tune  string `yaml:"tune"`  // where settings are chosen

@@ -33,7 +33,7 @@ func mustLoad(t *testing.T, source string, set ...string) *Plan {
 func TestCostByRate(t *testing.T) {
 	p := mustLoad(t, "gamma", "train.iters=7", "train.batch=5", "data.images.val=11")
 	r := estimator(t, nil, Host{})
-	states, err := r.States(p)
+	states, err := r.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestCostByRate(t *testing.T) {
 // TestCostOfNoSteps: a trial of no steps costs its evaluation.
 func TestCostOfNoSteps(t *testing.T) {
 	r := estimator(t, nil, Host{})
-	states, err := r.States(mustLoad(t, "smoke", "train.iters=0"))
+	states, err := r.States(t.Context(), mustLoad(t, "smoke", "train.iters=0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestCostByRecord(t *testing.T) {
 	record("c1", long.Rows[0].Config, here, 1000)
 
 	r := estimator(t, store, here)
-	states, err := r.States(p)
+	states, err := r.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestCostByRecord(t *testing.T) {
 func TestPretrainSeconds(t *testing.T) {
 	p := mustLoad(t, "gamma", "pretrain.seed=12345") // one that no file is kept of
 	r := estimator(t, nil, Host{})
-	states, err := r.States(p)
+	states, err := r.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestPretrainSeconds(t *testing.T) {
 		t.Errorf("for seven trials it takes %g s (%v), want %g once", all, err, once)
 	}
 	none := mustLoad(t, "gamma", "pretrain.type=none")
-	if states, err = r.States(none); err != nil {
+	if states, err = r.States(t.Context(), none); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := r.PretrainSeconds(states, 1e9); err != nil || s != 0 {

@@ -17,8 +17,9 @@ import (
 const evalBatch = 10
 
 // detect runs the detector over the loader's images in their order and returns
-// COCO detections in original pixels, down to eval.low_score. each is called
-// with the number of images done.
+// COCO detections in original pixels, down to eval.low_score, under the category ids of
+// the set, which is labelled by the detector's classes. each is called with the number
+// of images done.
 func (d *detector) detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
 	post := d.cfg.postConfig()
 	var out []coco.Detection
@@ -43,7 +44,7 @@ func (d *detector) detect(ctx context.Context, loader *dataset.Loader, set *data
 				q := it.Original(det.Box)
 				x, y := float64(q[0]), float64(q[1])
 				out = append(out, coco.Detection{
-					ImageID: it.ID, CategoryID: set.Classes[det.Label].ID, Score: float64(det.Score),
+					ImageID: it.ID, CategoryID: set.CategoryID(det.Label), Score: float64(det.Score),
 					BBox: [4]float64{x, y, float64(q[2]) - x, float64(q[3]) - y},
 				})
 			}

@@ -159,6 +159,7 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 	var problems problems
 	excluded := make([]bool, len(b.exclude))
 	first := map[[sha256.Size]byte]int{} // what a row computes → its number
+	where := locator{}
 	kept := 0
 	for _, combo := range combos {
 		row := Row{Index: len(p.Rows), Config: cfg, Factors: map[string]any{}}
@@ -170,7 +171,7 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 			continue
 		}
 		kept++
-		problems.add(row.Config.problems(), func(key string) place {
+		problems.add(append(row.Config.problems(), where.locate(&row.Config)...), func(key string) place {
 			for _, s := range combo {
 				if s.key == key {
 					return s.at

@@ -111,17 +111,9 @@ func TestReadOnlyFolder(t *testing.T) {
 // it is trained on anew, and what was recorded stays.
 func TestDataChanged(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0"})
-	dir, err := b.PrepareData(t.Context(), &p.Rows[0].Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := filepath.Join(b.dir, "coco")
-	if err := os.CopyFS(folder, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	folder := b.folder(t, "coco")
 	sel := Selection{Seeds: "0", DataDir: folder, Set: []string{"data.name=coco"}}
-	p = b.plan(t, tiny, sel)
+	p := b.plan(t, tiny, sel)
 	half := *p
 	half.Trials = p.Trials[:1]
 	if c, err := b.Sweep(t.Context(), &half); err != nil || c.Done != 1 {
@@ -138,7 +130,7 @@ func TestDataChanged(t *testing.T) {
 	if err := os.WriteFile(names[0], append(text, 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b.folders = nil // as in a new process
+	b.sources = nil // as in a new process
 	_, err = b.Sweep(t.Context(), p)
 	if !errors.Is(err, ErrDataChanged) || !strings.Contains(err.Error(), "--allow-changed-data") || !strings.Contains(err.Error(), folder) {
 		t.Fatalf("changed data: %v", err)

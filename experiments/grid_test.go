@@ -242,9 +242,14 @@ at:
 // Layers: profile, baseline, --set and --data, row.
 func TestLayers(t *testing.T) {
 	text := "profile: mini\nbaseline: {optim.lr: .3, train.iters: 20}\ngrid: {loss.gamma: [1]}\nseeds: [0]\n"
-	p := mustPlan(t, text, Selection{Set: []string{"train.iters=10", "image.mean=[.1, .2, .3]", "data.dir="}, DataDir: "/some/where", Seeds: "4..5"})
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "annotations"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeIn(t, filepath.Join(folder, "annotations"), "instances_val.json", "{}")
+	p := mustPlan(t, text, Selection{Set: []string{"train.iters=10", "image.mean=[.1, .2, .3]", "data.dir="}, DataDir: folder, Seeds: "4..5"})
 	c := p.Rows[0].Config
-	if c.Optim.LR != .3 || c.Train.Iters != 10 || c.Loss.Gamma != 1 || c.Train.Batch != 16 || c.Data.Dir != "/some/where" || !slices.Equal(c.Image.Mean, []float64{.1, .2, .3}) {
+	if c.Optim.LR != .3 || c.Train.Iters != 10 || c.Loss.Gamma != 1 || c.Train.Batch != 16 || c.Data.Dir != folder || c.Data.Name != "coco" || !slices.Equal(c.Image.Mean, []float64{.1, .2, .3}) {
 		t.Errorf("layers give %+v", c)
 	}
 	if !slices.Equal(p.Seeds, []uint64{4, 5}) || len(p.Trials) != 2 || p.Trials[1].Seed != 5 || p.Trials[1].Config.Train.Iters != 10 {
@@ -372,12 +377,12 @@ baseline:
   optim.lr: 1e-1
   optim.eps: 1.e-8
   optim.clip: -0
-  data.dir: 010
+  data: {name: coco, dir: 010}
   anchors.ratios: [1., +2]
 seeds: [9223372036854775807]
 `, Selection{})
 	c := p.Rows[0].Config
-	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || c.Data.Dir != "010" ||
+	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || filepath.Base(c.Data.Dir) != "010" ||
 		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxInt64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
 	}

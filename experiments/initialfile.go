@@ -1,10 +1,8 @@
 package experiments
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -26,22 +24,6 @@ func (c *Config) CheckInitial(classes int) error {
 	}
 	_, _, err := readInitial(c, classes)
 	return err
-}
-
-// Backbone says in words what the backbone of a trial of c starts from. init is the
-// identity of its initial weights, as recorded; "" leaves it out.
-func (c *Config) Backbone(init string) string {
-	switch c.Pretrain.Type {
-	case "crops":
-		return "backbone pretrained on synthetic crops"
-	case "file":
-		s := "backbone from " + cmp.Or(filepath.Base(c.Pretrain.File), "a file")
-		if len(init) >= 12 {
-			s += ", weights " + init[:12]
-		}
-		return s
-	}
-	return "backbone from random weights"
 }
 
 // readInitial reads pretrain.file and fits it to the network: tensors under our

@@ -195,7 +195,7 @@ func TestInitialFileRefused(t *testing.T) {
 
 func TestBackboneInWords(t *testing.T) {
 	cfg := fileConfig(t, "/somewhere/resnet18.pth")
-	if got := cfg.Backbone("0123456789abcdef"); got != "backbone from resnet18.pth, weights 0123456789ab" {
+	if got := cfg.Backbone("0123456789abcdef"); got != "backbone from /somewhere/resnet18.pth, identity 0123456789ab" {
 		t.Error(got)
 	}
 	cfg.Pretrain.Type = "crops"

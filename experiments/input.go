@@ -27,8 +27,8 @@ func (c *Config) padded(side int) int {
 	return (side + pad - 1) / pad * pad
 }
 
-// Classes is the number of object classes: the generator's, those of the
-// annotations in data.dir, or COCO's 80 where no folder is given.
+// Classes is the number of object classes: the generator's, those of the training
+// split's annotations in data.dir, or COCO's 80 where no folder is given.
 func (c *Config) Classes() (int, error) {
 	switch {
 	case synthetic(c):
@@ -36,7 +36,7 @@ func (c *Config) Classes() (int, error) {
 	case c.Data.Dir == "":
 		return cocoClasses, nil
 	}
-	set, err := dataset.Open(c.Data.Dir, c.evalSplit())
+	set, err := dataset.Open(c.Data.Dir, c.Data.Train)
 	if err != nil {
 		return 0, err
 	}

@@ -63,8 +63,8 @@ func TestGoldenKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := entries(got)
-	recorded := entries(want)
+	now := identitiesIn(got)
+	recorded := identitiesIn(want)
 	for _, e := range recorded {
 		if !slices.Contains(now, e) {
 			t.Errorf("this identity is no longer computed:\n%s", e)
@@ -80,8 +80,8 @@ func TestGoldenKeys(t *testing.T) {
 	}
 }
 
-// entries cuts the text at the lines that are not indented.
-func entries(text []byte) []string {
+// identitiesIn cuts the text at the lines that are not indented.
+func identitiesIn(text []byte) []string {
 	var out []string
 	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, "  ") && len(out) > 0 {

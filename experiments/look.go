@@ -30,10 +30,12 @@ type View struct {
 
 // Found is a detection. Each takes, best score first, the free object of its class
 // that it overlaps most, if that IoU is .5 or more: it is then right. One that overlaps a
-// crowd of its class is neither right nor wrong.
+// crowd of its class is neither right nor wrong. Classes are the same where their labels
+// are: two may share a name.
 type Found struct {
 	Box     [4]float32
-	Class   string
+	Label   int32
+	Class   string // its name
 	Score   float64
 	Verdict Verdict
 }
@@ -41,7 +43,8 @@ type Found struct {
 // Truth is an annotated object.
 type Truth struct {
 	Box    [4]float32
-	Class  string
+	Label  int32
+	Class  string // its name
 	Crowd  bool
 	Missed bool // no detection took it
 }
@@ -56,21 +59,21 @@ const (
 	Unknown Verdict = "unknown"
 )
 
-// Views runs the detector over the first n images of its set and calls each with
-// one view after the other, of detections above score. It returns the
+// Views runs the detector over the first n images of a set, labelled by its classes, and
+// calls each with one view after the other, of detections above score. It returns the
 // detections down to eval.low_score in COCO's form.
-func (d *Detector) Views(ctx context.Context, n int, score float64, each func(View) error) ([]coco.Detection, error) {
-	dets, err := d.Split(ctx, n, func(int) {})
+func (d *Detector) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(View) error) ([]coco.Detection, error) {
+	dets, err := d.Split(ctx, set, n, func(int) {})
 	if err != nil {
 		return nil, err
 	}
-	return dets, d.views(d.Set, min(n, len(d.Set.Images)), dets, score, true, each)
+	return dets, views(set, min(n, len(set.Images)), dets, score, true, each)
 }
 
 // ViewFiles is Views of picture files, which have no annotations. In the
 // detections the image id is the file's place in the list, from 1.
 func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64, each func(View) error) ([]coco.Detection, error) {
-	set := &dataset.Set{Classes: d.Set.Classes}
+	set := &dataset.Set{Classes: d.classes}
 	for i, f := range files {
 		p, err := dataset.ReadImage(f)
 		if err != nil {
@@ -78,18 +81,17 @@ func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64,
 		}
 		set.Images = append(set.Images, dataset.Image{ID: int64(i + 1), File: f, Width: p.Width, Height: p.Height})
 	}
-	other := &Detector{d: d.d, Set: set, cfg: d.cfg}
-	dets, err := other.Split(ctx, 0, func(int) {})
+	dets, err := d.Split(ctx, set, 0, func(int) {})
 	if err != nil {
 		return nil, err
 	}
-	return dets, d.views(set, len(files), dets, score, false, each)
+	return dets, views(set, len(files), dets, score, false, each)
 }
 
-func (d *Detector) views(set *dataset.Set, n int, dets []coco.Detection, score float64, annotated bool, each func(View) error) error {
-	names := map[int64]string{}
-	for _, c := range set.Classes {
-		names[c.ID] = c.Name
+func views(set *dataset.Set, n int, dets []coco.Detection, score float64, annotated bool, each func(View) error) error {
+	labels := map[int64]int32{} // by category id of the set
+	for l := range set.Classes {
+		labels[set.CategoryID(int32(l))] = int32(l)
 	}
 	byImage := map[int64][]Found{}
 	for _, det := range dets {
@@ -97,7 +99,8 @@ func (d *Detector) views(set *dataset.Set, n int, dets []coco.Detection, score f
 			continue
 		}
 		b := [4]float32{float32(det.BBox[0]), float32(det.BBox[1]), float32(det.BBox[0] + det.BBox[2]), float32(det.BBox[1] + det.BBox[3])}
-		byImage[det.ImageID] = append(byImage[det.ImageID], Found{Box: b, Class: names[det.CategoryID], Score: det.Score, Verdict: Unknown})
+		l := labels[det.CategoryID]
+		byImage[det.ImageID] = append(byImage[det.ImageID], Found{Box: b, Label: l, Class: className(set.Classes[l]), Score: det.Score, Verdict: Unknown})
 	}
 	for i, im := range set.Images[:n] {
 		pixels, err := set.Decode(i)
@@ -108,7 +111,7 @@ func (d *Detector) views(set *dataset.Set, n int, dets []coco.Detection, score f
 		slices.SortStableFunc(v.Found, func(a, b Found) int { return cmp.Compare(b.Score, a.Score) })
 		if annotated {
 			for _, o := range im.Objects {
-				v.Truth = append(v.Truth, Truth{Box: o.Box, Class: set.Classes[o.Label].Name, Crowd: o.Crowd, Missed: !o.Crowd})
+				v.Truth = append(v.Truth, Truth{Box: o.Box, Label: o.Label, Class: className(set.Classes[o.Label]), Crowd: o.Crowd, Missed: !o.Crowd})
 			}
 			v.judge()
 		}
@@ -119,6 +122,14 @@ func (d *Detector) views(set *dataset.Set, n int, dets []coco.Detection, score f
 	return nil
 }
 
+// className is what a class is called in a picture: its id, if it has no name.
+func className(c dataset.Class) string {
+	if c.Name == "" {
+		return fmt.Sprintf("id %d", c.ID)
+	}
+	return c.Name
+}
+
 // judge compares what was found with the truth. Found must be sorted.
 func (v *View) judge() {
 	for i := range v.Found {
@@ -126,7 +137,7 @@ func (v *View) judge() {
 		f.Verdict = Wrong
 		best, at := lookIoU, -1
 		for j, t := range v.Truth {
-			if t.Class != f.Class {
+			if t.Label != f.Label {
 				continue
 			}
 			if t.Crowd {
@@ -282,7 +293,7 @@ func (c *Config) ShowImages(ctx context.Context, set *dataset.Set, n, limit int,
 			if o.Crowd {
 				ink = orange
 			}
-			panel.Marks = append(panel.Marks, dataset.Mark{Box: at(o.Box, scale), Color: ink, Text: set.Classes[o.Label].Name})
+			panel.Marks = append(panel.Marks, dataset.Mark{Box: at(o.Box, scale), Color: ink, Text: className(set.Classes[o.Label])})
 		}
 		out = append(out, panel)
 	}

@@ -13,19 +13,19 @@ func TestJudge(t *testing.T) {
 	v := View{
 		Annotated: true,
 		Truth: []Truth{
-			{Box: at(0), Class: "disc", Missed: true},
-			{Box: at(40), Class: "disc", Missed: true},
-			{Box: [4]float32{100, 0, 200, 100}, Class: "disc", Crowd: true},
-			{Box: at(300), Class: "star", Missed: true},
+			{Box: at(0), Label: 0, Missed: true},
+			{Box: at(40), Label: 0, Missed: true},
+			{Box: [4]float32{100, 0, 200, 100}, Label: 0, Crowd: true},
+			{Box: at(300), Label: 1, Missed: true},
 		},
 		Found: []Found{ // best score first
-			{Box: at(3), Class: "disc"},   // IoU 7/13 > .5 with the first
-			{Box: at(1), Class: "disc"},   // overlaps it more, but it is taken
-			{Box: at(44), Class: "disc"},  // IoU 6/14 < .5 with the second
-			{Box: at(300), Class: "disc"}, // another class
-			{Box: at(120), Class: "disc"}, // inside the crowd
-			{Box: at(120), Class: "star"}, // not of the crowd's class
-			{Box: at(300), Class: "star"}, // exact
+			{Box: at(3), Label: 0},   // IoU 7/13 > .5 with the first
+			{Box: at(1), Label: 0},   // overlaps it more, but it is taken
+			{Box: at(44), Label: 0},  // IoU 6/14 < .5 with the second
+			{Box: at(300), Label: 0}, // another class
+			{Box: at(120), Label: 0}, // inside the crowd
+			{Box: at(120), Label: 1}, // not of the crowd's class
+			{Box: at(300), Label: 1}, // exact
 		},
 	}
 	v.judge()
@@ -49,13 +49,13 @@ func TestJudge(t *testing.T) {
 func TestJudgeTakesTheBest(t *testing.T) {
 	v := View{
 		Truth: []Truth{
-			{Box: [4]float32{0, 0, 10, 10}, Class: "disc", Missed: true},
-			{Box: [4]float32{1, 0, 11, 10}, Class: "disc", Missed: true},
+			{Box: [4]float32{0, 0, 10, 10}, Label: 0, Missed: true},
+			{Box: [4]float32{1, 0, 11, 10}, Label: 0, Missed: true},
 		},
 		Found: []Found{
-			{Box: [4]float32{1, 0, 11, 10}, Class: "disc"},
-			{Box: [4]float32{1, 0, 11, 10}, Class: "disc"},
-			{Box: [4]float32{1, 0, 11, 10}, Class: "disc"},
+			{Box: [4]float32{1, 0, 11, 10}, Label: 0},
+			{Box: [4]float32{1, 0, 11, 10}, Label: 0},
+			{Box: [4]float32{1, 0, 11, 10}, Label: 0},
 		},
 	}
 	v.judge()
@@ -66,7 +66,7 @@ func TestJudgeTakesTheBest(t *testing.T) {
 
 func TestPanelsShrink(t *testing.T) {
 	p := &dataset.RGB{Width: 200, Height: 100, Pix: make([]uint8, 3*200*100)}
-	v := View{Name: "a.png", Pixels: p, Annotated: true, Found: []Found{{Box: [4]float32{20, 10, 40, 50}, Class: "disc", Score: .5, Verdict: Right}}}
+	v := View{Name: "a.png", Pixels: p, Annotated: true, Found: []Found{{Box: [4]float32{20, 10, 40, 50}, Label: 0, Score: .5, Verdict: Right}}}
 	panels, err := v.Panels(100)
 	if err != nil || len(panels) != 2 {
 		t.Fatalf("%d panels (%v), want detections and truth", len(panels), err)

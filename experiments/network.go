@@ -8,6 +8,7 @@ import (
 	"focalgrid/loss"
 	"focalgrid/model"
 	"focalgrid/sampler"
+	"focalgrid/weights"
 )
 
 // network is the detector compiled for one size of input batch.
@@ -218,17 +219,32 @@ func flat(boxes [][4]float32) []float32 {
 	return out
 }
 
-// load puts weights over the state's; a tensor the network does not have
-// (such as the classifier's last layer) is left out. Every tensor of the
-// backbone must be there.
+// load puts weights over the state's.
 func (d *detector) load(w tensors) error {
-	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, d.cfg.modelConfig(d.classes), g.Input("image", 1, 3, 64, 64), true)
-		return nil
-	})
+	used, err := fit(&d.cfg, d.classes, w)
 	if err != nil {
 		return err
 	}
+	for _, t := range used {
+		if err := d.state.Set(t.Name, t.Shape, t.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fit returns those of the weights that a network of these settings has; others (such as
+// a classifier's last layer) are left out. Every tensor of the backbone must be there,
+// and of the network's shape.
+func fit(cfg *Config, classes int, w tensors) ([]weights.Tensor, error) {
+	g, err := engine.Build(func(g *engine.Graph) error {
+		model.RetinaNet(g, cfg.modelConfig(classes), g.Input("image", 1, 3, 64, 64), true)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var used []weights.Tensor
 	for _, n := range g.Nodes() {
 		if n.Op != engine.OpParam && n.Op != engine.OpBuffer {
 			continue
@@ -236,16 +252,14 @@ func (d *detector) load(w tensors) error {
 		t, ok := w[n.Name]
 		if !ok {
 			if isBody(n.Name) {
-				return fmt.Errorf("initial weights lack the backbone's tensor %s", n.Name)
+				return nil, fmt.Errorf("initial weights lack the backbone's tensor %s", n.Name)
 			}
 			continue
 		}
 		if !slices.Equal(t.Shape, n.Shape) {
-			return fmt.Errorf("initial weights: tensor %s has shape %v, this network wants %v", n.Name, t.Shape, n.Shape)
+			return nil, fmt.Errorf("initial weights: tensor %s has shape %v, this network wants %v", n.Name, t.Shape, n.Shape)
 		}
-		if err := d.state.Set(n.Name, t.Shape, t.Data); err != nil {
-			return err
-		}
+		used = append(used, t)
 	}
-	return nil
+	return used, nil
 }

@@ -259,7 +259,9 @@ func TestInitialWeightsReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, id, err := readInitial(file)
+		from := cfg
+		from.Pretrain.Type, from.Pretrain.File = "file", file
+		_, id, err := readInitial(&from, cfg.Data.Classes)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -15,24 +16,28 @@ import (
 type prepared struct {
 	Trial      Trial
 	key        string
-	data, init string
+	data, init string // identities, as recorded
+	source     *source
+	kin        []kin // see Runner.findKin
 }
 
 // prepare computes the identities of the plan's trials. The seeds of a row share all
 // but the seed; data and initial weights are looked at once for all rows that share them.
-func (r *Runner) prepare(p *Plan) ([]prepared, error) {
-	type source struct {
+// What training or scoring would trip over later is an error here.
+func (r *Runner) prepare(ctx context.Context, p *Plan) ([]prepared, error) {
+	type data struct {
 		Data
 		split string
 	}
-	data, init := map[source]string{}, map[string]string{}
+	sources, init, starts := map[data]*source{}, map[string]string{}, map[string]bool{}
 	rows := make([]*Identity, len(p.Rows))
+	from := make([]*source, len(p.Rows))
 	out := make([]prepared, len(p.Trials))
 	for i, t := range p.Trials {
 		if rows[t.Row] == nil {
 			row := &p.Rows[t.Row]
 			cfg := &row.Config
-			d, err := once(data, source{cfg.Data, cfg.Eval.Split}, func() (string, error) { return r.dataIdentity(cfg) })
+			s, err := once(sources, data{cfg.Data, cfg.Eval.Split}, func() (*source, error) { return r.source(ctx, cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("data: %w", err)
 			}
@@ -40,17 +45,24 @@ func (r *Runner) prepare(p *Plan) ([]prepared, error) {
 			if err != nil {
 				return nil, fmt.Errorf("initial weights: %w", err)
 			}
-			rows[t.Row] = &Identity{Config: row.canonical, Data: d, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
+			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Model, cfg.Anchors, cfg.Pretrain.File), func() (bool, error) {
+				return true, cfg.CheckInitial(len(s.Classes))
+			})
+			if err != nil {
+				return nil, err
+			}
+			rows[t.Row] = &Identity{Config: row.canonical, Data: s.Identity, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
+			from[t.Row] = s
 		}
 		id := *rows[t.Row]
 		id.Seed = t.Seed
-		out[i] = prepared{Trial: t, key: id.Key(), data: id.Data, init: id.Init}
+		out[i] = prepared{Trial: t, key: id.Key(), data: id.Data, init: id.Init, source: from[t.Row]}
 	}
-	return out, nil
+	return out, r.adopt(ctx, out)
 }
 
 // once returns what is seen under the key, or else what f makes of it.
-func once[K comparable](seen map[K]string, key K, f func() (string, error)) (string, error) {
+func once[K comparable, V any](seen map[K]V, key K, f func() (V, error)) (V, error) {
 	if v, ok := seen[key]; ok {
 		return v, nil
 	}
@@ -63,29 +75,50 @@ func once[K comparable](seen map[K]string, key K, f func() (string, error)) (str
 type State struct {
 	Trial
 	Key      string
+	Init     string         // identity of the initial weights; empty: random ones
+	Classes  int            // of the detector
 	Recorded *results.Trial // nil: never begun
 	Step     int            // of the last checkpoint of a trial that is not done; 0: none
 }
 
 // Done tells whether the trial needs no more work: it is done, or it diverged.
 func (s State) Done() bool {
-	return s.Recorded != nil && (s.Recorded.Status == results.StatusDone || s.Recorded.Status == results.StatusDiverged)
+	return s.Recorded != nil && hasResult(s.Recorded)
 }
 
 // States looks the plan's trials up. Nothing is written; without a store
 // nothing is recorded.
-func (r *Runner) States(p *Plan) ([]State, error) {
-	prep, err := r.prepare(p)
+func (r *Runner) States(ctx context.Context, p *Plan) ([]State, error) {
+	prep, err := r.prepare(ctx, p)
 	if err != nil {
 		return nil, err
 	}
 	return r.states(prep)
 }
 
+// Plan is States for those who will run the plan: data that was changed under a sweep
+// that has begun is ErrDataChanged.
+func (r *Runner) Plan(ctx context.Context, p *Plan) ([]State, error) {
+	_, states, err := r.planned(ctx, p)
+	return states, err
+}
+
+func (r *Runner) planned(ctx context.Context, p *Plan) ([]prepared, []State, error) {
+	prep, err := r.prepare(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	states, err := r.states(prep)
+	if err != nil {
+		return nil, nil, err
+	}
+	return prep, states, r.checkData(states, prep)
+}
+
 func (r *Runner) states(prep []prepared) ([]State, error) {
 	out := make([]State, len(prep))
 	for i, q := range prep {
-		out[i] = State{Trial: q.Trial, Key: q.key}
+		out[i] = State{Trial: q.Trial, Key: q.key, Init: q.init, Classes: len(q.source.Classes)}
 	}
 	if r.Store == nil {
 		return out, nil
@@ -134,20 +167,14 @@ func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
 
 func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 	var c Counts
-	prep, err := r.prepare(p)
+	prep, states, err := r.planned(ctx, p)
 	if err != nil {
-		return c, err
-	}
-	states, err := r.states(prep)
-	if err != nil {
-		return c, err
-	}
-	if err := r.checkData(states, prep); err != nil {
 		return c, err
 	}
 	if err := r.savePlan(p, prep); err != nil {
 		return c, err
 	}
+	r.keepParts(prep)
 	var todo []int
 	for i, s := range states {
 		if !s.Done() {
@@ -169,46 +196,173 @@ func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 // the same settings on other data, unless AllowChangedData is set.
 var ErrDataChanged = errors.New("the data has changed")
 
-// checkData refuses to go on with a sweep whose data was changed since it began:
-// its table would mix results on both. A sweep that has begun on the new data
-// goes on. Generated data is what its settings say, and cannot change.
-func (r *Runner) checkData(states []State, prep []prepared) error {
-	type trial struct {
-		config string
-		seed   uint64
-	}
-	planned := map[trial]*prepared{}
+// kin is a recorded training with the settings and the seed of a planned one, on the same
+// engine: on other data, from other initial weights, or under the identity that an
+// older version gave to the same data.
+type kin struct {
+	*results.Trial
+	dir string // of its data
+}
+
+// findKin sets the kin of each trial on a folder that is not recorded itself.
+func (r *Runner) findKin(prep []prepared) error {
+	planned := map[string][]*prepared{}
+	keys := map[string]bool{}
+	settings := func(canonical []byte, seed uint64) string { return fmt.Sprintf("%d %s", seed, canonical) }
 	for i := range prep {
-		cfg := &prep[i].Trial.Config
-		if synthetic(cfg) || r.AllowChangedData {
-			continue
+		if q := &prep[i]; !synthetic(&q.Trial.Config) {
+			s := settings(Canonical(&q.Trial.Config), q.Trial.Seed)
+			planned[s] = append(planned[s], q)
+			keys[q.key] = true
 		}
-		if states[i].Recorded != nil {
-			return nil
-		}
-		planned[trial{string(Resolved(cfg)), prep[i].Trial.Seed}] = &prep[i]
 	}
-	if len(planned) == 0 {
+	if len(planned) == 0 || r.Store == nil {
 		return nil
 	}
 	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
 	if err != nil {
 		return err
 	}
-	var other []results.Trial
-	for _, t := range recorded {
-		if q := planned[trial{t.Config, t.Seed}]; q != nil && q.data != t.Dataset && t.Engine == r.Engine.Name() && t.Numerics == fmt.Sprint(Numerics) {
-			other = append(other, t)
+	type known struct {
+		canonical []byte
+		dir       string
+	}
+	configs := map[string]known{} // by config as recorded
+	for i := range recorded {
+		delete(keys, recorded[i].Key)
+	}
+	for i := range recorded {
+		t := &recorded[i]
+		if t.Engine != r.Engine.Name() || t.Numerics != fmt.Sprint(Numerics) {
+			continue
+		}
+		c, err := once(configs, t.Config, func() (known, error) {
+			cfg, err := ParseResolved(t.Key, []byte(t.Config))
+			if err != nil {
+				return known{}, err
+			}
+			return known{Canonical(&cfg), absolute(cfg.Data.Dir)}, nil
+		})
+		if err != nil {
+			continue // of a version with other settings
+		}
+		for _, q := range planned[settings(c.canonical, t.Seed)] {
+			if keys[q.key] {
+				q.kin = append(q.kin, kin{t, c.dir})
+			}
+		}
+	}
+	return nil
+}
+
+// adopt gives the trials that an older version recorded the identity by which it knew their
+// data, where that is what it was: what is done stays done.
+func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
+	if err := r.findKin(prep); err != nil {
+		return err
+	}
+	again := 0
+	for i := range prep {
+		q := &prep[i]
+		for _, t := range q.kin {
+			if t.Dataset == q.data {
+				continue
+			}
+			cfg := &q.Trial.Config
+			older, err := r.olderIdentity(ctx, cfg, q.source)
+			if err != nil {
+				return err
+			}
+			id := Identity{Config: Canonical(cfg), Seed: q.Trial.Seed, Data: older, Init: q.init, Engine: r.Engine.Name(), Numerics: Numerics}
+			switch {
+			case t.Key != id.Key():
+				continue
+			case q.source.misread(t.Trial):
+				again++
+				continue
+			}
+			q.key, q.data, q.kin = t.Key, older, nil
+			break
+		}
+	}
+	if again > 0 {
+		r.tell(Noted{Text: fmt.Sprintf("%d trials are done again: an older version scored them with the classes of the scored split, which are others than those of the training split", again)})
+	}
+	return nil
+}
+
+// misread tells of a result that an older version recorded on this data whether it took
+// the detector's labels for the scored split's, and these are others.
+func (s *source) misread(t *results.Trial) bool {
+	return s.renumbered && t.Labels == nil && hasResult(t)
+}
+
+// hasResult tells whether a recorded trial has a result.
+func hasResult(t *results.Trial) bool {
+	return t.Status == results.StatusDone || t.Status == results.StatusDiverged
+}
+
+// checkData refuses to go on with a sweep whose folder of data was changed since it began:
+// its table would mix results on both. A sweep that has begun on the new data goes on, and
+// so does one without a result whose training did not read what was changed. Generated data
+// is what its settings say, and cannot change.
+func (r *Runner) checkData(states []State, prep []prepared) error {
+	if r.AllowChangedData {
+		return nil
+	}
+	var other []*results.Trial
+	var of *prepared
+	for i := range prep {
+		q := &prep[i]
+		if synthetic(&q.Trial.Config) {
+			continue
+		}
+		if states[i].Recorded != nil {
+			return nil
+		}
+		for _, t := range q.kin {
+			elsewhere := t.dir != q.Trial.Config.Data.Dir
+			same := t.Dataset == q.data || q.source.older != nil && t.Dataset == *q.source.older
+			if elsewhere || same {
+				continue
+			}
+			mixes := hasResult(t.Trial)
+			if !mixes && t.Status != results.StatusFailed {
+				training, begun, err := r.trainingOf(t.Key)
+				if err != nil {
+					return err
+				}
+				mixes = begun && training != r.training(q)
+			}
+			if mixes {
+				other, of = append(other, t.Trial), q
+			}
 		}
 	}
 	if len(other) == 0 {
 		return nil
 	}
-	t := other[0]
-	q := planned[trial{t.Config, t.Seed}]
+	t := other[len(other)-1]
 	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
 		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
-		ErrDataChanged, q.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, q.data)
+		ErrDataChanged, of.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, of.data)
+}
+
+// trainingOf is the training of a recorded trial's newest checkpoint that can be read.
+func (r *Runner) trainingOf(key string) (training string, begun bool, err error) {
+	names, err := checkpoints(r.workFolder(key))
+	for _, name := range names {
+		if c, err := readCheckpoint(filepath.Join(r.workFolder(key), name), key); err == nil {
+			return c.training, true, nil
+		}
+	}
+	return "", false, err
+}
+
+// training is the identity of a trial's training: trials that differ in what is scored alone
+// share it, and with it every checkpoint.
+func (r *Runner) training(p *prepared) string {
+	return Identity{Config: Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: p.source.Training, Init: p.init, Engine: r.Engine.Name(), Numerics: Numerics}.Key()
 }
 
 // job is the end of one try at a trial.

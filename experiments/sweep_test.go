@@ -127,7 +127,7 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 		t.Errorf("%d different final weights of 4 trials", len(hashes))
 	}
 
-	table, err := b.Table(p, false)
+	table, err := b.Table(t.Context(), p, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 		}
 	}
 	one := b.plan(t, tiny, Selection{Seeds: "0"})
-	if table, err = b.Table(one, true); err != nil || table.Rows[0].N != 2 {
+	if table, err = b.Table(t.Context(), one, true); err != nil || table.Rows[0].N != 2 {
 		t.Errorf("every recorded seed: %+v, %v", table.Rows[0], err)
 	}
 
@@ -146,11 +146,15 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer det.Close()
-	dets, err := det.Split(t.Context(), 0, func(int) {})
+	set, err := det.Scored(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _, err := score(det.Config(), det.Set, dets)
+	dets, err := det.Split(t.Context(), set, 0, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := score(det.Config(), set, dets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +194,7 @@ func TestSweepInterrupted(t *testing.T) {
 	if _, err := b.Sweep(ctx, p); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want the context's", err)
 	}
-	st, err := b.States(p)
+	st, err := b.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +218,7 @@ func TestSweepDiverges(t *testing.T) {
 			t.Errorf("diverged trial: %+v", tr.Outcome)
 		}
 	}
-	table, err := b.Table(p, false)
+	table, err := b.Table(t.Context(), p, false)
 	if err != nil {
 		t.Fatal(err)
 	}

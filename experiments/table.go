@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // Table gathers what is recorded of a plan's rows, beside the published
 // figures; with everySeed that of every recorded seed, whatever the plan's. Neither data nor
 // first weights need be at hand: trials are then matched by their settings, and a remark says so.
-func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
+func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -24,7 +25,10 @@ func (r *Runner) Table(p *Plan, everySeed bool) (*results.Table, error) {
 	var states []State
 	err := p.Missing()
 	if err == nil {
-		states, err = r.States(p)
+		states, err = r.States(ctx, p)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	if err == nil {
 		return TableOf(p, states)
@@ -121,7 +125,11 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 		t.ID = p.Name
 	}
 	if len(p.Rows) > 0 {
-		t.Ours = describeSetting(&p.Rows[0].Config, p.Factors)
+		init := ""
+		if len(states) > 0 && states[0].Row == 0 {
+			init = states[0].Init
+		}
+		t.Ours = describeSetting(&p.Rows[0].Config, p.Factors, init)
 	}
 	var published *paper.Table
 	if p.Table != "" {
@@ -171,8 +179,62 @@ func (p *Plan) Finding() string {
 	return t.Finding
 }
 
+// Inputs says in words what data and which first weights the rows of a plan are
+// trained from: a line each.
+func (p *Plan) Inputs(states []State) []string {
+	var data, start []string
+	for i := range states {
+		c := &states[i].Config
+		if d := c.describeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
+			data = append(data, d)
+		}
+		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {
+			start = append(start, b)
+		}
+	}
+	var lines []string
+	if len(data) > 0 {
+		lines = append(lines, "Data: "+strings.Join(data, "; ")+".")
+	}
+	return append(lines, "Backbone: "+strings.Join(start, "; ")+".")
+}
+
+// describeData says which folder the data is, and as what it is read; empty for the
+// generator's own.
+func (c *Config) describeData(classes int) string {
+	switch {
+	case c.Data.Dir == "":
+		return ""
+	case synthetic(c):
+		return c.Data.Dir + ", the synthetic set"
+	}
+	learned := ""
+	if classes > 0 {
+		learned = fmt.Sprintf(" (%d classes)", classes)
+	}
+	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Data.Dir, c.Data.Train, learned, c.evalSplit())
+}
+
+// Backbone says in words what the backbone of a trial of c starts from. init is the
+// identity of its initial weights; "" leaves it out.
+func (c *Config) Backbone(init string) string {
+	identity := ""
+	if init != "" {
+		identity = fmt.Sprintf(", identity %.12s", init)
+	}
+	switch {
+	case c.Pretrain.Type == "crops":
+		return "backbone pretrained on synthetic crops" + identity
+	case c.Pretrain.Type == "none":
+		return "backbone from random weights"
+	case c.Pretrain.File == "":
+		return "backbone from a file that is not named yet"
+	}
+	return "backbone from " + c.Pretrain.File + identity
+}
+
 // describeSetting says in words what a table's rows share.
-func describeSetting(c *Config, factors []string) string {
+func describeSetting(c *Config, factors []string, init string) string {
 	varied := map[string]bool{}
 	for _, f := range factors {
 		varied[f] = true
@@ -202,6 +264,9 @@ func describeSetting(c *Config, factors []string) string {
 		parts = append(parts, iters)
 	default:
 		parts = append(parts, iters+" of "+batch)
+	}
+	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
+		parts = append(parts, c.Backbone(init))
 	}
 	return strings.Join(parts, ", ")
 }

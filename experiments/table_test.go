@@ -9,13 +9,13 @@ func TestDescribeSetting(t *testing.T) {
 		factors []string
 		want    string
 	}{
-		{nil, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px, 600 iterations of 16 images"},
-		{[]string{"model.depth"}, "synthetic val (4 classes), ResNet-FPN × 0.25 width, 128 px, 600 iterations of 16 images"},
-		{[]string{"model.width", "image.short"}, "synthetic val (4 classes), ResNet-18-FPN, 600 iterations of 16 images"},
-		{[]string{"train.iters"}, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px, iterations of 16 images"},
-		{[]string{"train.batch"}, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px, 600 iterations"},
+		{nil, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, backbone pretrained on synthetic crops, 128 px, 600 iterations of 16 images"},
+		{[]string{"model.depth"}, "synthetic val (4 classes), ResNet-FPN × 0.25 width, backbone pretrained on synthetic crops, 128 px, 600 iterations of 16 images"},
+		{[]string{"model.width", "image.short"}, "synthetic val (4 classes), ResNet-18-FPN, backbone pretrained on synthetic crops, 600 iterations of 16 images"},
+		{[]string{"train.iters"}, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, backbone pretrained on synthetic crops, 128 px, iterations of 16 images"},
+		{[]string{"train.batch"}, "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, backbone pretrained on synthetic crops, 128 px, 600 iterations"},
 	} {
-		if got := describeSetting(&p.Rows[0].Config, tt.factors); got != tt.want {
+		if got := describeSetting(&p.Rows[0].Config, tt.factors, ""); got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.factors, got, tt.want)
 		}
 	}

@@ -31,9 +31,9 @@ func (d *Diverged) Error() string {
 }
 
 // train runs the steps from that number to train.iters over the loader's
-// batches. each is called after every step, and its error ends the training.
+// batches, which are of that set. each is called after every step, and its error ends the training.
 // The error is a *Diverged, the context's, or a failure.
-func (d *detector) train(ctx context.Context, loader *dataset.Loader, from int, each func(StepInfo) error) error {
+func (d *detector) train(ctx context.Context, set *dataset.Set, loader *dataset.Loader, from int, each func(StepInfo) error) error {
 	scalars, err := d.scalars()
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (d *detector) train(ctx context.Context, loader *dataset.Loader, from int, 
 		case errors.Is(err, engine.ErrNonFinite):
 			return &Diverged{At: info, Reason: err.Error()}
 		case err != nil:
-			return fmt.Errorf("step %d: %w", step, err)
+			return fmt.Errorf("step %d: %w", step, named(err, set, b))
 		}
 		if err := each(info); err != nil {
 			return err
@@ -64,6 +64,27 @@ func (d *detector) train(ctx context.Context, loader *dataset.Loader, from int, 
 		return &Diverged{At: StepInfo{Step: d.cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}
 	}
 	return nil
+}
+
+// named says of an error about an object of a batch which annotation that is.
+func named(err error, set *dataset.Set, b *dataset.Batch) error {
+	var at *sampler.ObjectError
+	if !errors.As(err, &at) {
+		return err
+	}
+	index := b.Items[at.Image].Index
+	im := &set.Images[index]
+	left := at.Object // crowds are not learned
+	for _, o := range im.Objects {
+		if o.Crowd {
+			continue
+		}
+		if left == 0 {
+			return fmt.Errorf("%s: image id %d, annotation id %d: %s", set.Path(index), im.ID, o.AnnotationID, at.Reason)
+		}
+		left--
+	}
+	return fmt.Errorf("%s: image id %d: %w", set.Path(index), im.ID, err)
 }
 
 // step trains on one batch at info.LR and fills the rest of info.

@@ -12,6 +12,7 @@ import (
 	"focalgrid/coco"
 	"focalgrid/dataset"
 	"focalgrid/engine"
+	"focalgrid/guard"
 	"focalgrid/metrics"
 	"focalgrid/results"
 	"focalgrid/weights"
@@ -21,8 +22,8 @@ import (
 const stepRows = 200
 
 // runTrial trains and evaluates one trial, from its last checkpoint if it has
-// one, and records how it ended. The error is nil for a diverged trial, which is a
-// result. An outcome without a status is a trial that did not begin here, or was
+// one, and records how it ended: a panic is a failure like another. The error is nil
+// for a diverged trial, which is a result. An outcome without a status is a trial that did not begin here, or was
 // lost: results.ErrHeld and results.ErrFinished say that another attempt is at work
 // on it or has finished it.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
@@ -31,6 +32,9 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 		return results.Outcome{}, err
 	}
 	from, damaged, err := lastCheckpoint(r.workFolder(p.key), p.key)
+	if err == nil && from == nil {
+		from, err = r.inherited(p)
+	}
 	if err != nil {
 		return results.Outcome{}, err
 	}
@@ -45,9 +49,13 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: start})
 	var fin results.Finish
 	if err = r.tidy(p.key, damaged, start); err == nil {
-		err = r.trainAndScore(ctx, index, p, a, from, &fin)
+		err = guard.Run(func() error { return r.trainAndScore(ctx, index, p, a, from, &fin) })
 	}
 	var div *Diverged
+	var panicked *guard.Panic
+	if errors.As(err, &panicked) {
+		r.kept = nil // whatever state its networks were left in
+	}
 	switch {
 	case err == nil:
 		fin.Status = results.StatusDone
@@ -74,6 +82,37 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	return out, err
 }
 
+// unfinishedKin are the kin that no process is at work on, and that have no result.
+func (p *prepared) unfinishedKin() []kin {
+	var out []kin
+	for _, t := range p.kin {
+		if t.Status == results.StatusFailed || t.Status == results.StatusInterrupted {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// inherited returns the newest checkpoint of the same training that was made for another trial:
+// one that failed or was stopped, and whose scored split was another. It is nil if there is none.
+func (r *Runner) inherited(p *prepared) (*checkpoint, error) {
+	var best *checkpoint
+	of := ""
+	for _, t := range p.unfinishedKin() {
+		c, _, err := lastCheckpoint(r.workFolder(t.Key), t.Key)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil && c.training == r.training(p) && (best == nil || c.step > best.step) {
+			best, of = c, t.Key
+		}
+	}
+	if best != nil {
+		r.tell(Noted{Text: fmt.Sprintf("trial %.12s goes on from step %d of trial %.12s, which did not end: its training is the same, what is scored was changed", p.key, best.step, of)})
+	}
+	return best, nil
+}
+
 // fullDisk says what to do about a full disk.
 type fullDisk struct{ error }
 
@@ -97,7 +136,8 @@ type session struct {
 	r      *Runner
 	d      *detector
 	loader *dataset.Loader
-	eval   *dataset.Set
+	train  *dataset.Set
+	eval   *dataset.Set // labelled by the detector's classes
 }
 
 // close ends the session; its networks are kept for the next.
@@ -111,16 +151,12 @@ func (s *session) close() {
 // those of a checkpoint. The caller closes the session.
 func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*session, error) {
 	cfg := p.Trial.Config
-	train, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
-	if err != nil {
-		return nil, err
-	}
-	eval, err := r.OpenSplit(ctx, &cfg, cfg.evalSplit())
+	train, eval, err := r.splits(ctx, &cfg, p.source)
 	if err != nil {
 		return nil, err
 	}
 	draw := drawer(p.Trial.Seed)
-	d := newDetector(cfg, len(train.Classes), r.Engine, engine.NewState(), draw)
+	d := newDetector(cfg, len(p.source.Classes), r.Engine, engine.NewState(), draw)
 	if from != nil {
 		err = d.restore(from)
 	} else {
@@ -134,7 +170,7 @@ func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*sess
 		return nil, err
 	}
 	d.kept, r.kept = r.kept, nil
-	return &session{r: r, d: d, loader: loader, eval: eval}, nil
+	return &session{r: r, d: d, loader: loader, train: train, eval: eval}, nil
 }
 
 func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
@@ -146,7 +182,7 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *a
 	if from != nil {
 		fin.Steps = from.rows
 	}
-	if err := r.trainOn(ctx, index, s, a, fin); err != nil {
+	if err := r.trainOn(ctx, index, p, s, a, fin); err != nil {
 		return err
 	}
 	if fin.Weights, err = r.keepWeights(p.key, s.d.state); err != nil {
@@ -161,7 +197,7 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *a
 
 // trainOn trains from the attempt's step to the end, with checkpoints on the
 // way, at the end and when it is interrupted. It adds to the training log in fin.
-func (r *Runner) trainOn(ctx context.Context, index int, s *session, a *attempt, fin *results.Finish) error {
+func (r *Runner) trainOn(ctx context.Context, index int, p *prepared, s *session, a *attempt, fin *results.Finish) error {
 	d := s.d
 	iters := d.cfg.Train.Iters
 	start := int(a.step.Load())
@@ -171,10 +207,11 @@ func (r *Runner) trainOn(ctx context.Context, index int, s *session, a *attempt,
 		if err := a.beat(); errors.Is(err, results.ErrLost) {
 			return err
 		}
+		c.training = r.training(p)
 		return c.write(r.workFolder(a.key), a.key)
 	}}
 	done := start
-	err := d.train(ctx, s.loader, start, func(s StepInfo) error {
+	err := d.train(ctx, s.train, s.loader, start, func(s StepInfo) error {
 		done = s.Step + 1
 		a.step.Store(int64(done))
 		if logged(s.Step, iters) {

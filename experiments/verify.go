@@ -50,7 +50,7 @@ var errReached = errors.New("reached")
 // there and goes on from the file. The error is about what cannot be compared: other
 // data, numerics, engine or initial weights than the trial had.
 func (r *Runner) Verify(ctx context.Context, t *results.Trial, from int) (*Verification, error) {
-	v, err := r.newVerifier(t)
+	v, err := r.newVerifier(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -81,17 +81,17 @@ type verifier struct {
 	last tensors              // the final weights of one that is done; nil: their file was removed
 }
 
-func (r *Runner) newVerifier(t *results.Trial) (*verifier, error) {
+func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, error) {
 	if t.Kind != results.KindTrain {
 		return nil, fmt.Errorf("trial %.12s is a %s: only trainings can be verified", t.Key, t.Kind)
 	}
-	cfg, err := ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	cfg, err := recordedConfig(t)
 	if err != nil {
 		return nil, err
 	}
 	v := &verifier{r: r, t: t, rows: map[int]results.Step{}, kept: map[int]*checkpoint{}}
 	v.p = prepared{Trial: Trial{Seed: t.Seed, Config: cfg}, key: t.Key, data: t.Dataset, init: t.Init}
-	if err := v.checkIdentity(); err != nil {
+	if err := v.checkIdentity(ctx); err != nil {
 		return nil, err
 	}
 	log, err := r.Store.StepRows(t.Key)
@@ -134,7 +134,7 @@ func (r *Runner) newVerifier(t *results.Trial) (*verifier, error) {
 }
 
 // checkIdentity refuses what would be another trial here.
-func (v *verifier) checkIdentity() error {
+func (v *verifier) checkIdentity(ctx context.Context) error {
 	t, cfg := v.t, &v.p.Trial.Config
 	differs := func(what, recorded, now string) error {
 		return fmt.Errorf("trial %.12s cannot be trained again: it had %s %s, here is %s", t.Key, what, recorded, now)
@@ -145,13 +145,15 @@ func (v *verifier) checkIdentity() error {
 	if t.Engine != v.r.Engine.Name() {
 		return differs("engine", t.Engine, v.r.Engine.Name())
 	}
-	data, err := v.r.dataIdentity(cfg)
+	data, err := v.r.sameData(ctx, t, cfg)
 	if err != nil {
 		return err
 	}
-	if data != t.Dataset {
-		return differs("the dataset", t.Dataset, data)
+	s := *data
+	if t.Labels != nil {
+		s.Classes = classesOf(t.Labels)
 	}
+	v.p.source = &s
 	init, err := v.r.initIdentity(cfg)
 	if err != nil {
 		return err
@@ -220,7 +222,7 @@ func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
 
 // train trains from one step to another and compares each with what is recorded.
 func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
-	err := s.d.train(ctx, s.loader, from, func(i StepInfo) error {
+	err := s.d.train(ctx, s.train, s.loader, from, func(i StepInfo) error {
 		v.r.tell(Preparing{What: "training again", Done: i.Step + 1, Total: v.to})
 		if err := v.compareRow(stepRow(i)); err != nil {
 			return err

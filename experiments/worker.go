@@ -30,6 +30,8 @@ type order struct {
 	Key, Data, Init string
 	Seed            uint64
 	Config          string // as Resolved writes it
+	Source          *source
+	Kin             []string // keys of the trials whose checkpoints may be of the same training
 }
 
 // report is one of the events of a trial, or its end.
@@ -131,7 +133,11 @@ func (r *Runner) obey(ctx context.Context, o order) *over {
 	cfg, err := ParseResolved("trial "+o.Key, []byte(o.Config))
 	var out results.Outcome
 	if err == nil {
-		out, err = r.runTrial(ctx, o.Index, &prepared{Trial: Trial{Seed: o.Seed, Config: cfg}, key: o.Key, data: o.Data, init: o.Init})
+		p := &prepared{Trial: Trial{Seed: o.Seed, Config: cfg}, key: o.Key, data: o.Data, init: o.Init, source: o.Source}
+		for _, key := range o.Kin {
+			p.kin = append(p.kin, kin{Trial: &results.Trial{Key: key, Outcome: results.Outcome{Status: results.StatusFailed}}})
+		}
+		out, err = r.runTrial(ctx, o.Index, p)
 	}
 	m := &over{Outcome: out}
 	if err != nil {
@@ -201,8 +207,11 @@ func (r *Runner) startWorker() (*worker, error) {
 // stops the trial after the step at hand. The error wraps errDied if the process
 // died; it can then not be used again.
 func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	err := w.enc.Encode(order{Index: index, Key: p.key, Data: p.data, Init: p.init, Seed: p.Trial.Seed, Config: string(Resolved(&p.Trial.Config))})
-	if err != nil {
+	o := order{Index: index, Key: p.key, Data: p.data, Init: p.init, Seed: p.Trial.Seed, Config: string(Resolved(&p.Trial.Config)), Source: p.source}
+	for _, t := range p.unfinishedKin() {
+		o.Kin = append(o.Kin, t.Key)
+	}
+	if err := w.enc.Encode(o); err != nil {
 		return results.Outcome{}, w.died()
 	}
 	stop := context.AfterFunc(ctx, func() {

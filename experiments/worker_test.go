@@ -83,7 +83,10 @@ type deadlySession struct {
 
 func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
 	gamma := f[loss.ClassPrefix+"gamma"]
-	if d.steps++; d.w.Die == "" || d.steps != d.w.Step || len(gamma) != 1 || float64(gamma[0]) != d.w.Gamma {
+	if d.w.Die == "" || len(gamma) != 1 || float64(gamma[0]) != d.w.Gamma {
+		return d.Session.Step(f, assign)
+	}
+	if d.steps++; d.steps != d.w.Step { // of this trial: the session may have served another
 		return d.Session.Step(f, assign)
 	}
 	if d.w.Once != "" {
@@ -93,8 +96,12 @@ func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Resul
 		}
 		once.Close()
 	}
-	if d.w.Die == "kill" {
+	switch d.w.Die {
+	case "kill":
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "stray": // of a goroutine that nobody waits for
+		go panic("out of luck")
 		select {}
 	}
 	panic("out of luck")
@@ -191,9 +198,9 @@ func TestJobsDie(t *testing.T) {
 		name, die, why string
 		always         bool
 	}{
-		{"panics once", "panic", "panic: out of luck", false},
+		{"panics once", "stray", "panic: out of luck", false},
 		{"is killed once", "kill", "signal: killed, as the system does when memory runs out", false},
-		{"panics always", "panic", "panic: out of luck", true},
+		{"panics always", "stray", "panic: out of luck", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t, 1)
@@ -217,7 +224,7 @@ func TestJobsDie(t *testing.T) {
 				}
 			}
 			c, err := b.Sweep(t.Context(), p)
-			states, serr := b.States(p)
+			states, serr := b.States(t.Context(), p)
 			if err != nil || serr != nil {
 				t.Fatal(err, serr)
 			}
@@ -240,6 +247,37 @@ func TestJobsDie(t *testing.T) {
 			}
 			for _, s := range states {
 				same(t, "trial "+s.Key[:12], b.finished(t, s.Key), want[s.Key])
+			}
+		})
+	}
+}
+
+// A panic is the failure of its trial, in this process and in a worker: it is recorded
+// with the call that panicked, and the others are done.
+func TestPanicFails(t *testing.T) {
+	for _, jobs := range []int{1, 2} {
+		t.Run(fmt.Sprint(jobs, " jobs"), func(t *testing.T) {
+			b := newBench(t, 1)
+			w := testWorker{Die: "panic", Gamma: 0, Step: 4}
+			if jobs > 1 {
+				b.jobs(jobs, w)
+			} else {
+				b.Engine = deadly{b.Engine, w}
+			}
+			p := b.plan(t, tiny, Selection{Seeds: "0"})
+			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1, Failed: 1}) {
+				t.Fatalf("%+v, %v; want one failed, one done", c, err)
+			}
+			states, err := b.States(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bad := states[0].Recorded
+			if !strings.HasPrefix(bad.Error, "panic: out of luck\nfocalgrid/experiments.(*deadlySession).Step(") {
+				t.Errorf("recorded is %q, want the panic and where it was", bad.Error)
+			}
+			if n := strings.Count(bad.Error, "\n"); n > 12 {
+				t.Errorf("%d lines are recorded, want the last few", n)
 			}
 		})
 	}
@@ -309,7 +347,7 @@ func TestTwoSweeps(t *testing.T) {
 // foreign begins the plan's only trial as a process of another machine would.
 func (b *bench) foreign(t *testing.T, p *Plan) (key string, number int) {
 	t.Helper()
-	prep, err := b.prepare(p)
+	prep, err := b.prepare(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}

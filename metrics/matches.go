@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"focalgrid/coco"
+	"focalgrid/guard"
 )
 
 // Matches is what every detection turned out to be, without the boxes: about
@@ -142,8 +143,10 @@ func atOnce(threads int) int {
 func parallel(n, threads int, worker func() (work func(i int))) {
 	var next atomic.Int64
 	var all sync.WaitGroup
+	var panics guard.Catcher
 	for range min(atOnce(threads), n) {
 		all.Go(func() {
+			defer panics.Catch()
 			work := worker()
 			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
 				work(i)
@@ -151,6 +154,7 @@ func parallel(n, threads int, worker func() (work func(i int))) {
 		})
 	}
 	all.Wait()
+	panics.Throw()
 }
 
 // Accumulator evaluates a detector that shows one image at a time, during

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 
 	"focalgrid/box"
+	"focalgrid/guard"
 )
 
 // Config says how anchors are assigned; start from DefaultConfig.
@@ -156,9 +157,18 @@ func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error)
 // NeedsPredictions tells whether Targets wants logits and deltas.
 func (a *Assigner) NeedsPredictions() bool { return a.miner.mine != nil }
 
+// ObjectError is returned by Match for an object that nothing can learn.
+type ObjectError struct {
+	Image, Object int    // by index: of the batch, of the image's objects
+	Reason        string // such as "box [128 13 128 53]: want finite x1 < x2 and y1 < y2"
+}
+
+func (e *ObjectError) Error() string {
+	return fmt.Sprintf("image %d of the batch, object %d: %s", e.Image, e.Object, e.Reason)
+}
+
 // Match matches a batch. The result is the Assigner's own and holds until its next
-// call. An object without area or with a class outside 0..K-1 is an error that
-// names image and object by index.
+// call. An object without area or with a class outside 0..K-1 is an *ObjectError.
 func (a *Assigner) Match(images []Objects) (Matched, error) {
 	for i, im := range images {
 		if len(im.Boxes) != len(im.Labels) {
@@ -166,10 +176,10 @@ func (a *Assigner) Match(images []Objects) (Matched, error) {
 		}
 		for j, b := range im.Boxes {
 			if !solid(b) {
-				return Matched{}, fmt.Errorf("image %d of the batch, object %d, %v: want finite x1 < x2 and y1 < y2", i, j, b)
+				return Matched{}, &ObjectError{i, j, fmt.Sprintf("box %v: want finite x1 < x2 and y1 < y2", b)}
 			}
 			if k := im.Labels[j]; k < 0 || int(k) >= a.classes {
-				return Matched{}, fmt.Errorf("image %d of the batch, object %d: class %d is not in 0..%d", i, j, k, a.classes-1)
+				return Matched{}, &ObjectError{i, j, fmt.Sprintf("class %d is not in 0..%d", k, a.classes-1)}
 			}
 		}
 	}
@@ -296,7 +306,9 @@ func (a *Assigner) weigh(image int) {
 // each calls do for 0 … n-1, on as many goroutines as there are cores.
 func each(n int, do func(i int)) {
 	var next atomic.Int64
+	var panics guard.Catcher
 	work := func() {
+		defer panics.Catch()
 		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 			do(int(i))
 		}
@@ -307,6 +319,7 @@ func each(n int, do func(i int)) {
 	}
 	work()
 	others.Wait()
+	panics.Throw()
 }
 
 // divisor is what the loss of an image is divided by, given how much of what

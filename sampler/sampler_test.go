@@ -199,8 +199,8 @@ func TestErrors(t *testing.T) {
 		{Objects{Boxes: [][4]float32{{0, 0, 1, 1}}}, "image 1 of the batch: 1 boxes and 0 labels"},
 		{Objects{Boxes: [][4]float32{{0, 0, 1, 1}}, Labels: []int32{3}}, "image 1 of the batch, object 0: class 3 is not in 0..2"},
 		{Objects{Boxes: [][4]float32{{0, 0, 1, 1}}, Labels: []int32{-1}}, "class -1 is not in 0..2"},
-		{Objects{Boxes: [][4]float32{{0, 0, 0, 1}}, Labels: []int32{0}}, "object 0, [0 0 0 1]: want finite x1 < x2"},
-		{Objects{Boxes: [][4]float32{{0, 0, nan, 1}}, Labels: []int32{0}}, "object 0, [0 0 NaN 1]: want finite"},
+		{Objects{Boxes: [][4]float32{{0, 0, 0, 1}}, Labels: []int32{0}}, "object 0: box [0 0 0 1]: want finite x1 < x2"},
+		{Objects{Boxes: [][4]float32{{0, 0, nan, 1}}, Labels: []int32{0}}, "object 0: box [0 0 NaN 1]: want finite"},
 	} {
 		if _, err := a.Match([]Objects{{}, tt.image}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("error %v, want one with %q", err, tt.want)

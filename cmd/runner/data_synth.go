@@ -48,7 +48,6 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 	if o.sel.DataDir != "" {
 		return bad(errors.New("--data: the folder is the argument of data synth"))
 	}
-	o.sel.DataDir = o.dir
 	cfg, err := experiments.LoadBaseline(config, o.sel)
 	if err != nil {
 		return bad(err)
@@ -62,7 +61,7 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 	}
 	defer r.close()
 	r.Observe = a.preparing()
-	if _, err := r.PrepareData(ctx, &cfg); err != nil {
+	if err := r.Draw(ctx, &cfg, o.dir); err != nil {
 		if errors.Is(err, dataset.ErrOtherFolder) {
 			err = bad(err)
 		}

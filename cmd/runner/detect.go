@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -23,12 +24,14 @@ const (
 )
 
 type detectOptions struct {
-	trial, db string
-	images    []string
-	val       int
-	out, coco string
-	score     float64
-	m         machine
+	trial, db   string
+	images      []string
+	val         int
+	data        string // folder in place of the recorded one
+	changedData bool
+	out, coco   string
+	score       float64
+	m           machine
 }
 
 func newDetect(a *app) *cobra.Command {
@@ -38,6 +41,10 @@ func newDetect(a *app) *cobra.Command {
 		Short: "Look at what a trained detector finds",
 		Long: `Look at what a trained detector finds, on the first N images that the trial was
 scored on, or on any JPEG or PNG files.
+
+The classes are those recorded with the trial; files of one's own need no annotations, nor
+the folder that the trial was trained on. --val reads that folder, or the one that --data
+names, and refuses other data than the trial had.
 
 -o writes a picture for each image and one contact sheet, sheet.png.
 On the ` + experiments.Legend + `.
@@ -63,6 +70,8 @@ IMAGE files the image id is the place on the command line, from 1.`,
 	f.StringVarP(&o.out, "out", "o", "", "`folder` for pictures and the contact sheet")
 	f.Float64Var(&o.score, "score", .3, "draw detections above this `score`")
 	f.StringVar(&o.coco, "coco", "", "write COCO results to this `file`")
+	f.BoolVar(&o.changedData, "allow-changed-data", false, "with --val, look at the data as it is, even if it is not that of the trial")
+	recordedDataFlag(cmd, &o.data)
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
 	return cmd
@@ -98,6 +107,9 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 		return err
 	}
 	defer store.Close()
+	if err := relocate(t, o.data); err != nil {
+		return err
+	}
 	if t.Weights == "" {
 		return bad(fmt.Errorf("trial %.12s is %s: it has no final weights to look with", t.Key, t.Status))
 	}
@@ -117,7 +129,11 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 	p := &pictures{dir: o.out, names: map[string]bool{}}
 	var dets []coco.Detection
 	if o.val > 0 {
-		dets, err = d.Views(ctx, o.val, o.score, p.add)
+		var set *dataset.Set
+		if set, err = d.Scored(ctx, o.changedData); err != nil {
+			return foreign(ctx, err)
+		}
+		dets, err = d.Views(ctx, set, o.val, o.score, p.add)
 	} else {
 		dets, err = d.ViewFiles(ctx, o.images, o.score, p.add)
 	}
@@ -147,6 +163,20 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 	}
 	fmt.Fprintf(a.out, "COCO results: %s, %s from score %g on\n", o.coco, count(len(dets), "detection"), d.Config().Eval.LowScore)
 	return nil
+}
+
+// foreign marks an error about data that is not the trial's, or that cannot be read.
+func foreign(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	switch {
+	case errors.Is(err, experiments.ErrOtherData):
+		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
+	}
+	return bad(err)
 }
 
 // pictures writes a picture for each view, and keeps panels for the contact

@@ -427,3 +427,27 @@ func TestWorkersEndWithTheirSweep(t *testing.T) {
 		}
 	}
 }
+
+// TestHashingInterrupted: a plan that is interrupted while it looks at the data says so, and
+// writes nothing.
+func TestHashingInterrupted(t *testing.T) {
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	t.Chdir(t.TempDir())
+	if code, _, stderr := runHere(t.Context(), "data", "synth", "syn", "--set", "data.images.train=4", "--set", "data.images.tune=1", "--set", "data.images.val=2"); code != exitOK {
+		t.Fatal(stderr)
+	}
+	if err := os.Remove(filepath.Join("syn", "synthetic.json")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, more := range [][]string{nil, {"--dry-run"}} {
+		code, stdout, stderr := runHere(ctx, append([]string{"sweep", "smoke", "--data", "syn", "--db", "x.db"}, more...)...)
+		if code != exitInterrupted || !strings.Contains(stderr, "interrupted") || stdout != "" {
+			t.Errorf("%v: exit code is %d, it says %q and %q; want %d and that it was interrupted", more, code, stdout, stderr, exitInterrupted)
+		}
+	}
+	if _, err := os.Stat("x.db"); err == nil {
+		t.Error("a database was made")
+	}
+}

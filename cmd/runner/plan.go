@@ -94,6 +94,9 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		}
 	}
 	fmt.Fprintf(a.out, "\n%s.\n", foot)
+	for _, line := range p.Inputs(states) {
+		fmt.Fprintln(a.out, line)
+	}
 }
 
 // oneSeed says what a single number under --seeds means, where it may be meant as a

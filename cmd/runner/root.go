@@ -200,6 +200,22 @@ func dbFlag(cmd *cobra.Command, db *string) {
 	cmd.Flags().StringVar(db, "db", defaultDB, "results database `file`")
 }
 
+// recordedDataFlag adds --data to a verb that looks at a recorded trial.
+func recordedDataFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "data", "", "`folder` of the trial's data, in place of the recorded one")
+}
+
+// relocate has a recorded trial's data looked for in that folder, if one is named.
+func relocate(t *results.Trial, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := experiments.Relocate(t, dir); err != nil {
+		return bad(fmt.Errorf("--data %s: %w", dir, err))
+	}
+	return nil
+}
+
 // formatFlag adds --format; checkFormat refuses what is not among the known ones.
 func formatFlag(cmd *cobra.Command, format *string, known ...string) {
 	cmd.Flags().StringVar(format, "format", "text", "`form` of the output: "+strings.Join(known, ", "))

@@ -11,6 +11,7 @@ import (
 
 type showOptions struct {
 	trial, db, format string
+	data              string // folder in place of the recorded one
 	diff              bool
 }
 
@@ -23,6 +24,9 @@ func newShow(a *app) *cobra.Command {
 by class. TRIAL is its key, or the first digits of it. Text leaves out settings that have no
 meaning for the trial, such as optim.beta1 with sgd; JSON has all.
 
+With --data it says whether a folder holds the data that the trial had, and shows it in
+place of the recorded one.
+
 The provenance is that of the last attempt. Where the code had been changed since its
 revision, --diff prints the change instead.`,
 		Example: `  runner show 3fa85f6457c1
@@ -30,18 +34,19 @@ revision, --diff prints the change instead.`,
   runner show 3fa8 --diff`,
 		Args:              asUsed,
 		ValidArgsFunction: trialKeys(&o.db),
-		RunE: a.work(func(_ context.Context, args []string) error {
+		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.trial = args[0]
-			return a.show(o)
+			return a.show(ctx, o)
 		}),
 	}
+	recordedDataFlag(cmd, &o.data)
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, listFormats...)
 	cmd.Flags().BoolVar(&o.diff, "diff", false, "print how the code differed from its revision")
 	return cmd
 }
 
-func (a *app) show(o *showOptions) error {
+func (a *app) show(ctx context.Context, o *showOptions) error {
 	if err := checkFormat(o.format, listFormats...); err != nil {
 		return err
 	}
@@ -57,6 +62,11 @@ func (a *app) show(o *showOptions) error {
 		}
 		return bad(err)
 	}
+	if o.data != "" {
+		if err := a.holds(ctx, t, o.data); err != nil {
+			return err
+		}
+	}
 	if o.format == "text" {
 		t.Config = experiments.Telling(t)
 	}
@@ -65,4 +75,25 @@ func (a *app) show(o *showOptions) error {
 		return err
 	}
 	return results.WriteTrial(a.out, *t, classes, o.format)
+}
+
+// holds has a trial's data looked for in a folder, and refuses one that does not hold it.
+func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
+	if err := relocate(t, dir); err != nil {
+		return err
+	}
+	m := machine{engine: "auto", threads: 1}
+	r, err := m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	r.Observe = a.preparing()
+	if err := r.SameData(ctx, t); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return bad(err)
+	}
+	return nil
 }

@@ -110,12 +110,13 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 		r.Host.Jobs = o.jobs
 	}
 	r.AllowChangedData = o.changedData
+	r.Observe = a.preparing() // until there are trials to tell of
 	r.Worker = func() *exec.Cmd { return workerCommand(o) }
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
 		return bad(missing)
 	}
-	states, err := a.plan(r, plan, missing, o)
+	states, err := a.plan(ctx, r, plan, missing, o)
 	if err != nil || o.dryRun {
 		return err
 	}
@@ -132,7 +133,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 
 // plan looks up what is done, and prints the plan. It writes nothing. Where an
 // input is missing, trials have no identity yet and none can be looked up.
-func (a *app) plan(r *rig, plan *experiments.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
+func (a *app) plan(ctx context.Context, r *rig, plan *experiments.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
 	store, err := openIfThere(o.db)
 	if err != nil {
 		return nil, err
@@ -149,8 +150,11 @@ func (a *app) plan(r *rig, plan *experiments.Plan, missing error, o *sweepOption
 		for _, t := range plan.Trials {
 			states = append(states, experiments.State{Trial: t})
 		}
-	} else if states, err = r.States(plan); err != nil {
-		return nil, bad(err) // a folder or a weights file that can't be read
+	} else if states, err = r.Plan(ctx, plan); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, bad(err) // a folder or a weights file that cannot be used
 	}
 	rate := experiments.ProbeRate(r.pool, a.now)
 	costs, err := r.Costs(states, rate)

@@ -32,9 +32,9 @@ their settings, and a note says so.`,
   runner table my.yaml --set train.iters=100 --db runs/short.db`,
 		Args:              asUsed,
 		ValidArgsFunction: gridNames,
-		RunE: a.work(func(_ context.Context, args []string) error {
+		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
-			return a.table(o)
+			return a.table(ctx, o)
 		}),
 	}
 	selectionFlags(cmd, &o.sel)
@@ -43,7 +43,7 @@ their settings, and a note says so.`,
 	return cmd
 }
 
-func (a *app) table(o *tableOptions) error {
+func (a *app) table(ctx context.Context, o *tableOptions) error {
 	if err := checkFormat(o.format, results.Formats()...); err != nil {
 		return err
 	}
@@ -60,8 +60,12 @@ func (a *app) table(o *tableOptions) error {
 	if r.Store, err = results.OpenExisting(o.db); err != nil {
 		return bad(err)
 	}
-	t, err := r.Table(plan, o.sel.Seeds == "")
+	r.Observe = a.preparing()
+	t, err := r.Table(ctx, plan, o.sel.Seeds == "")
 	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
 		return bad(err)
 	}
 	t.List = command("ls", o.db)

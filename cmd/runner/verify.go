@@ -12,6 +12,7 @@ import (
 
 type verifyOptions struct {
 	trial, db, from string
+	data            string // folder in place of the recorded one
 	m               machine
 }
 
@@ -38,6 +39,7 @@ none of them, training stops there, and goes on from a checkpoint of its own.`,
 		}),
 	}
 	cmd.Flags().StringVar(&o.from, "from", "start", "the `step` to begin with, or start")
+	recordedDataFlag(cmd, &o.data)
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
 	return cmd
@@ -56,6 +58,9 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		return err
 	}
 	defer store.Close()
+	if err := relocate(t, o.data); err != nil {
+		return err
+	}
 	if o.m.engine == "auto" && t.Engine == "gorgonia-exact" {
 		o.m.engine = "cpu-exact"
 	}

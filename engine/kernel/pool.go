@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"focalgrid/guard"
 )
 
 // A Pool runs kernels on a fixed number of threads with one set of kernels. The
@@ -39,16 +41,23 @@ type region struct {
 	tickets atomic.Int64
 	back    atomic.Int64
 	done    atomic.Int64
+	panics  guard.Catcher
+}
+
+// do does a task. One that panics is done as well: the caller is not left waiting.
+func (r *region) do(task int) {
+	defer r.done.Add(1)
+	defer r.panics.Catch()
+	r.f(task)
 }
 
 func (r *region) work(caller bool) {
 	for front := int64(0); r.tickets.Add(1) <= r.tasks; front++ {
 		if caller {
-			r.f(int(front))
+			r.do(int(front))
 		} else {
-			r.f(int(r.tasks - r.back.Add(1)))
+			r.do(int(r.tasks - r.back.Add(1)))
 		}
-		r.done.Add(1)
 	}
 }
 
@@ -128,7 +137,8 @@ func (p *Pool) Threads() int { return p.threads }
 func (p *Pool) Level() Level { return p.level }
 
 // Run calls f(0) … f(tasks-1), each once, and returns when all are done. Tasks
-// must be independent of each other; f must not call Run on the same Pool.
+// must be independent of each other; f must not call Run on the same Pool. A panic
+// of a task is met by the caller, when the others are done.
 func (p *Pool) Run(tasks int, f func(task int)) {
 	if tasks == 1 || p.threads == 1 {
 		for t := range tasks {
@@ -159,6 +169,7 @@ func (p *Pool) Run(tasks int, f func(task int)) {
 		}
 	}
 	p.current.Store(nil)
+	r.panics.Throw()
 }
 
 // Close ends the pool's goroutines. The pool must not be used afterwards.

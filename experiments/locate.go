@@ -1,0 +1,139 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"focalgrid/dataset"
+)
+
+// locator finds out what the folders and files are that rows name, each once.
+type locator map[[3]string]located
+
+// located is what became of a row's data.
+type located struct {
+	name, dir string // data.name and data.dir
+	problem   string // or what is wrong with the folder
+}
+
+// locate settles where a row's data and weights lie: their paths become absolute, so that
+// what is recorded means the same from everywhere. A folder given in place of
+// the generator's own is used, never filled: one in COCO's layout is read as such,
+// and one that holds the very synthetic set asked for is that set.
+func (l locator) locate(c *Config) []Problem {
+	if c.Pretrain.Type == "file" && c.Pretrain.File != "" {
+		c.Pretrain.File = absolute(c.Pretrain.File)
+	}
+	if c.Data.Dir == "" {
+		return nil
+	}
+	key := [3]string{c.Data.Name, c.Data.Dir}
+	if synthetic(c) {
+		key[2] = dataset.Identity(c.synthConfig())
+	}
+	found, ok := l[key]
+	if !ok {
+		found = located{name: c.Data.Name, dir: absolute(c.Data.Dir)}
+		if synthetic(c) {
+			found.name, found.problem = whatIsIn(c)
+		}
+		l[key] = found
+	}
+	if found.problem != "" {
+		return []Problem{{Key: "data.dir", Msg: ": " + found.problem}}
+	}
+	c.Data.Name, c.Data.Dir = found.name, found.dir
+	return nil
+}
+
+// absolute is the path from the root; as it is where nobody knows the current folder.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// layout is what a folder of data has to hold.
+const layout = "a folder in COCO's layout has annotations/instances_SPLIT.json beside a folder SPLIT of pictures for each split"
+
+// whatIsIn returns the data.name that fits the folder of a row that names one for
+// the synthetic set, or says why there is none.
+func whatIsIn(c *Config) (name, problem string) {
+	dir := c.Data.Dir
+	if problem := noFolder(dir); problem != "" {
+		return "", problem + "; `runner data synth DIR` draws the synthetic set into a new one"
+	}
+	switch is, err := dataset.IsSynthetic(dir, c.synthConfig()); {
+	case err != nil:
+		return "", fmt.Sprintf("%v; --set data.name=coco takes it as it is", err)
+	case is:
+		return "synthetic", ""
+	}
+	if _, err := splitsOf(dir); err != nil {
+		return "", err.Error()
+	}
+	return "coco", ""
+}
+
+// splitsOf lists the splits of a folder, which has to have one.
+func splitsOf(dir string) ([]string, error) {
+	if problem := noFolder(dir); problem != "" {
+		return nil, errors.New(problem)
+	}
+	there, err := Splits(dir)
+	if err == nil && len(there) == 0 {
+		err = fmt.Errorf("%s: holds no data; %s%s", dir, layout, inner(dir))
+	}
+	return there, err
+}
+
+// noFolder says why a path is no folder, and which may be meant; empty: it is one.
+func noFolder(dir string) string {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("%s: no such folder%s; %s", dir, neighbour(dir), layout)
+	case err != nil:
+		return err.Error()
+	case !info.IsDir():
+		return fmt.Sprintf("%s: is a file, expected a folder; %s", dir, layout)
+	}
+	return ""
+}
+
+// neighbour names the folder beside a missing one whose name is nearest.
+func neighbour(dir string) string {
+	entries, err := os.ReadDir(filepath.Dir(dir))
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; nearest: " + filepath.Join(filepath.Dir(dir), nearest(filepath.Base(dir), names))
+}
+
+// inner names the folders inside one that are in COCO's layout, where dir is one too high.
+func inner(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		if splits, err := Splits(filepath.Join(dir, e.Name())); err == nil && len(splits) > 0 {
+			return "; nearest: " + filepath.Join(dir, e.Name())
+		}
+	}
+	return ""
+}
