@@ -150,7 +150,8 @@ func TestFolderIdentity(t *testing.T) {
 	for name, text := range map[string]string{"annotations/instances_train.json": "{}", "train/a.jpg": "one", "train/b/c.jpg": "two", "train/b.jpg": "three", "train/b-c.jpg": "four"} {
 		put(t, filepath.Join(dir, filepath.FromSlash(name)), []byte(text))
 	}
-	const recorded = "f7ee211e9cd5694deb8503e33abed68e64dbd23b7f750a119daf24254bdac892" // by the versions that knew folders so
+	// What the versions that knew folders so have recorded.
+	const recorded = "f7ee211e9cd5694deb8503e33abed68e64dbd23b7f750a119daf24254bdac892"
 	if got, err := FolderIdentity(t.Context(), dir, nil, "train"); got != recorded || err != nil {
 		t.Errorf("identity %s, want that of older versions, %s (%v)", got, recorded, err)
 	}
