@@ -73,17 +73,16 @@ func errDamaged(path string) error {
 
 // keep writes a file under its hash, unless it is there and whole.
 func (s *Store) keep(f blobFile, data func() ([]byte, error)) error {
-	err := f.check()
-	if err == nil {
+	wrong := f.check()
+	if wrong == nil {
 		return nil
 	}
-	there := !errors.Is(err, fs.ErrNotExist)
 	text, err := data()
 	if err == nil {
 		err = writeFile(f.path, text)
 	}
-	if err == nil && there && s.Notice != nil {
-		s.Notice(f.path + " was damaged, and is written anew")
+	if err == nil && s.Notice != nil && !errors.Is(wrong, fs.ErrNotExist) {
+		s.Notice(wrong.Error() + "; it is written anew")
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func TestDamagedFilesHeal(t *testing.T) {
 				must(t, os.WriteFile(files[0], text, 0o666))
 			}
 		case "b":
-			if len(said) != 2 || !strings.Contains(said[0], "diffs") || !strings.Contains(said[1], "detections") || !strings.HasSuffix(said[1], "was damaged, and is written anew") {
+			if len(said) != 2 || !strings.Contains(said[0], "diffs") || !strings.Contains(said[1], "detections") || !strings.HasSuffix(said[1], "; it is written anew") {
 				t.Errorf("said %q", said)
 			}
 		case "c":
