@@ -253,6 +253,9 @@ func describeSetting(c *Config, factors []string, init string) string {
 		backbone += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
 	}
 	parts = append(parts, backbone)
+	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
+		parts = append(parts, c.Backbone(init))
+	}
 	if !varied["image.short"] {
 		parts = append(parts, fmt.Sprintf("%d px", c.Image.Short))
 	}
@@ -264,9 +267,6 @@ func describeSetting(c *Config, factors []string, init string) string {
 		parts = append(parts, iters)
 	default:
 		parts = append(parts, iters+" of "+batch)
-	}
-	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
-		parts = append(parts, c.Backbone(init))
 	}
 	return strings.Join(parts, ", ")
 }
