@@ -75,6 +75,10 @@ func kindOf(v any) string {
 // tensors in dictionaries and lists; it is to a pickle what torch.load is with
 // weights_only. Each adds at most a few words to memory, so that no pickle takes
 // more than some times its size.
+//
+// It is our own for that bound and for the list of classes:
+// github.com/nlpodyssey/gopickle takes as much memory as a length in the file says, and
+// makes objects of some classes before its caller is asked.
 func unpickle(text []byte) (any, error) {
 	u := unpickler{text: text, memo: map[uint32]any{}}
 	for {
@@ -134,16 +138,28 @@ func (u *unpickler) line() (string, error) {
 
 func (u *unpickler) push(v any) { u.stack = append(u.stack, v) }
 
+var errEmpty = errors.New("nothing on the stack")
+
 func (u *unpickler) pop() (any, error) {
-	if len(u.stack) == 0 {
-		return nil, errors.New("nothing on the stack")
+	last, err := u.popN(1)
+	if err != nil {
+		return nil, err
 	}
-	v := u.stack[len(u.stack)-1]
-	u.stack = u.stack[:len(u.stack)-1]
-	return v, nil
+	return last[0], nil
 }
 
-// popMark takes everything after the last mark.
+// popN takes the last n values.
+func (u *unpickler) popN(n int) ([]any, error) {
+	at := len(u.stack) - n
+	if at < 0 {
+		return nil, errEmpty
+	}
+	items := append([]any(nil), u.stack[at:]...)
+	u.stack = u.stack[:at]
+	return items, nil
+}
+
+// popMark takes everything after the last mark, and the mark.
 func (u *unpickler) popMark() ([]any, error) {
 	for i := len(u.stack) - 1; i >= 0; i-- {
 		if _, ok := u.stack[i].(mark); ok {
@@ -155,18 +171,7 @@ func (u *unpickler) popMark() ([]any, error) {
 	return nil, errors.New("no mark on the stack")
 }
 
-// popTuple makes a tuple of the last n values.
-func (u *unpickler) popTuple(n int) error {
-	if len(u.stack) < n {
-		return errors.New("nothing on the stack")
-	}
-	at := len(u.stack) - n
-	t := append(tuple(nil), u.stack[at:]...)
-	u.stack = append(u.stack[:at], t)
-	return nil
-}
-
-// text pushes a string whose length is a number of n bytes.
+// string pushes a string whose length is a number of n bytes.
 func (u *unpickler) string(n int) error {
 	size, err := u.number(n)
 	if err != nil {
@@ -183,7 +188,7 @@ func (u *unpickler) put(k uint64, err error) error {
 		return err
 	}
 	if len(u.stack) == 0 {
-		return errors.New("nothing on the stack")
+		return errEmpty
 	}
 	u.memo[uint32(k)] = u.stack[len(u.stack)-1]
 	return nil
@@ -270,21 +275,15 @@ func (u *unpickler) do(op byte) error {
 	case ')':
 		u.push(tuple(nil))
 	case 0x85, 0x86, 0x87: // TUPLE1 to TUPLE3
-		return u.popTuple(int(op - 0x84))
+		items, err := u.popN(int(op - 0x84))
+		u.push(tuple(items))
+		return err
 	case 't': // TUPLE
 		items, err := u.popMark()
 		u.push(tuple(items))
 		return err
 	case 'a', 'e': // APPEND, APPENDS
-		var items []any
-		var err error
-		if op == 'a' {
-			var v any
-			v, err = u.pop()
-			items = []any{v}
-		} else {
-			items, err = u.popMark()
-		}
+		items, err := u.added(op == 'a', 1)
 		if err != nil {
 			return err
 		}
@@ -294,17 +293,7 @@ func (u *unpickler) do(op byte) error {
 		}
 		l.items = append(l.items, items...)
 	case 's', 'u': // SETITEM, SETITEMS
-		var items []any
-		var err error
-		if op == 's' {
-			if err = u.popTuple(2); err == nil {
-				var v any
-				v, err = u.pop()
-				items, _ = v.(tuple)
-			}
-		} else {
-			items, err = u.popMark()
-		}
+		items, err := u.added(op == 's', 2)
 		if err != nil {
 			return err
 		}
@@ -336,15 +325,12 @@ func (u *unpickler) do(op byte) error {
 		}
 		return u.global(module, name)
 	case 0x93: // STACK_GLOBAL
-		if err := u.popTuple(2); err != nil {
-			return err
-		}
-		v, err := u.pop()
+		names, err := u.popN(2)
 		if err != nil {
 			return err
 		}
-		module, _ := v.(tuple)[0].(string)
-		name, _ := v.(tuple)[1].(string)
+		module, _ := names[0].(string)
+		name, _ := names[1].(string)
 		return u.global(module, name)
 	case 'Q': // BINPERSID
 		v, err := u.pop()
@@ -355,14 +341,11 @@ func (u *unpickler) do(op byte) error {
 		u.push(s)
 		return err
 	case 'R': // REDUCE
-		if err := u.popTuple(2); err != nil {
-			return err
-		}
-		v, err := u.pop()
+		of, err := u.popN(2)
 		if err != nil {
 			return err
 		}
-		made, err := call(v.(tuple)[0], v.(tuple)[1])
+		made, err := call(of[0], of[1])
 		u.push(made)
 		return err
 	case 'b': // BUILD: attributes, as the versions of modules in a state_dict
@@ -375,6 +358,15 @@ func (u *unpickler) do(op byte) error {
 		return fmt.Errorf("instruction 0x%02x, which torch.save does not write for tensors in dictionaries", op)
 	}
 	return nil
+}
+
+// added takes what an instruction adds to a list or a dictionary: the last n values
+// where it adds one entry, else all after the last mark.
+func (u *unpickler) added(one bool, n int) ([]any, error) {
+	if one {
+		return u.popN(n)
+	}
+	return u.popMark()
 }
 
 // last is the last value on the stack, nil if there is none.
