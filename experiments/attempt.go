@@ -113,7 +113,7 @@ func (r *Runner) takeover(key string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if t.Status == results.StatusDone || t.Status == results.StatusDiverged {
+	if results.IsFinal(t.Status) {
 		return 0, fmt.Errorf("trial %.12s is %s: %w", key, t.Status, results.ErrFinished)
 	}
 	if len(t.Attempts) == 0 {

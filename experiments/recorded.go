@@ -19,15 +19,60 @@ func KeyOf() results.KeyOf {
 		if t.Numerics != strconv.Itoa(Numerics) {
 			return "", fmt.Errorf("it has numerics %s, this program %d", t.Numerics, Numerics)
 		}
-		text, ok := canonical[t.Config]
-		if !ok {
+		text, err := once(canonical, t.Config, func() ([]byte, error) {
 			cfg, err := ParseResolved("its settings", []byte(t.Config))
 			if err != nil {
-				return "", err
+				return nil, err
 			}
-			text = Canonical(&cfg)
-			canonical[t.Config] = text
+			return Canonical(&cfg), nil
+		})
+		if err != nil {
+			return "", err
 		}
 		return Identity{Config: text, Seed: t.Seed, Data: t.Dataset, Init: t.Init, Engine: t.Engine, Numerics: Numerics}.Key(), nil
 	}
+}
+
+// pastTraining is a recorded training that this engine and these numerics made.
+type pastTraining struct {
+	*results.Trial
+	cfg      *Config
+	settings string // and seed, see trainingSettings
+}
+
+// trainingSettings is all that makes two trainings the same, but for their data and their
+// first weights.
+func trainingSettings(canonical []byte, seed uint64) string {
+	return fmt.Sprintf("%d %s", seed, canonical)
+}
+
+// pastTrainings are those recorded, by start time, but for those of versions with other settings.
+func (r *Runner) pastTrainings() ([]pastTraining, error) {
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil {
+		return nil, err
+	}
+	type settings struct {
+		cfg       *Config // nil: those of another version
+		canonical []byte
+	}
+	read := map[string]settings{} // by recorded text, which the seeds of a row share
+	var out []pastTraining
+	for i := range recorded {
+		t := &recorded[i]
+		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(Numerics) {
+			continue
+		}
+		s, _ := once(read, t.Config, func() (settings, error) {
+			cfg, err := ParseResolved(t.Key, []byte(t.Config))
+			if err != nil {
+				return settings{}, nil
+			}
+			return settings{&cfg, Canonical(&cfg)}, nil
+		})
+		if s.cfg != nil {
+			out = append(out, pastTraining{t, s.cfg, trainingSettings(s.canonical, t.Seed)})
+		}
+	}
+	return out, nil
 }

@@ -18,7 +18,8 @@ type prepared struct {
 	key        string
 	data, init string // identities, as recorded
 	source     *source
-	kin        []kin // see Runner.findKin
+	kin        []pastTraining // see Runner.findKin
+	stopped    []string       // keys of kin that failed or were stopped: a checkpoint of theirs may be of the same training
 }
 
 // prepare computes the identities of the plan's trials. The seeds of a row share all
@@ -67,7 +68,9 @@ func once[K comparable, V any](seen map[K]V, key K, f func() (V, error)) (V, err
 		return v, nil
 	}
 	v, err := f()
-	seen[key] = v
+	if err == nil {
+		seen[key] = v
+	}
 	return v, err
 }
 
@@ -83,7 +86,7 @@ type State struct {
 
 // Done tells whether the trial needs no more work: it is done, or it diverged.
 func (s State) Done() bool {
-	return s.Recorded != nil && hasResult(s.Recorded)
+	return s.Recorded != nil && results.IsFinal(s.Recorded.Status)
 }
 
 // States looks the plan's trials up. Nothing is written; without a store
@@ -196,22 +199,15 @@ func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
 // the same settings on other data, unless AllowChangedData is set.
 var ErrDataChanged = errors.New("the data has changed")
 
-// kin is a recorded training with the settings and the seed of a planned one, on the same
-// engine: on other data, from other initial weights, or under the identity that an
-// older version gave to the same data.
-type kin struct {
-	*results.Trial
-	dir string // of its data
-}
-
-// findKin sets the kin of each trial on a folder that is not recorded itself.
+// findKin sets the kin of each trial on a folder that is not recorded itself: the recorded
+// trainings with its settings and seed, on other data, from other initial weights, or under
+// the identity that an older version gave to the same data.
 func (r *Runner) findKin(prep []prepared) error {
 	planned := map[string][]*prepared{}
 	keys := map[string]bool{}
-	settings := func(canonical []byte, seed uint64) string { return fmt.Sprintf("%d %s", seed, canonical) }
 	for i := range prep {
 		if q := &prep[i]; !synthetic(&q.Trial.Config) {
-			s := settings(Canonical(&q.Trial.Config), q.Trial.Seed)
+			s := trainingSettings(Canonical(&q.Trial.Config), q.Trial.Seed)
 			planned[s] = append(planned[s], q)
 			keys[q.key] = true
 		}
@@ -219,36 +215,21 @@ func (r *Runner) findKin(prep []prepared) error {
 	if len(planned) == 0 || r.Store == nil {
 		return nil
 	}
-	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	recorded, err := r.pastTrainings()
 	if err != nil {
 		return err
 	}
-	type known struct {
-		canonical []byte
-		dir       string
+	for _, t := range recorded {
+		delete(keys, t.Key)
 	}
-	configs := map[string]known{} // by config as recorded
-	for i := range recorded {
-		delete(keys, recorded[i].Key)
-	}
-	for i := range recorded {
-		t := &recorded[i]
-		if t.Engine != r.Engine.Name() || t.Numerics != fmt.Sprint(Numerics) {
-			continue
-		}
-		c, err := once(configs, t.Config, func() (known, error) {
-			cfg, err := ParseResolved(t.Key, []byte(t.Config))
-			if err != nil {
-				return known{}, err
+	for _, t := range recorded {
+		for _, q := range planned[t.settings] {
+			if !keys[q.key] {
+				continue
 			}
-			return known{Canonical(&cfg), absolute(cfg.Data.Dir)}, nil
-		})
-		if err != nil {
-			continue // of a version with other settings
-		}
-		for _, q := range planned[settings(c.canonical, t.Seed)] {
-			if keys[q.key] {
-				q.kin = append(q.kin, kin{t, c.dir})
+			q.kin = append(q.kin, t)
+			if t.Status == results.StatusFailed || t.Status == results.StatusInterrupted {
+				q.stopped = append(q.stopped, t.Key)
 			}
 		}
 	}
@@ -268,20 +249,18 @@ func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
 			if t.Dataset == q.data {
 				continue
 			}
-			cfg := &q.Trial.Config
-			older, err := r.olderIdentity(ctx, cfg, q.source)
+			older, err := r.olderIdentity(ctx, &q.Trial.Config, q.source)
 			if err != nil {
 				return err
 			}
-			id := Identity{Config: Canonical(cfg), Seed: q.Trial.Seed, Data: older, Init: q.init, Engine: r.Engine.Name(), Numerics: Numerics}
-			switch {
-			case t.Key != id.Key():
-				continue
-			case q.source.misread(t.Trial):
-				again++
+			if t.Key != r.keyOn(q, older) {
 				continue
 			}
-			q.key, q.data, q.kin = t.Key, older, nil
+			if q.source.misread(t.Trial) {
+				again++
+			} else {
+				q.key, q.data, q.kin, q.stopped = t.Key, older, nil, nil
+			}
 			break
 		}
 	}
@@ -294,12 +273,7 @@ func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
 // misread tells of a result that an older version recorded on this data whether it took
 // the detector's labels for the scored split's, and these are others.
 func (s *source) misread(t *results.Trial) bool {
-	return s.renumbered && t.Labels == nil && hasResult(t)
-}
-
-// hasResult tells whether a recorded trial has a result.
-func hasResult(t *results.Trial) bool {
-	return t.Status == results.StatusDone || t.Status == results.StatusDiverged
+	return s.renumbered && t.Labels == nil && results.IsFinal(t.Status)
 }
 
 // checkData refuses to go on with a sweep whose folder of data was changed since it began:
@@ -321,12 +295,12 @@ func (r *Runner) checkData(states []State, prep []prepared) error {
 			return nil
 		}
 		for _, t := range q.kin {
-			elsewhere := t.dir != q.Trial.Config.Data.Dir
+			elsewhere := absolute(t.cfg.Data.Dir) != q.Trial.Config.Data.Dir
 			same := t.Dataset == q.data || q.source.older != nil && t.Dataset == *q.source.older
 			if elsewhere || same {
 				continue
 			}
-			mixes := hasResult(t.Trial)
+			mixes := results.IsFinal(t.Status)
 			if !mixes && t.Status != results.StatusFailed {
 				training, begun, err := r.trainingOf(t.Key)
 				if err != nil {
@@ -362,7 +336,12 @@ func (r *Runner) trainingOf(key string) (training string, begun bool, err error)
 // training is the identity of a trial's training: trials that differ in what is scored alone
 // share it, and with it every checkpoint.
 func (r *Runner) training(p *prepared) string {
-	return Identity{Config: Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: p.source.Training, Init: p.init, Engine: r.Engine.Name(), Numerics: Numerics}.Key()
+	return r.keyOn(p, p.source.Training)
+}
+
+// keyOn is the key of the trial on data of that identity.
+func (r *Runner) keyOn(p *prepared, data string) string {
+	return Identity{Config: Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.init, Engine: r.Engine.Name(), Numerics: Numerics}.Key()
 }
 
 // job is the end of one try at a trial.
@@ -499,7 +478,7 @@ func (q *queue) settle(j job) error {
 // have died before it dropped its checkpoints.
 func (q *queue) close(key, status string) error {
 	q.counts.count(status)
-	if status == results.StatusDone || status == results.StatusDiverged {
+	if results.IsFinal(status) {
 		return q.r.dropWork(key)
 	}
 	return nil

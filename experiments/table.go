@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"focalgrid/paper"
@@ -56,50 +55,38 @@ func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.T
 // pretraining for several first weights, those of the trial begun last count; the others are
 // left out, and the remark says how many.
 func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err error) {
-	type trial struct {
-		settings string
-		seed     uint64
-	}
 	type source struct {
 		Data
 		split string
 	}
-	planned := map[trial][]int{} // rows that differ in files alone have the same settings
+	planned := map[string][]int{} // rows that differ in files alone have the same settings
 	for i, t := range p.Trials {
 		states = append(states, State{Trial: t})
-		id := trial{string(p.Rows[t.Row].canonical), t.Seed}
-		planned[id] = append(planned[id], i)
+		settings := trainingSettings(p.Rows[t.Row].canonical, t.Seed)
+		planned[settings] = append(planned[settings], i)
 	}
 	if r.Store == nil {
 		return states, "", nil
 	}
-	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	recorded, err := r.pastTrainings()
 	if err != nil {
 		return nil, "", err
 	}
-	slices.SortStableFunc(recorded, func(a, b results.Trial) int { return strings.Compare(b.Started, a.Started) })
+	slices.SortStableFunc(recorded, func(a, b pastTraining) int { return strings.Compare(b.Started, a.Started) })
 	data, init := map[source]string{}, map[string]string{} // of the trial begun last
 	others := 0
-	for i := range recorded {
-		t := &recorded[i]
-		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(Numerics) {
-			continue
-		}
-		cfg, err := ParseResolved(t.Key, []byte(t.Config))
-		if err != nil {
-			continue // of another version, with other settings
-		}
-		same := planned[trial{string(Canonical(&cfg)), t.Seed}]
+	for _, t := range recorded {
+		same := planned[t.settings]
 		if len(same) > 1 {
-			same = slices.DeleteFunc(slices.Clone(same), func(at int) bool { return paths(&states[at].Config) != paths(&cfg) })
+			same = slices.DeleteFunc(slices.Clone(same), func(at int) bool { return paths(&states[at].Config) != paths(t.cfg) })
 		}
 		if len(same) == 0 {
 			continue
 		}
 		at := same[0]
-		cfg.Data.Dir = ""
-		from := source{cfg.Data, cfg.Eval.Split}
-		weights := string(PretrainCanonical(&cfg))
+		from := source{t.cfg.Data, t.cfg.Eval.Split}
+		from.Dir = ""
+		weights := string(PretrainCanonical(t.cfg))
 		if _, ok := data[from]; !ok {
 			data[from] = t.Dataset
 		}
@@ -110,7 +97,7 @@ func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err e
 			others++
 			continue
 		}
-		states[at].Key, states[at].Recorded = t.Key, t
+		states[at].Key, states[at].Recorded = t.Key, t.Trial
 	}
 	if others > 0 {
 		remark = fmt.Sprintf("Left out: trials with these settings on other data or from other first weights than those begun last (%d).", others)

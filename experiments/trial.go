@@ -23,9 +23,9 @@ const stepRows = 200
 
 // runTrial trains and evaluates one trial, from its last checkpoint if it has
 // one, and records how it ended: a panic is a failure like another. The error is nil
-// for a diverged trial, which is a result. An outcome without a status is a trial that did not begin here, or was
-// lost: results.ErrHeld and results.ErrFinished say that another attempt is at work
-// on it or has finished it.
+// for a diverged trial, which is a result. An outcome without a status is a trial that
+// did not begin here, or was lost: results.ErrHeld and results.ErrFinished say that
+// another attempt is at work on it or has finished it.
 func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
 	last, err := r.takeover(p.key)
 	if err != nil {
@@ -51,11 +51,11 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	if err = r.tidy(p.key, damaged, start); err == nil {
 		err = guard.Run(func() error { return r.trainAndScore(ctx, index, p, a, from, &fin) })
 	}
-	var div *Diverged
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
 		r.kept = nil // whatever state its networks were left in
 	}
+	var div *Diverged
 	switch {
 	case err == nil:
 		fin.Status = results.StatusDone
@@ -73,7 +73,7 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	if ferr != nil {
 		return results.Outcome{}, errors.Join(err, ferr) // how it ended is not recorded
 	}
-	if out.Status == results.StatusDone || out.Status == results.StatusDiverged {
+	if results.IsFinal(out.Status) {
 		if err := r.dropWork(p.key); err != nil {
 			return out, err
 		}
@@ -82,29 +82,18 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	return out, err
 }
 
-// unfinishedKin are the kin that no process is at work on, and that have no result.
-func (p *prepared) unfinishedKin() []kin {
-	var out []kin
-	for _, t := range p.kin {
-		if t.Status == results.StatusFailed || t.Status == results.StatusInterrupted {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
 // inherited returns the newest checkpoint of the same training that was made for another trial:
 // one that failed or was stopped, and whose scored split was another. It is nil if there is none.
 func (r *Runner) inherited(p *prepared) (*checkpoint, error) {
 	var best *checkpoint
 	of := ""
-	for _, t := range p.unfinishedKin() {
-		c, _, err := lastCheckpoint(r.workFolder(t.Key), t.Key)
+	for _, key := range p.stopped {
+		c, _, err := lastCheckpoint(r.workFolder(key), key)
 		if err != nil {
 			return nil, err
 		}
 		if c != nil && c.training == r.training(p) && (best == nil || c.step > best.step) {
-			best, of = c, t.Key
+			best, of = c, key
 		}
 	}
 	if best != nil {

@@ -31,7 +31,7 @@ type order struct {
 	Seed            uint64
 	Config          string // as Resolved writes it
 	Source          *source
-	Kin             []string // keys of the trials whose checkpoints may be of the same training
+	Stopped         []string // see prepared
 }
 
 // report is one of the events of a trial, or its end.
@@ -133,10 +133,7 @@ func (r *Runner) obey(ctx context.Context, o order) *over {
 	cfg, err := ParseResolved("trial "+o.Key, []byte(o.Config))
 	var out results.Outcome
 	if err == nil {
-		p := &prepared{Trial: Trial{Seed: o.Seed, Config: cfg}, key: o.Key, data: o.Data, init: o.Init, source: o.Source}
-		for _, key := range o.Kin {
-			p.kin = append(p.kin, kin{Trial: &results.Trial{Key: key, Outcome: results.Outcome{Status: results.StatusFailed}}})
-		}
+		p := &prepared{Trial: Trial{Seed: o.Seed, Config: cfg}, key: o.Key, data: o.Data, init: o.Init, source: o.Source, stopped: o.Stopped}
 		out, err = r.runTrial(ctx, o.Index, p)
 	}
 	m := &over{Outcome: out}
@@ -207,10 +204,7 @@ func (r *Runner) startWorker() (*worker, error) {
 // stops the trial after the step at hand. The error wraps errDied if the process
 // died; it can then not be used again.
 func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	o := order{Index: index, Key: p.key, Data: p.data, Init: p.init, Seed: p.Trial.Seed, Config: string(Resolved(&p.Trial.Config)), Source: p.source}
-	for _, t := range p.unfinishedKin() {
-		o.Kin = append(o.Kin, t.Key)
-	}
+	o := order{Index: index, Key: p.key, Data: p.data, Init: p.init, Seed: p.Trial.Seed, Config: string(Resolved(&p.Trial.Config)), Source: p.source, Stopped: p.stopped}
 	if err := w.enc.Encode(o); err != nil {
 		return results.Outcome{}, w.died()
 	}

@@ -117,8 +117,8 @@ func isEnd(status string) bool {
 	return false
 }
 
-// isFinal tells whether nothing is left to do for a trial with the status.
-func isFinal(status string) bool { return status == StatusDone || status == StatusDiverged }
+// IsFinal tells whether nothing is left to do for a trial with the status: it has a result.
+func IsFinal(status string) bool { return status == StatusDone || status == StatusDiverged }
 
 // BundleDir is the folder with the bundles of the database at path.
 func BundleDir(path string) string { return path + ".bundles" }
@@ -201,7 +201,7 @@ func (s *Store) Apply(bundles ...*Bundle) error {
 	return s.inTx("record bundle", func(tx *sql.Tx) error {
 		for _, b := range bundles {
 			status, err := admits(tx, b.Key, b.Outcome)
-			if err == nil && status == StatusRunning && !isFinal(b.Status) {
+			if err == nil && status == StatusRunning && !IsFinal(b.Status) {
 				err = fmt.Errorf("trial %s: %w, and this result of it is %s", short(b.Key), ErrHeld, b.Status)
 			}
 			if err != nil {
@@ -225,7 +225,7 @@ func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
 		return "", nil
 	case err != nil:
 		return "", err
-	case isFinal(status) && (status != o.Status || weights != o.Weights):
+	case IsFinal(status) && (status != o.Status || weights != o.Weights):
 		return "", fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
 			short(key), status, short(weights), o.Status, short(o.Weights), ErrConflict)
 	}

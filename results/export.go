@@ -256,8 +256,8 @@ func (d *Imported) weigh(tx *sql.Tx, b *Bundle, keep Keep) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch final := isFinal(ours.Status); {
-	case len(what) == 0, !isFinal(b.Status):
+	switch final := IsFinal(ours.Status); {
+	case len(what) == 0, !IsFinal(b.Status):
 		d.Same++
 		return []string{}, nil
 	case !final:

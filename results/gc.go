@@ -132,7 +132,7 @@ func (s *Store) garbageOfWork(g *collector) error {
 			g.add(path, "its trial is not recorded")
 		case err != nil:
 			return s.explain("collect garbage", err)
-		case isFinal(status):
+		case IsFinal(status):
 			g.add(path, "its trial is "+status)
 		default:
 			for _, f := range g.entries(path) {

@@ -145,7 +145,7 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 		case err != nil:
 			return err
 		case len(recorded) == 0:
-		case isFinal(recorded[0].Status):
+		case IsFinal(recorded[0].Status):
 			return fmt.Errorf("trial %s is %s: %w", short(t.Key), recorded[0].Status, ErrFinished)
 		default:
 			if id, err = trialID(tx, t.Key); err != nil {
