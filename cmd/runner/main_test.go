@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -227,6 +228,11 @@ func TestExitCodes(t *testing.T) {
 // TestInterrupt sends the signals that end a sweep: it stops after the step with exit
 // code 3 and a checkpoint, and the same command then does the rest.
 func TestInterrupt(t *testing.T) {
+	// Started under nohup, a test would hand on that SIGHUP is ignored. What it catches itself
+	// is the default again in a process that it starts.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, signals := range [][]os.Signal{{os.Interrupt}, {syscall.SIGTERM}, {syscall.SIGHUP, syscall.SIGHUP}} {
 		t.Run(signals[0].String(), func(t *testing.T) {
 			dir := t.TempDir()
