@@ -357,18 +357,17 @@ type CropSet struct {
 	Labels []int32 // one a crop
 }
 
-// Draw draws crops first to first+n-1 on all cores.
-func (g *Crops) Draw(first, n int) *CropSet {
+// Draw draws crops first to first+n-1 on all cores. The error is ctx's.
+func (g *Crops) Draw(ctx context.Context, first, n int) (*CropSet, error) {
 	size := g.config.Pixels
 	s := &CropSet{size, make([]uint8, 3*size*size*n), make([]int32, n)}
-	// Drawing cannot fail.
-	_ = parallel(context.Background(), n, runtime.GOMAXPROCS(0), func(i int) error {
+	err := parallel(ctx, n, runtime.GOMAXPROCS(0), func(i int) error {
 		pix, label := g.Crop(first + i)
 		copy(s.Pixels[i*len(pix):], pix)
 		s.Labels[i] = label
 		return nil
 	})
-	return s
+	return s, err
 }
 
 // Batch returns the crops at the indices, mirrored where flips says so (nil:

@@ -369,13 +369,29 @@ func TestExtremeScenes(t *testing.T) {
 	}
 }
 
+// Millions of crops take minutes: the end of the context stops their drawing.
+func TestCropsStop(t *testing.T) {
+	g, err := NewCrops(DefaultCrops())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := g.Draw(ctx, 0, 1<<16); !errors.Is(err, context.Canceled) {
+		t.Errorf("drawing with a context that has ended: %v, want %v", err, context.Canceled)
+	}
+}
+
 func TestCrops(t *testing.T) {
 	c := DefaultCrops()
 	g, err := NewCrops(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := g.Draw(5, 300)
+	set, err := g.Draw(t.Context(), 5, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
 	count := make([]int, g.Labels())
 	for i, label := range set.Labels {
 		count[label]++

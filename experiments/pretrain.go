@@ -189,7 +189,10 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		return nil, err
 	}
 	p := cfg.Pretrain
-	set := crops.Draw(0, p.Crops+pretrainHoldout)
+	set, err := crops.Draw(ctx, 0, p.Crops+pretrainHoldout)
+	if err != nil {
+		return nil, err
+	}
 	mc := cfg.modelConfig(crops.Labels())
 	mc.FreezeStages = 0
 	if mc.Norm == "frozen" {
