@@ -316,7 +316,7 @@ func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
 	if b.Detections, err = queryDetections(tx, key); err != nil {
 		return nil, err
 	}
-	_, b.Unsealed, err = recordedSum(tx, partTrial, key)
+	_, b.Unsealed, err = recordedSum(tx, partTrial, "trials WHERE key = ?", key)
 	return b, err
 }
 

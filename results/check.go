@@ -158,13 +158,8 @@ func (c *checker) sweepRows(tx *sql.Tx) error {
 }
 
 func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
-	var keys []string
-	if err := each(tx, func(rows *sql.Rows) error {
-		var key string
-		err := rows.Scan(&key)
-		keys = append(keys, key)
-		return err
-	}, "SELECT key FROM trials ORDER BY key"); err != nil {
+	keys, err := queryKeys(tx, "ORDER BY key")
+	if err != nil {
 		return err
 	}
 	c.Trials = len(keys)

@@ -153,19 +153,19 @@ func dropSums(tx *sql.Tx, id int64) error {
 
 // compareSum compares a part of a trial with its checksum, if it has one.
 func compareSum(q querier, part, key, sum string) error {
-	want, none, err := recordedSum(q, part, key)
+	want, none, err := recordedSum(q, part, "trials WHERE key = ?", key)
 	if err != nil || none {
 		return err
 	}
 	return differs("trial "+short(key)+": its "+part, sum, want)
 }
 
-// recordedSum is the checksum of a part of a trial, if it has one.
-func recordedSum(q querier, part, key string) (sum string, none bool, err error) {
+// recordedSum is the checksum of a part of what stands in a row of a table, if it has one.
+func recordedSum(q querier, part, row string, args ...any) (sum string, none bool, err error) {
 	if known, err := hasTable(q, "checksums"); err != nil || !known {
 		return "", true, err
 	}
-	err = q.QueryRow("SELECT sha256 FROM checksums c JOIN trials t ON t.id = c.id WHERE part = ? AND key = ?", part, key).Scan(&sum)
+	err = q.QueryRow("SELECT sha256 FROM checksums WHERE part = ? AND id = (SELECT id FROM "+row+")", append([]any{part}, args...)...).Scan(&sum)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", true, nil
 	}

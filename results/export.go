@@ -29,13 +29,8 @@ func walk(tx *sql.Tx, sweep func(*sweepBundle) error, trial func(*Bundle) error)
 			return err
 		}
 	}
-	var keys []string
-	if err := each(tx, func(rows *sql.Rows) error {
-		var key string
-		err := rows.Scan(&key)
-		keys = append(keys, key)
-		return err
-	}, "SELECT key FROM trials WHERE status <> ? ORDER BY key", StatusRunning); err != nil {
+	keys, err := queryKeys(tx, "WHERE status <> ? ORDER BY key", StatusRunning)
+	if err != nil {
 		return err
 	}
 	for _, key := range keys {

@@ -96,6 +96,17 @@ func each(q querier, scan func(*sql.Rows) error, query string, args ...any) erro
 	return rows.Err()
 }
 
+// queryKeys reads the keys of the trials that the clause selects.
+func queryKeys(q querier, clause string, args ...any) (keys []string, err error) {
+	err = each(q, func(rows *sql.Rows) error {
+		var key string
+		err := rows.Scan(&key)
+		keys = append(keys, key)
+		return err
+	}, "SELECT key FROM trials "+clause, args...)
+	return keys, err
+}
+
 // queryTrials reads the trials t that the clause selects, with their metrics and
 // attempts, by start time, then key. SQLite would sort whole rows.
 func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
@@ -208,25 +219,12 @@ func (s *Store) Trial(prefix string) (*Trial, error) {
 		return nil, err
 	}
 	const shown = 4
-	var keys []string
 	// 'g' follows the last hex digit, so this is the range of all keys that
 	// begin with the prefix.
-	rows, err := s.db.Query("SELECT key FROM trials WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", prefix, prefix+"g", shown+1)
+	keys, err := queryKeys(s.db, "WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", prefix, prefix+"g", shown+1)
 	if err != nil {
 		return nil, s.explain("find trial", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var key string
-		if err := rows.Scan(&key); err != nil {
-			return nil, s.explain("find trial", err)
-		}
-		keys = append(keys, key)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, s.explain("find trial", err)
-	}
-	rows.Close() // frees the one connection of a writing store
 	switch {
 	case len(keys) == 0:
 		return nil, fmt.Errorf("trial %s in %s: %w; `runner ls` lists them", prefix, s.path, ErrNoTrial)
@@ -374,18 +372,10 @@ func querySweep(q querier, sw Sweep) (*sweepBundle, error) {
 	if b.Plan, err = queryPlan(q, sw.Name, sw.Hash); err != nil {
 		return nil, err
 	}
-	if known, err := hasTable(q, "checksums"); err != nil || !known {
-		b.Unsealed = true
-		return b, err
-	}
 	var recorded string
-	switch err := q.QueryRow("SELECT sha256 FROM checksums c JOIN sweeps w ON w.id = c.id WHERE part = ? AND name = ? AND hash = ?",
-		partSweep, sw.Name, sw.Hash).Scan(&recorded); {
-	case errors.Is(err, sql.ErrNoRows):
-		b.Unsealed = true
-		return b, nil
-	case err != nil:
-		return nil, err
+	recorded, b.Unsealed, err = recordedSum(q, partSweep, "sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash)
+	if err != nil || b.Unsealed {
+		return b, err
 	}
 	return b, differs(fmt.Sprintf("sweep %q", sw.Name), b.sum(), recorded)
 }
