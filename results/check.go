@@ -17,11 +17,10 @@ type Checked struct {
 	Trials, Sweeps int       // in the database
 	Bundles        int       // beside it, of trials and sweeps
 	Files          int       // weights, detections and differences of the code that these name
-	Unsealed       int       // trials without a checksum: recorded by an older version, or at work
-	Unkeyed        int       // trials whose key could not be compared with their settings
 	Mended         []string  // bundles
 	Missing        []string  // files among these
 	Found          []Finding // damage
+	Unchecked                // of the trials
 }
 
 // Check reads all that belongs to the database at path: its rows, which it compares with
@@ -184,12 +183,7 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 			c.rows[file] = row{apart: true}
 			continue
 		}
-		if !keyed {
-			c.Unkeyed++
-		}
-		if b.Unsealed {
-			c.Unsealed++
-		}
+		c.count(b.Unsealed, keyed)
 		c.need(b)
 		if !isEnd(b.Status) {
 			c.rows[file] = row{apart: true}

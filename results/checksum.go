@@ -172,6 +172,21 @@ func recordedSum(q querier, part, row string, args ...any) (sum string, none boo
 	return sum, false, err
 }
 
+// Unchecked counts what lacks something to check it with.
+type Unchecked struct {
+	Unsealed int // without a checksum: an older version wrote it, or it is a trial at work
+	Unkeyed  int // trials whose key could not be compared with their settings
+}
+
+func (u *Unchecked) count(unsealed, keyed bool) {
+	if unsealed {
+		u.Unsealed++
+	}
+	if !keyed {
+		u.Unkeyed++
+	}
+}
+
 // errSum: what is read is not what was written.
 var errSum = errors.New("the content no longer has its checksum")
 

@@ -84,9 +84,8 @@ type Imported struct {
 	Changed int      // trials replaced: theirs has ended where ours had not, or was to be kept
 	Missing []string // names of files that the trials need beside the database
 
-	Refused  []error // by line: those that were left out, and why
-	Unsealed int     // lines without a checksum, as older versions wrote them
-	Unkeyed  int     // trials whose key could not be compared with their settings
+	Refused   []error // by line: those that were left out, and why
+	Unchecked         // of the lines taken
 }
 
 // Conflict is a trial of which two different results are known.
@@ -117,13 +116,12 @@ type Source struct {
 }
 
 // Import merges exports into the database. A line that is no bundle, was altered, or
-// holds a trial under a key that is not its own is left out and told; of the others
-// all are taken or none. A trial that both
-// sides have counts once if status, weights, metrics, classes, log and detections are
-// equal, whoever computed them when; ours stays. Of two results one of which is
-// done or diverged that one stays. Else they are in conflict, and keep decides; the
-// error with KeepNone is a *ConflictsError. A trial that is at work here is replaced by
-// none that did not come to its end.
+// holds a trial under a key that is not its own is left out and named; of the others
+// all are taken or none. A trial that both sides have counts once if status, weights,
+// metrics, classes, log and detections are equal, whoever computed them when; ours stays.
+// Of two results one of which is done or diverged that one stays. Else they are in
+// conflict, and keep decides; the error with KeepNone is a *ConflictsError. A trial that
+// is at work here is replaced by nothing but a result.
 //
 // Sweeps of the same name and file become one, whose plan has the trials of both.
 func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error) {
@@ -175,65 +173,60 @@ func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error
 	if err != nil {
 		return Imported{Refused: done.Refused}, err
 	}
-	// The bundles come after the database has them: what is written here follows from
-	// it, and the same import again writes what an interruption left out.
+	done.Missing, err = s.bundleImported(sweeps, taken)
+	return done, err
+}
+
+// bundleImported writes the bundles of what was imported, and returns the files that the
+// trials need and that are not there. It comes after the database has them: what is written
+// here follows from it, and the same import again writes what an interruption left out.
+func (s *Store) bundleImported(sweeps []*sweepBundle, taken map[string]bool) (missing []string, err error) {
 	for _, sw := range sweeps {
 		if err := sw.write(BundleDir(s.path)); err != nil {
-			return done, fmt.Errorf("import: %w", err)
+			return nil, fmt.Errorf("import: %w", err)
 		}
 	}
-	missing := map[string]bool{}
+	absent := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(taken)) {
 		b, err := s.Bundle(key)
 		if err != nil {
-			return done, err
+			return nil, err
 		}
 		if !isEnd(b.Status) {
 			continue
 		}
-		if _, err := s.mendBundle(b, taken[key]); err != nil {
-			return done, fmt.Errorf("import: %w", err)
+		if err := s.mendBundle(b, taken[key]); err != nil {
+			return nil, fmt.Errorf("import: %w", err)
 		}
 		for _, f := range b.blobs(s.path) {
 			if !exists(f.path) {
-				missing[f.path] = true
+				absent[f.path] = true
 			}
 		}
 	}
-	done.Missing = slices.Sorted(maps.Keys(missing))
-	return done, nil
-}
-
-// count counts what of a line could not be checked.
-func (d *Imported) count(unsealed, keyed bool) {
-	if unsealed {
-		d.Unsealed++
-	}
-	if !keyed {
-		d.Unkeyed++
-	}
+	return slices.Sorted(maps.Keys(absent)), nil
 }
 
 // mendBundle writes the bundle of a trial that has ended, if there is none, a damaged
 // one, or one that is not what the database has. A sound bundle is replaced if the
 // database is known to be right: it has just been written, or has a checksum.
-func (s *Store) mendBundle(b *Bundle, written bool) (mended bool, err error) {
+func (s *Store) mendBundle(b *Bundle, written bool) error {
 	text, err := b.encode()
 	if err != nil {
-		return false, err
+		return err
 	}
 	path := bundlePath(BundleDir(s.path), b.Key)
 	if old, err := readBounded(path); err == nil && bytes.Equal(old, text) {
-		return false, nil
+		return nil
 	}
 	_, err = ReadBundle(path)
 	switch {
 	case err == nil && b.Unsealed && !written:
-		return false, nil
+		return nil
 	case err != nil && !errors.Is(err, ErrBundle) && !errors.Is(err, os.ErrNotExist):
-		return false, err
+		return err
 	}
-	return true, WriteBundle(BundleDir(s.path), b)
+	return WriteBundle(BundleDir(s.path), b)
 }
 
 // weigh decides about a bundle and counts it: nil, it is to be applied; empty, ours

@@ -180,7 +180,7 @@ func TestRebuild(t *testing.T) {
 	must(t, removeDatabase(s.Path()))
 	did, err := Rebuild(s.Path(), nil)
 	must(t, err)
-	if want := (Rebuilt{Found: 4, Trials: 3, Sweeps: 1, Unkeyed: 3}); !reflect.DeepEqual(did, want) {
+	if want := (Rebuilt{Found: 4, Trials: 3, Sweeps: 1, Unchecked: Unchecked{Unkeyed: 3}}); !reflect.DeepEqual(did, want) {
 		t.Errorf("did %+v, want %+v", did, want)
 	}
 	r, err := OpenExisting(s.Path())
@@ -331,7 +331,7 @@ func TestImport(t *testing.T) {
 			Imported{Added: 1, Refused: []error{errors.New("theirs:2: not a result bundle: unexpected end of JSON input")}}, ""},
 		{"an altered line", trial["a"], altered("c", `"seed":3`, `"seed":4`) + trial["b"], KeepNone, trial["a"] + trial["b"],
 			Imported{Added: 1, Refused: []error{errors.New("theirs:1: not a result bundle: its content has another checksum than it carries: it was altered or damaged")}}, ""},
-		{"of an older version", trial["a"], plain(trial["b"]), KeepNone, trial["a"] + trial["b"], Imported{Added: 1, Unsealed: 1}, ""},
+		{"of an older version", trial["a"], plain(trial["b"]), KeepNone, trial["a"] + trial["b"], Imported{Added: 1, Unchecked: Unchecked{Unsealed: 1}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			into := newStore(t)

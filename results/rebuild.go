@@ -20,13 +20,11 @@ type Rebuilt struct {
 	Found          int     // bundles, of trials and sweeps
 	Trials, Sweeps int     // in the database
 	Refused        []error // by bundle: those that were left out, and why
-
-	Unsealed int // bundles without a checksum, as older versions wrote them
-	Unkeyed  int // trials whose key could not be compared with their settings
+	Unchecked              // of the bundles taken
 }
 
 // Rebuild makes the database at path anew from its bundles. One that can't be read, was
-// altered, or holds a trial under a key that is not its own is left out and told.
+// altered, or holds a trial under a key that is not its own is left out and named.
 //
 // It never replaces a database, also not one that appears while it works. The error is
 // ErrNoBundles, and there is no database, where no bundle is or can be taken.
@@ -140,9 +138,7 @@ func (s *Store) fill(trials, sweeps []string, key KeyOf, r *Rebuilt) error {
 				refuse(err)
 				continue
 			}
-			if sw.Unsealed {
-				r.Unsealed++
-			}
+			r.count(sw.Unsealed, true)
 			taken++
 			if _, err := saveSweep(tx, sw.Sweep, sw.Plan); err != nil {
 				return err
@@ -166,12 +162,7 @@ func (s *Store) fill(trials, sweeps []string, key KeyOf, r *Rebuilt) error {
 				refuse(fmt.Errorf("%s: %w", path, err))
 				continue
 			}
-			if !keyed {
-				r.Unkeyed++
-			}
-			if b.Unsealed {
-				r.Unsealed++
-			}
+			r.count(b.Unsealed, keyed)
 			bundles = append(bundles, b)
 		}
 		taken += len(bundles)

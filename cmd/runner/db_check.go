@@ -45,7 +45,7 @@ func (a *app) dbCheck(db string, mend bool) error {
 	}
 	fmt.Fprintf(a.out, "%s: %s, %s, %s and %s checked\n", db,
 		count(c.Trials, "trial"), count(c.Sweeps, "sweep"), count(c.Bundles, "bundle"), count(c.Files, "file"))
-	a.unchecked(c.Unsealed, c.Unkeyed)
+	a.unchecked(c.Unchecked)
 	for _, file := range c.Mended {
 		fmt.Fprintf(a.out, "%s is written anew\n", file)
 	}
@@ -77,12 +77,12 @@ func (a *app) missing(paths []string) {
 }
 
 // unchecked says what of a record could not be checked.
-func (a *app) unchecked(unsealed, unkeyed int) {
-	if unsealed > 0 {
-		fmt.Fprintf(a.out, "%d without a checksum, as older versions and trials at work have none: all else of them was checked\n", unsealed)
+func (a *app) unchecked(u results.Unchecked) {
+	if u.Unsealed > 0 {
+		fmt.Fprintf(a.out, "%d without a checksum, as older versions and trials at work have none: all else of them was checked\n", u.Unsealed)
 	}
-	if unkeyed > 0 {
-		fmt.Fprintf(a.out, "%s of other settings or numerics than this version's: taken under the key recorded\n", count(unkeyed, "trial"))
+	if u.Unkeyed > 0 {
+		fmt.Fprintf(a.out, "%s of other settings or numerics than this version's: taken under the key recorded\n", count(u.Unkeyed, "trial"))
 	}
 }
 

@@ -73,7 +73,7 @@ func (a *app) dbImport(o *importOptions, files []string) error {
 	fmt.Fprintf(a.out, "%s: %s added, %d replaced, %d there already, %d kept against another result; %s read\n",
 		o.db, count(done.Added, "trial"), done.Changed, done.Same, done.Kept, count(done.Sweeps, "sweep"))
 	a.missing(done.Missing)
-	a.unchecked(done.Unsealed, done.Unkeyed)
+	a.unchecked(done.Unchecked)
 	if err := refused(done.Refused); err != nil {
 		return fmt.Errorf("%w\n%s left out", err, count(len(done.Refused), "line"))
 	}

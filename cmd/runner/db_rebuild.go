@@ -32,7 +32,7 @@ key that is not its own is left out and named; the exit code is then 1.`,
 				return bad(errors.Join(err, refused(r.Refused)))
 			}
 			fmt.Fprintf(a.out, "%s: %s and %s of %s\n", db, count(r.Trials, "trial"), count(r.Sweeps, "sweep"), count(r.Found, "bundle"))
-			a.unchecked(r.Unsealed, r.Unkeyed)
+			a.unchecked(r.Unchecked)
 			if err := refused(r.Refused); err != nil {
 				return fmt.Errorf("%w\n%s left out: copy each from a backup, or move it away", err, count(len(r.Refused), "bundle"))
 			}
