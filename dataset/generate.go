@@ -272,7 +272,7 @@ func (g *Synth) files() []file {
 
 // draw makes what belongs into some of the files, in their order within a split, on all
 // cores. What a file holds depends on its name alone, so the order of the work does not
-// matter. progress (which may be nil) is told of the images.
+// matter. progress (which may be nil) is called with the number of images done.
 func (g *Synth) draw(ctx context.Context, files []file, progress func(done, total int), each func(f *file, data []byte) error) error {
 	var lock sync.Mutex
 	done, total := 0, 0

@@ -21,7 +21,7 @@ import (
 var ErrChanged = errors.New("its bytes are not those that were hashed: the file was changed or damaged since")
 
 // Identify reads the file of every image, on all cores, and sets Sums; where Sums are set
-// already it holds the files against them. progress (which may be nil) is told of the
+// already it holds the files against them. progress (which may be nil) is called with the
 // bytes done. The error names the file and the image's id, or is ctx's.
 func (s *Set) Identify(ctx context.Context, progress func(done, total int64)) error {
 	paths := make([]string, len(s.Images))
@@ -78,7 +78,7 @@ func (s *Set) Identity() string {
 // split's annotations, and name, size and bytes of every file in its image folder. Linked
 // folders count as if they stood there themselves; what is neither a file nor a folder, and
 // links that lead nowhere, are left out. The order of the splits counts, the folder's own
-// name does not. progress (which may be nil) is told of the bytes done.
+// name does not. progress (which may be nil) is called with the bytes done.
 func FolderIdentity(ctx context.Context, dir string, progress func(done, total int64), splits ...string) (string, error) {
 	if len(splits) == 0 {
 		return "", errors.New("folder identity: no split named, expected at least one")

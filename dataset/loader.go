@@ -27,7 +27,7 @@ type LoaderOptions struct {
 	CacheBytes int64   // keep no more than this; 0 means 1 GiB
 	Pictures   string  // folder that keeps decoded and resized pictures, of any set at any size; empty: none
 
-	Mended func(path string) // told of each picture kept there that was damaged and is made again; may be nil
+	Mended func(path string) // called for each picture kept there that was damaged and is made again; may be nil
 }
 
 // Batch is the network input of one step and what is known about it.

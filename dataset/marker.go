@@ -14,8 +14,8 @@ import (
 	"slices"
 )
 
-// markerName is the file by which a synthetic folder tells what it holds, and sumsName
-// that of the SHA-256 of each of its files, the marker among them, as `sha256sum -c` reads it.
+// markerName is the file by which a synthetic folder tells what it holds; sumsName is the file
+// with the SHA-256 of each of its files, the marker among them, as `sha256sum -c` reads it.
 const (
 	markerName = "synthetic.json"
 	sumsName   = "synthetic.sha256"
@@ -98,9 +98,9 @@ func loadSums(dir string) ([]sum, error) {
 	return sums, nil
 }
 
-// listedSums returns the checksums of the files, or nil where the folder has none. there
-// tells of a list that is no list of them. Damage of one line shows in a file that then seems
-// damaged.
+// listedSums returns the checksums of the files, or nil where the folder has no list of them;
+// there tells whether it has another or a damaged list. Where one line is damaged, the file that
+// it names seems damaged.
 func listedSums(dir string, files []file) (listed [][sha256.Size]byte, there bool) {
 	sums, err := loadSums(dir)
 	if err != nil || !slices.EqualFunc(sums, files, func(s sum, f file) bool { return s.name == f.name }) {

@@ -30,7 +30,7 @@ func numberedName(pid int) string {
 	return fmt.Sprintf("%s %d", machine, pid)
 }
 
-// hasNumber tells whether a name is that of a process of this machine with that number.
+// hasNumber tells whether a name stands for a process of this machine with that number.
 func hasNumber(name string, pid int) bool {
 	return name == numberedName(pid) || strings.HasPrefix(name, numberedName(pid)+" ")
 }

@@ -270,8 +270,8 @@ func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
 	return nil
 }
 
-// misread tells of a result that an older version recorded on this data whether it took
-// the detector's labels for the scored split's, and these are others.
+// misread tells whether t is a result for which an older version took the detector's labels
+// for the scored split's, which are others.
 func (s *source) misread(t *results.Trial) bool {
 	return s.renumbered && t.Labels == nil && results.IsFinal(t.Status)
 }

@@ -10,9 +10,9 @@ import (
 	"focalgrid/results"
 )
 
-// Table gathers what is recorded of a plan's rows, beside the published
-// figures; with everySeed that of every recorded seed, whatever the plan's. Neither data nor
-// first weights need be at hand: trials are then matched by their settings, and a remark says so.
+// Table gathers what is recorded of a plan's rows, beside the published figures; with
+// everySeed, of all recorded seeds and not just the plan's. Where data or first weights are not
+// at hand, trials are matched by their settings, and a remark says so.
 func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()

@@ -1,8 +1,8 @@
 // Package safecsv writes CSV that spreadsheets take for data.
 //
-// A spreadsheet runs a cell that begins with = + - or @ as a formula, also one from a
-// file, and also in quotes. Names come from files of other people: such a cell is written with an
-// apostrophe before it, which makes it text. Numbers stay numbers.
+// A spreadsheet runs a cell that begins with = + - or @ as a formula, in a file that it
+// opens too, and in quotes too. Names come from files of other people: such a cell is written
+// with an apostrophe before it, which makes it text. Numbers stay numbers.
 package safecsv
 
 import (
@@ -13,13 +13,13 @@ import (
 	"strings"
 )
 
-// Writer writes records, as that of encoding/csv does.
+// Writer writes records, as csv.Writer does.
 type Writer struct{ csv *csv.Writer }
 
 // NewWriter returns a writer to w.
 func NewWriter(w io.Writer) *Writer { return &Writer{csv.NewWriter(w)} }
 
-// Write writes one record. An error comes from Error again.
+// Write writes one record. Error returns its error again.
 func (w *Writer) Write(record []string) error {
 	safe := make([]string, len(record))
 	for i, cell := range record {

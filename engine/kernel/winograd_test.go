@@ -33,44 +33,40 @@ func errors(got []float32, want []float64) (rms, worst float64) {
 // within four times that of the direct kernels, on normal data and on data like
 // that after a ReLU; the largest, which is a matter of luck, within eight times.
 func TestWinogradErrors(t *testing.T) {
-	for _, level := range Levels() {
-		const limit = 4.0
-		if level != Best() {
-			continue // has the same bits
-		}
-		p, _ := NewPoolLevel(2, level)
-		direct, _ := NewPoolLevel(2, level)
-		direct.Exact = true
-		for _, c := range winogradShapes {
-			for _, positive := range []bool{false, true} {
-				r := rand.New(rand.NewPCG(21, uint64(c.In())))
-				x, w, dy := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out())
-				if positive {
-					for i, v := range x {
-						x[i] = max(v, 0)
-					}
+	const limit = 4.0
+	level := Best() // the others have the same bits
+	p, _ := NewPoolLevel(2, level)
+	direct, _ := NewPoolLevel(2, level)
+	direct.Exact = true
+	for _, c := range winogradShapes {
+		for _, positive := range []bool{false, true} {
+			r := rand.New(rand.NewPCG(21, uint64(c.In())))
+			x, w, dy := randoms(r, c.In()), randoms(r, c.Weights()), randoms(r, c.Out())
+			if positive {
+				for i, v := range x {
+					x[i] = max(v, 0)
 				}
-				results := func(p *Pool) [][]float32 {
-					y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
-					NewLayer(p, c).Forward(y, x, w, nil, false)
-					NewLayer(p, c).GradInput(dx, dy, w)
-					NewLayer(p, c).GradWeights(dw, x, dy)
-					return [][]float32{y, dx, dw}
-				}
-				got, exact := results(p), results(direct)
-				y, dx, dw := convOracle(c, x, w, nil, dy)
-				for i, want := range [][]float64{y, dx, dw} {
-					rms, worst := errors(got[i], want)
-					rms0, worst0 := errors(exact[i], want)
-					if rms > limit*rms0 || worst > 2*limit*worst0 {
-						t.Errorf("%s %+v %s: rms error %.2f times that of direct sums, the largest %.2f times", level, c, passes[i], rms/rms0, worst/worst0)
-					}
+			}
+			results := func(p *Pool) [][]float32 {
+				y, dx, dw := make([]float32, c.Out()), make([]float32, c.In()), make([]float32, c.Weights())
+				NewLayer(p, c).Forward(y, x, w, nil, false)
+				NewLayer(p, c).GradInput(dx, dy, w)
+				NewLayer(p, c).GradWeights(dw, x, dy)
+				return [][]float32{y, dx, dw}
+			}
+			got, exact := results(p), results(direct)
+			y, dx, dw := convOracle(c, x, w, nil, dy)
+			for i, want := range [][]float64{y, dx, dw} {
+				rms, worst := errors(got[i], want)
+				rms0, worst0 := errors(exact[i], want)
+				if rms > limit*rms0 || worst > 2*limit*worst0 {
+					t.Errorf("%s %+v %s: rms error %.2f times that of direct sums, the largest %.2f times", level, c, passes[i], rms/rms0, worst/worst0)
 				}
 			}
 		}
-		p.Close()
-		direct.Close()
 	}
+	p.Close()
+	direct.Close()
 }
 
 // TestWinogradIsChosen holds which way the convolutions of the networks go.
