@@ -120,7 +120,7 @@ func (g *Synth) create(ctx context.Context, dir string, progress func(done, tota
 	files := g.files()
 	err = g.draw(ctx, files, progress, func(f *file, data []byte) error {
 		f.sum = sha256.Sum256(data)
-		return writeFile(filepath.Join(tmp, filepath.FromSlash(f.name)), data)
+		return writeFile(f.in(tmp), data)
 	})
 	if err != nil {
 		return err
@@ -159,19 +159,7 @@ func IsSynthetic(dir string, c SynthConfig) (bool, error) {
 func (g *Synth) mend(ctx context.Context, dir string, o GenerateOptions) (note string, err error) {
 	files := g.files()
 	listed, there := listedSums(dir, files)
-	at := func(f *file) string { return filepath.Join(dir, filepath.FromSlash(f.name)) }
-	suspect := make([]bool, len(files))
-	err = parallel(ctx, len(files), runtime.GOMAXPROCS(0), func(i int) error {
-		f := &files[i]
-		if listed == nil {
-			suspect[i] = true
-			return nil
-		}
-		f.sum = listed[i]
-		data, err := readPicture(at(f))
-		suspect[i] = err != nil || sha256.Sum256(data) != f.sum
-		return nil
-	})
+	suspect, err := suspects(ctx, dir, files, listed)
 	if err != nil {
 		return "", err
 	}
@@ -189,7 +177,7 @@ func (g *Synth) mend(ctx context.Context, dir string, o GenerateOptions) (note s
 		bad  []string
 	)
 	err = g.draw(ctx, doubtful, o.Progress, func(f *file, data []byte) error {
-		was, err := readPicture(at(f))
+		was, err := readPicture(f.in(dir))
 		if err == nil && f.part < 0 && listed == nil {
 			if id, err := parseMarker(was); err == nil && id == Identity(g.config) {
 				data = was // however an older version wrote it
@@ -205,10 +193,10 @@ func (g *Synth) mend(ctx context.Context, dir string, o GenerateOptions) (note s
 		if !o.Own {
 			return nil
 		}
-		if err := os.MkdirAll(filepath.Dir(at(f)), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(f.in(dir)), 0o777); err != nil {
 			return err
 		}
-		return atomicfile.Write(at(f), func(w io.Writer) error {
+		return atomicfile.Write(f.in(dir), func(w io.Writer) error {
 			_, err := w.Write(data)
 			return err
 		})
@@ -243,6 +231,24 @@ func (g *Synth) mend(ctx context.Context, dir string, o GenerateOptions) (note s
 	return "", nil
 }
 
+// suspects tells which of a folder's files are missing or do not have the checksums listed, all of
+// them where there are none, and sets the files' checksums to those.
+func suspects(ctx context.Context, dir string, files []file, listed [][sha256.Size]byte) ([]bool, error) {
+	suspect := make([]bool, len(files))
+	err := parallel(ctx, len(files), runtime.GOMAXPROCS(0), func(i int) error {
+		f := &files[i]
+		if listed == nil {
+			suspect[i] = true
+			return nil
+		}
+		f.sum = listed[i]
+		data, err := readPicture(f.in(dir))
+		suspect[i] = err != nil || sha256.Sum256(data) != f.sum
+		return nil
+	})
+	return suspect, err
+}
+
 // notAsDrawn says that a generated folder is damaged, or was changed on purpose.
 func notAsDrawn(dir, what string) error {
 	return fmt.Errorf("%w: %s is not as it was drawn (%s): remove it to have it drawn again, or remove its %s if it is now data of your own",
@@ -256,6 +262,9 @@ type file struct {
 	image int    // -1: the annotations
 	sum   [sha256.Size]byte
 }
+
+// in is where the file lies in a folder.
+func (f *file) in(dir string) string { return filepath.Join(dir, filepath.FromSlash(f.name)) }
 
 // files lists those of the set, but for the checksums.
 func (g *Synth) files() []file {
