@@ -153,9 +153,10 @@ func Telling(t *results.Trial) string {
 	}, false))
 }
 
-// ParseResolved reads what Resolved wrote; label names it in errors.
+// ParseResolved reads what Resolved wrote, now or before settings were added; label names
+// it in errors.
 func ParseResolved(label string, text []byte) (Config, error) {
-	r := &reader{file: label, nullNone: true}
+	r := &reader{file: label, recorded: true}
 	settings, err := r.everySetting(text)
 	if err != nil {
 		return Config{}, err
@@ -170,7 +171,11 @@ func ParseResolved(label string, text []byte) (Config, error) {
 	return c, nil
 }
 
-func canonical(c *Config, keep func(c *Config, key string) bool) []byte { return write(c, keep, true) }
+// canonical leaves out what keep says, and settings that were added later where they have
+// the value from before.
+func canonical(c *Config, keep func(c *Config, key string) bool) []byte {
+	return write(c, func(c *Config, key string) bool { return keep(c, key) && !schema.byKey[key].asBefore(c) }, true)
+}
 
 func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []byte {
 	b := make([]byte, 0, 2048) // what all settings take

@@ -12,7 +12,10 @@ import (
 // also be the word none.
 //
 // A new setting is one line here, one line in each profile, and, where it does not
-// always matter, one line in irrelevant (canonical.go).
+// always matter, one line in relevance (canonical.go). Its was tag is the value that the
+// program had before there was the setting: at this value it stays out of a trial's
+// identity, and records that lack it are read as having it, so that no recorded trial is
+// orphaned.
 type Config struct {
 	Data     Data     `yaml:"data"`
 	Image    Image    `yaml:"image"`

@@ -90,7 +90,7 @@ type gridFile struct {
 // it at once.
 type reader struct {
 	file     string
-	nullNone bool // read null as none, as in the program's own JSON
+	recorded bool // the program's own JSON: null is none, and settings added since have the value from before
 	problems []error
 }
 
@@ -246,7 +246,7 @@ func (r *reader) axes(node *yaml.Node, what string) []axis {
 
 // value reads node as the field's type.
 func (r *reader) value(fd *field, node *yaml.Node) (setting, bool) {
-	if r.nullNone && fd.kind == kindOptional && node.Tag == "!!null" {
+	if r.recorded && fd.kind == kindOptional && node.Tag == "!!null" {
 		return setting{fd.key, nil, place{r.file, node.Line}}, true
 	}
 	v, err := fd.parse(node)

@@ -161,7 +161,8 @@ func parseProfile(label string, text []byte) ([]setting, error) {
 	return (&reader{file: label}).everySetting(text)
 }
 
-// everySetting reads a mapping that leaves no setting out.
+// everySetting reads a mapping that leaves no setting out, but what was added after it was
+// recorded.
 func (r *reader) everySetting(text []byte) ([]setting, error) {
 	root := r.document(text)
 	if root == nil {
@@ -170,7 +171,11 @@ func (r *reader) everySetting(text []byte) ([]setting, error) {
 	out := r.settings(root, "the profile")
 	if len(r.problems) == 0 {
 		for _, key := range schema.sorted {
-			if !slices.ContainsFunc(out, func(s setting) bool { return s.key == key }) {
+			switch fd := schema.byKey[key]; {
+			case slices.ContainsFunc(out, func(s setting) bool { return s.key == key }):
+			case r.recorded && fd.added:
+				out = append(out, setting{key: key, value: fd.was})
+			default:
 				r.problem(0, "no value for %s; a profile gives every setting", key)
 			}
 		}

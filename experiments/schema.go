@@ -37,6 +37,14 @@ type field struct {
 	key   string
 	kind  kind
 	index []int
+
+	added bool // after trials were recorded without it
+	was   any  // then: its value before
+}
+
+// asBefore tells whether c has the value that all trials had before there was the setting.
+func (fd *field) asBefore(c *Config) bool {
+	return fd.added && reflect.DeepEqual(schema.get(c, fd.key), fd.was)
 }
 
 // schemaOf lists the settings of Config.
@@ -64,7 +72,11 @@ func newSchema() *schemaOf {
 				walk(f.Type, key+".", at)
 				continue
 			}
-			s.fields = append(s.fields, field{key, kinds[f.Type], at})
+			fd := field{key: key, kind: kinds[f.Type], index: at}
+			if was, ok := f.Tag.Lookup("was"); ok {
+				fd.mustAdd(was)
+			}
+			s.fields = append(s.fields, fd)
 		}
 	}
 	walk(reflect.TypeFor[Config](), "", nil)
@@ -74,6 +86,15 @@ func newSchema() *schemaOf {
 	}
 	slices.Sort(s.sorted)
 	return s
+}
+
+// mustAdd makes the setting one that was added later.
+func (fd *field) mustAdd(was string) {
+	v, err := fd.parseText(was)
+	if err != nil {
+		panic(fmt.Sprintf("experiments: setting %s has the tag was:%q: %v", fd.key, was, err)) // a slip in config.go, met by every test
+	}
+	fd.added, fd.was = true, v
 }
 
 // below lists the settings directly under a group.

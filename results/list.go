@@ -1,6 +1,7 @@
 package results
 
 import (
+	"cmp"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -336,8 +337,8 @@ func writeTrialText(w io.Writer, t Trial, classes []ClassMetric) error {
 	line("error", t.Error)
 	line("seed", strconv.FormatUint(t.Seed, 10))
 	line("dataset", t.Dataset)
-	if len(classes) > 0 {
-		line("classes", strconv.Itoa(len(classes)))
+	if n := cmp.Or(len(t.Labels), len(classes)); n > 0 { // older records have no labels
+		line("classes", strconv.Itoa(n))
 	}
 	line("init", t.Init)
 	line("engine", t.Engine)

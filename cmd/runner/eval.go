@@ -295,13 +295,16 @@ func (o *evalOptions) detections(path string) ([]coco.Detection, error) {
 	return dt, err
 }
 
+// addFields is a command that adds what box-only exports leave out, and keeps what is there.
+const addFields = `jq '.annotations |= map({iscrowd: 0, area: (.bbox[2] * .bbox[3])} + .)' GT.json > FULL.json`
+
 // inFile names the file that an error of an evaluation is about, dt being the results.
 func (o *evalOptions) inFile(err error, dt string) error {
 	switch {
 	case errors.Is(err, metrics.ErrUnknownImage):
 		return fmt.Errorf("%s: %w", fileName(dt), err)
 	case errors.Is(err, metrics.ErrMissingField):
-		return fmt.Errorf("%s: %w", fileName(o.gt), err)
+		return fmt.Errorf("%s: %w; pycocotools refuses it too. Where no object is a crowd and none has a mask, add both fields: %s", fileName(o.gt), err, addFields)
 	}
 	return err
 }
