@@ -11,11 +11,11 @@ import (
 	"focalgrid/weights"
 )
 
-// CheckInitial tells before the first step whether a trial of c can start from the
+// checkInitial tells before the first step whether a trial of c can start from the
 // weights that it asks for: the file can be read, and every tensor of the network
 // that it should hold is there in the right shape. classes is the number of object
 // classes, or 0 where it is not known yet.
-func (c *Config) CheckInitial(classes int) error {
+func (c *Config) checkInitial(classes int) error {
 	switch {
 	case c.Pretrain.Type != "file" && c.Pretrain.File != "":
 		return fmt.Errorf("pretrain.file is set, but pretrain.type is %s: add --set pretrain.type=file, or leave the file out", c.Pretrain.Type)

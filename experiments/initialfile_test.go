@@ -54,7 +54,7 @@ func TestInitialFileOfTorchvision(t *testing.T) {
 	for _, norm := range []string{"frozen", "batch"} {
 		for _, path := range files {
 			cfg := fileConfig(t, path, "model.norm="+norm)
-			if err := cfg.CheckInitial(0); err != nil {
+			if err := cfg.checkInitial(0); err != nil {
 				t.Fatal(err)
 			}
 			w, identity, err := readInitial(&cfg, 0)
@@ -184,7 +184,7 @@ func TestInitialFileRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		cfg := fileConfig(t, tt.file, tt.set...)
-		if err := cfg.CheckInitial(4); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := cfg.checkInitial(4); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.want)
 		}
 		if _, err := (&Runner{}).initIdentity(&cfg); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -41,7 +41,7 @@ func (r *Runner) initIdentity(cfg *Config) (string, error) {
 		_, identity, err := readInitial(cfg, classes)
 		return identity, err
 	case cfg.Pretrain.File != "":
-		return "", cfg.CheckInitial(0)
+		return "", cfg.checkInitial(0)
 	case crops(cfg):
 		return r.PretrainKey(cfg), nil
 	}

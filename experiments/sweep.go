@@ -47,7 +47,7 @@ func (r *Runner) prepare(ctx context.Context, p *Plan) ([]prepared, error) {
 				return nil, fmt.Errorf("initial weights: %w", err)
 			}
 			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Model, cfg.Anchors, cfg.Pretrain.File), func() (bool, error) {
-				return true, cfg.CheckInitial(len(s.Classes))
+				return true, cfg.checkInitial(len(s.Classes))
 			})
 			if err != nil {
 				return nil, err
