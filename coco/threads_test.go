@@ -127,7 +127,7 @@ func TestNesting(t *testing.T) {
 	}
 }
 
-// TestUnread: fields that scoring needs none of stop nothing, whatever their type, and are told of.
+// TestUnread: fields that scoring does not need stop nothing, whatever their type, and are named.
 func TestUnread(t *testing.T) {
 	d, err := DecodeDataset(strings.NewReader(`{"images": [
 		{"id": 1, "width": "640", "height": 480.5, "file_name": 12},

@@ -113,7 +113,7 @@ func listedSums(dir string, files []file) (listed [][sha256.Size]byte, there boo
 }
 
 // readSums returns the checksums of a folder that Generate drew, by name, or nil where
-// it is another's, has none (an older version drew it) or did not get this split from Generate.
+// it has none (it was not drawn, or by an older version) or did not get this split from Generate.
 func readSums(dir, split string) (map[string][sha256.Size]byte, error) {
 	if !slices.Contains(Splits, split) {
 		return nil, nil

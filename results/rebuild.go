@@ -26,7 +26,7 @@ type Rebuilt struct {
 // Rebuild makes the database at path anew from its bundles. One that can't be read, was
 // altered, or holds a trial under a key that is not its own is left out and named.
 //
-// It never replaces a database, also not one that appears while it works. The error is
+// It never replaces a database, not even one that appears while it works. The error is
 // ErrNoBundles, and there is no database, where no bundle is or can be taken.
 func Rebuild(path string, key KeyOf) (r Rebuilt, err error) {
 	if err := checkFree(path); err != nil {

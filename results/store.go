@@ -66,7 +66,7 @@ var (
 // Store is an open results file. Its methods may be called by several
 // goroutines; writes of several processes wait for each other.
 type Store struct {
-	// Notice, if set, is told in words what was mended while writing.
+	// Notice, if set, is called with what was mended while writing, in words.
 	Notice func(text string)
 
 	db   *sql.DB
