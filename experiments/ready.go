@@ -41,8 +41,8 @@ func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
 	return nil
 }
 
-// Splits lists the splits that a folder in COCO's layout has, by name.
-func Splits(dir string) ([]string, error) {
+// splitsIn lists the splits that a folder in COCO's layout has, by name; none for any other.
+func splitsIn(dir string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "annotations", "instances_*.json"))
 	if err != nil {
 		return nil, err

@@ -173,7 +173,7 @@ func foreign(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, experiments.ErrOtherData):
 		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, experiments.ErrNoFolder):
 		err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
 	}
 	return bad(err)
