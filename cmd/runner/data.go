@@ -22,7 +22,8 @@ func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Make, check, count and look at images",
-		Long:  "Make, check, count and look at images: folders in COCO's layout, with annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.",
+		Long: `Make, check, count and look at images: folders in COCO's layout, with
+annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.`,
 		Example: `  runner data synth synthetic
   runner data check synthetic
   runner data stats mini

@@ -47,7 +47,7 @@ the folder that the trial was trained on. --val reads that folder, or the one th
 names, and refuses other data than the trial had.
 
 -o writes a picture for each image and one contact sheet, sheet.png.
-On the ` + experiments.Legend + `.
+On the ` + strings.Replace(experiments.Legend, "; ", ";\n", 1) + `.
 --coco writes the detections, with all scores that were kept, as COCO results; for
 IMAGE files the image id is the place on the command line, from 1.`,
 		Example: `  runner detect 3fa85f64 --val 16 -o look
