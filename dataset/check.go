@@ -191,7 +191,7 @@ func (c *checker) images(d *coco.Dataset, sums map[string][sha256.Size]byte) {
 	root := filepath.Join(c.dir, c.split)
 	if info, err := os.Stat(root); err != nil || !info.IsDir() {
 		if len(d.Images) > 0 {
-			c.found = append(c.found, Problem{File: root, Text: "the folder of the images is missing"})
+			c.found = append(c.found, Problem{File: root, Text: "the folder of the images is missing; a link to the folder that they are in will do"})
 		}
 		return
 	}
@@ -223,7 +223,7 @@ func (c *checker) images(d *coco.Dataset, sums map[string][sha256.Size]byte) {
 	sideways, first := 0, -1
 	for i, err := range faults {
 		if err != nil {
-			c.found = append(c.found, Problem{File: at(i), Subject: "image", ID: d.Images[i].ID, Text: plainError(at(i), err)})
+			c.found = append(c.found, Problem{File: at(i), Subject: "image", ID: d.Images[i].ID, Text: plainError(at(i), err) + misplaced(root, d.Images[i].FileName, err)})
 		}
 		if turned[i] > 1 {
 			if sideways++; first < 0 {
@@ -236,6 +236,19 @@ func (c *checker) images(d *coco.Dataset, sums map[string][sha256.Size]byte) {
 			plural(sideways, "image"), d.Images[first].FileName, turned[first])})
 	}
 	c.strays(root, d)
+}
+
+// misplaced says where a missing picture seems to be: in the split's folder itself,
+// where its name has the folders that another tool put it in.
+func misplaced(root, name string, err error) string {
+	base := path.Base(name)
+	if !errors.Is(err, fs.ErrNotExist) || base == path.Clean(name) {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(root, base)); err != nil {
+		return ""
+	}
+	return fmt.Sprintf("; there is %s, but file_name is %q", filepath.Join(root, base), name)
 }
 
 // strays looks for what the annotations do not name.

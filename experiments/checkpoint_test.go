@@ -455,7 +455,7 @@ func TestPretrainResumes(t *testing.T) {
 	var steps []int
 	ctx, cancel := context.WithCancel(t.Context())
 	b.Observe = func(e Event) {
-		if e, ok := e.(Preparing); ok && e.What == "pretraining" {
+		if e, ok := e.(Preparing); ok && e.What == "pretraining a backbone" {
 			if steps = append(steps, e.Done); e.Done == 3 {
 				cancel()
 			}

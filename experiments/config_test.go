@@ -146,13 +146,13 @@ func TestNearest(t *testing.T) {
 			rt.Fatalf("%q %q %q: distance %d", string(a), string(b), string(c), ab)
 		}
 		key := rapid.SampledFrom(schema.names).Draw(rt, "key")
-		if got := nearest(key, schema.names); got != key {
-			rt.Fatalf("nearest(%s) is %s", key, got)
+		if got := Nearest(key, schema.names); got != key {
+			rt.Fatalf("Nearest(%s) is %s", key, got)
 		}
 	})
 	for typo, want := range map[string]string{"kitten": "sitting", "loss.gmma": "loss.gamma", "optim.learning_rate": "optim.lr", "": "lr"} {
-		if got := nearest(typo, []string{"sitting", "loss.gamma", "optim.lr", "lr"}); got != want {
-			t.Errorf("nearest(%q) is %s, want %s", typo, got, want)
+		if got := Nearest(typo, []string{"sitting", "loss.gamma", "optim.lr", "lr"}); got != want {
+			t.Errorf("Nearest(%q) is %s, want %s", typo, got, want)
 		}
 	}
 	if d := distance([]rune("kitten"), []rune("sitting")); d != 3 { // the textbook case

@@ -1,7 +1,7 @@
 package experiments
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 
 	"focalgrid/box"
@@ -153,8 +153,10 @@ func (c *Config) partProblems() []Problem {
 	}
 	if synthetic(c) {
 		ask("data", c.synthConfig().Validate())
-		if c.Data.Train != "train" || c.Data.Tune != "tune" || c.Data.Val != "val" {
-			ask("data", errors.New("the generated splits are named train, tune and val"))
+		for _, s := range []struct{ split, has string }{{"train", c.Data.Train}, {"tune", c.Data.Tune}, {"val", c.Data.Val}} {
+			if s.has != s.split {
+				out = append(out, Problem{"data." + s.split, fmt.Sprintf("is %q, must be %s for the generated set; --data DIR reads a folder of your own", s.has, s.split)})
+			}
 		}
 	}
 	if crops(c) {

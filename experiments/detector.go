@@ -62,7 +62,7 @@ func Relocate(t *results.Trial, dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := splitsOf(dir); err != nil {
+	if _, err := Splits(dir); err != nil {
 		return err
 	}
 	was := cfg.Data.Name

@@ -171,7 +171,10 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 			continue
 		}
 		kept++
-		problems.add(append(row.Config.problems(), where.locate(&row.Config)...), func(key string) place {
+		// What a folder holds is known first: settings of the generated set are not judged where it is COCO's.
+		found := where.locate(&row.Config)
+		found = append(found, row.Config.problems()...)
+		problems.add(found, func(key string) place {
 			for _, s := range combo {
 				if s.key == key {
 					return s.at
@@ -184,7 +187,7 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 		})
 		row.canonical = Canonical(&row.Config)
 		same := sha256.Sum256(append(slices.Clip(row.canonical), paths(&row.Config)...))
-		if i, dup := first[same]; dup {
+		if i, dup := first[same]; dup && len(found) == 0 {
 			problems.list = append(problems.list, fmt.Errorf("%s: row %d is row %d again: %s; every row must differ in something that matters for it",
 				rowPlace(combo, b), kept, i, describe(p.Factors, &row.Config)))
 		} else {

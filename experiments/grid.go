@@ -153,6 +153,9 @@ func (r *reader) syntax(err error) {
 	if yamlLow.MatchString(msg) {
 		line++
 	}
+	if strings.Contains(msg, "cannot start any token") {
+		msg += "; a tab indents nothing in YAML, spaces do"
+	}
 	r.problem(line, "not valid YAML: %s", msg)
 }
 
@@ -194,7 +197,7 @@ func (r *reader) leaves(node *yaml.Node, what string, f func(fd *field, k, v *ya
 			case !isLeaf && !schema.groups[key] && slices.Contains(bodyKeys, key):
 				r.problem(k.Line, "%s is no setting; it belongs at the top of the file, beside %s", key, what)
 			case !isLeaf && !schema.groups[key]:
-				r.problem(k.Line, "unknown key %s; nearest: %s", short(key), nearest(key, schema.names))
+				r.problem(k.Line, "unknown key %s; nearest: %s", short(key), nearestKey(key))
 			case !isLeaf && v.Kind != yaml.MappingNode:
 				r.problem(k.Line, "%s is a group of settings, not a value; it has %s", key, strings.Join(schema.below(key), ", "))
 			case !isLeaf:
@@ -412,7 +415,7 @@ func (r *reader) notOfBody(line int, name, where string, known []string) {
 		r.problem(line, "%s is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it", short(name))
 		return
 	}
-	r.problem(line, "unknown key %s%s; nearest: %s", short(name), where, nearest(name, known))
+	r.problem(line, "unknown key %s%s; nearest: %s", short(name), where, Nearest(name, known))
 }
 
 func (r *reader) knownProfile(line int, name string) {

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,8 +66,8 @@ const layout = "a folder in COCO's layout has annotations/instances_SPLIT.json b
 // the synthetic set, or says why there is none.
 func whatIsIn(c *Config) (name, problem string) {
 	dir := c.Data.Dir
-	if problem := noFolder(dir); problem != "" {
-		return "", problem + "; `runner data synth DIR` draws the synthetic set into a new one"
+	if err := noFolder(dir); err != nil {
+		return "", err.Error() + "; `runner data synth DIR` draws the synthetic set into a new one"
 	}
 	switch is, err := dataset.IsSynthetic(dir, c.synthConfig()); {
 	case err != nil:
@@ -74,36 +75,40 @@ func whatIsIn(c *Config) (name, problem string) {
 	case is:
 		return "synthetic", ""
 	}
-	if _, err := splitsOf(dir); err != nil {
+	if _, err := Splits(dir); err != nil {
 		return "", err.Error()
 	}
 	return "coco", ""
 }
 
-// splitsOf lists the splits of a folder, which has to have one.
-func splitsOf(dir string) ([]string, error) {
-	if problem := noFolder(dir); problem != "" {
-		return nil, errors.New(problem)
+// Splits lists the splits of a folder in COCO's layout, by name. The error says what a
+// folder without any has instead.
+func Splits(dir string) ([]string, error) {
+	if err := noFolder(dir); err != nil {
+		return nil, err
 	}
-	there, err := Splits(dir)
+	there, err := splitsIn(dir)
 	if err == nil && len(there) == 0 {
-		err = fmt.Errorf("%s: holds no data; %s%s", dir, layout, inner(dir))
+		err = fmt.Errorf("%s: holds no data; %s%s", dir, layout, cmp.Or(inner(dir), unarranged(dir)))
 	}
 	return there, err
 }
 
-// noFolder says why a path is no folder, and which may be meant; empty: it is one.
-func noFolder(dir string) string {
+// ErrNoFolder is that of data whose folder is not there.
+var ErrNoFolder = errors.New("no such folder")
+
+// noFolder says why a path is no folder, and which may be meant; nil: it is one.
+func noFolder(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("%s: no such folder%s; %s", dir, neighbour(dir), layout)
+		return fmt.Errorf("%s: %w%s; %s", dir, ErrNoFolder, neighbour(dir), layout)
 	case err != nil:
-		return err.Error()
+		return err
 	case !info.IsDir():
-		return fmt.Sprintf("%s: is a file, expected a folder; %s", dir, layout)
+		return fmt.Errorf("%s: is a file, expected a folder; %s", dir, layout)
 	}
-	return ""
+	return nil
 }
 
 // neighbour names the folder beside a missing one whose name is nearest.
@@ -121,7 +126,7 @@ func neighbour(dir string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; nearest: " + filepath.Join(filepath.Dir(dir), nearest(filepath.Base(dir), names))
+	return "; nearest: " + filepath.Join(filepath.Dir(dir), Nearest(filepath.Base(dir), names))
 }
 
 // inner names the folders inside one that are in COCO's layout, where dir is one too high.
@@ -131,9 +136,31 @@ func inner(dir string) string {
 		return ""
 	}
 	for _, e := range entries {
-		if splits, err := Splits(filepath.Join(dir, e.Name())); err == nil && len(splits) > 0 {
+		if splits, err := splitsIn(filepath.Join(dir, e.Name())); err == nil && len(splits) > 0 {
 			return "; nearest: " + filepath.Join(dir, e.Name())
 		}
 	}
 	return ""
+}
+
+// unarranged names the JSON files of a folder that is not in COCO's layout: what other tools
+// export has the annotations in other places.
+func unarranged(dir string) string {
+	const most = 3
+	var found []string
+	for _, pattern := range []string{"*.json", "*/*.json"} {
+		files, err := filepath.Glob(filepath.Join(escapeGlob(dir), filepath.FromSlash(pattern)))
+		if err != nil {
+			return ""
+		}
+		found = append(found, files...)
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	more := ""
+	if len(found) > most {
+		found, more = found[:most], ", …"
+	}
+	return "; it has " + strings.Join(found, ", ") + more + ": what is COCO's JSON there, copy to annotations/instances_SPLIT.json"
 }

@@ -36,6 +36,7 @@ func TestLocate(t *testing.T) {
 		problem   string
 	}{
 		{dir: "birds", name: "coco"},
+		{dir: "birds", name: "coco", more: []string{"data.val=valid"}},
 		{dir: "drawn", name: "synthetic"},
 		{dir: "drawn", more: []string{"data.seed=2"}, problem: "--set data.name=coco takes it as it is"},
 		{dir: "drawn", name: "coco", more: []string{"data.name=coco"}},

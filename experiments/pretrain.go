@@ -261,7 +261,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}
-		r.tell(Preparing{What: "pretraining", Done: step + 1, Total: p.Iters + 1})
+		r.tell(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
 	}
 
 	const batch = 50
@@ -291,7 +291,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		}
 	}
 	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
-	r.tell(Preparing{What: "pretraining", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	r.tell(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(PretrainCanonical(cfg))}}
 	for _, name := range state.Names() {
 		if isBody(name) {

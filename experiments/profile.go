@@ -71,7 +71,7 @@ func LoadBaseline(source string, sel Selection) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	b := body{}
+	b := body{file: source}
 	label, text, err := read(source)
 	var profile []setting
 	switch {
@@ -193,7 +193,18 @@ func read(source string) (label string, text []byte, err error) {
 		text, err := fs.ReadFile(ablations.Files, source+".yaml")
 		return "ablations/" + source + ".yaml", text, err
 	}
-	return "", nil, fmt.Errorf("%s: %w and no ablation of that name; known: %s", source, errNoFile, strings.Join(Ablations(), ", "))
+	return "", nil, fmt.Errorf("%s: %w and no ablation of that name%s; known: %s", source, errNoFile, instead(source), strings.Join(Ablations(), ", "))
+}
+
+// instead says where a name belongs that is neither a grid file's nor an ablation's.
+func instead(source string) string {
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		return "; it is a folder, which --data names beside one"
+	}
+	if slices.Contains(Profiles(), source) {
+		return "; it is a profile, which --profile names beside one"
+	}
+	return ""
 }
 
 // readFile reads a file of settings, as much of it as is looked at.

@@ -23,6 +23,23 @@ func (p *Plan) Missing() error {
 	return errors.Join(found...)
 }
 
+// MissingSplits says which splits the folders of the plan's rows do not have, and which they have.
+func (p *Plan) MissingSplits() error {
+	var found []error
+	seen := map[string]bool{}
+	for _, row := range p.Rows {
+		c := row.Config
+		if synthetic(&c) || c.Data.Dir == "" {
+			continue
+		}
+		if err := missingSplits(c.Data.Dir, &c); err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			found = append(found, err)
+		}
+	}
+	return errors.Join(found...)
+}
+
 // PrepareAll makes the data of every trial that is not done. The error is
 // dataset.ErrOtherFolder where data.dir holds something else.
 func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
@@ -41,8 +58,8 @@ func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
 	return nil
 }
 
-// Splits lists the splits that a folder in COCO's layout has, by name.
-func Splits(dir string) ([]string, error) {
+// splitsIn lists the splits that a folder in COCO's layout has, by name; none for any other.
+func splitsIn(dir string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "annotations", "instances_*.json"))
 	if err != nil {
 		return nil, err

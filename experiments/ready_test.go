@@ -17,7 +17,7 @@ func TestSplits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, err := Splits(dir); err != nil || !slices.Equal(got, []string{"train2017", "val"}) {
+	if got, err := splitsIn(dir); err != nil || !slices.Equal(got, []string{"train2017", "val"}) {
 		t.Errorf("splits are %v (%v), want train2017 and val", got, err)
 	}
 }

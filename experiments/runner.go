@@ -50,9 +50,10 @@ func (r *Runner) Close() {
 // Event is one of Preparing, Noted, TrialStarted, Stepped, Evaluating, TrialEnded, Waiting.
 type Event any
 
-// Preparing tells how far data or initial weights are; Done = Total at the end.
+// Preparing tells how far the work before a training is, or all of one that is done again;
+// Done = Total at the end.
 type Preparing struct {
-	What        string // "synthetic images", "pretraining"
+	What        string // what is being done: "preparing synthetic images"
 	Done, Total int
 	Note        string // what came of it, at the end
 }

@@ -173,8 +173,28 @@ func cut(s string) string {
 	return s
 }
 
-// nearest is the known name with the fewest letters to change.
-func nearest(name string, known []string) string {
+// SettingsNamed lists the settings whose key ends in that name, as train.iters in iters.
+func SettingsNamed(name string) []string {
+	var keys []string
+	for _, key := range schema.sorted {
+		if strings.HasSuffix(key, "."+name) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// nearestKey is the setting whose key ends in that name, or else the key or group with the
+// fewest letters to change.
+func nearestKey(name string) string {
+	if keys := SettingsNamed(name); len(keys) > 0 {
+		return strings.Join(keys, ", ")
+	}
+	return Nearest(name, schema.names)
+}
+
+// Nearest is the known name with the fewest letters to change; empty where none is known.
+func Nearest(name string, known []string) string {
 	const longest = 64 // a key is shorter; a pasted page would cost time
 	a := []rune(name)
 	if len(a) > longest {

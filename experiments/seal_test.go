@@ -53,7 +53,7 @@ func TestFlippedBits(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	b.Observe = func(e Event) {
-		if e, ok := e.(Preparing); ok && e.What == "pretraining" {
+		if e, ok := e.(Preparing); ok && e.What == "pretraining a backbone" {
 			cancel()
 		}
 	}

@@ -83,7 +83,7 @@ func flagField(flag, text string) (*field, string, error) {
 	case schema.groups[key]:
 		return nil, "", fmt.Errorf("%s: %s is a group of settings; it has %s", flag, key, strings.Join(schema.below(key), ", "))
 	}
-	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, nearest(key, schema.sorted))
+	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, nearestKey(key))
 }
 
 func parseSet(text string) (setting, error) {

@@ -96,14 +96,15 @@ func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
 	for label, c := range own {
 		s.renumbered = s.renumbered || label < len(s.Classes) && eval.CategoryID(int32(label)) != c.ID
 	}
-	notes := append(slices.Clone(train.Notes), note)
+	notes := slices.Clone(train.Notes)
+	if note != "" {
+		notes = append(notes, dir+": "+note)
+	}
 	if len(names) > 1 {
 		notes = append(notes, eval.Notes...)
 	}
 	for _, text := range notes {
-		if text != "" {
-			r.tell(Noted{Text: dir + ": " + text})
-		}
+		r.tell(Noted{Text: text})
 	}
 	return s, nil
 }
@@ -165,20 +166,34 @@ func (r *Runner) scoredPart(identity string) (scored string, known bool) {
 	return scored, joined(training, scored) == identity
 }
 
-// missingSplits says which splits a folder does not have, and which it has.
+// missingSplits is an error that says which splits a folder does not have, and which it has.
 func missingSplits(dir string, cfg *Config) error {
-	there, err := splitsOf(dir)
+	missing, err := cfg.MissingSplits(dir)
 	if err != nil {
 		return err
 	}
 	var lines []error
-	for _, want := range []struct{ key, split string }{{"data.train", cfg.Data.Train}, {"data." + cfg.Eval.Split, cfg.evalSplit()}} {
+	for _, text := range missing {
+		lines = append(lines, fmt.Errorf("%s: %s", dir, text))
+	}
+	return errors.Join(lines...)
+}
+
+// MissingSplits says of each split that a sweep would read and that a folder does not have
+// how to name another; a folder without any split is an error.
+func (c *Config) MissingSplits(dir string) ([]string, error) {
+	there, err := Splits(dir)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, want := range []struct{ key, split string }{{"data.train", c.Data.Train}, {"data." + c.Eval.Split, c.evalSplit()}} {
 		if !slices.Contains(there, want.split) {
-			lines = append(lines, fmt.Errorf("%s: no split %s; it has %s: pass --set %s=%s, or another of them",
-				dir, want.split, strings.Join(there, ", "), want.key, nearestSplit(want.split, there)))
+			lines = append(lines, fmt.Sprintf("no split %s; it has %s: pass --set %s=%s, or another of them",
+				want.split, strings.Join(there, ", "), want.key, nearestSplit(want.split, there)))
 		}
 	}
-	return errors.Join(slices.CompactFunc(lines, func(a, b error) bool { return a.Error() == b.Error() })...)
+	return slices.Compact(lines), nil
 }
 
 // nearestSplit is the split there is whose name begins with that asked for, as train2017
@@ -189,7 +204,7 @@ func nearestSplit(name string, there []string) string {
 			return s
 		}
 	}
-	return nearest(name, there)
+	return Nearest(name, there)
 }
 
 // shownProblems is how many problems of a folder an error lists.
@@ -227,7 +242,7 @@ func (r *Runner) hashing(split string) func(done, total int64) {
 	const mega, worthTelling = 1 << 20, 64
 	return func(done, total int64) {
 		if total >= worthTelling*mega {
-			r.tell(Preparing{What: "identity of " + split + " (MB read)", Done: int(done / mega), Total: int(total / mega)})
+			r.tell(Preparing{What: "reading " + split + " (MB)", Done: int(done / mega), Total: int(total / mega)})
 		}
 	}
 }
@@ -317,7 +332,7 @@ func (r *Runner) draw(ctx context.Context, cfg *Config, dir string, own bool) er
 	note, err := dataset.Generate(ctx, dir, cfg.synthConfig(), dataset.GenerateOptions{
 		Own: own,
 		Progress: func(done, total int) {
-			r.tell(Preparing{What: "synthetic images", Done: done, Total: total, Note: dir})
+			r.tell(Preparing{What: "preparing synthetic images", Done: done, Total: total, Note: dir})
 		},
 	})
 	if err != nil {

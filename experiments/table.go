@@ -30,7 +30,11 @@ func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.T
 		return nil, ctx.Err()
 	}
 	if err == nil {
-		return TableOf(p, states)
+		t, err := TableOf(p, states)
+		if err != nil {
+			return nil, err
+		}
+		return t, r.noteOthers(t, states)
 	}
 	// What names a trial includes its data and first weights. Where they are not at hand, its
 	// settings and seed still tell what is recorded.
@@ -47,7 +51,20 @@ func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.T
 	if remark != "" {
 		t.Remarks = append(t.Remarks, remark)
 	}
-	return t, nil
+	return t, r.noteOthers(t, states)
+}
+
+// noteOthers says under a table without any trial how many are recorded with other settings.
+func (r *Runner) noteOthers(t *results.Table, states []State) error {
+	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
+		return nil
+	}
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil || len(recorded) == 0 {
+		return err
+	}
+	t.Remarks = append(t.Remarks, fmt.Sprintf("None of these trials is recorded, but %d with other settings or data: pass the --set, --profile, --data and --seeds of their sweep.", len(recorded)))
+	return nil
 }
 
 // statesBySettings looks the plan's trials up by settings and seed alone, among those of

@@ -20,8 +20,8 @@ const doubtful = .2
 // are not. Where AP50 is low, another reading of the file is named if under it at least three
 // and a fifth of the best detections (in each image as many as it has objects) find an object
 // of their category at an IoU of .5, and more than twice as many as in the file as it is: ids that
-// are off by one or count the categories, boxes that are two corners. A detector that is merely
-// bad finds no more under a wrong reading than under the right one.
+// are off by one or count the categories, boxes that are two corners, or centre and size, or y
+// before x. A detector that is merely bad finds no more under a wrong reading than under the right one.
 func Mistakes(gt *coco.Dataset, dt []coco.Detection, ap50 float64) []string {
 	var out []string
 	images, categories := map[int64]bool{}, map[int64]bool{}
@@ -136,6 +136,12 @@ func (s *scanOf) misread() []string {
 		{"their image_id were 1 less", func(d *coco.Detection) { d.ImageID-- }},
 		{"their bbox were two corners, x1, y1, x2, y2 (it is x, y, width, height)", func(d *coco.Detection) {
 			d.BBox[2], d.BBox[3] = d.BBox[2]-d.BBox[0], d.BBox[3]-d.BBox[1]
+		}},
+		{"their bbox were centre and size (its x, y is the upper left corner)", func(d *coco.Detection) {
+			d.BBox[0], d.BBox[1] = d.BBox[0]-float64(d.BBox[2]/2), d.BBox[1]-float64(d.BBox[3]/2)
+		}},
+		{"their bbox were y, x, height, width (it is x, y, width, height)", func(d *coco.Detection) {
+			d.BBox = [4]float64{d.BBox[1], d.BBox[0], d.BBox[3], d.BBox[2]}
 		}},
 	}
 	asIs, _ := s.found(func(*coco.Detection) {})

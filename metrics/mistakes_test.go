@@ -52,6 +52,10 @@ func TestMistakes(t *testing.T) {
 			"6 of 240 detections (id 0) are on an image that the ground truth lacks", "if their image_id were 1 more",
 		}},
 		{"corners", func(d *coco.Detection) { d.BBox[2] += d.BBox[0]; d.BBox[3] += d.BBox[1] }, []string{"if their bbox were two corners, x1, y1, x2, y2"}},
+		{"centres", func(d *coco.Detection) { d.BBox[0] += d.BBox[2] / 2; d.BBox[1] += d.BBox[3] / 2 }, []string{"if their bbox were centre and size"}},
+		{"y before x", func(d *coco.Detection) {
+			d.BBox = [4]float64{d.BBox[1], d.BBox[0], d.BBox[3], d.BBox[2]}
+		}, []string{"if their bbox were y, x, height, width"}},
 		{"shares of the image", func(d *coco.Detection) {
 			for k := range d.BBox {
 				d.BBox[k] /= 640

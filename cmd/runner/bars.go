@@ -32,7 +32,7 @@ type bars struct {
 // oneBar shows what is done of one thing.
 type oneBar struct {
 	*mpb.Bar
-	what string // "trial 1 of 2", "trial 1 of 2 evaluates", "synthetic images"
+	what string // "trial 1 of 2", "trial 1 of 2 evaluates", "preparing synthetic images"
 }
 
 // preparing stands for the index of a trial.

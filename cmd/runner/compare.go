@@ -22,10 +22,10 @@ func newCompare(a *app) *cobra.Command {
 their training curves side by side.
 
 A and B are each the first digits of a trial's key; settings, such as loss.gamma=2 or
-loss.gamma=2,anchors.ratios=[.5,1,2], for all trials that have them; a database file, for all its
-trials; or FILE:KEY and FILE:settings, for those in a file other than --db. Several trials count by their
-mean, and their difference by pairs of one seed where there are any. A trial that is
-on both sides is compared to the bit.`,
+loss.gamma=2,anchors.ratios=[.5,1,2], for all trials that have them; a database file, for
+all its trials; or FILE:KEY and FILE:settings, for those in a file other than --db. Several
+trials count by their mean, and their difference by pairs of one seed where there are any. A
+trial that is on both sides is compared to the bit.`,
 		Example: `  runner compare 3fa85f64 9b1c
   runner compare loss.gamma=0 loss.gamma=2
   runner compare 3fa8 9b1c --format csv > curves.csv

@@ -22,7 +22,8 @@ func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Make, check, count and look at images",
-		Long:  "Make, check, count and look at images: folders in COCO's layout, with annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.",
+		Long: `Make, check, count and look at images: folders in COCO's layout, with
+annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.`,
 		Example: `  runner data synth synthetic
   runner data check synthetic
   runner data stats mini
@@ -57,15 +58,21 @@ func sourceFlags(cmd *cobra.Command, s *source) {
 // of a CONFIG is made if it is synthetic and not there.
 func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiments.Config, splits []string, err error) {
 	config := s.name
+	named := slices.Concat(experiments.Ablations(), experiments.Profiles())
+	sel := s.sel
+	if isFolder(s.name) {
+		// A folder is looked at as it is; the settings judged are those of a sweep on it.
+		sel.Set = append([]string{"data.name=coco"}, sel.Set...)
+	}
 	if s.name == "" || isFolder(s.name) {
 		config = s.sel.Profile
 		if config == "" {
 			config = defaultConfig
 		}
-	} else if _, err := os.Stat(s.name); errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(s.name, `/\`) {
-		return "", cfg, nil, bad(fmt.Errorf("%s: no such folder or grid file", s.name))
+	} else if _, err := os.Stat(s.name); errors.Is(err, fs.ErrNotExist) && !slices.Contains(named, s.name) {
+		return "", cfg, nil, bad(fmt.Errorf("%s: no such folder or grid file, nor one of %s", s.name, strings.Join(named, ", ")))
 	}
-	if cfg, err = experiments.LoadBaseline(config, s.sel); err != nil {
+	if cfg, err = experiments.LoadBaseline(config, sel); err != nil {
 		return "", cfg, nil, bad(err)
 	}
 	switch {
@@ -90,9 +97,6 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiment
 	there, err := experiments.Splits(dir)
 	if err != nil {
 		return "", cfg, nil, bad(err)
-	}
-	if len(there) == 0 {
-		return "", cfg, nil, bad(fmt.Errorf("%s: no annotations/instances_SPLIT.json in it; a folder in COCO's layout has one for each split", dir))
 	}
 	if len(s.splits) == 0 {
 		return dir, cfg, there, nil

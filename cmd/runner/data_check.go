@@ -21,7 +21,8 @@ Every image is decoded in full.
 
 A finding names the file and the entry's id. A note is about something that training and
 scoring cope with: a box that is cut or left out (at the image size of --profile and --set),
-a gap that is filled, a file that the annotations do not name, a picture that EXIF turns.
+a gap that is filled, a file that the annotations do not name, a picture that EXIF turns,
+and a split that a sweep would look for under another name.
 The exit code is 1 if anything but notes was found.`,
 		Example: `  runner data check COCO
   runner data check COCO --split val2017
@@ -51,6 +52,15 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 		fmt.Fprintln(a.out, p)
 		if !p.Note {
 			problems++
+		}
+	}
+	if len(s.splits) == 0 {
+		missing, err := cfg.MissingSplits(dir)
+		if err != nil {
+			return err
+		}
+		for _, text := range missing {
+			fmt.Fprintf(a.out, "%s: note: %s\n", dir, text)
 		}
 	}
 	if problems > 0 {

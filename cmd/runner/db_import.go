@@ -29,7 +29,8 @@ code is then 1.
 A trial that is there already with the same result is left as it is, whoever computed it when.
 A trial with another result is a conflict: all are named, and nothing is imported unless
 --keep says which to keep. A trial that is done or diverged replaces one that failed or was
-interrupted; one that is at work here is left to it. Weights and detections are files: what is missing beside the database is told.`,
+interrupted; one that is at work here is left to it. Weights and detections are files: what
+is missing beside the database is told.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
 		Args: asUsed,

@@ -47,7 +47,7 @@ the folder that the trial was trained on. --val reads that folder, or the one th
 names, and refuses other data than the trial had.
 
 -o writes a picture for each image and one contact sheet, sheet.png.
-On the ` + experiments.Legend + `.
+On the ` + strings.Replace(experiments.Legend, "; ", ";\n", 1) + `.
 --coco writes the detections, with all scores that were kept, as COCO results; for
 IMAGE files the image id is the place on the command line, from 1.`,
 		Example: `  runner detect 3fa85f64 --val 16 -o look
@@ -173,7 +173,7 @@ func foreign(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, experiments.ErrOtherData):
 		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, experiments.ErrNoFolder):
 		err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
 	}
 	return bad(err)

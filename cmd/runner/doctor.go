@@ -28,7 +28,9 @@ func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this machine offers and what is in place",
-		Long:  "Say what this machine offers and what is in place: engine, kernels, threads, cache, pretrained weights inside the program, database, and GPU or why none is used. It changes nothing.",
+		Long: `Say what this machine offers and what is in place: engine, kernels, threads, cache,
+pretrained weights inside the program, database, and GPU or why none is used. It changes
+nothing.`,
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
 		Args:              asUsed,

@@ -219,7 +219,7 @@ func (l *lines) event(e experiments.Event) {
 			if e.Done == e.Total && e.Note != "" {
 				note = ": " + e.Note
 			}
-			fmt.Fprintf(l.w, "preparing %s, %d of %d%s\n", e.What, e.Done, e.Total, note)
+			fmt.Fprintf(l.w, "%s, %d of %d%s\n", e.What, e.Done, e.Total, note)
 		}
 	case experiments.TrialStarted:
 		l.start(e)

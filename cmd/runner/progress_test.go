@@ -34,7 +34,7 @@ func twoTrials(t *testing.T) (*experiments.Plan, []experiments.State) {
 // diverges in its third step. tick passes a second.
 func play(p progress, states []experiments.State, tick func()) {
 	for done := range 9 {
-		p.event(experiments.Preparing{What: "synthetic images", Done: done, Total: 8, Note: "in a folder"})
+		p.event(experiments.Preparing{What: "preparing synthetic images", Done: done, Total: 8, Note: "in a folder"})
 	}
 	p.event(experiments.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
 	for step := range 20 {

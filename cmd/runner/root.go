@@ -18,6 +18,7 @@ import (
 	"focalgrid/results"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // defaultDB is the results database where --db names none.
@@ -67,13 +68,60 @@ not what eval was asked for, 2 a bad file or flag (nothing was written), 3 inter
 	})
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return bad(fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath()))
-	})
+	root.SetFlagErrorFunc(flagError)
 	for _, verb := range verbs {
 		root.AddCommand(verb(a))
 	}
 	return root
+}
+
+// flagError says in plain words what is wrong with a flag, and which may be meant.
+func flagError(cmd *cobra.Command, err error) error {
+	text := err.Error()
+	var unknown *pflag.NotExistError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1:
+		text += meant(cmd, unknown.GetSpecifiedName())
+	case errors.As(err, &invalid):
+		f := invalid.GetFlag()
+		text = fmt.Sprintf("--%s %s: want %s", f.Name, invalid.GetValue(), kindOf(f.Value.Type()))
+	}
+	return bad(fmt.Errorf("%s; see `%s --help`", text, cmd.CommandPath()))
+}
+
+// meant names the flag that an unknown one begins like, or the settings of its name, or
+// else the nearest flag.
+func meant(cmd *cobra.Command, name string) string {
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			known = append(known, f.Name)
+		}
+	})
+	nearest := experiments.Nearest(name, known)
+	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
+	if keys := experiments.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
+		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))
+	}
+	return "; nearest: --" + nearest
+}
+
+// kindOf names what a flag of a type takes.
+func kindOf(flagType string) string {
+	switch flagType {
+	case "int", "int64":
+		return "a whole number"
+	case "uint", "uint64":
+		return "a whole number from 0"
+	case "float64":
+		return "a number"
+	case "intSlice":
+		return "whole numbers, such as 1,10,100"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + flagType
 }
 
 // knownVerb refuses a word that is no verb, and names the nearest and those there are.
@@ -106,8 +154,8 @@ func asUsed(cmd *cobra.Command, args []string) error {
 		names = append(names, word)
 	}
 	usage := "; see `" + cmd.CommandPath() + " --help`"
-	if len(names) > 0 {
-		usage = "; usage: " + cmd.CommandPath() + " " + strings.Join(names, " ") + usage
+	if strings.Contains(cmd.Use, " ") {
+		usage = "; usage: " + strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + cmd.Use + usage
 	}
 	switch missing := slices.IndexFunc(names[min(len(args), len(names)):], func(n string) bool { return n[0] != '[' }); {
 	case missing >= 0:

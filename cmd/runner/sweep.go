@@ -147,6 +147,9 @@ func (a *app) plan(ctx context.Context, r *rig, plan *experiments.Plan, missing 
 	}
 	var states []experiments.State
 	if missing != nil {
+		if err := plan.MissingSplits(); err != nil {
+			return nil, bad(err)
+		}
 		for _, t := range plan.Trials {
 			states = append(states, experiments.State{Trial: t})
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -78,6 +79,9 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
+		}
+		if errors.Is(err, experiments.ErrNoFolder) {
+			err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
 		}
 		return bad(err)
 	}

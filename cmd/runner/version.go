@@ -12,9 +12,10 @@ import (
 
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Say which program this is",
-		Long:    "Say which program this is: its version and revision, what it was built with, and what decides the bits of its results.",
+		Use:   "version",
+		Short: "Say which program this is",
+		Long: `Say which program this is: its version and revision, what it was built with, and what
+decides the bits of its results.`,
 		Example: "  runner version",
 		Args:    asUsed,
 		RunE:    a.work(func(context.Context, []string) error { return a.version() }),
