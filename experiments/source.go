@@ -96,14 +96,15 @@ func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
 	for label, c := range own {
 		s.renumbered = s.renumbered || label < len(s.Classes) && eval.CategoryID(int32(label)) != c.ID
 	}
-	notes := append(slices.Clone(train.Notes), note)
+	notes := slices.Clone(train.Notes)
+	if note != "" {
+		notes = append(notes, dir+": "+note)
+	}
 	if len(names) > 1 {
 		notes = append(notes, eval.Notes...)
 	}
 	for _, text := range notes {
-		if text != "" {
-			r.tell(Noted{Text: dir + ": " + text})
-		}
+		r.tell(Noted{Text: text})
 	}
 	return s, nil
 }
