@@ -124,6 +124,9 @@ func (c *checker) entries(d *coco.Dataset) {
 	for _, gap := range fillGaps(d) {
 		c.add("", 0, true, "%s", gap)
 	}
+	if text := noObjects(d); text != "" && len(d.Images) > 0 && len(d.Categories) > 0 {
+		c.add("", 0, true, "%s", text)
+	}
 	categories := map[int64]bool{}
 	for _, k := range d.Categories {
 		if categories[k.ID] {

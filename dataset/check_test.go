@@ -36,7 +36,7 @@ func TestCheckFindings(t *testing.T) {
 		{"nothing", func(*folder) {}, nil},
 		{"no images", func(f *folder) { f.val.Images, f.val.Annotations = nil, nil }, []string{"instances_val.json: no images, expected at least one", "note: 3 entries"}},
 		{"no categories", func(f *folder) { f.val.Categories, f.val.Annotations = nil, nil }, []string{"instances_val.json: no categories, expected at least one"}},
-		{"no objects", func(f *folder) { f.val.Annotations = nil }, nil},
+		{"no objects", func(f *folder) { f.val.Annotations = nil }, []string{"instances_val.json: note: no objects"}},
 		{"no iscrowd", func(f *folder) { f.val.Annotations[0].Absent = coco.FieldIsCrowd }, []string{"note: 1 of 4 annotations have no iscrowd: taken as 0"}},
 		{"no area", func(f *folder) {
 			for i := range f.val.Annotations {

@@ -105,10 +105,34 @@ func Open(dir, split string) (*Set, error) {
 			set.Sums[i] = sum
 		}
 	}
-	for _, gap := range gaps {
-		set.Notes = append(set.Notes, file+": "+gap)
+	for _, note := range append(gaps, set.boxNotes()...) {
+		set.Notes = append(set.Notes, file+": "+note)
 	}
 	return set, nil
+}
+
+// boxNotes counts what became of boxes that do not lie in their image, and says so where the
+// file has no object to learn or to find.
+func (s *Set) boxNotes() []string {
+	var notes []string
+	if s.Dropped > 0 {
+		notes = append(notes, plural(s.Dropped, "box")+" without area inside the image: left out")
+	}
+	if s.Clipped > 0 {
+		notes = append(notes, plural(s.Clipped, "box")+" reaching beyond the image: clipped")
+	}
+	if text := noObjects(s.truth); text != "" {
+		notes = append(notes, text)
+	}
+	return notes
+}
+
+// noObjects says that a file annotates nothing but crowds, or nothing at all; empty: it does.
+func noObjects(d *coco.Dataset) string {
+	if slices.ContainsFunc(d.Annotations, func(a coco.Annotation) bool { return !a.IsCrowd }) {
+		return ""
+	}
+	return "no objects: there is nothing to learn from it, and no score is defined on it"
 }
 
 // fillGaps gives annotations what their file leaves out: no iscrowd is 0, no area is

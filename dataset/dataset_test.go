@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,10 @@ func TestOpen(t *testing.T) {
 	if s.Clipped != 1 || s.Dropped != 2 {
 		t.Errorf("clipped %d, dropped %d, want 1 and 2", s.Clipped, s.Dropped)
 	}
+	file := annotationsPath(dir, "val2017")
+	if want := []string{file + ": 2 boxes without area inside the image: left out", file + ": 1 box reaching beyond the image: clipped"}; !reflect.DeepEqual(s.Notes, want) {
+		t.Errorf("notes %q, want %q", s.Notes, want)
+	}
 	if got := len(s.GroundTruth().Annotations); got != 6 {
 		t.Errorf("ground truth of %d annotations, want all 6 as read", got)
 	}
@@ -125,6 +130,8 @@ func TestOpenFillsGaps(t *testing.T) {
 	want := []string{
 		file + ": 2 of 6 annotations have no iscrowd: taken as 0",
 		file + ": 4 of 6 annotations have no area: taken as width x height of the box",
+		file + ": 2 boxes without area inside the image: left out",
+		file + ": 1 box reaching beyond the image: clipped",
 	}
 	if !reflect.DeepEqual(s.Notes, want) {
 		t.Errorf("notes %q, want %q", s.Notes, want)
@@ -136,6 +143,26 @@ func TestOpenFillsGaps(t *testing.T) {
 	}
 	if o := s.Images[1].Objects[0]; o.Area != 200 {
 		t.Errorf("object %+v, want an area of 200", o)
+	}
+}
+
+// Nothing to learn or to find is said by Open and by Check alike.
+func TestNoObjects(t *testing.T) {
+	dir, d := t.TempDir(), sample()
+	d.Annotations = d.Annotations[5:] // a crowd
+	writeSet(t, dir, "val", d)
+	const want = "no objects: there is nothing to learn from it, and no score is defined on it"
+	s, err := Open(dir, "val")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := annotationsPath(dir, "val")
+	if !reflect.DeepEqual(s.Notes, []string{file + ": " + want}) {
+		t.Errorf("notes %q, want that there are no objects", s.Notes)
+	}
+	found, err := Check(t.Context(), dir, []string{"val"}, CheckOptions{})
+	if err != nil || !slices.Contains(found, Problem{File: file, Text: want, Note: true}) {
+		t.Errorf("Check found %v (%v), want a note that there are no objects", found, err)
 	}
 }
 

@@ -117,7 +117,21 @@ func TestUntidyFolder(t *testing.T) {
 		if _, err := s.Decode(1); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("Decode: %v", err)
 		}
-		// And so are annotations that are one.
+		// So is what should say that a folder is generated,
+		mark := filepath.Join(dir, markerName)
+		if err := syscall.Mkfifo(mark, 0o644); err != nil {
+			t.Error(err)
+		}
+		if _, err := Open(dir, "train"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("Open of a folder whose %s is a pipe: %v", markerName, err)
+		}
+		if _, err := IsSynthetic(dir, SynthConfig{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("IsSynthetic of a folder whose %s is a pipe: %v", markerName, err)
+		}
+		if err := os.Remove(mark); err != nil {
+			t.Error(err)
+		}
+		// and so are annotations that are a pipe.
 		if err := errors.Join(os.Remove(annotationsPath(dir, "val")), syscall.Mkfifo(annotationsPath(dir, "val"), 0o644)); err != nil {
 			t.Error(err)
 		}

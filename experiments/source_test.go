@@ -147,6 +147,28 @@ func TestScoredUnderTheDetectorsClasses(t *testing.T) {
 	}
 }
 
+// TestSaysWhatIsLeftOut: boxes that are cut or left out, and a split without objects, are
+// said with their counts before the first step.
+func TestSaysWhatIsLeftOut(t *testing.T) {
+	b := newBench(t, 2)
+	folder := b.folder(t, "coco")
+	edit(t, folder, "train", func(d map[string]any) {
+		boxes := entries(d, "annotations")
+		boxes[0]["bbox"] = []float64{5, 5, 1000, 1000}
+		boxes[1]["bbox"] = []float64{5, 5, -5, 5}
+	})
+	edit(t, folder, "val", func(d map[string]any) { d["annotations"] = []any{} })
+	file := func(split string) string { return filepath.Join(folder, "annotations", "instances_"+split+".json") }
+	want := []string{
+		file("train") + ": 1 box without area inside the image: left out",
+		file("train") + ": 1 box reaching beyond the image: clipped",
+		file("val") + ": no objects: there is nothing to learn from it, and no score is defined on it",
+	}
+	if _, noted := b.sweepOne(t, folder); !slices.Equal(noted, want) {
+		t.Errorf("it says %q, want %q", noted, want)
+	}
+}
+
 // TestClassUnknownToTheSplit: what a detector finds of a class that the scored split lacks
 // is kept, and counts for nothing.
 func TestClassUnknownToTheSplit(t *testing.T) {

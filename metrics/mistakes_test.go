@@ -90,6 +90,25 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestMistakesByChance: a detector that finds every object and guesses its class does so under
+// any reading of its ids; that another fits a few more by chance is no mistake.
+func TestMistakesByChance(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		s := newScene(10, 1, 2, 3, 4)
+		for image := int64(1); image <= 10; image++ {
+			for range 1 + rng.IntN(3) {
+				x, y := 400*rng.Float64(), 300*rng.Float64()
+				s.object(image, 1+rng.Int64N(4), x, y, 60, 60)
+				s.detect(image, 1+rng.Int64N(4), rng.Float64(), x, y, 60, 60)
+			}
+		}
+		if got := Mistakes(&s.gt, s.dt, 0); got != nil {
+			t.Errorf("seed %d: a false alarm: %q", seed, got)
+		}
+	}
+}
+
 // TestMistakesOfNothing: files without detections or objects have none.
 func TestMistakesOfNothing(t *testing.T) {
 	s := newScene(2, 1)

@@ -78,9 +78,6 @@ func (a *app) printStats(set *dataset.Set, an experiments.AnchorStats) {
 	if st.Crowds > 0 {
 		rows = append(rows, []string{"  crowds", strconv.Itoa(st.Crowds), "neither learned nor scored"})
 	}
-	if set.Clipped+set.Dropped > 0 {
-		rows = append(rows, []string{"  boxes", strconv.Itoa(set.Clipped), fmt.Sprintf("cut at the image's border; %d left out, with no area", set.Dropped)})
-	}
 	columns(a.out, rows)
 	for _, note := range set.Notes {
 		fmt.Fprintf(a.out, "  note: %s\n", note)
