@@ -190,15 +190,21 @@ func (c *Config) MissingSplits(dir string) ([]string, error) {
 	for _, want := range []struct{ key, split string }{{"data.train", c.Data.Train}, {"data." + c.Eval.Split, c.evalSplit()}} {
 		if !slices.Contains(there, want.split) {
 			lines = append(lines, fmt.Sprintf("no split %s; it has %s: pass --set %s=%s, or another of them",
-				want.split, strings.Join(there, ", "), want.key, nearestSplit(want.split, there)))
+				want.split, strings.Join(there, ", "), want.key, c.nearestSplit(want.key, want.split, there)))
 		}
 	}
 	return slices.Compact(lines), nil
 }
 
 // nearestSplit is the split there is whose name begins with that asked for, as train2017
-// does, or else the one that is spelt most alike.
-func nearestSplit(name string, there []string) string {
+// does, or else the one that is spelt most alike; to score, not the one that is trained on
+// where there is another.
+func (c *Config) nearestSplit(key, name string, there []string) string {
+	if key != "data.train" {
+		if others := slices.DeleteFunc(slices.Clone(there), func(s string) bool { return s == c.Data.Train }); len(others) > 0 {
+			there = others
+		}
+	}
 	for _, s := range there {
 		if strings.HasPrefix(s, name) {
 			return s
