@@ -80,7 +80,7 @@ func Generate(ctx context.Context, dir string, c SynthConfig, o GenerateOptions)
 // claims holds that a folder says of itself that it is the set of c.
 func claims(dir string, c SynthConfig) error {
 	path := filepath.Join(dir, markerName)
-	data, err := os.ReadFile(path)
+	data, err := readRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s has no %s: name a new or an empty folder", ErrOtherFolder, dir, markerName)
 	}

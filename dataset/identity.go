@@ -163,6 +163,14 @@ func statRegular(path string) (os.FileInfo, error) {
 	return info, err
 }
 
+// readRegular reads a file that is no pipe or device.
+func readRegular(path string) ([]byte, error) {
+	if _, err := statRegular(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
 func hashFile(ctx context.Context, path string) (size int64, sum [sha256.Size]byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {

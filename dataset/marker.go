@@ -118,7 +118,7 @@ func readSums(dir, split string) (map[string][sha256.Size]byte, error) {
 	if !slices.Contains(Splits, split) {
 		return nil, nil
 	}
-	mark, err := os.ReadFile(filepath.Join(dir, markerName))
+	mark, err := readRegular(filepath.Join(dir, markerName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -65,7 +65,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiment
 	} else if _, err := os.Stat(s.name); errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(s.name, `/\`) {
 		return "", cfg, nil, bad(fmt.Errorf("%s: no such folder or grid file", s.name))
 	}
-	if cfg, err = experiments.LoadBaseline(config, s.sel); err != nil {
+	if cfg, err = loadBaseline(ctx, config, s.sel); err != nil {
 		return "", cfg, nil, bad(err)
 	}
 	switch {
