@@ -163,7 +163,7 @@ func statRegular(path string) (os.FileInfo, error) {
 	return info, err
 }
 
-// readRegular reads a small file that is one.
+// readRegular reads a file that is no pipe or device.
 func readRegular(path string) ([]byte, error) {
 	if _, err := statRegular(path); err != nil {
 		return nil, err

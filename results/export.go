@@ -295,7 +295,11 @@ func differences(a, b *Bundle) ([]string, error) {
 // lines calls f for every line of an export, with the bundle or the sweep it
 // holds, or why it holds none.
 func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle, err error) error) error {
-	in := bufio.NewScanner(src)
+	text := bufio.NewReader(src)
+	if head, _ := text.Peek(len(magic)); string(head) == magic {
+		return fmt.Errorf("%s: it is a database: import what `runner db export --db %s` writes", src.Name, src.Name)
+	}
+	in := bufio.NewScanner(text)
 	in.Buffer(make([]byte, 0, 1<<16), maxText)
 	for n := 1; in.Scan(); n++ {
 		text := bytes.TrimSpace(in.Bytes())

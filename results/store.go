@@ -187,6 +187,9 @@ func connect(path, params string, connections int) (*Store, error) {
 	return &Store{db: db, path: path}, nil
 }
 
+// magic begins every file of SQLite's.
+const magic = "SQLite format 3\x00"
+
 // checkHeader refuses a file that is not SQLite before SQLite touches it. A
 // missing file is fs.ErrNotExist, an empty one is as good as missing.
 func checkHeader(path string) error {
@@ -204,7 +207,6 @@ func checkHeader(path string) error {
 		return fmt.Errorf("results database: %w", err)
 	}
 	defer f.Close()
-	const magic = "SQLite format 3\x00"
 	head := make([]byte, len(magic))
 	n, err := io.ReadFull(f, head)
 	switch {

@@ -21,11 +21,11 @@ func Read(path string) (*File, error) { return readFile(path, decode) }
 
 // readFile reads a regular file by decode.
 func readFile(path string, decode func(r io.ReaderAt, size int64, name string) (*File, error)) (*File, error) {
-	info, err := os.Stat(path) // before it is opened: a pipe would wait for its writer
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
-	if !info.Mode().IsRegular() {
+	if !info.Mode().IsRegular() { // to open a pipe would wait for its writer
 		return nil, fmt.Errorf("%s: expected a regular file", path)
 	}
 	f, err := os.Open(path)

@@ -72,7 +72,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiment
 	} else if _, err := os.Stat(s.name); errors.Is(err, fs.ErrNotExist) && !slices.Contains(named, s.name) {
 		return "", cfg, nil, bad(fmt.Errorf("%s: no such folder or grid file, nor one of %s", s.name, strings.Join(named, ", ")))
 	}
-	if cfg, err = experiments.LoadBaseline(config, sel); err != nil {
+	if cfg, err = loadBaseline(ctx, config, sel); err != nil {
 		return "", cfg, nil, bad(err)
 	}
 	switch {

@@ -48,7 +48,7 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 	if o.sel.DataDir != "" {
 		return bad(errors.New("--data: the folder is the argument of data synth"))
 	}
-	cfg, err := experiments.LoadBaseline(config, o.sel)
+	cfg, err := loadBaseline(ctx, config, o.sel)
 	if err != nil {
 		return bad(err)
 	}

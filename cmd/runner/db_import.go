@@ -34,7 +34,7 @@ is missing beside the database is told.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
 		Args: asUsed,
-		RunE: a.work(func(_ context.Context, args []string) error { return a.dbImport(o, args) }),
+		RunE: a.work(func(ctx context.Context, args []string) error { return a.dbImport(ctx, o, args) }),
 	}
 	dbFlag(cmd, &o.db)
 	cmd.Flags().StringVar(&o.keep, "keep", "", "in a conflict, keep `ours` (the database's) or theirs (the file's)")
@@ -45,13 +45,13 @@ is missing beside the database is told.`,
 // keeps are the values of --keep.
 var keeps = []string{string(results.KeepOurs), string(results.KeepTheirs)}
 
-func (a *app) dbImport(o *importOptions, files []string) error {
+func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) error {
 	if o.keep != "" && o.keep != keeps[0] && o.keep != keeps[1] {
 		return bad(fmt.Errorf("--keep %s: unknown; known: %s", o.keep, strings.Join(keeps, ", ")))
 	}
 	var sources []results.Source
 	for _, name := range files {
-		f, err := os.Open(name)
+		f, err := reading(ctx, func() (*os.File, error) { return os.Open(name) })
 		if err != nil {
 			return bad(err)
 		}
@@ -63,7 +63,10 @@ func (a *app) dbImport(o *importOptions, files []string) error {
 		return bad(err)
 	}
 	defer store.Close()
-	done, err := store.Import(results.Keep(o.keep), experiments.KeyOf(), sources...)
+	// An import that does not come to its end leaves the database as it was.
+	done, err := reading(ctx, func() (results.Imported, error) {
+		return store.Import(results.Keep(o.keep), experiments.KeyOf(), sources...)
+	})
 	var conflicts *results.ConflictsError
 	switch {
 	case errors.As(err, &conflicts):

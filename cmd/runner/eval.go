@@ -91,7 +91,7 @@ one, boxes as corners or in 0…1) is said on stderr with counts; no number chan
 	f.Uint64Var(&o.seed, "seed", 0, "`seed` of these draws")
 	o.minAP = f.Float64("min-ap", 0, "fail, with exit code 1, if AP is below this `fraction`")
 	o.maxDrop = f.Float64("max-drop", 0, "fail, with exit code 1, if AP is lower than that of --vs by more than this `fraction`")
-	cmd.RunE = a.work(func(context.Context, []string) error {
+	cmd.RunE = a.work(func(ctx context.Context, _ []string) error {
 		if o.gt == "" || o.dt == "" {
 			return bad(fmt.Errorf("%s: --gt, the ground truth, and --dt, the results, are both needed; usage: runner %s; see `%[1]s --help`", cmd.CommandPath(), cmd.Use))
 		}
@@ -101,7 +101,7 @@ one, boxes as corners or in 0…1) is said on stderr with counts; no number chan
 		if !f.Changed("max-drop") {
 			o.maxDrop = nil
 		}
-		return a.eval(o)
+		return a.eval(ctx, o)
 	})
 	complete(cmd, "numpy", []string{"2.3", "1.24"})
 	return cmd
@@ -134,7 +134,7 @@ func (o *evalOptions) options() (metrics.Options, error) {
 	return opt, nil
 }
 
-func (a *app) eval(o *evalOptions) error {
+func (a *app) eval(ctx context.Context, o *evalOptions) error {
 	if err := checkFormat(o.format, report.Formats()...); err != nil {
 		return err
 	}
@@ -151,11 +151,11 @@ func (a *app) eval(o *evalOptions) error {
 	if o.threads > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
 	}
-	gt, err := coco.ReadDataset(o.gt)
+	gt, err := reading(ctx, func() (*coco.Dataset, error) { return coco.ReadDataset(o.gt) })
 	if err != nil {
 		return bad(err)
 	}
-	dt, err := o.detections(o.dt)
+	dt, err := o.detections(ctx, o.dt)
 	if err != nil {
 		return bad(err)
 	}
@@ -165,7 +165,7 @@ func (a *app) eval(o *evalOptions) error {
 		GroundTruth: fileName(o.gt), Detections: fileName(o.dt), Images: len(gt.Images), Options: opt,
 		PerClass: o.perClass, ShowDetails: o.details,
 	}
-	err = o.evaluate(r, gt, dt, func(file string, dt []coco.Detection, ap50 float64) {
+	err = o.evaluate(ctx, r, gt, dt, func(file string, dt []coco.Detection, ap50 float64) {
 		for _, mistake := range metrics.Mistakes(gt, dt, ap50) {
 			fmt.Fprintf(a.err, "runner: %s: %s\n", fileName(file), mistake)
 		}
@@ -225,7 +225,7 @@ func (o *evalOptions) gate(r *report.Report) error {
 
 // evaluate fills r with the numbers and what else is asked for. look is called with each
 // results file and its AP50, NaN where it can't be scored.
-func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Detection, look func(file string, dt []coco.Detection, ap50 float64)) error {
+func (o *evalOptions) evaluate(ctx context.Context, r *report.Report, gt *coco.Dataset, dt []coco.Detection, look func(file string, dt []coco.Detection, ap50 float64)) error {
 	examine := o.details || o.curves != "" || o.plot != "" || o.html != ""
 	if !examine && o.vs == "" {
 		var err error
@@ -251,7 +251,7 @@ func (o *evalOptions) evaluate(r *report.Report, gt *coco.Dataset, dt []coco.Det
 	if o.vs == "" {
 		return nil
 	}
-	other, err := o.detections(o.vs)
+	other, err := o.detections(ctx, o.vs)
 	if err != nil {
 		return err
 	}
@@ -285,8 +285,8 @@ func (o *evalOptions) write(r *report.Report) error {
 	return nil
 }
 
-func (o *evalOptions) detections(path string) ([]coco.Detection, error) {
-	dt, err := coco.ReadDetections(path)
+func (o *evalOptions) detections(ctx context.Context, path string) ([]coco.Detection, error) {
+	dt, err := reading(ctx, func() ([]coco.Detection, error) { return coco.ReadDetections(path) })
 	if err == nil && len(dt) == 0 && !o.allowEmpty {
 		err = fmt.Errorf("%s: detections: empty; --allow-empty scores that as 0", fileName(path))
 	}

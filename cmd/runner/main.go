@@ -76,10 +76,13 @@ type coded struct {
 func (c *coded) Error() string { return c.err.Error() }
 func (c *coded) Unwrap() error { return c.err }
 
+// errInterrupted ends a verb that was stopped before it had anything to keep.
+var errInterrupted = &coded{exitInterrupted, errors.New("interrupted")}
+
 // bad marks an error that a file or flag is to blame for.
 func bad(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, errInterrupted) {
+		return err
 	}
 	return &coded{exitUsage, err}
 }

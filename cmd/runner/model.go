@@ -70,7 +70,7 @@ func parseSize(text string) (h, w int, err error) {
 }
 
 func (a *app) model(ctx context.Context, o *modelOptions) error {
-	cfg, err := experiments.LoadBaseline(o.source, o.sel)
+	cfg, err := loadBaseline(ctx, o.source, o.sel)
 	if err != nil {
 		return bad(err)
 	}

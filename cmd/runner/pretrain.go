@@ -45,7 +45,7 @@ CONFIG is a grid file, an ablation or a profile.`,
 }
 
 func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
-	cfg, err := experiments.LoadBaseline(o.source, o.sel)
+	cfg, err := loadBaseline(ctx, o.source, o.sel)
 	switch {
 	case err != nil:
 		return bad(err)

@@ -176,10 +176,41 @@ func (a *app) work(f func(ctx context.Context, args []string) error) func(*cobra
 		case err == nil || errors.As(err, &c):
 			return err
 		case cmd.Context().Err() != nil && errors.Is(err, cmd.Context().Err()):
-			return &coded{exitInterrupted, errors.New("interrupted")}
+			return errInterrupted
 		}
 		return &coded{exitFailed, err}
 	}
+}
+
+// reading returns what read returns, or errInterrupted as soon as ctx ends: a pipe that was
+// named as a file may never have a writer, and to open it cannot be called off.
+func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, errInterrupted
+	}
+}
+
+// loadPlan is experiments.Load, which Ctrl-C stops.
+func loadPlan(ctx context.Context, source string, sel experiments.Selection) (*experiments.Plan, error) {
+	return reading(ctx, func() (*experiments.Plan, error) { return experiments.Load(source, sel) })
+}
+
+// loadBaseline is experiments.LoadBaseline, which Ctrl-C stops.
+func loadBaseline(ctx context.Context, source string, sel experiments.Selection) (experiments.Config, error) {
+	return reading(ctx, func() (experiments.Config, error) { return experiments.LoadBaseline(source, sel) })
 }
 
 // selectionFlags adds the flags that say which settings and rows of a file are meant.

@@ -90,7 +90,7 @@ func (o *sweepOptions) check() error {
 }
 
 func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
-	plan, err := experiments.Load(o.source, o.sel)
+	plan, err := loadPlan(ctx, o.source, o.sel)
 	if err != nil {
 		return bad(err)
 	}

@@ -47,7 +47,7 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 	if err := checkFormat(o.format, results.Formats()...); err != nil {
 		return err
 	}
-	plan, err := experiments.Load(o.source, o.sel)
+	plan, err := loadPlan(ctx, o.source, o.sel)
 	if err != nil {
 		return bad(err)
 	}
