@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -58,6 +60,9 @@ func Check(path string, key KeyOf, mend bool) (*Checked, error) {
 		} else {
 			c.find(broken[file], c.restore(r))
 		}
+	}
+	if err := c.work(); err != nil {
+		return nil, err
 	}
 	for _, file := range slices.Sorted(maps.Keys(c.files)) {
 		c.Files++
@@ -252,6 +257,24 @@ func (c *checker) bundles() (broken map[string]error, err error) {
 		}
 	}
 	return broken, nil
+}
+
+// work finds checkpoints whose trial is not recorded: a record that was lost with the end of
+// a damaged -wal file leaves no other trace.
+func (c *checker) work() error {
+	dir := WorkDir(c.path)
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		_, recorded := c.rows[bundlePath(BundleDir(c.path), e.Name())]
+		if c.rows != nil && !recorded && keyPattern.MatchString(e.Name()) {
+			c.find(fmt.Errorf("%s: checkpoints of a trial that the database does not have", filepath.Join(dir, e.Name())),
+				"run its sweep again, which goes on from them; or delete them: runner db gc --delete --db "+c.path)
+		}
+	}
+	return nil
 }
 
 // compare compares a sound bundle with its row.

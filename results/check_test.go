@@ -47,6 +47,9 @@ func TestCheck(t *testing.T) {
 		{"a setting of a trial at work", func(t *testing.T, s *Store) { exec(t, s, "UPDATE trials SET seed = 4 WHERE key = ?", keyOf("d")) }, "have the key", "db rebuild", false},
 		{"a bundle", func(t *testing.T, s *Store) { alter(t, bundle(s, "a"), `"seed":3`, `"seed":4`) }, "its content has another checksum", "db check --mend", true},
 		{"no bundle", func(t *testing.T, s *Store) { must(t, os.Remove(bundle(s, "b"))) }, "it is missing, and the database has its content", "db check --mend", true},
+		{"the record of a trial at work", func(t *testing.T, s *Store) {
+			must(t, os.MkdirAll(filepath.Join(WorkDir(s.Path()), keyOf("nobody's")), 0o777))
+		}, "checkpoints of a trial that the database does not have", "run its sweep again", false},
 		{"a bundle of a sweep", func(t *testing.T, s *Store) {
 			files, err := filepath.Glob(filepath.Join(BundleDir(s.Path()), sweepDir, "*"))
 			must(t, err)
