@@ -13,7 +13,7 @@
 //
 // Convolutions are those of a Layer, whose maps may be of several levels. Each is
 // computed by the algorithm that its shape says is cheapest:
-// direct sums (sweep.go, gradweights.go), or for maps of 3 × 3 kernels Winograd's
+// direct sums (direct.go, gradweights.go), or for maps of 3 × 3 kernels Winograd's
 // (winograd.go, winogradweights.go), whose errors against exact arithmetic are up
 // to four times those of direct sums. Pool.Exact leaves the latter out.
 //
