@@ -95,7 +95,7 @@ func (r *Runner) BenchStore(ctx context.Context, dir string, b StoreBench) (*Sto
 	if err := os.WriteFile(grid, []byte(b.grid()), 0o666); err != nil {
 		return nil, err
 	}
-	var plan *Plan
+	var p *Plan
 	var prep []prepared
 	out := &StoreTimes{}
 	for _, work := range []struct {
@@ -104,12 +104,12 @@ func (r *Runner) BenchStore(ctx context.Context, dir string, b StoreBench) (*Sto
 		do    func() error
 	}{
 		{"plan, nothing recorded", storeReads, func() (err error) {
-			if plan, err = Load(grid, Selection{}); err == nil {
-				prep, err = r.prepare(ctx, plan)
+			if p, err = Load(grid, Selection{}); err == nil {
+				prep, err = r.prepare(ctx, p)
 			}
 			return err
 		}},
-		{"record", 1, func() error { return r.recordBench(ctx, path, b, plan, prep) }},
+		{"record", 1, func() error { return r.recordBench(ctx, path, b, p, prep) }},
 		{"plan, all recorded", storeReads, r.reading(path, func() error {
 			p, err := Load(grid, Selection{})
 			if err == nil {
@@ -179,12 +179,12 @@ func (r *Runner) listBench(format string) error {
 }
 
 // recordBench records the plan, and a result and a bundle for each trial.
-func (r *Runner) recordBench(ctx context.Context, path string, b StoreBench, plan *Plan, prep []prepared) (err error) {
+func (r *Runner) recordBench(ctx context.Context, path string, b StoreBench, p *Plan, prep []prepared) (err error) {
 	if r.Store, err = results.Open(path); err != nil {
 		return err
 	}
 	defer r.Store.Close()
-	if err := r.savePlan(plan, prep); err != nil {
+	if err := r.savePlan(p, prep); err != nil {
 		return err
 	}
 	for i := range prep {

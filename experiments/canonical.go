@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"focalgrid/loss"
 	"focalgrid/results"
@@ -296,4 +297,16 @@ func PretrainKey(c *Config, cropsIdentity, engineName string, numerics int) stri
 		Crops, Engine string
 		Numerics      int
 	}{cropsIdentity, engineName, numerics})
+}
+
+// workOf are the settings that decide how long a trial takes.
+func workOf(cfg *Config) string {
+	return string(canonical(cfg, func(c *Config, key string) bool {
+		for _, free := range []string{"loss.", "optim.", "pretrain.", "data.seed"} {
+			if strings.HasPrefix(key, free) {
+				return false
+			}
+		}
+		return matters(c, key)
+	}))
 }

@@ -123,15 +123,6 @@ func (c *checkpoint) restore(s *engine.State) error {
 	return nil
 }
 
-func stateTensors(s *engine.State) []weights.Tensor {
-	var ts []weights.Tensor
-	for _, name := range s.Names() {
-		t := s.Get(name)
-		ts = append(ts, weights.Tensor{Name: name, Shape: t.Shape, Data: t.Values})
-	}
-	return ts
-}
-
 // Metadata of a checkpoint's file.
 const (
 	metaTrial    = "trial"

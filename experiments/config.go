@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"fmt"
 	"math"
 )
 
@@ -202,15 +201,13 @@ func (im *Image) LongSide() int {
 	return im.Long
 }
 
-// Missing says which input must still be passed before the trial can run: a
-// plan needs neither images nor weights, a training does.
-func (c *Config) Missing() error {
-	var all problems
-	if c.Data.Name == "coco" && c.Data.Dir == "" {
-		all.list = append(all.list, fmt.Errorf("data.dir is empty: pass --data DIR, a folder with annotations/instances_%s.json and the images in %s/", c.Data.Train, c.Data.Train))
+// evalSplit is the name of the split that is scored.
+func (c *Config) evalSplit() string {
+	switch c.Eval.Split {
+	case "train":
+		return c.Data.Train
+	case "tune":
+		return c.Data.Tune
 	}
-	if c.Pretrain.Type == "file" && c.Pretrain.File == "" {
-		all.list = append(all.list, fmt.Errorf("pretrain.file is empty: pass --set pretrain.file=resnet%d.safetensors (or .pth) with ImageNet weights under torchvision's names; without them these settings do not reproduce the paper", c.Model.Depth))
-	}
-	return all.err()
+	return c.Data.Val
 }

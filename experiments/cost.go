@@ -3,7 +3,6 @@ package experiments
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"focalgrid/engine/kernel"
@@ -106,18 +105,6 @@ func trialMACs(cfg *Config) (float64, error) {
 		images += float64(map[string]int{"train": cfg.Data.Images.Train, "tune": cfg.Data.Images.Tune, "val": cfg.Data.Images.Val}[cfg.Eval.Split])
 	}
 	return float64(sum.Total.MACs) * images, nil
-}
-
-// workOf are the settings that decide how long a trial takes.
-func workOf(cfg *Config) string {
-	return string(canonical(cfg, func(c *Config, key string) bool {
-		for _, free := range []string{"loss.", "optim.", "pretrain.", "data.seed"} {
-			if strings.HasPrefix(key, free) {
-				return false
-			}
-		}
-		return matters(c, key)
-	}))
 }
 
 // recordedWalls are the seconds that finished trials took on this machine with as many

@@ -246,7 +246,9 @@ func TestLayers(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(folder, "annotations"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	writeIn(t, filepath.Join(folder, "annotations"), "instances_val.json", "{}")
+	if err := os.WriteFile(filepath.Join(folder, "annotations", "instances_val.json"), []byte("{}"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	p := mustPlan(t, text, Selection{Set: []string{"train.iters=10", "image.mean=[.1, .2, .3]", "data.dir="}, DataDir: folder, Seeds: "4..5"})
 	c := p.Rows[0].Config
 	if c.Optim.LR != .3 || c.Train.Iters != 10 || c.Loss.Gamma != 1 || c.Train.Batch != 16 || c.Data.Dir != folder || c.Data.Name != "coco" || !slices.Equal(c.Image.Mean, []float64{.1, .2, .3}) {

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -34,5 +35,24 @@ func TestInitialWeights(t *testing.T) {
 	}
 	if !differ {
 		t.Error("seeds 1 and 2 give the same weights")
+	}
+}
+
+// TestInitialIdentityRefuses: what a trial cannot start from is refused when its identity is computed.
+func TestInitialIdentityRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		set  []string
+		want string
+	}{
+		{[]string{"pretrain.type=file", "pretrain.file=nowhere.pth"}, "nowhere.pth: no such file"},
+		{[]string{"pretrain.type=crops", "pretrain.file=nowhere.pth"}, "pretrain.file is set, but pretrain.type is crops"},
+	} {
+		cfg, err := LoadBaseline("mini", Selection{Set: tt.set})
+		if err == nil {
+			_, err = (&Runner{}).initIdentity(&cfg)
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: %v; want %q", tt.set, err, tt.want)
+		}
 	}
 }

@@ -187,23 +187,5 @@ func TestInitialFileRefused(t *testing.T) {
 		if err := cfg.checkInitial(4); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.want)
 		}
-		if _, err := (&Runner{}).initIdentity(&cfg); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s, when planning: %v; want %q", tt.name, err, tt.want)
-		}
-	}
-}
-
-func TestBackboneInWords(t *testing.T) {
-	cfg := fileConfig(t, "/somewhere/resnet18.pth")
-	if got := cfg.Backbone("0123456789abcdef"); got != "backbone from /somewhere/resnet18.pth, identity 0123456789ab" {
-		t.Error(got)
-	}
-	cfg.Pretrain.Type = "crops"
-	if got := cfg.Backbone(""); got != "backbone pretrained on synthetic crops" {
-		t.Error(got)
-	}
-	cfg.Pretrain.Type = "none"
-	if got := cfg.Backbone(""); got != "backbone from random weights" {
-		t.Error(got)
 	}
 }

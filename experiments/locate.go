@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,6 +50,9 @@ func (l locator) locate(c *Config) []Problem {
 	return nil
 }
 
+// locate settles where the data and the weights of one trial lie, as locator.locate does for the rows of a plan.
+func locate(c *Config) []Problem { return locator{}.locate(c) }
+
 // absolute is the path from the root; as it is where nobody knows the current folder.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
@@ -79,19 +81,6 @@ func whatIsIn(c *Config) (name, problem string) {
 		return "", err.Error()
 	}
 	return "coco", ""
-}
-
-// Splits lists the splits of a folder in COCO's layout, by name. The error says what a
-// folder without any has instead.
-func Splits(dir string) ([]string, error) {
-	if err := noFolder(dir); err != nil {
-		return nil, err
-	}
-	there, err := splitsIn(dir)
-	if err == nil && len(there) == 0 {
-		err = fmt.Errorf("%s: holds no data; %s%s", dir, layout, cmp.Or(inner(dir), unarranged(dir)))
-	}
-	return there, err
 }
 
 // ErrNoFolder is that of data whose folder is not there.

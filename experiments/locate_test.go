@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"focalgrid/dataset"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func TestLocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := estimator(t, nil, Host{}).Draw(t.Context(), &cfg, "drawn"); err != nil {
+	if _, err := dataset.Generate(t.Context(), "drawn", cfg.synthConfig(), dataset.GenerateOptions{Own: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {

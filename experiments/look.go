@@ -59,35 +59,6 @@ const (
 	Unknown Verdict = "unknown"
 )
 
-// Views runs the detector over the first n images of a set, labelled by its classes, and
-// calls each with one view after the other, of detections above score. It returns the
-// detections down to eval.low_score in COCO's form.
-func (d *Detector) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(View) error) ([]coco.Detection, error) {
-	dets, err := d.Split(ctx, set, n, func(int) {})
-	if err != nil {
-		return nil, err
-	}
-	return dets, views(set, min(n, len(set.Images)), dets, score, true, each)
-}
-
-// ViewFiles is Views of picture files, which have no annotations. In the
-// detections the image id is the file's place in the list, from 1.
-func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64, each func(View) error) ([]coco.Detection, error) {
-	set := &dataset.Set{Classes: d.classes}
-	for i, f := range files {
-		p, err := dataset.ReadImage(f)
-		if err != nil {
-			return nil, err
-		}
-		set.Images = append(set.Images, dataset.Image{ID: int64(i + 1), File: f, Width: p.Width, Height: p.Height})
-	}
-	dets, err := d.Split(ctx, set, 0, func(int) {})
-	if err != nil {
-		return nil, err
-	}
-	return dets, views(set, len(files), dets, score, false, each)
-}
-
 func views(set *dataset.Set, n int, dets []coco.Detection, score float64, annotated bool, each func(View) error) error {
 	labels := map[int64]int32{} // by category id of the set
 	for l := range set.Classes {

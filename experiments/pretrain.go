@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"focalgrid/dataset"
 	"focalgrid/engine"
@@ -27,8 +26,6 @@ var embedded embed.FS
 // pretrainHoldout is the number of crops, after those trained on, that
 // accuracy is measured on.
 const pretrainHoldout = 500
-
-type tensors map[string]weights.Tensor
 
 // initIdentity says which weights a trial starts from, without making them.
 func (r *Runner) initIdentity(cfg *Config) (string, error) {
@@ -172,14 +169,6 @@ func checkPretrained(f *weights.File, key string) error {
 	return nil
 }
 
-func byName(f *weights.File) tensors {
-	out := tensors{}
-	for _, t := range f.Tensors {
-		out[t.Name] = t
-	}
-	return out
-}
-
 // pretrain trains the backbone as a classifier of synthetic crops: SGD with
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
 // trial's, its state is kept on the way, beside where the weights will be.
@@ -303,14 +292,6 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		return nil, err
 	}
 	return f, nil
-}
-
-// isBody tells a tensor of the backbone from heads, pyramid and optimiser slots.
-func isBody(name string) bool { return strings.HasPrefix(name, "backbone.body.") }
-
-// isNetwork tells parameters and running statistics from optimiser slots.
-func isNetwork(name string) bool {
-	return strings.HasPrefix(name, "backbone.") || strings.HasPrefix(name, "head.")
 }
 
 func labelFeed(labels []int32) []float32 {

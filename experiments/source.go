@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -166,53 +165,6 @@ func (r *Runner) scoredPart(identity string) (scored string, known bool) {
 	return scored, joined(training, scored) == identity
 }
 
-// missingSplits is an error that says which splits a folder does not have, and which it has.
-func missingSplits(dir string, cfg *Config) error {
-	missing, err := cfg.MissingSplits(dir)
-	if err != nil {
-		return err
-	}
-	var lines []error
-	for _, text := range missing {
-		lines = append(lines, fmt.Errorf("%s: %s", dir, text))
-	}
-	return errors.Join(lines...)
-}
-
-// MissingSplits says of each split that a sweep would read and that a folder does not have
-// how to name another; a folder without any split is an error.
-func (c *Config) MissingSplits(dir string) ([]string, error) {
-	there, err := Splits(dir)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for _, want := range []struct{ key, split string }{{"data.train", c.Data.Train}, {"data." + c.Eval.Split, c.evalSplit()}} {
-		if !slices.Contains(there, want.split) {
-			lines = append(lines, fmt.Sprintf("no split %s; it has %s: pass --set %s=%s, or another of them",
-				want.split, strings.Join(there, ", "), want.key, c.nearestSplit(want.key, want.split, there)))
-		}
-	}
-	return slices.Compact(lines), nil
-}
-
-// nearestSplit is the split there is whose name begins with that asked for, as train2017
-// does, or else the one that is spelt most alike; to score, not the one that is trained on
-// where there is another.
-func (c *Config) nearestSplit(key, name string, there []string) string {
-	if key != "data.train" {
-		if others := slices.DeleteFunc(slices.Clone(there), func(s string) bool { return s == c.Data.Train }); len(others) > 0 {
-			there = others
-		}
-	}
-	for _, s := range there {
-		if strings.HasPrefix(s, name) {
-			return s
-		}
-	}
-	return Nearest(name, there)
-}
-
 // shownProblems is how many problems of a folder an error lists.
 const shownProblems = 5
 
@@ -357,15 +309,4 @@ func (r *Runner) OpenSplit(ctx context.Context, cfg *Config, split string) (*dat
 		return nil, err
 	}
 	return cfg.OpenSplit(dir, split)
-}
-
-// evalSplit is the name of the split that is scored.
-func (c *Config) evalSplit() string {
-	switch c.Eval.Split {
-	case "train":
-		return c.Data.Train
-	case "tune":
-		return c.Data.Tune
-	}
-	return c.Data.Val
 }

@@ -14,7 +14,6 @@ import (
 
 	"focalgrid/dataset"
 	"focalgrid/results"
-	"focalgrid/sampler"
 )
 
 // one is the selection of a single row and seed of tiny, on a folder.
@@ -541,34 +540,5 @@ func TestHashingStops(t *testing.T) {
 	cancel()
 	if _, err := b.Plan(ctx, b.plan(t, tiny, one(b.folder(t, "coco")))); !errors.Is(err, context.Canceled) {
 		t.Errorf("the plan ends with %v, want the context's error", err)
-	}
-}
-
-// TestNamed: an error about an object of a batch names file, image and annotation, whatever
-// crowds lie before it.
-func TestNamed(t *testing.T) {
-	set := &dataset.Set{Dir: "d", Split: "train", Images: []dataset.Image{{}, {
-		ID: 7, File: "a.jpg", Objects: []dataset.Object{{AnnotationID: 1, Crowd: true}, {AnnotationID: 2}, {AnnotationID: 3, Crowd: true}, {AnnotationID: 4}},
-	}}}
-	batch := &dataset.Batch{Items: []dataset.Item{{Index: 0}, {Index: 1}}}
-	err := named(fmt.Errorf("assign: %w", &sampler.ObjectError{Image: 1, Object: 1, Reason: "box [1 2 1 3]"}), set, batch)
-	if want := filepath.Join("d", "train", "a.jpg") + ": image id 7, annotation id 4: box [1 2 1 3]"; err.Error() != want {
-		t.Errorf("it says %q, want %q", err, want)
-	}
-}
-
-func TestNearestSplit(t *testing.T) {
-	c := miniConfig(t, "data.name=coco")
-	for _, tt := range []struct{ key, name, want string }{
-		{"data.val", "val", "val2017"},
-		{"data.tune", "tune", "val2017"}, // train is spelt more alike, but what is trained on is nothing to score on
-		{"data.train", "tarin", "train"},
-	} {
-		if got := c.nearestSplit(tt.key, tt.name, []string{"train", "val2017"}); got != tt.want {
-			t.Errorf("%s %s: %s, want %s", tt.key, tt.name, got, tt.want)
-		}
-	}
-	if got := c.nearestSplit("data.val", "val", []string{"train"}); got != "train" {
-		t.Errorf("with one split alone: %s", got)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
+	"focalgrid/dataset"
 	"focalgrid/results"
 )
 
@@ -549,4 +551,28 @@ func CacheDir() (string, error) {
 		return "", fmt.Errorf("no cache folder (%w): set FOCALGRID_CACHE to one", err)
 	}
 	return dir + "/focalgrid", nil
+}
+
+// PrepareAll makes the data of every trial that is not done. The error is
+// dataset.ErrOtherFolder where data.dir holds something else.
+func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
+	var ready []string
+	for _, s := range states {
+		cfg := s.Config
+		key := cfg.Data.Dir + "\n" + dataset.Identity(cfg.synthConfig())
+		if s.Done() || slices.Contains(ready, key) {
+			continue
+		}
+		if _, err := r.PrepareData(ctx, &cfg); err != nil {
+			return err
+		}
+		ready = append(ready, key)
+	}
+	return nil
+}
+
+// Refresh looks the states up again, with identities as they are known.
+func (r *Runner) Refresh(states []State) ([]State, error) {
+	out := slices.Clone(states)
+	return out, r.lookUp(out)
 }

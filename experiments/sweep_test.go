@@ -340,8 +340,8 @@ seeds: [0, 1]
 	shared := newBench(t, 2)
 	count := &counting{Engine: shared.Engine}
 	shared.Engine = count
-	plan := shared.plan(t, grid, Selection{})
-	if c, err := shared.Sweep(t.Context(), plan); err != nil || c != (Counts{Done: 8}) {
+	p := shared.plan(t, grid, Selection{})
+	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 8}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	// Seed by seed: smooth L1 twice, GIoU, smooth L1, each with a network for
@@ -353,7 +353,7 @@ seeds: [0, 1]
 	for _, tr := range shared.trials(t) {
 		weights[tr.Key] = tr.Weights
 	}
-	for i := range plan.Trials {
+	for i := range p.Trials {
 		alone := newBench(t, 2)
 		one := *alone.plan(t, grid, Selection{})
 		one.Trials = one.Trials[i : i+1]

@@ -291,18 +291,6 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	return hash, nil
 }
 
-// networkTensors is a state without the optimiser's slots.
-func networkTensors(s *engine.State) []weights.Tensor {
-	var ts []weights.Tensor
-	for _, name := range s.Names() {
-		if isNetwork(name) {
-			t := s.Get(name)
-			ts = append(ts, weights.Tensor{Name: name, Shape: t.Shape, Data: t.Values})
-		}
-	}
-	return ts
-}
-
 // weightsOf reads a recorded trial's final weights.
 func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
 	if t.Weights == "" {

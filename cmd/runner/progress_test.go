@@ -244,7 +244,7 @@ func TestParseSize(t *testing.T) {
 
 // TestNext: the three commands parse, and keep what was chosen.
 func TestNext(t *testing.T) {
-	plan, states := twoTrials(t)
+	p, states := twoTrials(t)
 	o := &sweepOptions{source: "smoke", db: "a b.db", sel: experiments.Selection{Profile: "mini", Set: []string{"train.iters=20"}, Only: []string{"loss.gamma=0,2"}}}
 	record := func(i int, status string, ap float64) {
 		states[i].Recorded = &results.Trial{Key: states[i].Key, Outcome: results.Outcome{Status: status, Metrics: map[string]float64{"AP": ap}}}
@@ -257,15 +257,15 @@ func TestNext(t *testing.T) {
 		"runner detect cdcdcdcdcdcd --val 16 -o look --db 'a b.db'",
 		"runner sweep smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --seeds 0..4 --db 'a b.db'",
 	}
-	if got := next(plan, states, o); strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if got := next(p, states, o); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("next commands are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	record(1, results.StatusFailed, 0)
 	o.db = defaultDB
-	if got := next(plan, states, o)[1]; got != "runner show cdcdcdcdcdcd" {
+	if got := next(p, states, o)[1]; got != "runner show cdcdcdcdcdcd" {
 		t.Errorf("after a failure: %s", got)
 	}
-	for _, line := range next(plan, states, o) {
+	for _, line := range next(p, states, o) {
 		parses(t, line)
 	}
 }

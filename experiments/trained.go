@@ -67,7 +67,7 @@ func Relocate(t *results.Trial, dir string) error {
 	}
 	was := cfg.Data.Name
 	cfg.Data.Dir = dir
-	if found := (locator{}).locate(&cfg); len(found) > 0 {
+	if found := locate(&cfg); len(found) > 0 {
 		return errors.New(found[0].String())
 	}
 	if cfg.Data.Name != was {
@@ -191,3 +191,32 @@ func (d *Detector) Config() Config { return d.cfg }
 
 // Close frees the compiled networks.
 func (d *Detector) Close() { d.d.close() }
+
+// Views runs the detector over the first n images of a set, labelled by its classes, and
+// calls each with one view after the other, of detections above score. It returns the
+// detections down to eval.low_score in COCO's form.
+func (d *Detector) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(View) error) ([]coco.Detection, error) {
+	dets, err := d.Split(ctx, set, n, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	return dets, views(set, min(n, len(set.Images)), dets, score, true, each)
+}
+
+// ViewFiles is Views of picture files, which have no annotations. In the
+// detections the image id is the file's place in the list, from 1.
+func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64, each func(View) error) ([]coco.Detection, error) {
+	set := &dataset.Set{Classes: d.classes}
+	for i, f := range files {
+		p, err := dataset.ReadImage(f)
+		if err != nil {
+			return nil, err
+		}
+		set.Images = append(set.Images, dataset.Image{ID: int64(i + 1), File: f, Width: p.Width, Height: p.Height})
+	}
+	dets, err := d.Split(ctx, set, 0, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	return dets, views(set, len(files), dets, score, false, each)
+}

@@ -20,3 +20,18 @@ func TestDescribeSetting(t *testing.T) {
 		}
 	}
 }
+
+func TestBackboneInWords(t *testing.T) {
+	cfg := miniConfig(t, "pretrain.type=file", "pretrain.file=/somewhere/resnet18.pth")
+	if got := cfg.Backbone("0123456789abcdef"); got != "backbone from /somewhere/resnet18.pth, identity 0123456789ab" {
+		t.Error(got)
+	}
+	cfg.Pretrain.Type = "crops"
+	if got := cfg.Backbone(""); got != "backbone pretrained on synthetic crops" {
+		t.Error(got)
+	}
+	cfg.Pretrain.Type = "none"
+	if got := cfg.Backbone(""); got != "backbone from random weights" {
+		t.Error(got)
+	}
+}
