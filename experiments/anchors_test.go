@@ -1,11 +1,16 @@
 package experiments
 
-import "testing"
+import (
+	"testing"
+
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
+)
 
 // TestAnchorStats: every anchor is one of three things, and a set of mini has the
 // imbalance that its profile states, about 1 : 180.
 func TestAnchorStats(t *testing.T) {
-	cfg, err := LoadBaseline("mini", Selection{Set: []string{"data.images.train=1", "data.images.tune=1", "data.images.val=60"}})
+	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{"data.images.train=1", "data.images.tune=1", "data.images.val=60"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -14,7 +19,7 @@ func TestAnchorStats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := cfg.AnchorStats(t.Context(), set, 0)
+	st, err := detector.CountAnchors(t.Context(), &cfg, set, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +29,7 @@ func TestAnchorStats(t *testing.T) {
 	if imbalance := float64(st.Background) / float64(st.Positive); imbalance < 100 || imbalance > 350 {
 		t.Errorf("foreground to background is 1 : %.0f, want about 1 : 180", imbalance)
 	}
-	if some, err := cfg.AnchorStats(t.Context(), set, 7); err != nil || some.Images != 7 {
+	if some, err := detector.CountAnchors(t.Context(), &cfg, set, 7); err != nil || some.Images != 7 {
 		t.Errorf("of 7 images asked for %d were looked at (%v)", some.Images, err)
 	}
 }

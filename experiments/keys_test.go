@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/experiments/plan"
 )
 
 var updateKeys = flag.Bool("update-keys", false, "rewrite testdata/keys.golden; a line that changes orphans every trial recorded under its key")
@@ -22,21 +23,21 @@ func keysOf(t *testing.T) []byte {
 	t.Helper()
 	const folder, file = "identity of the folder", "hash of the weights"
 	var b bytes.Buffer
-	for _, name := range Ablations() {
-		for _, profile := range Profiles() {
-			p, err := Load(name, Selection{Profile: profile})
+	for _, name := range plan.Ablations() {
+		for _, profile := range plan.Profiles() {
+			p, err := plan.Load(name, plan.Selection{Profile: profile})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, row := range p.Rows {
 				cfg := row.Config
-				id := Identity{Config: Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
-				if synthetic(&cfg) {
-					id.Data = dataset.Identity(cfg.synthConfig())
+				id := plan.Identity{Config: plan.Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
+				if plan.Synthetic(&cfg) {
+					id.Data = dataset.Identity(cfg.SynthConfig())
 				}
 				switch cfg.Pretrain.Type {
 				case "crops":
-					id.Init = PretrainKey(&cfg, dataset.CropIdentity(cfg.cropConfig()), id.Engine, id.Numerics)
+					id.Init = plan.PretrainKey(&cfg, dataset.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
 				case "file":
 					id.Init = file
 				}

@@ -13,18 +13,20 @@ import (
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
 // one is the selection of a single row and seed of tiny, on a folder.
-func one(folder string) Selection {
-	return Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: folder, Set: []string{"data.name=coco"}}
+func one(folder string) plan.Selection {
+	return plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: folder, Set: []string{"data.name=coco"}}
 }
 
 // folder copies the images of tiny to a folder of its own.
 func (b *bench) folder(t *testing.T, name string) string {
 	t.Helper()
-	p := b.plan(t, tiny, Selection{})
+	p := b.plan(t, tiny, plan.Selection{})
 	dir, err := b.PrepareData(t.Context(), &p.Rows[0].Config)
 	if err != nil {
 		t.Fatal(err)
@@ -397,7 +399,7 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := Identity{Config: Canonical(&cfg), Seed: tr.Seed, Init: tr.Init, Engine: tr.Engine, Numerics: Numerics}
+	id := plan.Identity{Config: plan.Canonical(&cfg), Seed: tr.Seed, Init: tr.Init, Engine: tr.Engine, Numerics: plan.Numerics}
 	if id.Data, err = dataset.FolderIdentity(t.Context(), folder, nil, "train", "val"); err != nil {
 		t.Fatal(err)
 	}
@@ -411,7 +413,7 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 	}
 	old := *tr
 	cfg.Data.Dir = "data"
-	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(Resolved(&cfg)), nil
+	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(plan.Resolved(&cfg)), nil
 	n, err := b.Store.BeginTrial(old, results.Attempt{Owner: "older", Host: "there"}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -480,7 +482,7 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if err := os.WriteFile(picture, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	open := func() *Detector {
+	open := func() *Trained {
 		b.sources = nil
 		d, err := b.OpenDetector(t.Context(), tr)
 		if err != nil {
@@ -493,8 +495,8 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if err := os.Rename(folder, moved); err != nil {
 		t.Fatal(err)
 	}
-	var found []Found
-	dets, err := open().ViewFiles(t.Context(), []string{picture}, 0, func(v View) error { found = v.Found; return nil })
+	var found []detector.Found
+	dets, err := open().ViewFiles(t.Context(), []string{picture}, 0, func(v detector.View) error { found = v.Found; return nil })
 	if err != nil || len(dets) == 0 || len(found) == 0 || found[0].Class == "" {
 		t.Errorf("without the folder: %d detections, %v", len(dets), err)
 	}

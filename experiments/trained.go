@@ -8,22 +8,24 @@ import (
 
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
-// Detector is a trained network ready to look at images.
-type Detector struct {
+// Trained is a trained network ready to look at images.
+type Trained struct {
 	r       *Runner
-	d       *detector
+	d       *detector.Detector
 	t       *results.Trial
-	cfg     Config
+	cfg     plan.Config
 	classes []dataset.Class // by label
 }
 
 // OpenDetector loads a recorded trial's final weights. What they mean by their labels is
 // recorded with them; only of a trial that an older version recorded must the data be there.
-func (r *Runner) OpenDetector(ctx context.Context, t *results.Trial) (*Detector, error) {
+func (r *Runner) OpenDetector(ctx context.Context, t *results.Trial) (*Trained, error) {
 	cfg, err := recordedConfig(t)
 	if err != nil {
 		return nil, err
@@ -36,19 +38,19 @@ func (r *Runner) OpenDetector(ctx context.Context, t *results.Trial) (*Detector,
 	if err != nil {
 		return nil, err
 	}
-	d := newDetector(cfg, len(classes), r.Engine, engine.NewState(), drawer(t.Seed))
-	if err := d.load(tensors); err != nil {
+	d := detector.New(cfg, len(classes), r.Engine, engine.NewState(), detector.Drawer(t.Seed))
+	if err := d.Load(tensors); err != nil {
 		return nil, err
 	}
-	return &Detector{r: r, d: d, t: t, cfg: cfg, classes: classes}, nil
+	return &Trained{r: r, d: d, t: t, cfg: cfg, classes: classes}, nil
 }
 
 // recordedConfig are a recorded trial's settings. The synthetic set is what its settings say:
 // where the folder that it was in no longer holds it, it is the cache's.
-func recordedConfig(t *results.Trial) (Config, error) {
-	cfg, err := ParseResolved("trial "+t.Key[:12], []byte(t.Config))
-	if err == nil && synthetic(&cfg) && cfg.Data.Dir != "" {
-		if is, _ := dataset.IsSynthetic(cfg.Data.Dir, cfg.synthConfig()); !is {
+func recordedConfig(t *results.Trial) (plan.Config, error) {
+	cfg, err := plan.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	if err == nil && plan.Synthetic(&cfg) && cfg.Data.Dir != "" {
+		if is, _ := dataset.IsSynthetic(cfg.Data.Dir, cfg.SynthConfig()); !is {
 			cfg.Data.Dir = ""
 		}
 	}
@@ -58,32 +60,32 @@ func recordedConfig(t *results.Trial) (Config, error) {
 // Relocate names another folder for the data of a recorded trial: it is what is looked
 // at from then on, and still has to be the data of the trial.
 func Relocate(t *results.Trial, dir string) error {
-	cfg, err := ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	cfg, err := plan.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err != nil {
 		return err
 	}
-	if _, err := Splits(dir); err != nil {
+	if _, err := plan.Splits(dir); err != nil {
 		return err
 	}
 	was := cfg.Data.Name
 	cfg.Data.Dir = dir
-	if found := locate(&cfg); len(found) > 0 {
+	if found := plan.Locate(&cfg); len(found) > 0 {
 		return errors.New(found[0].String())
 	}
 	if cfg.Data.Name != was {
 		return fmt.Errorf("%s: holds other data than trial %.12s had, which is its %s set", dir, t.Key, was)
 	}
-	t.Config = string(Resolved(&cfg))
+	t.Config = string(plan.Resolved(&cfg))
 	return nil
 }
 
 // recordedClasses are the classes of a recorded trial's detector: those recorded with it,
 // else, as for what older versions recorded, those of its training split.
-func (r *Runner) recordedClasses(ctx context.Context, t *results.Trial, cfg *Config) ([]dataset.Class, error) {
+func (r *Runner) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
 	if t.Labels != nil {
 		return classesOf(t.Labels), nil
 	}
-	if synthetic(cfg) {
+	if plan.Synthetic(cfg) {
 		s, err := r.source(ctx, cfg)
 		if err != nil {
 			return nil, err
@@ -105,12 +107,12 @@ var ErrOtherData = errors.New("the data is not that of trial")
 
 // Scored opens the split that the trial was scored on, under the detector's classes.
 // Other data than the trial had is ErrOtherData, unless changed says that it may be other.
-func (d *Detector) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
-	set, err := d.r.OpenSplit(ctx, &d.cfg, d.cfg.evalSplit())
+func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
+	set, err := d.r.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
 	if err != nil {
 		return nil, err
 	}
-	if !changed && !synthetic(&d.cfg) {
+	if !changed && !plan.Synthetic(&d.cfg) {
 		if err := d.sameSplit(ctx, set); err != nil {
 			return nil, err
 		}
@@ -124,7 +126,7 @@ func (d *Detector) Scored(ctx context.Context, changed bool) (*dataset.Set, erro
 
 // sameSplit refuses a scored split that is not what it was; its pictures are then used only as
 // they were.
-func (d *Detector) sameSplit(ctx context.Context, set *dataset.Set) error {
+func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
 	if scored, known := d.r.scoredPart(d.t.Dataset); known {
 		if err := set.Identify(ctx, d.r.hashing(set.Split)); err != nil {
 			return err
@@ -152,12 +154,12 @@ func (r *Runner) SameData(ctx context.Context, t *results.Trial) error {
 // sameData returns the data that a recorded trial names, if it is the data that the
 // trial had: by its own identity, or by that which older versions recorded. The error is
 // ErrOtherData if it is not.
-func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *Config) (*source, error) {
+func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*source, error) {
 	s, err := r.source(ctx, cfg)
 	if err != nil || s.Identity == t.Dataset {
 		return s, err
 	}
-	if !synthetic(cfg) {
+	if !plan.Synthetic(cfg) {
 		if older, err := r.olderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
 			return s, err
 		}
@@ -170,42 +172,42 @@ func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *Config) (*
 }
 
 // Split runs the detector over the first n images of a set (0: all).
-func (d *Detector) Split(ctx context.Context, set *dataset.Set, n int, each func(done int)) ([]coco.Detection, error) {
-	o := dataset.LoaderOptions{Batch: evalBatch}
+func (d *Trained) Split(ctx context.Context, set *dataset.Set, n int, each func(done int)) ([]coco.Detection, error) {
+	o := dataset.LoaderOptions{Batch: detector.EvalBatch}
 	if n > 0 {
 		o.Images = make([]int, min(n, len(set.Images)))
 		for i := range o.Images {
 			o.Images[i] = i
 		}
 	}
-	loader, err := dataset.NewLoader(set, d.cfg.transform(), o, dataset.Draw(d.d.draw))
+	loader, err := dataset.NewLoader(set, d.cfg.Transform(), o, dataset.Draw(d.d.Draw))
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
-	return d.d.detect(ctx, loader, set, each)
+	return d.d.Detect(ctx, loader, set, each)
 }
 
 // Config is the trial's settings.
-func (d *Detector) Config() Config { return d.cfg }
+func (d *Trained) Config() plan.Config { return d.cfg }
 
 // Close frees the compiled networks.
-func (d *Detector) Close() { d.d.close() }
+func (d *Trained) Close() { d.d.Close() }
 
 // Views runs the detector over the first n images of a set, labelled by its classes, and
 // calls each with one view after the other, of detections above score. It returns the
 // detections down to eval.low_score in COCO's form.
-func (d *Detector) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(View) error) ([]coco.Detection, error) {
+func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	dets, err := d.Split(ctx, set, n, func(int) {})
 	if err != nil {
 		return nil, err
 	}
-	return dets, views(set, min(n, len(set.Images)), dets, score, true, each)
+	return dets, detector.Views(set, min(n, len(set.Images)), dets, score, true, each)
 }
 
 // ViewFiles is Views of picture files, which have no annotations. In the
 // detections the image id is the file's place in the list, from 1.
-func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64, each func(View) error) ([]coco.Detection, error) {
+func (d *Trained) ViewFiles(ctx context.Context, files []string, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	set := &dataset.Set{Classes: d.classes}
 	for i, f := range files {
 		p, err := dataset.ReadImage(f)
@@ -218,5 +220,5 @@ func (d *Detector) ViewFiles(ctx context.Context, files []string, score float64,
 	if err != nil {
 		return nil, err
 	}
-	return dets, views(set, len(files), dets, score, false, each)
+	return dets, detector.Views(set, len(files), dets, score, false, each)
 }
