@@ -69,7 +69,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 		}
 	}
 	if o.format == "text" {
-		t.Config = plan.Telling(t)
+		t.Config = plan.Telling(t.Config)
 	}
 	classes, err := store.Classes(t.Key)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"focalgrid/loss"
-	"focalgrid/results"
 )
 
 // Numerics is the version of everything that decides a trial's bits besides
@@ -141,13 +140,13 @@ func Settings(c *Config) map[string]any {
 // given. ParseResolved reads it back.
 func Resolved(c *Config) []byte { return write(c, all, false) }
 
-// Telling gives the recorded settings that have a meaning for the trial, and where its data
-// and first weights were, in the form of Resolved. It is all that is recorded where this
+// Telling returns those of a trial's recorded settings that have a meaning for it, and where its data
+// and first weights were, in the form of Resolved. It returns the record unchanged where this
 // version does not know the settings.
-func Telling(t *results.Trial) string {
-	c, err := ParseResolved(t.Key, []byte(t.Config))
+func Telling(recorded string) string {
+	c, err := ParseResolved("the record", []byte(recorded))
 	if err != nil {
-		return t.Config
+		return recorded
 	}
 	return string(write(&c, func(c *Config, key string) bool {
 		return matters(c, key) || key == "data.dir" && c.Data.Dir != "" || key == "pretrain.file" && c.Pretrain.Type == "file"
