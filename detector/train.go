@@ -60,7 +60,11 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 			return err
 		}
 	}
-	if name := d.State.NonFinite(); name != "" {
+	s, err := d.Stored()
+	if err != nil {
+		return err
+	}
+	if name := s.NonFinite(); name != "" {
 		return &Diverged{At: StepInfo{Step: d.Cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}
 	}
 	return nil
