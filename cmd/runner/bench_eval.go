@@ -34,9 +34,10 @@ func newBenchEval(a *app) *cobra.Command {
 		Short: "Measure COCO evaluation: reading the two files, matching, accumulation",
 		Long: `Measure COCO evaluation: reading the two files, matching, accumulation.
 
-The files are generated, the same at every run. "match" and "accumulate" do again, one
-after the other, what "evaluate" does class by class. The peak of memory is that of the first
-round's reading and evaluation, in the whole process; bare is what it held before.`,
+The files are generated and the same in every run. "evaluate" matches and accumulates class by
+class; "match" and "accumulate" do the same work again, one after the other. The peak of memory
+is the peak of the whole process in the first round of reading and evaluation; "bare" is its
+memory before that.`,
 		Example: `  runner bench eval
   runner bench eval --case coco --threads 1 --format json
   runner bench eval --case large --keep /tmp/eval`,
@@ -51,9 +52,9 @@ round's reading and evaluation, in the whole process; bare is what it held befor
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.names, "case", names, "`cases`: "+strings.Join(names, ", "))
-	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one a core. Results do not depend on it")
-	f.IntVar(&o.rounds, "rounds", 5, "`number` of evaluations measured")
-	f.StringVar(&o.keep, "keep", "", "`folder` to leave the generated files in, CASE-gt.json and CASE-dt.json")
+	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one per core. Results do not depend on it")
+	f.IntVar(&o.rounds, "rounds", 5, "`number` of evaluations to measure")
+	f.StringVar(&o.keep, "keep", "", "`folder` for the generated files, CASE-gt.json and CASE-dt.json, which then stay")
 	formatFlag(cmd, &o.format, "text", "json")
 	complete(cmd, "case", names)
 	return cmd

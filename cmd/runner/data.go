@@ -21,9 +21,9 @@ var dataVerbs = []func(*app) *cobra.Command{newDataSynth, newDataStats, newDataC
 func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "Make, check, count and look at images",
-		Long: `Make, check, count and look at images: folders in COCO's layout, with
-annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.`,
+		Short: "Draw, check, count and look at data sets",
+		Long: `Draw, check, count and look at data sets: folders in COCO's layout, with a file
+annotations/instances_SPLIT.json and a folder SPLIT of JPEG or PNG files for each split.`,
 		Example: `  runner data synth synthetic
   runner data check synthetic
   runner data stats mini

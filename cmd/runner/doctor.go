@@ -27,10 +27,10 @@ func newDoctor(a *app) *cobra.Command {
 	o := &doctorOptions{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this machine offers and what is in place",
-		Long: `Say what this machine offers and what is in place: engine, kernels, threads, cache,
-pretrained weights inside the program, database, and GPU or why none is used. It changes
-nothing.`,
+		Short: "Report what this machine offers and what is installed",
+		Long: `Report what this machine offers and what is installed: engine, kernels, threads, cache,
+pretrained weights inside the program, database, and the GPU or why none is used. doctor
+changes nothing.`,
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
 		Args:              asUsed,
@@ -115,13 +115,13 @@ func weightsLine(r *rig) string {
 		if r.HasPretrained(&cfg) {
 			return fmt.Sprintf("none inside; mini's backbone %.12s is in the cache", key)
 		}
-		return fmt.Sprintf("none inside; mini's backbone %.12s is made on first use", key)
+		return fmt.Sprintf("none inside; mini's backbone %.12s is trained on first use", key)
 	}
 	var parts []string
 	for _, p := range found {
 		parts = append(parts, fmt.Sprintf("%.12s %s, accuracy %s", p.Key, p.Where, p.Accuracy))
 	}
-	fits := "not what mini starts from: its backbone " + key[:12] + " is made on first use"
+	fits := "not what mini starts from: its backbone " + key[:12] + " is trained on first use"
 	if slices.ContainsFunc(found, func(p experiments.Pretrained) bool { return p.Key == key }) {
 		fits = "mini starts from it"
 	}

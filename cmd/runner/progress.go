@@ -147,7 +147,7 @@ func (t *tracker) started(e experiments.TrialStarted) string {
 
 // waiting says what a sweep without work of its own waits for.
 func waiting(e experiments.Waiting) string {
-	return "waiting for " + count(e.Trials, "trial") + " that other processes are at work on"
+	return "waiting for " + count(e.Trials, "trial") + " that other processes are training"
 }
 
 // ended says how a trial ended, and where if not here.

@@ -46,20 +46,24 @@ func newRoot(a *app) *cobra.Command {
 		Long: `Ablations of dense object detectors, from a grid file to the paper's table.
 
 A sweep trains a full RetinaNet for each row of a grid file, evaluates COCO AP,
-keeps everything in one SQLite file, and prints the paper's table with ours
-beside it. Without data it draws a synthetic set in COCO's format.
+records everything in one SQLite file, and prints the paper's table with ours
+beside it. Without data it draws a synthetic data set in COCO's format.
 
-Exit codes: 0 fine, 1 a trial or the work failed, an output could not be written or AP is
-not what eval was asked for, 2 a bad file or flag (nothing was written), 3 interrupted.`,
+Exit codes:
+  0  success
+  1  a trial or other work failed, a check found a problem, an output could not be
+     written, or AP did not pass a gate of eval
+  2  a bad file or flag; nothing was written
+  3  interrupted`,
 		Example: `  runner sweep smoke              # does everything work here? about a minute
   runner sweep gamma              # Table 1b of the paper, small
-  runner sweep gamma --dry-run    # what would be trained, and what it costs
+  runner sweep gamma --dry-run    # what the sweep would train, and what it costs
   runner doctor                   # what this machine offers`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownVerb,
 	}
-	version := root.Flags().Bool("version", false, "say which program this is, as `runner version` does")
+	version := root.Flags().Bool("version", false, "print the version, as the command version does")
 	root.RunE = a.work(func(context.Context, []string) error {
 		if *version {
 			return a.version()
@@ -217,14 +221,14 @@ func loadBaseline(ctx context.Context, source string, sel experiments.Selection)
 func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
 	baselineFlags(cmd, s)
 	f := cmd.Flags()
-	f.StringArrayVar(&s.Only, "only", nil, "keep the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
-	f.StringVar(&s.Seeds, "seeds", "", "`seeds` in place of the file's: 3, 0..9 or 1,2,5")
+	f.StringArrayVar(&s.Only, "only", nil, "use only the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
+	f.StringVar(&s.Seeds, "seeds", "", "`seeds` instead of the seeds in the file: 3, 0..9 or 1,2,5")
 }
 
 // baselineFlags adds the flags of a verb that looks at the settings all rows share.
 func baselineFlags(cmd *cobra.Command, s *experiments.Selection) {
 	f := cmd.Flags()
-	f.StringVar(&s.Profile, "profile", "", "`scale` of data, network and schedule, in place of the file's: "+strings.Join(experiments.Profiles(), ", ")+", or a file of your own")
+	f.StringVar(&s.Profile, "profile", "", "`name` of the profile (data, network, schedule) instead of the profile in the file: "+strings.Join(experiments.Profiles(), ", ")+", or your own file")
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
 	complete(cmd, "profile", experiments.Profiles())
@@ -281,7 +285,7 @@ func dbFlag(cmd *cobra.Command, db *string) {
 
 // recordedDataFlag adds --data to a verb that looks at a recorded trial.
 func recordedDataFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "data", "", "`folder` of the trial's data, in place of the recorded one")
+	cmd.Flags().StringVar(dir, "data", "", "`folder` of the trial's data, instead of the recorded folder")
 }
 
 // relocate has a recorded trial's data looked for in that folder, if one is named.
@@ -317,9 +321,9 @@ type machine struct {
 
 func machineFlags(cmd *cobra.Command, m *machine) {
 	f := cmd.Flags()
-	f.IntVar(&m.threads, "threads", 0, "`number` of threads that compute; 0: one a core. Results do not depend on it")
-	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engines, ", ")+"; this build computes on the CPU alone")
-	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
+	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
+	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engines, ", ")+"; this build computes only on the CPU")
+	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
 	complete(cmd, "engine", engines)
 }
 

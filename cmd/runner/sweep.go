@@ -34,23 +34,24 @@ func newSweep(a *app) *cobra.Command {
 	o := &sweepOptions{}
 	cmd := &cobra.Command{
 		Use:   "sweep FILE|NAME",
-		Short: "Train and evaluate what a grid file plans, and print its table",
-		Long: `Train and evaluate what a grid file plans, and print its table.
+		Short: "Train and evaluate the trials of a grid file, and print its table",
+		Long: `Train and evaluate the trials of a grid file, and print its table.
 
 FILE is a grid file; NAME is one of those inside the program: ` + strings.Join(experiments.Ablations(), ", ") + `.
-A file wins over a name. The plan is printed first, and the table at the end; on a terminal
-also the table so far after each seed. Progress goes to stderr: bars on a terminal, plain
-lines elsewhere.
+A file wins over a name. The plan is printed first and the table at the end; on a terminal
+the table so far is also printed after each seed. Progress goes to stderr: bars on a
+terminal, plain lines elsewhere.
 
-What is done is never done again: the same command goes on where it was stopped,
-and changed settings make new trials. A trial's state is kept on the way, so that one
-that was stopped or killed goes on from there, and ends in the same bits as one that
-never was. Ctrl-C stops after the step at hand, with exit code 3. A trial that diverges
-has a result; one that fails does not stop the others, and the exit code is 1.
+Finished trials are never trained again: the same command continues where it was stopped,
+and changed settings make new trials. An unfinished trial continues from its last
+checkpoint and ends with the same bits as an uninterrupted trial. Ctrl-C stops after the
+current step, with exit code 3. A trial that diverges has a result. A trial that fails does
+not stop the others, and the exit code is then 1.
 
---jobs trains several trials at a time, each in a process of its own with its share of
-the cores, which dies with this one. Several sweeps on this machine may share one database,
-on a local disk: each takes trials that no other has, and those of a sweep that has died.`,
+--jobs trains several trials at the same time, each in a worker process with its share of
+the cores; the workers end with this process. Several sweeps on this machine may share one
+database on a local disk: each sweep takes trials that no other sweep has, and the trials
+of a sweep that has died.`,
 		Example: `  runner sweep smoke
   runner sweep gamma --dry-run
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
@@ -66,11 +67,11 @@ on a local disk: each takes trials that no other has, and those of a sweep that 
 	selectionFlags(cmd, &o.sel)
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan with its cost here, and write nothing")
-	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at a time; each takes the memory of one")
-	cmd.Flags().IntVar(&o.tries, "retries", 1, "how `often` a trial is tried again whose process died, as with --jobs one may for lack of memory")
-	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "go on although the folder of the data was changed since this sweep began: all trials are then trained anew")
-	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps` after which a trial's state is kept; 0: as often as takes a fiftieth of the time. Results do not depend on it")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan and its cost on this machine; write nothing")
+	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at the same time; each needs the memory of one")
+	cmd.Flags().IntVar(&o.tries, "retries", 1, "retry up to `N` times a trial whose worker died, for example out of memory (with --jobs)")
+	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "continue although the data folder has changed since this sweep began; all trials are trained again")
+	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps` between checkpoints of a trial; 0: spend at most 2 % of the time on checkpoints. Results do not depend on it")
 	return cmd
 }
 
@@ -126,7 +127,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	case err == nil:
 		return a.sum(r, plan, states, counts, o)
 	case ctx.Err() != nil && !errors.As(err, &c):
-		return &coded{exitInterrupted, fmt.Errorf("interrupted; what is done is kept in %s, and the same command goes on from there", o.db)}
+		return &coded{exitInterrupted, fmt.Errorf("interrupted; finished work is recorded in %s, and the same command continues from there", o.db)}
 	}
 	return err
 }

@@ -18,15 +18,15 @@ func newWorker(a *app) *cobra.Command {
 	o := &sweepOptions{}
 	cmd := &cobra.Command{
 		Use:    "worker",
-		Short:  "Train what a sweep with several jobs orders",
+		Short:  "Train the trials that a sweep with several jobs orders",
 		Hidden: true,
 		Args:   asUsed,
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
-	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as of sweep")
-	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of workers, as of sweep")
+	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as for sweep")
+	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of workers, as for sweep")
 	return cmd
 }
 
