@@ -26,8 +26,8 @@ type benchOptions struct {
 func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the speed of training, inference, loading and evaluation on this machine",
-		Long: `Measure the speed of training, inference, loading and evaluation on this machine.
+		Short: "Measure the speed of training, inference, loading, evaluation and the store on this machine",
+		Long: `Measure the speed of training, inference, loading, evaluation and the store on this machine.
 
 There are three networks. mini is the network of the profile mini. r18 and r50 are the paper's
 RetinaNet with ResNet-18 and -50, a pyramid of 256 channels, frozen norm, 9 anchors and 4
