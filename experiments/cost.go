@@ -3,10 +3,11 @@ package experiments
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
+	"focalgrid/detector"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/results"
 )
@@ -52,7 +53,7 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 	seen := map[string]Cost{}
 	out := make([]Cost, len(states))
 	for i, s := range states {
-		work := workOf(&s.Config)
+		work := plan.Work(&s.Config)
 		cost, ok := seen[work]
 		if !ok {
 			if cost.MACs, err = trialMACs(&s.Config); err != nil {
@@ -79,12 +80,12 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 	seen, total := map[string]bool{}, 0.
 	for _, s := range states {
 		cfg := s.Config
-		if s.Done() || !crops(&cfg) || r.HasPretrained(&cfg) || seen[r.PretrainKey(&cfg)] {
+		if s.Done() || !plan.Crops(&cfg) || r.HasPretrained(&cfg) || seen[r.PretrainKey(&cfg)] {
 			continue
 		}
 		seen[r.PretrainKey(&cfg)] = true
 		p := &cfg.Pretrain
-		sum, err := model.Summarize(cfg.modelConfig(p.Classes+1), p.Pixels, p.Pixels)
+		sum, err := model.Summarize(cfg.ModelConfig(p.Classes+1), p.Pixels, p.Pixels)
 		if err != nil {
 			return 0, err
 		}
@@ -95,29 +96,17 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 
 // trialMACs counts forward and both gradients (each as much as forward) of every
 // training image, and one forward pass of every test image the settings tell of.
-func trialMACs(cfg *Config) (float64, error) {
-	h, w := cfg.InputSize()
-	sum, err := model.Summarize(cfg.modelConfig(max(1, cfg.Data.Classes)), h, w)
+func trialMACs(cfg *plan.Config) (float64, error) {
+	h, w := detector.InputSize(cfg)
+	sum, err := model.Summarize(cfg.ModelConfig(max(1, cfg.Data.Classes)), h, w)
 	if err != nil {
 		return 0, err
 	}
 	images := 3 * float64(cfg.Train.Batch) * float64(cfg.Train.Iters)
-	if synthetic(cfg) {
+	if plan.Synthetic(cfg) {
 		images += float64(map[string]int{"train": cfg.Data.Images.Train, "tune": cfg.Data.Images.Tune, "val": cfg.Data.Images.Val}[cfg.Eval.Split])
 	}
 	return float64(sum.Total.MACs) * images, nil
-}
-
-// workOf are the settings that decide how long a trial takes.
-func workOf(cfg *Config) string {
-	return string(canonical(cfg, func(c *Config, key string) bool {
-		for _, free := range []string{"loss.", "optim.", "pretrain.", "data.seed"} {
-			if strings.HasPrefix(key, free) {
-				return false
-			}
-		}
-		return matters(c, key)
-	}))
 }
 
 // recordedWalls are the seconds that finished trials took on this machine with as many
@@ -141,8 +130,8 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 		if !ok {
 			// One written by another version of the program may have other
 			// settings; it then tells nothing about these.
-			if cfg, err := ParseResolved(t.Key, []byte(t.Config)); err == nil {
-				work = workOf(&cfg)
+			if cfg, err := plan.ParseResolved(t.Key, []byte(t.Config)); err == nil {
+				work = plan.Work(&cfg)
 			}
 			works[t.Config] = work
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/weights"
 )
@@ -15,7 +16,7 @@ import (
 // from the middle, to all that was recorded.
 func TestVerifyEqual(t *testing.T) {
 	b := newBench(t, 2)
-	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"sampler.normalizer=ema"}}
+	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"sampler.normalizer=ema"}}
 	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, sel)); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestVerifyEqual(t *testing.T) {
 // Of a trial that was stopped the log and the kept checkpoints are compared.
 func TestVerifyInterrupted(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key := b.stopAt(t, p, 4)
 	tr := b.trials(t)[0]
 	for _, tt := range []struct{ from, rows int }{{0, 4}, {3, 1}, {2, 4}} {
@@ -77,7 +78,7 @@ func TestVerifyInterrupted(t *testing.T) {
 // tensor, a metric; and what would be another trial is refused.
 func TestVerifyDiffers(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	if _, err := b.Sweep(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func TestVerifyDiffers(t *testing.T) {
 		change func(*results.Trial)
 		want   string
 	}{
-		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", Numerics)},
+		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", plan.Numerics)},
 		{func(tr *results.Trial) { tr.Engine = "xla" }, "it had engine xla, here is gorgonia"},
 		{func(tr *results.Trial) { tr.Dataset = "other" }, "it had the dataset other, here is "},
 		{func(tr *results.Trial) { tr.Init = "other" }, "it had the initial weights other, here is "},
@@ -151,7 +152,7 @@ func TestVerifyDiffers(t *testing.T) {
 // A diverged trial is verified by its log and the step it ended at.
 func TestVerifyDiverged(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=1e6", "train.iters=40"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=1e6", "train.iters=40"}})
 	if _, err := b.Sweep(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}

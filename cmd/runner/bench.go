@@ -9,15 +9,16 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
-
-	"github.com/spf13/cobra"
+	"focalgrid/experiments/benchmark"
 )
 
 type benchOptions struct {
-	experiments.Bench
+	benchmark.Network
 	noLoader bool
 	format   string
 	m        machine
@@ -51,12 +52,12 @@ look at the minimum.`,
 
 func benchFlags(cmd *cobra.Command, o *benchOptions, steps int, what string) {
 	f := cmd.Flags()
-	f.StringVar(&o.Model, "model", "mini", "`network`: "+strings.Join(experiments.BenchModels, ", "))
+	f.StringVar(&o.Model, "model", "mini", "`network`: "+strings.Join(benchmark.Models, ", "))
 	f.IntVar(&o.Pixels, "px", 0, "side of the square input in `pixels` (default 128)")
 	f.IntVar(&o.Steps, "steps", steps, "`number` of "+what+" to measure")
 	machineFlags(cmd, &o.m)
 	formatFlag(cmd, &o.format, "text", "json")
-	complete(cmd, "model", experiments.BenchModels)
+	complete(cmd, "model", benchmark.Models)
 }
 
 func newBenchStep(a *app) *cobra.Command {
@@ -154,19 +155,19 @@ type benchReport struct {
 	Allocs   float64   `json:"allocs_per_step"`
 	GCShare  float64   `json:"gc_share"` // of the processor's time
 	Ops      []opShare `json:"ops"`
-	measured experiments.Measured
+	measured benchmark.Measured
 }
 
 func (a *app) benchStep(ctx context.Context, o *benchOptions) error {
 	o.Loader = !o.noLoader
-	return a.bench(ctx, o, (*experiments.Runner).BenchStep)
+	return a.bench(ctx, o, benchmark.Step)
 }
 
 func (a *app) benchInfer(ctx context.Context, o *benchOptions) error {
-	return a.bench(ctx, o, (*experiments.Runner).BenchInfer)
+	return a.bench(ctx, o, benchmark.Infer)
 }
 
-func (a *app) bench(ctx context.Context, o *benchOptions, measure func(*experiments.Runner, context.Context, experiments.Bench) (experiments.Measured, error)) error {
+func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Runner, benchmark.Network) (benchmark.Measured, error)) error {
 	if err := checkFormat(o.format, "text", "json"); err != nil {
 		return err
 	}
@@ -183,7 +184,7 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(*experime
 	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.Host.Kernels, Peak: a.peak(r.pool.Level())}
 	rep.Bare = memoryNow()
 	o.Begin = profile.Reset
-	if rep.measured, err = measure(r.Runner, ctx, o.Bench); err != nil {
+	if rep.measured, err = measure(ctx, r.Runner, o.Network); err != nil {
 		return err
 	}
 	rep.fill(profile)
@@ -296,11 +297,11 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 		return err
 	}
 	defer r.close()
-	files, kept, err := r.BenchLoader(ctx, o.Bench)
+	files, kept, err := benchmark.Loader(ctx, r.Runner, o.Network)
 	if err != nil {
 		return err
 	}
-	loadingOf := func(m experiments.Measured) loading {
+	loadingOf := func(m benchmark.Measured) loading {
 		l := loading{MS: spreadOf(m.Seconds), Alloc: m.AllocBytes}
 		l.Images = float64(m.ImagesPerStep) / (l.MS.Median / 1000)
 		return l

@@ -12,13 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
-
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // defaultDB is the results database where --db names none.
@@ -103,9 +104,9 @@ func meant(cmd *cobra.Command, name string) string {
 			known = append(known, f.Name)
 		}
 	})
-	nearest := experiments.Nearest(name, known)
+	nearest := plan.Nearest(name, known)
 	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
-	if keys := experiments.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
+	if keys := plan.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
 		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))
 	}
 	return "; nearest: --" + nearest
@@ -208,17 +209,17 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 }
 
 // loadPlan is experiments.Load, which Ctrl-C stops.
-func loadPlan(ctx context.Context, source string, sel experiments.Selection) (*experiments.Plan, error) {
-	return reading(ctx, func() (*experiments.Plan, error) { return experiments.Load(source, sel) })
+func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
+	return reading(ctx, func() (*plan.Plan, error) { return plan.Load(source, sel) })
 }
 
 // loadBaseline is experiments.LoadBaseline, which Ctrl-C stops.
-func loadBaseline(ctx context.Context, source string, sel experiments.Selection) (experiments.Config, error) {
-	return reading(ctx, func() (experiments.Config, error) { return experiments.LoadBaseline(source, sel) })
+func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
+	return reading(ctx, func() (plan.Config, error) { return plan.LoadBaseline(source, sel) })
 }
 
 // selectionFlags adds the flags that say which settings and rows of a file are meant.
-func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
+func selectionFlags(cmd *cobra.Command, s *plan.Selection) {
 	baselineFlags(cmd, s)
 	f := cmd.Flags()
 	f.StringArrayVar(&s.Only, "only", nil, "use only the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
@@ -226,12 +227,12 @@ func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
 }
 
 // baselineFlags adds the flags of a verb that looks at the settings all rows share.
-func baselineFlags(cmd *cobra.Command, s *experiments.Selection) {
+func baselineFlags(cmd *cobra.Command, s *plan.Selection) {
 	f := cmd.Flags()
-	f.StringVar(&s.Profile, "profile", "", "`name` of the profile (data, network, schedule) instead of the profile in the file: "+strings.Join(experiments.Profiles(), ", ")+", or your own file")
+	f.StringVar(&s.Profile, "profile", "", "`name` of the profile (data, network, schedule) instead of the profile in the file: "+strings.Join(plan.Profiles(), ", ")+", or your own file")
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
-	complete(cmd, "profile", experiments.Profiles())
+	complete(cmd, "profile", plan.Profiles())
 }
 
 func complete(cmd *cobra.Command, flag string, values []string) {
@@ -244,14 +245,14 @@ func gridNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.Shell
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return experiments.Ablations(), cobra.ShellCompDirectiveDefault
+	return plan.Ablations(), cobra.ShellCompDirectiveDefault
 }
 
 // configNames completes what has a baseline: ablations, profiles, files.
 func configNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	names, directive := gridNames(cmd, args, typed)
 	if len(args) == 0 {
-		names = append(names, experiments.Profiles()...)
+		names = append(names, plan.Profiles()...)
 	}
 	return names, directive
 }

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"strconv"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 )
 
 type verifyOptions struct {
@@ -80,7 +81,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		if errors.Is(err, experiments.ErrNoFolder) {
+		if errors.Is(err, plan.ErrNoFolder) {
 			err = fmt.Errorf("%w; if the data was moved, pass its new folder with --data DIR", err)
 		}
 		return bad(err)

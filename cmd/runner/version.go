@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 	"strconv"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments/plan"
 )
 
 func newVersion(a *app) *cobra.Command {
@@ -39,7 +39,7 @@ func (a *app) version() error {
 		{"go", r.Host.Go},
 		{"engine", r.Engine.Name()},
 		{"kernels", r.Host.Kernels},
-		{"numerics", strconv.Itoa(experiments.Numerics)},
+		{"numerics", strconv.Itoa(plan.Numerics)},
 	})
 	return nil
 }
