@@ -121,18 +121,18 @@ func newBenchLoader(a *app) *cobra.Command {
 	return cmd
 }
 
-// spread are times in milliseconds.
+// spread holds times in milliseconds.
 type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// opShare is what a step spends on one kind of op.
+// opShare is the part of a step that one kind of op takes.
 type opShare struct {
 	Op     string  `json:"op"`
 	MS     float64 `json:"ms"`     // a step
-	GFLOPS float64 `json:"gflops"` // a second; 0 where arithmetic is not the work
+	GFLOPS float64 `json:"gflops"` // a second; 0 if the op does no convolution
 	Calls  float64 `json:"calls"`  // a step
 }
 
@@ -149,7 +149,7 @@ type benchReport struct {
 	Images   float64   `json:"images_per_second"`
 	GFLOPS   float64   `json:"gflops"`      // of convolutions, over the whole step
 	Peak     float64   `json:"peak_gflops"` // of one core, measured before
-	Memory   int64     `json:"peak_bytes"`  // above bare; 0 where the system does not tell
+	Memory   int64     `json:"peak_bytes"`  // above bare; 0 if the system does not report it
 	Bare     int64     `json:"bare_bytes"`  // of the process before it built the network
 	Alloc    float64   `json:"alloc_bytes_per_step"`
 	Allocs   float64   `json:"allocs_per_step"`
@@ -198,8 +198,8 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 	return nil
 }
 
-// peak is what one core does at most, in GFLOP/s: the fastest of some runs of
-// nothing but multiply-adds.
+// peak measures the highest speed of one core in GFLOP/s: the fastest of some runs of multiply-adds
+// alone.
 func (a *app) peak(level kernel.Level) float64 {
 	best := 0.0
 	for range 5 {
@@ -212,7 +212,7 @@ func (a *app) peak(level kernel.Level) float64 {
 	return best
 }
 
-// fill sums up what was measured.
+// fill computes the figures from the measurements.
 func (r *benchReport) fill(profile *gorgonia.Profile) {
 	m := &r.measured
 	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
@@ -331,15 +331,15 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// memoryReset makes memoryPeak forget what was before, and returns memoryNow. Where
-// it can't, the peak stays that of the whole run.
+// memoryReset makes memoryPeak forget earlier peaks, and returns memoryNow. Where that is impossible,
+// the peak stays the peak of the whole run.
 func memoryReset() int64 {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // see proc(5)
 	return memoryNow()
 }
 
-// memoryNow and memoryPeak are the bytes of main memory that the process holds,
-// and held at most; 0 where the system does not tell (it does on Linux).
+// memoryNow and memoryPeak return the main memory of the process in bytes, now and at its peak; 0 if
+// the system does not report it (Linux does).
 func memoryNow() int64  { return memoryLine("VmRSS:") }
 func memoryPeak() int64 { return memoryLine("VmHWM:") }
 

@@ -90,14 +90,14 @@ type evalBenchReport struct {
 	Rounds     int         `json:"rounds"`
 	MS         spread      `json:"ms"` // reading and evaluation
 	Phases     []evalPhase `json:"phases"`
-	Memory     int64       `json:"peak_bytes"` // 0 where the system does not tell
+	Memory     int64       `json:"peak_bytes"` // 0 if the system does not report it
 	Bare       int64       `json:"bare_bytes"`
 }
 
 type evalPhase struct {
 	Phase string  `json:"phase"`
 	MS    spread  `json:"ms"`
-	Rate  float64 `json:"mb_per_second"` // of the file read; 0 where none is
+	Rate  float64 `json:"mb_per_second"` // of the file; 0 if no file is read
 }
 
 func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
@@ -127,7 +127,7 @@ func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
 		m, err := benchmark.Eval{
 			Case: c, Dir: dir, Rounds: o.rounds, Threads: o.threads, Now: a.now,
 			Begin: func() {
-				debug.FreeOSMemory() // what generating left
+				debug.FreeOSMemory() // garbage of the generation
 				r.Bare = memoryReset()
 			},
 			Evaluated: func() { r.Memory = memoryPeak() },

@@ -37,10 +37,10 @@ annotations/instances_SPLIT.json and a folder SPLIT of JPEG or PNG files for eac
 	return cmd
 }
 
-// defaultConfig is the profile where a verb on data names none.
+// defaultConfig is the profile of the data verbs if none is given.
 const defaultConfig = "mini"
 
-// source is what a verb on data looks at: a folder, or the data of a CONFIG.
+// source is the input of a data verb: a folder, or the data of a CONFIG.
 type source struct {
 	name   string // as typed, empty for the default
 	sel    plan.Selection
@@ -54,8 +54,8 @@ func sourceFlags(cmd *cobra.Command, s *source) {
 	machineFlags(cmd, &s.m)
 }
 
-// folder returns the folder, the settings that go with it, and its splits. The data
-// of a CONFIG is made if it is synthetic and not there.
+// folder returns the folder, its settings and its splits. Synthetic data of a CONFIG is drawn if it
+// does not exist.
 func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Config, splits []string, err error) {
 	config := s.name
 	named := slices.Concat(plan.Ablations(), plan.Profiles())

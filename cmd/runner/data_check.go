@@ -72,8 +72,8 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 	return nil
 }
 
-// trainingFirst puts the split to train on before the others: the one of that name, or
-// else one whose name begins like train2017.
+// trainingFirst puts the split to train on before the others: the split with this name, or else the
+// first split whose name begins with "train", such as train2017.
 func trainingFirst(splits []string, name string) []string {
 	i := slices.Index(splits, name)
 	if i < 0 {

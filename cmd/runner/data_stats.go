@@ -108,7 +108,7 @@ func sizes(name string, objects int, s dataset.SizeCounts) []string {
 	return []string{name, strconv.Itoa(objects), share(s.Small, objects), share(s.Medium, objects), share(s.Large, objects)}
 }
 
-// share is a part in per cent, "–" of nothing.
+// share prints a part in per cent, "–" if the whole is 0.
 func share(part, whole int) string {
 	if whole == 0 {
 		return noValue

@@ -76,7 +76,7 @@ func (a *app) missing(paths []string) {
 	}
 }
 
-// unchecked says what of a record could not be checked.
+// unchecked prints what could not be checked.
 func (a *app) unchecked(u results.Unchecked) {
 	if u.Unsealed > 0 {
 		fmt.Fprintf(a.out, "%d without a checksum (older records and running trials have none): everything else about them was checked\n", u.Unsealed)
@@ -86,7 +86,8 @@ func (a *app) unchecked(u results.Unchecked) {
 	}
 }
 
-// refused joins bundles and lines that were not taken into one error; nil if all were.
+// refused joins the errors of bundles and lines that were left out into one error; nil if there are
+// none.
 func refused(list []error) error {
 	if n := len(list) - mostNamed; n > 0 {
 		list = append(list[:mostNamed:mostNamed], fmt.Errorf("and %d more", n))

@@ -63,7 +63,7 @@ func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) er
 		return bad(err)
 	}
 	defer store.Close()
-	// An import that does not come to its end leaves the database as it was.
+	// An interrupted import leaves the database as it was.
 	done, err := reading(ctx, func() (results.Imported, error) {
 		return store.Import(results.Keep(o.keep), experiments.KeyOf(), sources...)
 	})

@@ -17,8 +17,7 @@ import (
 	"focalgrid/experiments/plan"
 )
 
-// Pictures of detect: what they are drawn at most as large as, and how many the
-// contact sheet holds.
+// Sizes of the pictures of detect, and the number of views on the contact sheet.
 const (
 	sheetPixels = 384
 	sheetViews  = 48
@@ -168,7 +167,7 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 	return nil
 }
 
-// foreign marks an error about data that is not the trial's, or that cannot be read.
+// foreign marks an error about data that is not the data of the trial, or cannot be read.
 func foreign(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -182,8 +181,8 @@ func foreign(ctx context.Context, err error) error {
 	return bad(err)
 }
 
-// pictures writes a picture for each view, and keeps panels for the contact
-// sheet. With no dir it only counts.
+// pictures writes a picture for each view, and collects panels for the contact sheet. Without a dir
+// it only counts.
 type pictures struct {
 	dir    string
 	names  map[string]bool // of the files written

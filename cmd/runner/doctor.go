@@ -66,7 +66,7 @@ func (a *app) doctor(o *doctorOptions) error {
 	return bad(dbErr)
 }
 
-// gpuLine says whether there is a GPU, and why none is used.
+// gpuLine reports whether there is a GPU, and why it is not used.
 func gpuLine() string {
 	const none = "this build has no GPU engine: everything runs on the CPU"
 	if path, err := exec.LookPath("nvidia-smi"); err == nil {
@@ -100,8 +100,8 @@ func cacheLine(dir string) string {
 	return fmt.Sprintf("%s, %s, %.1f MB", dir, count(files, "file"), float64(size)/1e6)
 }
 
-// weightsLine lists the backbones inside the program, and whether the mini
-// profile starts from one of them.
+// weightsLine lists the backbones inside the program, and reports whether the profile mini starts from
+// one of them.
 func weightsLine(r *rig) string {
 	found, err := experiments.Embedded()
 	if err != nil {
@@ -129,8 +129,7 @@ func weightsLine(r *rig) string {
 	return strings.Join(parts, "; ") + "; " + fits
 }
 
-// databaseLine counts the trials of the database. The error is about a file that is
-// none.
+// databaseLine counts the trials of the database. The error is about a file that is not a database.
 func databaseLine(path string) (string, error) {
 	store, err := results.OpenExisting(path)
 	if errors.Is(err, results.ErrNoDatabase) {

@@ -34,7 +34,7 @@ type evalOptions struct {
 	resamples          int
 	seed               uint64
 
-	minAP, maxDrop *float64 // what the exit code asks for; nil: nothing
+	minAP, maxDrop *float64 // gates of the exit code; nil: none
 }
 
 func newEval(a *app) *cobra.Command {
@@ -107,7 +107,7 @@ as corners or in 0…1) are reported on stderr with counts. They never change a 
 	return cmd
 }
 
-// options are those of the evaluation that the flags ask for.
+// options returns the options of the evaluation that the flags ask for.
 func (o *evalOptions) options() (metrics.Options, error) {
 	opt := metrics.DefaultOptions()
 	var err error
@@ -149,7 +149,7 @@ func (a *app) eval(ctx context.Context, o *evalOptions) error {
 		return bad(err)
 	}
 	if o.threads > 0 {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading and the garbage collector depend on it
 	}
 	gt, err := reading(ctx, func() (*coco.Dataset, error) { return coco.ReadDataset(o.gt) })
 	if err != nil {
@@ -185,8 +185,8 @@ func (a *app) eval(ctx context.Context, o *evalOptions) error {
 	return o.gate(r)
 }
 
-// checkFiles refuses, before any work, names of files that say no known form, and gates that
-// nothing can pass or fail.
+// checkFiles refuses, before any work, files whose names have no known extension, and gates that
+// cannot work.
 func (o *evalOptions) checkFiles() error {
 	for _, gate := range []struct {
 		flag  string
@@ -207,8 +207,8 @@ func (o *evalOptions) checkFiles() error {
 	return nil
 }
 
-// gate is the error of an AP that is not what --min-ap and --max-drop ask for. One that is
-// not defined is none that they ask for.
+// gate returns the error of an AP that does not pass --min-ap or --max-drop. An AP that is not defined
+// passes neither.
 func (o *evalOptions) gate(r *report.Report) error {
 	var failed []error
 	if ap := r.Result.Stats[0]; o.minAP != nil && !(ap >= *o.minAP) {
@@ -223,8 +223,8 @@ func (o *evalOptions) gate(r *report.Report) error {
 	return &coded{exitFailed, errors.Join(failed...)}
 }
 
-// evaluate fills r with the numbers and what else is asked for. look is called with each
-// results file and its AP50, NaN where it can't be scored.
+// evaluate fills r with the numbers and the other requested results. look is called with each results
+// file and its AP50, NaN if it cannot be scored.
 func (o *evalOptions) evaluate(ctx context.Context, r *report.Report, gt *coco.Dataset, dt []coco.Detection, look func(file string, dt []coco.Detection, ap50 float64)) error {
 	examine := o.details || o.curves != "" || o.plot != "" || o.html != ""
 	if !examine && o.vs == "" {
@@ -269,7 +269,7 @@ func (o *evalOptions) evaluate(ctx context.Context, r *report.Report, gt *coco.D
 	return nil
 }
 
-// write writes the files that are asked for.
+// write writes the requested files.
 func (o *evalOptions) write(r *report.Report) error {
 	for _, file := range []struct {
 		path  string
@@ -293,7 +293,7 @@ func (o *evalOptions) detections(ctx context.Context, path string) ([]coco.Detec
 	return dt, err
 }
 
-// addFields is a command that adds what box-only exports leave out, and keeps what is there.
+// addFields is a command that adds the fields that box-only exports lack, and keeps the others.
 const addFields = `jq '.annotations |= map({iscrowd: 0, area: (.bbox[2] * .bbox[3])} + .)' GT.json > FULL.json`
 
 // inFile names the file that an error of an evaluation is about, dt being the results.
@@ -307,7 +307,7 @@ func (o *evalOptions) inFile(err error, dt string) error {
 	return err
 }
 
-// fileName is path as errors say it.
+// fileName returns path as errors print it.
 func fileName(path string) string {
 	if path == "-" {
 		return "standard input"

@@ -83,8 +83,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 	return nil
 }
 
-// preparing reports data and pretraining in plain lines, for verbs that do
-// nothing else for long.
+// preparing reports data and pretraining in plain lines, for verbs that do nothing else for long.
 func (a *app) preparing() func(experiments.Event) {
 	l := &lines{tracker: newTracker(nil, nil, a.now), w: a.err, out: a.out}
 	return l.event

@@ -78,7 +78,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	return results.WriteTrial(a.out, *t, classes, o.format)
 }
 
-// holds has a trial's data looked for in a folder, and refuses one that does not hold it.
+// holds checks that a folder holds the data of a trial.
 func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
 	if err := relocate(t, dir); err != nil {
 		return err

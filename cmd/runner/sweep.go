@@ -76,7 +76,7 @@ of a sweep that has died.`,
 	return cmd
 }
 
-// maxJobs is far above any machine; a mistyped number is refused.
+// maxJobs is far more than any machine can run; it catches mistyped numbers.
 const maxJobs = 1024
 
 func (o *sweepOptions) check() error {
@@ -112,7 +112,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 		r.Host.Jobs = o.jobs
 	}
 	r.AllowChangedData = o.changedData
-	r.Observe = a.preparing() // until there are trials to tell of
+	r.Observe = a.preparing() // until there are trials to report
 	r.Worker = func() *exec.Cmd { return workerCommand(o) }
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
@@ -133,8 +133,8 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	return err
 }
 
-// plan looks up what is done, and prints the plan. It writes nothing. Where an
-// input is missing, trials have no identity yet and none can be looked up.
+// plan looks up the state of each trial and prints the plan. It writes nothing. If an input is missing,
+// trials have no identity yet, and none is looked up.
 func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
 	store, err := openIfThere(o.db)
 	if err != nil {
@@ -180,7 +180,7 @@ func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, 
 	return states, nil
 }
 
-// runPlan does what is missing, with progress and, on a terminal, the table so far after each seed.
+// runPlan trains the missing trials, with progress and, on a terminal, the table so far after each seed.
 func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
@@ -209,7 +209,7 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []exp
 			}
 		}
 	}
-	// Data first: a folder of other data is found before a database is made.
+	// Data first, so that a folder with other data is found before a database is made.
 	if err := r.PrepareAll(ctx, states); errors.Is(err, dataset.ErrOtherFolder) {
 		return counts, bad(err)
 	} else if err != nil {
@@ -225,7 +225,7 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []exp
 	return counts, err
 }
 
-// sum prints what came of a sweep, and what to type next.
+// sum prints the outcome of a sweep, and what to type next.
 func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
@@ -247,8 +247,8 @@ func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts ex
 	return nil
 }
 
-// writeTable prints the table so far. A trial that failed in an earlier sweep is tried
-// again, and counts once it is among those that have ended here; nil: all have.
+// writeTable prints the table so far. A trial that failed in an earlier sweep is retried, and counts only
+// once it is in ended; nil: all trials count.
 func writeTable(w io.Writer, r *rig, plan *plan.Plan, states []experiments.State, ended map[int]bool, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
@@ -267,7 +267,7 @@ func writeTable(w io.Writer, r *rig, plan *plan.Plan, states []experiments.State
 	return t.Write(w, "text")
 }
 
-// next are three commands worth typing after a sweep.
+// next returns three commands that are useful after a sweep.
 func next(plan *plan.Plan, states []experiments.State, o *sweepOptions) []string {
 	best := ""
 	most := -1.
@@ -300,7 +300,7 @@ func next(plan *plan.Plan, states []experiments.State, o *sweepOptions) []string
 	return append(lines, command("sweep", o.db, append([]string{o.source}, append(flags, "--seeds", seeds)...)...))
 }
 
-// flagsOf writes a selection as it was typed, but for its seeds.
+// flagsOf writes a selection as it was typed, without its seeds.
 func flagsOf(s *plan.Selection) []string {
 	var out []string
 	if s.Profile != "" {
@@ -318,7 +318,7 @@ func flagsOf(s *plan.Selection) []string {
 	return out
 }
 
-// command writes a command line that a shell reads back.
+// command writes a command line for a shell.
 func command(verb, db string, args ...string) string {
 	words := append([]string{"runner", verb}, args...)
 	if db != defaultDB {
@@ -330,7 +330,7 @@ func command(verb, db string, args ...string) string {
 	return strings.Join(words, " ")
 }
 
-// shellWord quotes a word where a POSIX shell would not take it as it is.
+// shellWord quotes a word that a POSIX shell would change.
 func shellWord(w string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r)

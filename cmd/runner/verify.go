@@ -93,7 +93,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	return nil
 }
 
-// verified says what was equal.
+// verified describes what was equal.
 func verified(key string, v *experiments.Verification, threads int) string {
 	s := fmt.Sprintf("trial %.12s is equal to the bit, steps %d to %d trained again with %s: %s of the training log, %s",
 		key, v.From, v.To, count(threads, "thread"), count(v.Rows, "row"), count(v.Tensors, "tensor"))
