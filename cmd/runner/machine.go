@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// machine are the flags of verbs that compute.
+// machine holds the flags of verbs that compute.
 type machine struct {
 	threads int
 	engine  string
@@ -23,9 +23,9 @@ type machine struct {
 
 func machineFlags(cmd *cobra.Command, m *machine) {
 	f := cmd.Flags()
-	f.IntVar(&m.threads, "threads", 0, "`number` of threads that compute; 0: one a core. Results do not depend on it")
-	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes on the CPU alone")
-	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
+	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
+	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes only on the CPU")
+	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
 	complete(cmd, "engine", engineNames())
 }
 
@@ -42,14 +42,14 @@ func cpu(threads int) engine.Engine {
 	return gorgonia.New(kernel.NewPool(threads), gorgonia.Options{})
 }
 
-// cpuExact keeps to direct convolutions; its trials have identities of their own.
+// cpuExact uses only direct convolutions; its trials have their own identities.
 func cpuExact(threads int) engine.Engine {
 	pool := kernel.NewPool(threads)
 	pool.Exact = true
 	return gorgonia.New(pool, gorgonia.Options{})
 }
 
-// maxThreads is far above any machine; a mistyped number is refused.
+// maxThreads is far more than any machine has; it catches mistyped numbers.
 const maxThreads = 4096
 
 // rig is a machine ready to compute.
