@@ -14,10 +14,7 @@
 // engine/enginetest.
 package engine
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // ErrNonFinite is wrapped by Session.Step when the loss or the norm of the
 // gradient is NaN or infinite. Nothing was updated by that step.
@@ -58,8 +55,9 @@ type Session interface {
 	Close() error
 }
 
-// Feeds gives input nodes their values by name, plus the learning rate under LR.
-type Feeds map[string][]float32
+// Feeds gives input nodes their values by name, plus the learning rate under LR as one float32. The values of an input
+// are a slice of its kind: []float32, []byte or []int32.
+type Feeds map[string]any
 
 // LR is the key of the learning rate among the feeds of Session.Step.
 const LR = "lr"
@@ -101,27 +99,4 @@ type Update struct {
 // Decays tells whether weight decay applies to the parameter p.
 func (u Update) Decays(p *Node) bool {
 	return u.WeightDecay != 0 && (u.DecayBias || len(p.Shape) > 1)
-}
-
-// Validate reports what makes the program impossible to compile.
-func (p *Program) Validate() error {
-	if p.Graph == nil {
-		return errors.New("program without a graph")
-	}
-	if p.Loss != nil && len(p.Loss.Shape) != 0 {
-		return fmt.Errorf("loss must be a scalar, has shape %v", p.Loss.Shape)
-	}
-	for _, n := range append(append([]*Node{}, p.Predictions...), p.Outputs...) {
-		if n.Name == "" {
-			return fmt.Errorf("node %d (%s) is an output without a name", n.ID, n.Op)
-		}
-	}
-	if p.Loss == nil {
-		return nil
-	}
-	switch p.Update.Kind {
-	case "sgd", "adamw":
-		return nil
-	}
-	return fmt.Errorf("update %q; known: adamw, sgd", p.Update.Kind)
 }

@@ -77,7 +77,21 @@ type Attr struct {
 	Train               bool
 	Trainable           bool
 	Init                Init
+	Kind                Kind
 }
+
+// Kind says what an input is fed with. Ops compute with the float32 values nearest to what is fed, which are the same
+// numbers for every byte and for integers up to 2^24 in magnitude.
+type Kind int
+
+// The kinds of inputs.
+const (
+	Float32 Kind = iota
+	Bytes        // such as the channels of pixels
+	Int32        // such as labels
+)
+
+func (k Kind) String() string { return [...]string{"[]float32", "[]byte", "[]int32"}[k] }
 
 // Size is the number of values of the node's tensor.
 func (n *Node) Size() int {
@@ -171,6 +185,7 @@ func (g *Graph) String() string {
 }
 
 func (g *Graph) add(op Op, shape []int, a Attr, in ...*Node) *Node {
+	check(op, ops[op] != nil, "the op has no line in the table of ops")
 	for _, n := range in {
 		if n == nil || n.ID >= len(g.nodes) || g.nodes[n.ID] != n {
 			panic(&ShapeError{op, "an input is nil or of another graph"})
@@ -191,10 +206,13 @@ func (g *Graph) Named(n *Node, name string) *Node {
 	return n
 }
 
-// Input adds a value fed at each step; no dims make it a scalar.
-func (g *Graph) Input(name string, dims ...int) *Node {
+// Input adds float32 values fed at each step; no dims make it a scalar.
+func (g *Graph) Input(name string, dims ...int) *Node { return g.InputOf(Float32, name, dims...) }
+
+// InputOf is Input for values of any kind.
+func (g *Graph) InputOf(kind Kind, name string, dims ...int) *Node {
 	checkDims(OpInput, name, dims)
-	return g.Named(g.add(OpInput, slices.Clone(dims), Attr{}), name)
+	return g.Named(g.add(OpInput, slices.Clone(dims), Attr{Kind: kind}), name)
 }
 
 // Param adds a tensor kept in State. One that is not trainable gets no gradient.

@@ -222,7 +222,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Pixels, p.Pixels), crops.Labels(), train)
 			prog.Outputs = []*engine.Node{logits}
 			if train {
-				prog.Loss = g.SoftmaxCE(logits, g.Input("label", n))
+				prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
 			}
 			return nil
 		})
@@ -258,7 +258,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 			return nil, err
 		}
 		lr := p.LR / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
-		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
+		if _, err := train.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}
 		r.tell(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
@@ -311,14 +311,6 @@ func isBody(name string) bool { return strings.HasPrefix(name, "backbone.body.")
 // isNetwork tells parameters and running statistics from optimiser slots.
 func isNetwork(name string) bool {
 	return strings.HasPrefix(name, "backbone.") || strings.HasPrefix(name, "head.")
-}
-
-func labelFeed(labels []int32) []float32 {
-	out := make([]float32, len(labels))
-	for i, l := range labels {
-		out[i] = float32(l)
-	}
-	return out
 }
 
 func argmax(v []float32) int {

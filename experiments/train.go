@@ -93,7 +93,7 @@ func (d *detector) step(b *dataset.Batch, scalars engine.Feeds, info *StepInfo) 
 	if err != nil {
 		return err
 	}
-	feeds := engine.Feeds{"image": b.Pixels, engine.LR: {float32(info.LR)}}
+	feeds := engine.Feeds{"image": b.Pixels, engine.LR: []float32{float32(info.LR)}}
 	for name, v := range scalars {
 		feeds[name] = v
 	}

@@ -9,7 +9,7 @@ import (
 
 // differences compares gradients with central differences of the output. The
 // cases stay away from kinks: values near 0 of abs and relu are moved.
-func differences(t *testing.T, e engine.Engine) {
+func differences(t *testing.T, e *suite) {
 	type nodes = map[string]*engine.Node
 	positive := func(x tensor) tensor {
 		for i, v := range x.values {
@@ -45,6 +45,9 @@ func differences(t *testing.T, e engine.Engine) {
 		{"mul scalar", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Mul(in["a"], g.Const(-3)) }},
 		{"scalar of the graph", three, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Mul(g.Sub(g.Add(in["a"], g.Sum(in["b"])), g.Sum(g.Exp(in["b"]))), g.Sum(in["a"]))
+		}},
+		{"scalar parameter", map[string]tensor{"a": random("a", 2, 3, 4), "s": random("s")}, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Add(g.Mul(in["a"], in["s"]), in["s"])
 		}},
 		{"neg", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Neg(in["a"]) }},
 		{"abs", map[string]tensor{"a": offZero(random("abs", 2, 3, 4))}, func(g *engine.Graph, in nodes) *engine.Node { return g.Abs(in["a"]) }},
@@ -102,7 +105,7 @@ func differences(t *testing.T, e engine.Engine) {
 					v[i] = old
 					want[i] = (up - down) / (2 * h)
 				}
-				close32(t, "gradient of "+n, got.grads[n][:check], want[:check], 2e-3)
+				e.close32(t, "gradient of "+n, got.grads[n][:check], want[:check], max(2e-3, e.tolerance.Differences))
 			}
 		})
 	}
@@ -130,7 +133,7 @@ func shapeOfProbe(t *testing.T, p probe) []int {
 }
 
 // fused compares ops with an epilogue to the same computation in single ops.
-func fused(t *testing.T, e engine.Engine) {
+func fused(t *testing.T, e *suite) {
 	type nodes = map[string]*engine.Node
 	params := map[string]tensor{
 		"x": random("x", 2, 4, 5, 3), "r": random("r", 2, 4, 5, 3), "k": random("k", 4, 4, 3, 3),
@@ -198,9 +201,9 @@ func fused(t *testing.T, e engine.Engine) {
 				p.gy = random("gy", shapeOfProbe(t, p)...).values
 				got[i] = p.run(t, e)
 			}
-			close32(t, "output", got[0].y, to64(got[1].y), 1e-6)
+			e.close32(t, "output", got[0].y, to64(got[1].y), 1e-6)
 			for n := range params {
-				close32(t, "gradient of "+n, got[0].grads[n], to64(got[1].grads[n]), 1e-5)
+				e.close32(t, "gradient of "+n, got[0].grads[n], to64(got[1].grads[n]), 1e-5)
 			}
 		})
 	}

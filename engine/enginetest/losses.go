@@ -8,7 +8,7 @@ import (
 )
 
 // losses compares the coarse loss ops with float64 arithmetic and with differences.
-func losses(t *testing.T, e engine.Engine) {
+func losses(t *testing.T, e *suite) {
 	const n, a, k = 2, 5, 3
 	labels := tensor{[]int{n, a}, []float32{0, -1, 2, -1, 1, -1, -1, 0, -2, 2}}
 	weight := tensor{[]int{n, a}, []float32{.5, .5, .25, 0, 1, 1, .5, .5, 0, 2}}
@@ -40,8 +40,8 @@ func losses(t *testing.T, e engine.Engine) {
 				grad[r*k+c] = -w * y * m * (gamma*math.Exp(-sp(-z))*sp(-z) + math.Exp(-sp(z)))
 			}
 		}
-		close32(t, "focal", got.y, []float64{sum}, 1e-5)
-		close32(t, "focal gradient", got.grads["x"], grad, 1e-5)
+		e.close32(t, "focal", got.y, []float64{sum}, 1e-5)
+		e.close32(t, "focal gradient", got.grads["x"], grad, 1e-5)
 	}
 
 	deltas := random("deltas", n, a, 4)
@@ -81,7 +81,7 @@ func losses(t *testing.T, e engine.Engine) {
 }
 
 // numeric compares the gradient of a scalar probe with central differences.
-func numeric(t *testing.T, e engine.Engine, p probe) {
+func numeric(t *testing.T, e *suite, p probe) {
 	t.Helper()
 	got := p.run(t, e)
 	v := p.params["x"].values
@@ -96,5 +96,5 @@ func numeric(t *testing.T, e engine.Engine, p probe) {
 		v[i] = old
 		want[i] = (float64(up) - float64(down)) / (2 * h)
 	}
-	close32(t, "gradient", got.grads["x"], want, 5e-3)
+	e.close32(t, "gradient", got.grads["x"], want, max(5e-3, e.tolerance.Differences))
 }

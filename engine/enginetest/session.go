@@ -33,7 +33,7 @@ func line(t *testing.T, n int, u engine.Update) (*engine.Program, *engine.State)
 	return p, s
 }
 
-func session(t *testing.T, e engine.Engine) {
+func session(t *testing.T, e *suite) {
 	const n = 5
 	x, target, weight := random("x", n).values, random("target", n).values, []float32{1, 2, 0, 1, .5}
 	lr := []float32{.05}
@@ -66,7 +66,7 @@ func session(t *testing.T, e engine.Engine) {
 		for i := range want {
 			want[i] = float64(s.Get("w").Values[i]) * float64(x[i])
 		}
-		close32(t, "y", got["y"], want, 1e-6)
+		e.close32(t, "y", got["y"], want, 1e-6)
 		if _, ok := got["loss"]; ok {
 			t.Error("forward reports an output whose inputs were not fed")
 		}
@@ -109,7 +109,7 @@ func session(t *testing.T, e engine.Engine) {
 				v[i] = .9*v[i] + g[i] + .01*w[i]
 				w[i] -= .05 * v[i]
 			}
-			close32(t, "w", s.Get("w").Values, w, 1e-5)
+			e.close32(t, "w", s.Get("w").Values, w, 1e-5)
 		}
 	})
 
@@ -122,7 +122,7 @@ func session(t *testing.T, e engine.Engine) {
 		for i := range before {
 			before[i] -= .05 * g[i]
 		}
-		close32(t, "w", s.Get("w").Values, before, 1e-6)
+		e.close32(t, "w", s.Get("w").Values, before, 1e-6)
 	})
 
 	t.Run("adamw", func(t *testing.T) {
@@ -141,7 +141,7 @@ func session(t *testing.T, e engine.Engine) {
 					w[i] -= .05 * mh / (math.Sqrt(vh) + 1e-8)
 				}
 			}
-			close32(t, "w", s.Get("w").Values, w, 1e-4)
+			e.close32(t, "w", s.Get("w").Values, w, 1e-4)
 		}
 	})
 
@@ -163,7 +163,7 @@ func session(t *testing.T, e engine.Engine) {
 		for i := range before {
 			before[i] -= .05 * g[i] * .1 / norm
 		}
-		close32(t, "w", s.Get("w").Values, before, 1e-5)
+		e.close32(t, "w", s.Get("w").Values, before, 1e-5)
 	})
 
 	t.Run("nothing changes where values are not finite", func(t *testing.T) {
@@ -195,6 +195,37 @@ func session(t *testing.T, e engine.Engine) {
 		}
 	})
 
+	t.Run("every kind of feed", func(t *testing.T) {
+		for kind, values := range map[engine.Kind]any{
+			engine.Float32: []float32{0, 1, 127, 128, 255}, engine.Bytes: []byte{0, 1, 127, 128, 255}, engine.Int32: []int32{0, 1, 127, 128, 255},
+		} {
+			p := &engine.Program{}
+			var err error
+			p.Graph, err = engine.Build(func(g *engine.Graph) error {
+				p.Outputs = []*engine.Node{g.Named(g.Neg(g.InputOf(kind, "x", n)), "y")}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ses, err := e.Compile(p, engine.NewState())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ses.Close()
+			got, err := ses.Forward(engine.Feeds{"x": values})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.close32(t, kind.String(), got["y"], []float64{0, -1, -127, -128, -255}, 0)
+			for _, other := range []any{[]float64{0, 1, 2, 3, 4}, []float32{1}, []byte{1}, []int32{1}, nil} {
+				if _, err := ses.Forward(engine.Feeds{"x": other}); err == nil {
+					t.Errorf("an input that takes %s accepts %T %v", kind, other, other)
+				}
+			}
+		}
+	})
+
 	t.Run("two sessions share a state", func(t *testing.T) {
 		p, s := line(t, n, engine.Update{Kind: "sgd"})
 		train, err := e.Compile(p, s)
@@ -219,7 +250,7 @@ func session(t *testing.T, e engine.Engine) {
 			for i := range want {
 				want[i] = float64(s.Get("w").Values[i]) * float64(x[i])
 			}
-			close32(t, "y", got["y"], want, 1e-6)
+			e.close32(t, "y", got["y"], want, 1e-6)
 		}
 	})
 }

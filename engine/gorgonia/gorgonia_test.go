@@ -17,6 +17,8 @@ func open(opt gorgonia.Options) func(t *testing.T) engine.Engine {
 	}
 }
 
-func TestPlan(t *testing.T) { enginetest.Run(t, open(gorgonia.Options{})) }
+func TestPlan(t *testing.T) { enginetest.Run(t, open(gorgonia.Options{}), enginetest.Tolerance{}) }
 
-func TestTapeMachine(t *testing.T) { enginetest.Run(t, open(gorgonia.Options{TapeMachine: true})) }
+func TestTapeMachine(t *testing.T) {
+	enginetest.Run(t, open(gorgonia.Options{TapeMachine: true}), enginetest.Tolerance{})
+}

@@ -82,16 +82,17 @@ func shared(t *testing.T) (*engine.Program, *engine.State, engine.Feeds) {
 	t.Helper()
 	p := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9}}
 	r := rand.New(rand.NewPCG(3, 4))
-	feeds := engine.Feeds{engine.LR: {.1}}
+	feeds := engine.Feeds{engine.LR: []float32{.1}}
 	var err error
 	p.Graph, err = engine.Build(func(g *engine.Graph) error {
 		w := g.Param("w", engine.Normal(.3), true, 8, 4, 3, 3)
 		for _, name := range []string{"a", "b", "c"} {
 			x := g.Input(name, 2, 4, 16, 16)
-			feeds[name] = make([]float32, x.Size())
-			for i := range feeds[name] {
-				feeds[name][i] = float32(r.NormFloat64())
+			values := make([]float32, x.Size())
+			for i := range values {
+				values[i] = float32(r.NormFloat64())
 			}
+			feeds[name] = values
 			y := g.ReLU(g.Conv2D(x, w, nil, 1, 1, false))
 			s := g.Sum(g.Mul(y, y))
 			if p.Loss == nil {

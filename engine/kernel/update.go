@@ -11,7 +11,7 @@ import (
 func SGD(p *Pool, w, v, g []float32, lr, momentum, decay float32) {
 	need("SGD", "v", v, len(w))
 	need("SGD", "g", g, len(w))
-	split(p, len(w), func(from, to int) {
+	Split(p, len(w), func(from, to int) {
 		sgd(p.set, v[from:to], w[from:to], g[from:to], lr, momentum, decay)
 	})
 }
@@ -34,7 +34,7 @@ func (a Adam) Step(p *Pool, w, m, v, g []float32, step int) {
 	root := float32(1 / math.Sqrt(1-portable.Pow(float64(a.Beta2), float64(step))))
 	keep := float32(1 - float64(float64(a.LR)*float64(a.Decay)))
 	c1, c2 := float32(1-float64(a.Beta1)), float32(1-float64(a.Beta2))
-	split(p, len(w), func(i, j int) {
+	Split(p, len(w), func(i, j int) {
 		adam(p.set, m[i:j], v[i:j], w[i:j], g[i:j], a.Beta1, c1, a.Beta2, c2, keep, lr, root, a.Eps)
 	})
 }
