@@ -16,13 +16,14 @@ const (
 	PlainIoU Overlap = "iou"
 	GIoU     Overlap = "giou" // less (hull-union)/hull, hull the smallest box around both (Rezatofighi et al., 2019)
 	DIoU     Overlap = "diou" // less d²/c², d between the centres, c the diagonal of hull (Zheng et al., 2020)
-	CIoU     Overlap = "ciou" // DIoU less α·v, v = 4/π²·(atan(w/h) of b - that of a)², α = v/(1-IoU+v) without gradient
+	CIoU     Overlap = "ciou" // DIoU less α·v, v = 4/π²·(atan(w/h) of a - atan(w/h) of b)², α = v/(1-IoU+v)
 )
 
 // Of returns the overlap of a with b and its gradient by the coordinates of a. eps is
 // added to what is divided by, and to heights that widths are divided by; with 0
 // the value is exact, and a quotient of two zeros counts as 0. Where a side of
-// a lies exactly on one of b the gradient is the mean of both sides'.
+// a lies exactly on one of b the gradient is the mean of both sides'. CIoU's gradient
+// takes α as constant, and so isn't the derivative of its value.
 func (o Overlap) Of(a, b [4]float64, eps float64) (value float64, grad [4]float64) {
 	w, h := a[2]-a[0], a[3]-a[1]
 	iw, ih := min(a[2], b[2])-max(a[0], b[0]), min(a[3], b[3])-max(a[1], b[1])
@@ -43,7 +44,7 @@ func (o Overlap) Of(a, b [4]float64, eps float64) (value float64, grad [4]float6
 		byHull := -ratio(union+eps, float64((hull+eps)*(hull+eps)))
 		byHullW, byHullH = byHull*hh, byHull*hw
 	case DIoU, CIoU:
-		x, y := (a[0]+a[2]-b[0]-b[2])/2, (a[1]+a[3]-b[1]-b[3])/2
+		x, y := ((a[0]+a[2])-(b[0]+b[2]))/2, ((a[1]+a[3])-(b[1]+b[3]))/2
 		apart, diagonal := float64(x*x)+float64(y*y), float64(hw*hw)+float64(hh*hh)+eps
 		if o == CIoU {
 			grad = shape(w, h, b[2]-b[0], b[3]-b[1], eps, &value)

@@ -7,8 +7,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-var overlaps = []Overlap{PlainIoU, GIoU, DIoU, CIoU}
-
 func exact(o Overlap, a, b [4]float64) float64 {
 	v, _ := o.Of(a, b, 0)
 	return v
@@ -17,12 +15,21 @@ func exact(o Overlap, a, b [4]float64) float64 {
 func TestOverlapProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := drawBox(t, "a"), drawBox(t, "b")
-		iou, giou := IoU(a, b), exact(GIoU, a, b)
-		if iou != IoU(b, a) || giou != exact(GIoU, b, a) {
-			t.Fatalf("not symmetric for %v and %v", a, b)
+		iou := IoU(a, b)
+		if iou != IoU(b, a) || iou < 0 || iou > 1 {
+			t.Fatalf("IoU %g and %g: want the same number, 0 to 1", iou, IoU(b, a))
 		}
-		if iou < 0 || iou > 1 || giou <= -1 || giou > iou+1e-12 {
-			t.Fatalf("IoU %g, GIoU %g: want 0 <= IoU <= 1 and -1 < GIoU <= IoU", iou, giou)
+		for o, least := range map[Overlap]float64{PlainIoU: 0, GIoU: -1, DIoU: -1, CIoU: -2} {
+			v := exact(o, a, b)
+			if v != exact(o, b, a) {
+				t.Fatalf("%s is not symmetric for %v and %v", o, a, b)
+			}
+			if v < least || v > iou+1e-12 || o == PlainIoU && v != iou {
+				t.Fatalf("IoU %g, %s %g: want %g to IoU", iou, o, v, least)
+			}
+			if self := exact(o, a, a); math.Abs(self-1) > 1e-12 {
+				t.Fatalf("%s of %v with itself is %g", o, a, self)
+			}
 		}
 	})
 }

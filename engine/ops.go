@@ -298,7 +298,7 @@ func (g *Graph) SmoothL1(pred, target, weight, beta *Node) *Node {
 //	"iou"  |I|/U
 //	"giou" |I|/U - (|H|-U)/|H|
 //	"diou" |I|/U - d²/c²
-//	"ciou" |I|/U - d²/c² - α·v, v = 4/π²·(atan(w/h) of target - that of pred)²,
+//	"ciou" |I|/U - d²/c² - α·v, v = 4/π²·(atan(w/h) of target - atan(w/h) of pred)²,
 //	       α = v/(1-|I|/U+v) without gradient
 //
 // where 1e-7 is added to all that is divided by. An engine may keep a box of DecodeBoxes in

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"focalgrid/portable"
+)
 
 // A Focal is the focal loss on a table of logits, one row an anchor, one column
 // a class (§3.2 of Lin et al., eq. 5):
@@ -190,4 +194,42 @@ func (s SmoothL1) check(name string, pred, target, weight []float32) {
 	need(name, "pred", pred, s.Rows*s.Cols)
 	need(name, "target", target, s.Rows*s.Cols)
 	need(name, "weight", weight, s.Rows)
+}
+
+// A SoftmaxCE is the mean over rows of -log softmax(logits)[label], on a table of logits
+// [Rows, Classes]; label is [Rows] with values 0 … Classes-1.
+type SoftmaxCE struct{ Rows, Classes int }
+
+// Mean returns the loss.
+func (c SoftmaxCE) Mean(p *Pool, logits, label []float32) float64 {
+	c.check("SoftmaxCE.Mean", logits, label)
+	return rowSum(p, c.Rows, c.last().taskRows(), func(r int) float64 {
+		x := c.last().row(logits, r)
+		return logSumExp(x) - float64(x[int(label[r])])
+	}) / float64(c.Rows)
+}
+
+// Grad computes d = factor·(softmax(logits)-onehot(label))/Rows.
+func (c SoftmaxCE) Grad(p *Pool, d, logits, label []float32, factor float32) {
+	c.check("SoftmaxCE.Grad", logits, label)
+	need("SoftmaxCE.Grad", "d", d, c.Rows*c.Classes)
+	s := float64(factor) / float64(c.Rows)
+	c.last().each(p, func(r int) {
+		x := c.last().row(logits, r)
+		l := logSumExp(x)
+		for k, v := range x {
+			q := portable.Exp(float64(v) - l)
+			if k == int(label[r]) {
+				q--
+			}
+			d[r*c.Classes+k] = float32(s * q)
+		}
+	})
+}
+
+func (c SoftmaxCE) last() Last { return Last{c.Rows, c.Classes} }
+
+func (c SoftmaxCE) check(name string, logits, label []float32) {
+	need(name, "logits", logits, c.Rows*c.Classes)
+	need(name, "label", label, c.Rows)
 }

@@ -38,7 +38,7 @@ func share(a, b float32) float32 {
 
 // Apply computes y of a and b. y may be a.
 func (q Pair) Apply(p *Pool, y, a, b []float32) {
-	need("Pair.Apply", "a", a, len(y))
+	q.check("Pair.Apply", a, b, len(y))
 	Split(p, len(y), func(from, to int) {
 		for i := from; i < to; i++ {
 			y[i] = q.of(a[i], beside(b, i))
@@ -48,8 +48,8 @@ func (q Pair) Apply(p *Pool, y, a, b []float32) {
 
 // GradA computes d, the gradient by a. d may be dy.
 func (q Pair) GradA(p *Pool, d, dy, a, b []float32) {
+	q.check("Pair.GradA", a, b, len(d))
 	need("Pair.GradA", "dy", dy, len(d))
-	need("Pair.GradA", "a", a, len(d))
 	Split(p, len(d), func(from, to int) {
 		for i := from; i < to; i++ {
 			d[i] = dy[i] * q.byA(a[i], beside(b, i))
@@ -59,7 +59,7 @@ func (q Pair) GradA(p *Pool, d, dy, a, b []float32) {
 
 // GradB computes d, the gradient by b: of a single value the sum over all of a.
 func (q Pair) GradB(p *Pool, d, dy, a, b []float32) {
-	need("Pair.GradB", "a", a, len(dy))
+	q.check("Pair.GradB", a, b, len(dy))
 	if len(b) == 1 {
 		d[0] = float32(sum(p, (len(dy)+chunk-1)/chunk, func(task int) float64 {
 			var s float64
@@ -76,6 +76,13 @@ func (q Pair) GradB(p *Pool, d, dy, a, b []float32) {
 			d[i] = dy[i] * q.byB(a[i], b[i])
 		}
 	})
+}
+
+func (q Pair) check(name string, a, b []float32, n int) {
+	need(name, "a", a, n)
+	if len(b) != 1 {
+		need(name, "b", b, n)
+	}
 }
 
 // beside returns the value of b that stands beside the i-th of a.
