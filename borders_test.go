@@ -21,7 +21,7 @@ type border struct {
 // borders has a line for each package. Packages that only tests import, such
 // as engine/enginetest, stand in no list.
 var borders = map[string]border{
-	"ablations":  {nil, "it holds files; reading them is package experiments's business"},
+	"ablations":  {nil, "it holds files; reading them is the business of package plan"},
 	"atomicfile": {nil, "a leaf: how a file is written does not depend on what is in it"},
 	"safecsv":    {nil, "a leaf: how a cell is written does not depend on what it says"},
 	"box":        {[]string{"portable"}, "a leaf: geometry is checked by hand, with four numbers a box"},
@@ -48,12 +48,19 @@ var borders = map[string]border{
 	"paper":   {nil, "the published figures are data, whatever we measured"},
 	"results": {[]string{"atomicfile", "safecsv"}, "a results file must open on a machine with no ML installed"},
 
+	"experiments/plan": {[]string{"ablations", "box", "dataset", "loss", "model", "optim", "paper", "sampler"},
+		"what is planned is known before anything is computed: no engine, no database"},
+	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/plan", "loss", "metrics", "model", "sampler", "weights"},
+		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"ablations", "atomicfile", "box", "coco", "dataset", "engine", "engine/kernel", "guard", "loss", "metrics", "model",
-		"optim", "paper", "portable", "results", "sampler", "weights",
-	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
+		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model",
+		"paper", "portable", "results", "weights",
+	}, "it joins the others, but takes an engine as a value: two engines, one harness"},
+	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results"},
+		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "dataset", "engine/gorgonia", "engine/kernel", "experiments", "metrics", "metrics/report", "results", "weights",
+		"coco", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "metrics", "metrics/report",
+		"results", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 
@@ -67,7 +74,7 @@ var guests = map[string]border{
 	"github.com/mattn/go-sqlite3": {[]string{"results"}, "one package speaks SQL"},
 	"github.com/pressly/goose/":   {[]string{"results"}, "one package knows the schema and its history"},
 	"gonum.org/v1/plot/":          {[]string{"metrics/report"}, "a picture is the last step, and no number's"},
-	"gopkg.in/yaml.v3":            {[]string{"experiments"}, "one package reads ablation YAML"},
+	"gopkg.in/yaml.v3":            {[]string{"experiments/plan"}, "one package reads ablation YAML"},
 	"github.com/spf13/":           {[]string{"cmd/runner"}, "flags are the command line's"},
 	"github.com/vbauerster/":      {[]string{"cmd/runner"}, "progress bars are the terminal's"},
 	"math/rand":                   {nil, "its global source is state that no trial records; math/rand/v2 is handed in"},

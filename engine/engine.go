@@ -14,7 +14,10 @@
 // engine/enginetest.
 package engine
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // ErrNonFinite is wrapped by Session.Step when the loss or the norm of the
 // gradient is NaN or infinite. Nothing was updated by that step.
@@ -23,13 +26,46 @@ var ErrNonFinite = errors.New("not finite")
 // ErrUnsupported is wrapped by Engine.Compile for an op the engine lacks.
 var ErrUnsupported = errors.New("not supported by this engine")
 
-// Engine turns programs into sessions.
+// Engine turns programs into sessions. It may hold the values of a State on a device for as long as a session of
+// that State is open: they then move at Compile, Load and Store alone, and the State's own values are out of date
+// from a step to the next Store. Nobody writes to values that State.Get returned.
 type Engine interface {
-	// Name is part of a trial's identity, e.g. "gorgonia".
-	Name() string
-	// Compile prepares p over s. Several sessions may share one State, such as
+	Info() Info
+	// Compile prepares p over s, adds the slots that s lacks, and takes from s the values of the tensors
+	// that it does not hold yet. Several sessions may share one State, such as
 	// a training and an evaluation program; they must not run at once.
 	Compile(p *Program, s *State) (Session, error)
+	// Load makes the sessions of s go on from the values of s, where something was Set since they were compiled.
+	Load(s *State) error
+	// Store brings the values of s up to date with the steps of its sessions.
+	Store(s *State) error
+	// Close frees what the engine holds. Its sessions are closed before.
+	Close() error
+}
+
+// Info says what an engine is.
+type Info struct {
+	Name      string // is part of a trial's identity: engines and settings that give other bits have other names
+	Device    string // what computes, such as "CPU"
+	Threads   int    // that compute; 0 where the device does not count them
+	Precision string // of arithmetic: "float32"
+	Exact     bool   // the same program gives the same bits every time
+	Kernels   string // the set of kernels in use, such as "avx512"
+	Plugin    string // what was loaded to compute; empty: it is part of the program
+}
+
+// A Prober measures the machine that it computes on.
+type Prober interface {
+	// ProbeRate estimates the multiply-adds a second of a training.
+	ProbeRate(now func() time.Time) float64
+	// ProbePeak measures the floating point operations a second that one core reaches at most.
+	ProbePeak(now func() time.Time) float64
+}
+
+// A Profiler is an engine that measures its ops.
+type Profiler interface {
+	// Profile adds the time of each op to p, in sessions that are compiled from then on.
+	Profile(p *Profile)
 }
 
 // Session runs one compiled Program.
@@ -49,9 +85,10 @@ type Session interface {
 	Step(f Feeds, assign Assign) (Result, error)
 
 	// Gradient returns the last step's gradient of the named parameter, after
-	// clipping, valid until the next call, or nil if it has none.
+	// clipping, valid until the next call. It is nil if the parameter has none, or the program keeps none.
 	Gradient(param string) []float32
 
+	// Close frees the session. The last one of a State takes along what the engine holds of it: Store comes before.
 	Close() error
 }
 
@@ -82,6 +119,8 @@ type Program struct {
 	Predictions []*Node // named nodes that Assign sees
 	Outputs     []*Node // named nodes reported by Step and Forward
 	Update      Update
+
+	KeepGradients bool // for Session.Gradient; on a device they cost memory
 }
 
 // Update is the optimiser's rule; its state lives in State beside the parameter.

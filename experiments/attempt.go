@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -51,8 +52,8 @@ type attempt struct {
 // last (0: none), which has ended or was found dead. The context it returns ends with
 // ctx, and when the trial is lost to another attempt. The errors are those of
 // BeginTrial: ErrHeld if another attempt came between, whose checkpoints are newer.
-func (r *Runner) claim(ctx context.Context, p *prepared, start, last int) (context.Context, *attempt, error) {
-	a := &attempt{r: r, key: p.key, begun: r.Now(), stop: make(chan struct{}), over: make(chan struct{})}
+func (r *Runner) claim(ctx context.Context, p *Prepared, start, last int) (context.Context, *attempt, error) {
+	a := &attempt{r: r, key: p.Key, begun: r.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
 	resetPeak()
 	r.Store.Notice = func(text string) { r.tell(Noted{Text: text}) }
@@ -61,8 +62,8 @@ func (r *Runner) claim(ctx context.Context, p *prepared, start, last int) (conte
 	}
 	var err error
 	a.number, err = r.Store.BeginTrial(results.Trial{
-		Key: p.key, Config: string(Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.data, Init: p.init,
-		Labels: labelsOf(p.source.Classes), Engine: r.Engine.Name(), Numerics: fmt.Sprint(Numerics), Started: r.now(), Provenance: r.Host.json(),
+		Key: p.Key, Config: string(plan.Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.Data, Init: p.Init,
+		Labels: labelsOf(p.source.Classes), Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: r.Timestamp(), Provenance: r.Host.Provenance(),
 	}, results.Attempt{Number: last + 1, Owner: processName(), Host: r.Host.Name, PID: os.Getpid(), StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err
@@ -188,7 +189,7 @@ func (a *attempt) finish(f results.Finish) (results.Outcome, error) {
 	close(a.stop)
 	<-a.over
 	a.lose(nil)
-	f.Finished, f.WallSeconds = a.r.now(), a.wall()
+	f.Finished, f.WallSeconds = a.r.Timestamp(), a.wall()
 	f.EndStep, f.PeakBytes = int(a.step.Load()), peakBytes()
 	return f.Outcome, a.r.Store.FinishTrial(a.key, a.number, f)
 }

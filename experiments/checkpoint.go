@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"focalgrid/atomicfile"
+	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/results"
 	"focalgrid/weights"
@@ -101,16 +102,16 @@ func lastStep(dir string) (step int, err error) {
 	return step, nil
 }
 
-// take copies nothing: the checkpoint shares the detector's tensors, and is
-// good until the next step.
-func (d *detector) take(step int, rows []results.Step) *checkpoint {
-	return &checkpoint{step: step, running: d.running, rows: rows, tensors: stateTensors(d.state)}
+// take returns a checkpoint that shares the values of the detector's state, and is good until the next step.
+func take(d *detector.Detector, step int, rows []results.Step) (*checkpoint, error) {
+	s, err := d.Stored()
+	return &checkpoint{step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(s)}, err
 }
 
 // restore gives a detector that has no networks yet the state of a checkpoint.
-func (d *detector) restore(c *checkpoint) error {
-	d.running = c.running
-	return c.restore(d.state)
+func restore(d *detector.Detector, c *checkpoint) error {
+	d.Running = c.running
+	return c.restore(d.State)
 }
 
 // restore puts a checkpoint's tensors into a state that nothing is compiled over yet.
@@ -121,15 +122,6 @@ func (c *checkpoint) restore(s *engine.State) error {
 		}
 	}
 	return nil
-}
-
-func stateTensors(s *engine.State) []weights.Tensor {
-	var ts []weights.Tensor
-	for _, name := range s.Names() {
-		t := s.Get(name)
-		ts = append(ts, weights.Tensor{Name: name, Shape: t.Shape, Data: t.Values})
-	}
-	return ts
 }
 
 // Metadata of a checkpoint's file.

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/weights"
 )
@@ -76,7 +77,7 @@ var variants = map[string][]string{
 func TestResumeIsExact(t *testing.T) {
 	for name, set := range variants {
 		t.Run(name, func(t *testing.T) {
-			sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: set}
+			sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: set}
 			whole := newBench(t, 2)
 			p := whole.plan(t, tiny, sel)
 			if c, err := whole.Sweep(t.Context(), p); err != nil || c.Done != 1 {
@@ -138,7 +139,7 @@ func TestResumeIsExact(t *testing.T) {
 
 // stopAt runs the plan's first trial with a checkpoint after every step, until that
 // many steps are done, and leaves it interrupted.
-func (b *bench) stopAt(t *testing.T, p *Plan, steps int) (key string) {
+func (b *bench) stopAt(t *testing.T, p *plan.Plan, steps int) (key string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -157,7 +158,7 @@ func (b *bench) stopAt(t *testing.T, p *Plan, steps int) (key string) {
 
 // A damaged checkpoint is found, told of and not used.
 func TestCheckpointDamaged(t *testing.T) {
-	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}}
+	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}}
 	whole := newBench(t, 2)
 	if _, err := whole.Sweep(t.Context(), whole.plan(t, tiny, sel)); err != nil {
 		t.Fatal(err)
@@ -222,7 +223,7 @@ func TestCheckpointDamaged(t *testing.T) {
 // before it stay, and when that has passed the same command goes on from it.
 func TestCheckpointUnreadable(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key := b.stopAt(t, p, 4)
 	last := filepath.Join(b.workFolder(key), checkpointName(4))
 	if err := os.Rename(last, last+"~"); err != nil {
@@ -280,9 +281,9 @@ func TestUnreadable(t *testing.T) {
 // begun meanwhile, and nothing is changed before it is claimed.
 func TestClaimComesBetween(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key := b.stopAt(t, p, 2)
-	prep, err := b.prepare(t.Context(), p)
+	prep, err := b.Prepare(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +350,7 @@ func TestCheckpointGone(t *testing.T) {
 // damaged checkpoints are kept until it is finished.
 func TestTidy(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key := b.stopAt(t, p, 4)
 	dir := b.workFolder(key)
 	for _, name := range []string{".step-00000005.safetensors.123", ".final.safetensors.456", finalName, checkpointName(5)} {
@@ -378,8 +379,8 @@ func TestTidy(t *testing.T) {
 // What a checkpoint holds comes back, and one of another trial is refused.
 func TestCheckpointThereAndBack(t *testing.T) {
 	b := newBench(t, 2)
-	key := b.stopAt(t, b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}}), 3)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}})
+	key := b.stopAt(t, b.plan(t, tiny, plan.Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}}), 3)
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Set: []string{"sampler.normalizer=ema"}})
 	states, err := b.States(t.Context(), p)
 	if err != nil || states[0].Step != 3 || states[1].Step != 0 {
 		t.Errorf("the plan's states: %+v, %v; want the first at step 3", states, err)
@@ -413,7 +414,7 @@ func TestCheckpointThereAndBack(t *testing.T) {
 // A diverged trial diverges at the same step when it is continued, and its log
 // is the same.
 func TestResumeDiverges(t *testing.T) {
-	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=3e3", "train.iters=40"}}
+	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=3e3", "train.iters=40"}}
 	whole := newBench(t, 2)
 	if c, err := whole.Sweep(t.Context(), whole.plan(t, tiny, sel)); err != nil || c.Diverged != 1 {
 		t.Fatalf("%+v, %v", c, err)

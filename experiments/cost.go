@@ -2,11 +2,13 @@ package experiments
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
-	"strings"
 	"time"
 
-	"focalgrid/engine/kernel"
+	"focalgrid/detector"
+	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/results"
 )
@@ -18,28 +20,13 @@ type Cost struct {
 	Recorded bool // the median of recorded trials of the same work on this machine; else MACs over a measured rate
 }
 
-// stepShare is the share of the probe's rate that whole trainings reached where
-// it was measured: norms, losses, the update and small maps cost time and count no
-// multiply-adds, and gradients are slower than the forward pass.
-const stepShare = .4
-
-// probeTime bounds ProbeRate.
-const probeTime = 200 * time.Millisecond
-
-// ProbeRate estimates the multiply-adds a second of a training on this pool: it
-// repeats a typical convolution (64 to 64 channels, 3×3, on 32×32) for a fifth of a
-// second and takes stepShare of the fastest run, which other programs disturb least.
-func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
-	c := kernel.Conv{N: 4, C: 64, H: 32, W: 32, K: 64, R: 3, Stride: 1, Pad: 1}
-	layer := kernel.NewLayer(pool, c)
-	x, w, y := make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.Out())
-	best := probeTime
-	for begun := now(); now().Sub(begun) < probeTime; {
-		start := now()
-		layer.Forward(y, x, w, nil, false)
-		best = min(best, max(now().Sub(start), time.Microsecond))
+// Rate returns the multiply-adds a second that an engine measures on its device; NaN if it measures nothing, and costs
+// are not known.
+func Rate(e engine.Engine, now func() time.Time) float64 {
+	if p, ok := e.(engine.Prober); ok {
+		return p.ProbeRate(now)
 	}
-	return stepShare * float64(c.MACs()) / best.Seconds()
+	return math.NaN()
 }
 
 // Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
@@ -52,7 +39,7 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 	seen := map[string]Cost{}
 	out := make([]Cost, len(states))
 	for i, s := range states {
-		work := workOf(&s.Config)
+		work := plan.Work(&s.Config)
 		cost, ok := seen[work]
 		if !ok {
 			if cost.MACs, err = trialMACs(&s.Config); err != nil {
@@ -79,12 +66,12 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 	seen, total := map[string]bool{}, 0.
 	for _, s := range states {
 		cfg := s.Config
-		if s.Done() || !crops(&cfg) || r.HasPretrained(&cfg) || seen[r.PretrainKey(&cfg)] {
+		if s.Done() || !plan.Crops(&cfg) || r.HasPretrained(&cfg) || seen[r.PretrainKey(&cfg)] {
 			continue
 		}
 		seen[r.PretrainKey(&cfg)] = true
 		p := &cfg.Pretrain
-		sum, err := model.Summarize(cfg.modelConfig(p.Classes+1), p.Pixels, p.Pixels)
+		sum, err := model.Summarize(cfg.ModelConfig(p.Classes+1), p.Pixels, p.Pixels)
 		if err != nil {
 			return 0, err
 		}
@@ -95,29 +82,17 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 
 // trialMACs counts forward and both gradients (each as much as forward) of every
 // training image, and one forward pass of every test image the settings tell of.
-func trialMACs(cfg *Config) (float64, error) {
-	h, w := cfg.InputSize()
-	sum, err := model.Summarize(cfg.modelConfig(max(1, cfg.Data.Classes)), h, w)
+func trialMACs(cfg *plan.Config) (float64, error) {
+	h, w := detector.InputSize(cfg)
+	sum, err := model.Summarize(cfg.ModelConfig(max(1, cfg.Data.Classes)), h, w)
 	if err != nil {
 		return 0, err
 	}
 	images := 3 * float64(cfg.Train.Batch) * float64(cfg.Train.Iters)
-	if synthetic(cfg) {
+	if plan.Synthetic(cfg) {
 		images += float64(map[string]int{"train": cfg.Data.Images.Train, "tune": cfg.Data.Images.Tune, "val": cfg.Data.Images.Val}[cfg.Eval.Split])
 	}
 	return float64(sum.Total.MACs) * images, nil
-}
-
-// workOf are the settings that decide how long a trial takes.
-func workOf(cfg *Config) string {
-	return string(canonical(cfg, func(c *Config, key string) bool {
-		for _, free := range []string{"loss.", "optim.", "pretrain.", "data.seed"} {
-			if strings.HasPrefix(key, free) {
-				return false
-			}
-		}
-		return matters(c, key)
-	}))
 }
 
 // recordedWalls are the seconds that finished trials took on this machine with as many
@@ -141,8 +116,8 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 		if !ok {
 			// One written by another version of the program may have other
 			// settings; it then tells nothing about these.
-			if cfg, err := ParseResolved(t.Key, []byte(t.Config)); err == nil {
-				work = workOf(&cfg)
+			if cfg, err := plan.ParseResolved(t.Key, []byte(t.Config)); err == nil {
+				work = plan.Work(&cfg)
 			}
 			works[t.Config] = work
 		}

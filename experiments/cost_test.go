@@ -2,13 +2,14 @@ package experiments
 
 import (
 	"errors"
-	"math"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"focalgrid/detector"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -20,9 +21,9 @@ func estimator(t *testing.T, store *results.Store, host Host) *Runner {
 	return &Runner{Engine: gorgonia.New(pool, gorgonia.Options{}), Store: store, Cache: t.TempDir(), Now: time.Now, Host: host}
 }
 
-func mustLoad(t *testing.T, source string, set ...string) *Plan {
+func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
 	t.Helper()
-	p, err := Load(source, Selection{Set: set})
+	p, err := plan.Load(source, plan.Selection{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestCostByRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum, err := p.Rows[0].Config.Summary(128, 128)
+	sum, err := detector.Summary(&p.Rows[0].Config, 128, 128)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +85,12 @@ func TestCostByRecord(t *testing.T) {
 	other.Threads = 4
 	p := mustLoad(t, "gamma", "train.iters=7")
 	long := mustLoad(t, "gamma", "train.iters=8")
-	record := func(key string, cfg Config, h Host, wall float64) {
+	record := func(key string, cfg plan.Config, h Host, wall float64) {
 		t.Helper()
 		for len(key) < 64 {
 			key += "0"
 		}
-		_, err := store.BeginTrial(results.Trial{Key: key, Config: string(Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.json()},
+		_, err := store.BeginTrial(results.Trial{Key: key, Config: string(plan.Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.Provenance()},
 			results.Attempt{Owner: "test"}, 0)
 		err = errors.Join(err, store.FinishTrial(key, 1, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
 		if err != nil {
@@ -138,17 +139,5 @@ func TestPretrainSeconds(t *testing.T) {
 	}
 	if s, err := r.PretrainSeconds(states, 1e9); err != nil || s != 0 {
 		t.Errorf("without pretraining it takes %g s (%v)", s, err)
-	}
-}
-
-// TestProbeRate: the rate follows from the clock that is handed in.
-func TestProbeRate(t *testing.T) {
-	pool := kernel.NewPool(1)
-	defer pool.Close()
-	now := time.Unix(0, 0)
-	got := ProbeRate(pool, func() time.Time { now = now.Add(10 * time.Millisecond); return now })
-	want := stepShare * 4 * 64 * 64 * 9 * 32 * 32 / .01
-	if math.Abs(got-want) > 1e-6*want {
-		t.Errorf("rate is %g, want %g", got, want)
 	}
 }

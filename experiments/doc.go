@@ -1,13 +1,12 @@
-// Package experiments turns a grid file into results: YAML to settings
-// (grid.go, config.go, profile.go), settings to trials with an identity (canonical.go),
-// trials to trained networks and their AP (network.go, train.go, evaluate.go,
-// trial.go), and those to the paper's table (table.go).
+// Package experiments runs the trials of a plan (package plan) and records what comes of them:
 //
-// It is the only package that joins the others and the only reader of grid
-// files. The line of one trial: dataset → model → sampler → loss → optim
-// (through engine) → detections → metrics → results.
+//  1. source.go looks at the data, prepares it and computes its identity;
+//  2. pretrain.go and initial.go provide the weights that a trial starts from;
+//  3. sweep.go decides what is missing, and attempt.go claims a trial in the database;
+//  4. trial.go trains and scores a trial (package detector), with checkpoints on the way (checkpoint.go),
+//     in this process or in a worker (worker.go);
+//  5. table.go gathers the recorded rows beside the paper's, and verify.go trains a recorded trial again.
 //
-// Nothing here reads a clock or a global random source: Runner is handed a
-// clock for its records, and draws are functions of seed, purpose and index
-// (draw.go). Flags, terminals and exit codes are the command's business.
+// Nothing here reads a clock or a global random source: Runner is handed a clock for its records, and draws are
+// functions of seed, purpose and index. Flags, terminals and exit codes are the command's business.
 package experiments

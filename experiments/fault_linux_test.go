@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -51,7 +52,7 @@ func TestDiskFull(t *testing.T) {
 			dir := tmpfs(t, fmt.Sprint(kib, "k"))
 			b := newBench(t, 2)
 			b.CheckpointEvery = 1
-			p := b.plan(t, tiny, Selection{})
+			p := b.plan(t, tiny, plan.Selection{})
 			err := b.on(t, dir)
 			if err == nil {
 				_, err = b.Sweep(t.Context(), p)
@@ -112,7 +113,7 @@ func TestReadOnlyFolder(t *testing.T) {
 func TestDataChanged(t *testing.T) {
 	b := newBench(t, 2)
 	folder := b.folder(t, "coco")
-	sel := Selection{Seeds: "0", DataDir: folder, Set: []string{"data.name=coco"}}
+	sel := plan.Selection{Seeds: "0", DataDir: folder, Set: []string{"data.name=coco"}}
 	p := b.plan(t, tiny, sel)
 	half := *p
 	half.Trials = p.Trials[:1]
@@ -155,12 +156,12 @@ func TestDataChanged(t *testing.T) {
 // A grid that is edited makes new trials; those recorded stay as they are.
 func TestConfigEdited(t *testing.T) {
 	b := newBench(t, 2)
-	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{Seeds: "0"})); err != nil || c.Done != 2 {
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{Seeds: "0"})); err != nil || c.Done != 2 {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	before := b.trials(t)
 	edited := strings.Replace(tiny, "iters: 6", "iters: 5", 1)
-	if c, err := b.Sweep(t.Context(), b.plan(t, edited, Selection{Seeds: "0"})); err != nil || c.Done != 2 {
+	if c, err := b.Sweep(t.Context(), b.plan(t, edited, plan.Selection{Seeds: "0"})); err != nil || c.Done != 2 {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	after := b.trials(t)

@@ -129,7 +129,7 @@ func checkoutAt(top string) checkout {
 	return c
 }
 
-func (h Host) json() string {
+func (h Host) Provenance() string {
 	text, err := json.Marshal(h)
 	if err != nil {
 		return "{}" // strings and numbers always have a text

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -139,7 +140,7 @@ func TestHostileRepository(t *testing.T) {
 func TestAttemptEnvironment(t *testing.T) {
 	b := newBench(t, 2)
 	b.Host.Dirty, b.Host.Diff, b.Host.diff = true, "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5", []byte("12345")
-	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{Seeds: "0"})); err != nil {
+	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{Seeds: "0"})); err != nil {
 		t.Fatal(err)
 	}
 	for _, tr := range b.trials(t) {

@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/weights"
 )
@@ -16,8 +18,8 @@ import (
 // InitialWeights returns the tensors that a trial of cfg with that seed starts
 // from: the pretrained backbone where the settings ask for one (made now if it
 // has to be), and the draws of the seed for everything else.
-func (r *Runner) InitialWeights(ctx context.Context, cfg *Config, seed uint64) ([]weights.Tensor, error) {
-	classes, err := cfg.Classes()
+func (r *Runner) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint64) ([]weights.Tensor, error) {
+	classes, err := detector.Classes(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -25,32 +27,32 @@ func (r *Runner) InitialWeights(ctx context.Context, cfg *Config, seed uint64) (
 	if err != nil {
 		return nil, err
 	}
-	d := newDetector(*cfg, classes, r.Engine, engine.NewState(), drawer(seed))
-	defer d.close()
+	d := detector.New(*cfg, classes, r.Engine, engine.NewState(), detector.Drawer(seed))
+	defer d.Close()
 	if err := r.initialise(ctx, d, init); err != nil {
 		return nil, err
 	}
-	h, w := cfg.InputSize()
+	h, w := detector.InputSize(cfg)
 	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, cfg.modelConfig(classes), g.Input("image", 1, 3, h, w), true)
+		model.RetinaNet(g, cfg.ModelConfig(classes), g.Input("image", 1, 3, h, w), true)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := d.state.AddMissing(g, d.draw); err != nil {
+	if err := d.State.AddMissing(g, d.Draw); err != nil {
 		return nil, err
 	}
-	return networkTensors(d.state), nil
+	return detector.NetworkTensors(d.State), nil
 }
 
 // SavePretrained returns the pretrained backbone of cfg as Pretrain does, and
 // puts a copy of its file, named IDENTITY.safetensors, into dir. again
 // trains it whether or not it is there already.
-func (r *Runner) SavePretrained(ctx context.Context, cfg *Config, dir string, again bool) (p Pretrained, path string, err error) {
+func (r *Runner) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
 	var f *weights.File
 	if again {
-		p.Key = r.PretrainKey(cfg)
+		p.Key = pretrainKey(cfg, r.Engine.Info().Name)
 		f, err = r.pretrain(ctx, cfg, p.Key)
 	} else {
 		f, p, err = r.pretrained(ctx, cfg)

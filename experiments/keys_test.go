@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/experiments/plan"
 )
 
 var updateKeys = flag.Bool("update-keys", false, "rewrite testdata/keys.golden; a line that changes orphans every trial recorded under its key")
@@ -24,21 +23,21 @@ func keysOf(t *testing.T) []byte {
 	t.Helper()
 	const folder, file = "identity of the folder", "hash of the weights"
 	var b bytes.Buffer
-	for _, name := range Ablations() {
-		for _, profile := range Profiles() {
-			p, err := Load(name, Selection{Profile: profile})
+	for _, name := range plan.Ablations() {
+		for _, profile := range plan.Profiles() {
+			p, err := plan.Load(name, plan.Selection{Profile: profile})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, row := range p.Rows {
 				cfg := row.Config
-				id := Identity{Config: Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
-				if synthetic(&cfg) {
-					id.Data = dataset.Identity(cfg.synthConfig())
+				id := plan.Identity{Config: plan.Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
+				if plan.Synthetic(&cfg) {
+					id.Data = dataset.Identity(cfg.SynthConfig())
 				}
 				switch cfg.Pretrain.Type {
 				case "crops":
-					id.Init = PretrainKey(&cfg, dataset.CropIdentity(cfg.cropConfig()), id.Engine, id.Numerics)
+					id.Init = plan.PretrainKey(&cfg, dataset.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
 				case "file":
 					id.Init = file
 				}
@@ -93,43 +92,4 @@ func identitiesIn(text []byte) []string {
 		}
 	}
 	return out
-}
-
-// A setting that was added later leaves what was recorded before it as it was: the
-// identity of a trial that has the value from before, and the reading of its record.
-func TestAddedSetting(t *testing.T) {
-	for key, was := range map[string]string{"model.p6": "c5", "loss.alpha": "0.25", "optim.steps": "[0.67,0.89]", "eval.topk": "1000"} {
-		before := miniConfig(t)
-		recorded, identity := Resolved(&before), Canonical(&before)
-		entry := regexp.MustCompile(`"` + regexp.QuoteMeta(key) + `":(\[[^]]*\]|[^,}]*),?`)
-		older := entry.ReplaceAll(recorded, nil) // as written when there was no such setting
-		if bytes.Equal(older, recorded) {
-			t.Fatalf("%s is not in %s", key, recorded)
-		}
-		if _, err := ParseResolved("a record", older); err == nil {
-			t.Fatalf("%s: a record without it is read although it was always there", key)
-		}
-
-		fd := schema.byKey[key]
-		kept := *fd
-		fd.mustAdd(was)
-		t.Cleanup(func() { *fd = kept })
-
-		c, err := ParseResolved("a record", older)
-		if err != nil || !reflect.DeepEqual(c, before) {
-			t.Errorf("%s: the older record is read as %+v (%v)", key, c, err)
-		}
-		if now := Canonical(&before); !bytes.Equal(now, entry.ReplaceAll(identity, nil)) {
-			t.Errorf("%s: at the value from before it is part of the identity: %s", key, now)
-		}
-		changed := before
-		schema.set(&changed, setting{key: key, value: other(fd.was, 0)})
-		if now := Canonical(&changed); !entry.Match(now) {
-			t.Errorf("%s: at another value it is no part of the identity: %s", key, now)
-		}
-		again, err := ParseResolved("a record", Resolved(&changed))
-		if err != nil && !strings.Contains(err.Error(), key) || err == nil && !reflect.DeepEqual(again, changed) {
-			t.Errorf("%s: the newer record is read as %+v (%v)", key, again, err)
-		}
-	}
 }

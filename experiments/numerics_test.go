@@ -11,9 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
 
@@ -45,7 +47,7 @@ func TestNumerics(t *testing.T) {
 		name := fmt.Sprint(set)
 		got[name] = ""
 		t.Run(strings.Join(set, ","), func(t *testing.T) {
-			cfg, err := LoadBaseline("mini", Selection{Set: append([]string{
+			cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: append([]string{
 				"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.width=0.25", "model.fpn=16", "train.batch=3", "pretrain.type=none",
 				"optim.warmup=0", "optim.lr=0.01",
 			}, set...)})
@@ -69,15 +71,15 @@ func TestNumerics(t *testing.T) {
 		})
 	}
 	if *updateNumerics {
-		text, err := json.MarshalIndent(record{Numerics, got}, "", "\t")
+		text, err := json.MarshalIndent(record{plan.Numerics, got}, "", "\t")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, append(text, '\n'), 0o666); err != nil {
 			t.Fatal(err)
 		}
-	} else if want.Numerics != Numerics || !slices.Equal(slices.Sorted(maps.Keys(want.Hashes)), slices.Sorted(maps.Keys(got))) {
-		t.Fatalf("%s is of numerics %d with %d trajectories; the code has numerics %d and %d: record anew with -update-numerics", path, want.Numerics, len(want.Hashes), Numerics, len(got))
+	} else if want.Numerics != plan.Numerics || !slices.Equal(slices.Sorted(maps.Keys(want.Hashes)), slices.Sorted(maps.Keys(got))) {
+		t.Fatalf("%s is of numerics %d with %d trajectories; the code has numerics %d and %d: record anew with -update-numerics", path, want.Numerics, len(want.Hashes), plan.Numerics, len(got))
 	}
 }
 
@@ -102,22 +104,22 @@ func TestNumericsWithoutVectors(t *testing.T) {
 }
 
 // trainedBits trains three steps and hashes the weights.
-func trainedBits(t *testing.T, cfg Config, e engine.Engine) string {
+func trainedBits(t *testing.T, cfg plan.Config, e engine.Engine) string {
 	t.Helper()
-	d := newDetector(cfg, cfg.Data.Classes, e, engine.NewState(), drawer(0))
-	defer d.close()
-	scalars, err := d.scalars()
+	d := detector.New(cfg, cfg.Data.Classes, e, engine.NewState(), detector.Drawer(0))
+	defer d.Close()
+	scalars, err := d.Scalars()
 	if err != nil {
 		t.Fatal(err)
 	}
 	batch := miniBatch(t, &cfg)
 	for i := range 3 {
-		info := StepInfo{Step: i, LR: cfg.optimConfig().LRAt(i, 3)}
-		if err := d.step(batch, scalars, &info); err != nil {
+		info := detector.StepInfo{Step: i, LR: cfg.OptimConfig().LRAt(i, 3)}
+		if err := d.Step(batch, scalars, &info); err != nil {
 			t.Fatal(err)
 		}
 	}
-	h, err := weights.Hash(networkTensors(d.state))
+	h, err := weights.Hash(detector.NetworkTensors(d.State))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func trainedBits(t *testing.T, cfg Config, e engine.Engine) string {
 // code, ends in the plan's bits.
 func TestTapeMachineAgrees(t *testing.T) {
 	for _, set := range []string{"sampler.type=all", "sampler.type=ohem"} {
-		cfg, err := LoadBaseline("mini", Selection{Set: []string{
+		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
 			"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "train.batch=2", "pretrain.type=none", "optim.warmup=0", "optim.lr=0.01", set,
 		}})
 		if err != nil {

@@ -4,6 +4,9 @@ package experiments
 
 import (
 	"testing"
+
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
 )
 
 // Eight images without flips are learnt by heart: class loss below .01 and AP
@@ -20,8 +23,8 @@ baseline:
   eval.split: train
   pretrain.type: none
 seeds: [0]
-`, Selection{})
-	var last StepInfo
+`, plan.Selection{})
+	var last detector.StepInfo
 	b.Observe = func(e Event) {
 		if s, ok := e.(Stepped); ok {
 			last = s.StepInfo

@@ -9,10 +9,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/portable"
 	"focalgrid/weights"
@@ -28,21 +29,19 @@ var embedded embed.FS
 // accuracy is measured on.
 const pretrainHoldout = 500
 
-type tensors map[string]weights.Tensor
-
 // initIdentity says which weights a trial starts from, without making them.
-func (r *Runner) initIdentity(cfg *Config) (string, error) {
+func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
 	switch {
 	case cfg.Pretrain.Type == "file":
 		classes := 0
-		if synthetic(cfg) {
+		if plan.Synthetic(cfg) {
 			classes = cfg.Data.Classes
 		}
-		_, identity, err := readInitial(cfg, classes)
+		_, identity, err := detector.ReadInitial(cfg, classes)
 		return identity, err
 	case cfg.Pretrain.File != "":
-		return "", cfg.checkInitial(0)
-	case crops(cfg):
+		return "", detector.CheckInitial(cfg, 0)
+	case plan.Crops(cfg):
 		return r.PretrainKey(cfg), nil
 	}
 	return "", nil
@@ -50,21 +49,21 @@ func (r *Runner) initIdentity(cfg *Config) (string, error) {
 
 // initialise gives the detector its first weights, which must be those of the
 // planned identity.
-func (r *Runner) initialise(ctx context.Context, d *detector, init string) error {
-	var w tensors
+func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init string) error {
+	var w detector.Tensors
 	var id string
 	var err error
 	what := "pretraining"
-	switch d.cfg.Pretrain.Type {
+	switch d.Cfg.Pretrain.Type {
 	case "crops":
 		var f *weights.File
 		var p Pretrained
-		if f, p, err = r.pretrained(ctx, &d.cfg); err == nil {
-			w, id = byName(f), p.Key
+		if f, p, err = r.pretrained(ctx, &d.Cfg); err == nil {
+			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
-		what = d.cfg.Pretrain.File
-		w, id, err = readInitial(&d.cfg, d.classes)
+		what = d.Cfg.Pretrain.File
+		w, id, err = detector.ReadInitial(&d.Cfg, d.Classes)
 	default:
 		return nil
 	}
@@ -75,12 +74,24 @@ func (r *Runner) initialise(ctx context.Context, d *detector, init string) error
 		return fmt.Errorf("initial weights: %s has %s, planned was %s: it was replaced since. Put it back as it was; "+
 			"or run the same command again, which trains from what is there now as other trials", what, id, init)
 	}
-	return d.load(w)
+	return d.Load(w)
 }
 
+// embeddedEngine is the name of the engine that made the embedded backbones, which their identities hold. Trials start
+// from them on every engine.
+const embeddedEngine = "gorgonia"
+
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
-func (r *Runner) PretrainKey(cfg *Config) string {
-	return PretrainKey(cfg, dataset.CropIdentity(cfg.cropConfig()), r.Engine.Name(), Numerics)
+func (r *Runner) PretrainKey(cfg *plan.Config) string {
+	if key := pretrainKey(cfg, embeddedEngine); isEmbedded(key) {
+		return key
+	}
+	return pretrainKey(cfg, r.Engine.Info().Name)
+}
+
+// pretrainKey is the identity of a pretraining on the engine of that name.
+func pretrainKey(cfg *plan.Config, engineName string) string {
+	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
 // Pretrained says where a pretrained backbone is.
@@ -91,7 +102,7 @@ type Pretrained struct {
 }
 
 // Pretrain returns the pretrained backbone of cfg: embedded, from the cache, or made now.
-func (r *Runner) Pretrain(ctx context.Context, cfg *Config) (Pretrained, error) {
+func (r *Runner) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
 	_, p, err := r.pretrained(ctx, cfg)
 	return p, err
 }
@@ -104,12 +115,14 @@ func (r *Runner) pretrainedPath(key string) string {
 func (r *Runner) pretrainWork(key string) string { return r.pretrainedPath(key) + ".work" }
 
 // HasPretrained tells whether the backbone is there already.
-func (r *Runner) HasPretrained(cfg *Config) bool {
+func (r *Runner) HasPretrained(cfg *plan.Config) bool {
 	key := r.PretrainKey(cfg)
-	if _, err := fs.Stat(embedded, embeddedName(key)); err == nil {
-		return true
-	}
 	_, err := os.Stat(r.pretrainedPath(key))
+	return err == nil || isEmbedded(key)
+}
+
+func isEmbedded(key string) bool {
+	_, err := fs.Stat(embedded, embeddedName(key))
 	return err == nil
 }
 
@@ -117,7 +130,7 @@ func embeddedName(key string) string { return "pretrained/" + key + tensorsSuffi
 
 // pretrained returns the backbone's file: whole, and of its identity. One in the cache
 // that is damaged is made again.
-func (r *Runner) pretrained(ctx context.Context, cfg *Config) (*weights.File, Pretrained, error) {
+func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
 	p := Pretrained{Key: r.PretrainKey(cfg)}
 	if text, err := embedded.ReadFile(embeddedName(p.Key)); err == nil {
 		f, err := weights.Decode(text, embeddedName(p.Key))
@@ -172,19 +185,11 @@ func checkPretrained(f *weights.File, key string) error {
 	return nil
 }
 
-func byName(f *weights.File) tensors {
-	out := tensors{}
-	for _, t := range f.Tensors {
-		out[t.Name] = t
-	}
-	return out
-}
-
 // pretrain trains the backbone as a classifier of synthetic crops: SGD with
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
 // trial's, its state is kept on the way, beside where the weights will be.
-func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weights.File, error) {
-	crops, err := dataset.NewCrops(cfg.cropConfig())
+func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
+	crops, err := dataset.NewCrops(cfg.CropConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -193,12 +198,12 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 	if err != nil {
 		return nil, err
 	}
-	mc := cfg.modelConfig(crops.Labels())
+	mc := cfg.ModelConfig(crops.Labels())
 	mc.FreezeStages = 0
 	if mc.Norm == "frozen" {
 		mc.Norm = "batch" // what is frozen later is learnt here
 	}
-	draw := drawer(p.Seed)
+	draw := detector.Drawer(p.Seed)
 	state := engine.NewState()
 	work := r.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
@@ -239,12 +244,16 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		return nil, err
 	}
 	defer train.Close()
-	t := cfg.transform()
+	t := cfg.Transform()
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error { return c.write(work, key) }}
 	for step := start; step < p.Iters; step++ {
 		stopped := ctx.Err()
 		if stopped != nil || step > start && k.due(step) {
-			if err := errors.Join(stopped, k.keep(&checkpoint{step: step, tensors: stateTensors(state)})); err != nil {
+			err := r.Engine.Store(state)
+			if err == nil {
+				err = k.keep(&checkpoint{step: step, tensors: detector.StateTensors(state)})
+			}
+			if err = errors.Join(stopped, err); err != nil {
 				return nil, err
 			}
 		}
@@ -292,9 +301,12 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 	}
 	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
 	r.tell(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
-	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(PretrainCanonical(cfg))}}
+	if err := r.Engine.Store(state); err != nil {
+		return nil, err
+	}
+	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
 	for _, name := range state.Names() {
-		if isBody(name) {
+		if detector.IsBody(name) {
 			v := state.Get(name)
 			f.Tensors = append(f.Tensors, weights.Tensor{Name: name, Shape: v.Shape, Data: v.Values})
 		}
@@ -303,14 +315,6 @@ func (r *Runner) pretrain(ctx context.Context, cfg *Config, key string) (*weight
 		return nil, err
 	}
 	return f, nil
-}
-
-// isBody tells a tensor of the backbone from heads, pyramid and optimiser slots.
-func isBody(name string) bool { return strings.HasPrefix(name, "backbone.body.") }
-
-// isNetwork tells parameters and running statistics from optimiser slots.
-func isNetwork(name string) bool {
-	return strings.HasPrefix(name, "backbone.") || strings.HasPrefix(name, "head.")
 }
 
 func argmax(v []float32) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -16,27 +17,27 @@ func KeyOf() results.KeyOf {
 		if t.Kind != results.KindTrain {
 			return "", fmt.Errorf("it is a %s", t.Kind)
 		}
-		if t.Numerics != strconv.Itoa(Numerics) {
-			return "", fmt.Errorf("it has numerics %s, this program %d", t.Numerics, Numerics)
+		if t.Numerics != strconv.Itoa(plan.Numerics) {
+			return "", fmt.Errorf("it has numerics %s, this program %d", t.Numerics, plan.Numerics)
 		}
 		text, err := once(canonical, t.Config, func() ([]byte, error) {
-			cfg, err := ParseResolved("its settings", []byte(t.Config))
+			cfg, err := plan.ParseResolved("its settings", []byte(t.Config))
 			if err != nil {
 				return nil, err
 			}
-			return Canonical(&cfg), nil
+			return plan.Canonical(&cfg), nil
 		})
 		if err != nil {
 			return "", err
 		}
-		return Identity{Config: text, Seed: t.Seed, Data: t.Dataset, Init: t.Init, Engine: t.Engine, Numerics: Numerics}.Key(), nil
+		return plan.Identity{Config: text, Seed: t.Seed, Data: t.Dataset, Init: t.Init, Engine: t.Engine, Numerics: plan.Numerics}.Key(), nil
 	}
 }
 
 // pastTraining is a recorded training that this engine and these numerics made.
 type pastTraining struct {
 	*results.Trial
-	cfg      *Config
+	cfg      *plan.Config
 	settings string // and seed, see trainingSettings
 }
 
@@ -53,22 +54,22 @@ func (r *Runner) pastTrainings() ([]pastTraining, error) {
 		return nil, err
 	}
 	type settings struct {
-		cfg       *Config // nil: those of another version
+		cfg       *plan.Config // nil: those of another version
 		canonical []byte
 	}
 	read := map[string]settings{} // by recorded text, which the seeds of a row share
 	var out []pastTraining
 	for i := range recorded {
 		t := &recorded[i]
-		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(Numerics) {
+		if t.Engine != r.Engine.Info().Name || t.Numerics != strconv.Itoa(plan.Numerics) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {
-			cfg, err := ParseResolved(t.Key, []byte(t.Config))
+			cfg, err := plan.ParseResolved(t.Key, []byte(t.Config))
 			if err != nil {
 				return settings{}, nil
 			}
-			return settings{&cfg, Canonical(&cfg)}, nil
+			return settings{&cfg, plan.Canonical(&cfg)}, nil
 		})
 		if s.cfg != nil {
 			out = append(out, pastTraining{t, s.cfg, trainingSettings(s.canonical, t.Seed)})

@@ -4,20 +4,21 @@ import (
 	"strconv"
 	"testing"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
 // TestKeyOf: a recorded trial's key is computed anew from its record, and is another one as
 // soon as a setting that matters, the seed, the data or the rest is another.
 func TestKeyOf(t *testing.T) {
-	p, err := Load("gamma", Selection{})
+	p, err := plan.Load("gamma", plan.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := p.Trials[0].Config
-	id := Identity{Config: Canonical(&cfg), Seed: 3, Data: "d", Init: "i", Engine: "gorgonia", Numerics: Numerics}
+	id := plan.Identity{Config: plan.Canonical(&cfg), Seed: 3, Data: "d", Init: "i", Engine: "gorgonia", Numerics: plan.Numerics}
 	record := func() *results.Trial {
-		return &results.Trial{Kind: results.KindTrain, Config: string(Resolved(&cfg)), Seed: 3, Dataset: "d", Init: "i", Engine: "gorgonia", Numerics: strconv.Itoa(Numerics)}
+		return &results.Trial{Kind: results.KindTrain, Config: string(plan.Resolved(&cfg)), Seed: 3, Dataset: "d", Init: "i", Engine: "gorgonia", Numerics: strconv.Itoa(plan.Numerics)}
 	}
 	other := cfg
 	other.Optim.LR *= 2
@@ -28,8 +29,8 @@ func TestKeyOf(t *testing.T) {
 		same   bool
 	}{
 		{"as it is", func(*results.Trial) {}, true},
-		{"another folder of the data", func(r *results.Trial) { c := cfg; c.Data.Dir = "/elsewhere"; r.Config = string(Resolved(&c)) }, true},
-		{"a setting", func(r *results.Trial) { r.Config = string(Resolved(&other)) }, false},
+		{"another folder of the data", func(r *results.Trial) { c := cfg; c.Data.Dir = "/elsewhere"; r.Config = string(plan.Resolved(&c)) }, true},
+		{"a setting", func(r *results.Trial) { r.Config = string(plan.Resolved(&other)) }, false},
 		{"seed", func(r *results.Trial) { r.Seed = 4 }, false},
 		{"data", func(r *results.Trial) { r.Dataset = "e" }, false},
 		{"first weights", func(r *results.Trial) { r.Init = "" }, false},

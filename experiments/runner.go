@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -35,14 +37,14 @@ type Runner struct {
 
 	telling sync.Mutex
 	heard   map[string]heard      // of other processes' attempts, by trial
-	kept    *compiled             // of the last trial
+	kept    *detector.Compiled    // of the last trial
 	sources map[[3]string]*source // folders looked at so far, by path and splits
 }
 
 // Close frees the networks that are kept for a next trial of the same program.
 func (r *Runner) Close() {
 	if r.kept != nil {
-		r.kept.close()
+		r.kept.Close()
 		r.kept = nil
 	}
 }
@@ -64,7 +66,7 @@ type Noted struct{ Text string }
 // TrialStarted begins trial number Index (from 0) of the plan.
 type TrialStarted struct {
 	Index int
-	Trial Trial
+	Trial plan.Trial
 	Key   string
 	Step  int // steps done before, from a checkpoint
 }
@@ -72,7 +74,7 @@ type TrialStarted struct {
 // Stepped follows every training step.
 type Stepped struct {
 	Index, Iters int
-	StepInfo
+	detector.StepInfo
 }
 
 // Evaluating follows every evaluated batch.
@@ -99,19 +101,19 @@ func (r *Runner) tell(e Event) {
 	}
 }
 
-func (r *Runner) now() string { return r.Now().UTC().Format(time.RFC3339) }
+func (r *Runner) Timestamp() string { return r.Now().UTC().Format(time.RFC3339) }
 
-// loader makes batches of a trial's data; train asks for flips and the training
+// Loader makes batches of a trial's data; train asks for flips and the training
 // batch. Photographs are decoded and resized once and kept in the cache folder; the
 // synthetic set is at its size already and fits memory.
-func (r *Runner) loader(c *Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
-	o := dataset.LoaderOptions{Batch: evalBatch, Cache: true}
+func (r *Runner) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
 	}
-	if !synthetic(c) {
+	if !plan.Synthetic(c) {
 		o.Pictures = filepath.Join(r.Cache, "pictures")
 		o.Mended = func(path string) { r.tell(Noted{"cached picture " + path + " was damaged: made again"}) }
 	}
-	return dataset.NewLoader(set, c.transform(), o, draw)
+	return dataset.NewLoader(set, c.Transform(), o, draw)
 }

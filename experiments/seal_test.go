@@ -13,7 +13,9 @@ import (
 	"testing"
 
 	"focalgrid/atomicfile"
+	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
 
@@ -45,7 +47,7 @@ func flipped(t *testing.T, text []byte, try func(at string, damaged []byte)) {
 func TestFlippedBits(t *testing.T) {
 	b := newBench(t, 2)
 	b.CheckpointEvery = 1
-	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: pretrainedTiny}
+	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: pretrainedTiny}
 	p := b.plan(t, tiny, sel)
 	cfg := p.Rows[0].Config
 
@@ -124,7 +126,7 @@ func TestFlippedBits(t *testing.T) {
 // same bits, and said so; one that cannot be read is left alone.
 func TestPretrainedDamaged(t *testing.T) {
 	b := newBench(t, 2)
-	cfg := b.plan(t, tiny, Selection{Set: pretrainedTiny}).Rows[0].Config
+	cfg := b.plan(t, tiny, plan.Selection{Set: pretrainedTiny}).Rows[0].Config
 	_, made, err := b.pretrained(t.Context(), &cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +204,7 @@ func TestPretrainedDamaged(t *testing.T) {
 // another database in the folder, puts them right.
 func TestFinalWeightsDamaged(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
 		t.Fatalf("%+v, %v", c, err)
 	}
@@ -249,7 +251,7 @@ func TestFinalWeightsDamaged(t *testing.T) {
 func TestInitialWeightsReplaced(t *testing.T) {
 	b := newBench(t, 2)
 	file := filepath.Join(b.dir, "init.safetensors")
-	cfg := b.plan(t, tiny, Selection{}).Rows[0].Config
+	cfg := b.plan(t, tiny, plan.Selection{}).Rows[0].Config
 	draw := func(seed uint64) string {
 		t.Helper()
 		ts, err := b.InitialWeights(t.Context(), &cfg, seed)
@@ -261,14 +263,14 @@ func TestInitialWeightsReplaced(t *testing.T) {
 		}
 		from := cfg
 		from.Pretrain.Type, from.Pretrain.File = "file", file
-		_, id, err := readInitial(&from, cfg.Data.Classes)
+		_, id, err := detector.ReadInitial(&from, cfg.Data.Classes)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return id
 	}
 	planned := draw(1)
-	p := b.plan(t, tiny, Selection{Seeds: "0,1", Only: []string{"loss.gamma=2"}, Set: []string{"pretrain.type=file", "pretrain.file=" + file}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0,1", Only: []string{"loss.gamma=2"}, Set: []string{"pretrain.type=file", "pretrain.file=" + file}})
 	now := ""
 	b.Observe = func(e Event) {
 		if s, ok := e.(TrialStarted); ok && s.Index == 1 {

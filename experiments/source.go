@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,8 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/dataset"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -33,13 +34,13 @@ type source struct {
 // source returns the data of a row, which is looked at once: both splits are checked
 // for all that training and scoring will need, and each picture is hashed. It takes
 // minutes for COCO, and is known without the data for the synthetic set.
-func (r *Runner) source(ctx context.Context, cfg *Config) (*source, error) {
-	if synthetic(cfg) {
-		g, err := dataset.NewSynth(cfg.synthConfig())
+func (r *Runner) source(ctx context.Context, cfg *plan.Config) (*source, error) {
+	if plan.Synthetic(cfg) {
+		g, err := dataset.NewSynth(cfg.SynthConfig())
 		if err != nil {
 			return nil, err
 		}
-		id := dataset.Identity(cfg.synthConfig())
+		id := dataset.Identity(cfg.SynthConfig())
 		s := &source{Identity: id, Training: id}
 		for i, name := range g.ClassNames() {
 			s.Classes = append(s.Classes, dataset.Class{ID: int64(i + 1), Name: name})
@@ -49,7 +50,7 @@ func (r *Runner) source(ctx context.Context, cfg *Config) (*source, error) {
 		}
 		return s, err
 	}
-	key := [3]string{cfg.Data.Dir, cfg.Data.Train, cfg.evalSplit()}
+	key := [3]string{cfg.Data.Dir, cfg.Data.Train, cfg.EvalSplit()}
 	if s, ok := r.sources[key]; ok {
 		return s, nil
 	}
@@ -65,9 +66,9 @@ func (r *Runner) source(ctx context.Context, cfg *Config) (*source, error) {
 }
 
 // identify looks at both splits of a folder, and says once what is worth knowing.
-func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
+func (r *Runner) identify(ctx context.Context, cfg *plan.Config) (*source, error) {
 	dir, names := cfg.Data.Dir, splitNames(cfg)
-	if err := missingSplits(dir, cfg); err != nil {
+	if err := plan.RequireSplits(dir, cfg); err != nil {
 		return nil, err
 	}
 	if err := checkFolder(ctx, cfg, names); err != nil {
@@ -110,19 +111,19 @@ func (r *Runner) identify(ctx context.Context, cfg *Config) (*source, error) {
 }
 
 // splitNames are the splits that a row reads, each once.
-func splitNames(cfg *Config) []string {
-	if cfg.evalSplit() == cfg.Data.Train {
+func splitNames(cfg *plan.Config) []string {
+	if cfg.EvalSplit() == cfg.Data.Train {
 		return []string{cfg.Data.Train}
 	}
-	return []string{cfg.Data.Train, cfg.evalSplit()}
+	return []string{cfg.Data.Train, cfg.EvalSplit()}
 }
 
 // openSplits reads the annotations of the training and of the scored split.
-func openSplits(dir string, cfg *Config) (train, eval *dataset.Set, err error) {
-	if train, err = cfg.OpenSplit(dir, cfg.Data.Train); err != nil {
+func openSplits(dir string, cfg *plan.Config) (train, eval *dataset.Set, err error) {
+	if train, err = detector.OpenSplit(cfg, dir, cfg.Data.Train); err != nil {
 		return nil, nil, err
 	}
-	eval, err = cfg.OpenSplit(dir, cfg.evalSplit())
+	eval, err = detector.OpenSplit(cfg, dir, cfg.EvalSplit())
 	return train, eval, err
 }
 
@@ -140,9 +141,9 @@ func (r *Runner) partsFile(identity string) string {
 
 // keepParts writes down what the identities of the trials' data were joined from. A cache that
 // cannot be written to costs the time of reading more, no more than that.
-func (r *Runner) keepParts(prep []prepared) {
+func (r *Runner) keepParts(prep []Prepared) {
 	for _, s := range r.sources {
-		if !slices.ContainsFunc(prep, func(q prepared) bool { return q.source == s }) {
+		if !slices.ContainsFunc(prep, func(q Prepared) bool { return q.source == s }) {
 			continue
 		}
 		path := r.partsFile(s.Identity)
@@ -166,60 +167,13 @@ func (r *Runner) scoredPart(identity string) (scored string, known bool) {
 	return scored, joined(training, scored) == identity
 }
 
-// missingSplits is an error that says which splits a folder does not have, and which it has.
-func missingSplits(dir string, cfg *Config) error {
-	missing, err := cfg.MissingSplits(dir)
-	if err != nil {
-		return err
-	}
-	var lines []error
-	for _, text := range missing {
-		lines = append(lines, fmt.Errorf("%s: %s", dir, text))
-	}
-	return errors.Join(lines...)
-}
-
-// MissingSplits says of each split that a sweep would read and that a folder does not have
-// how to name another; a folder without any split is an error.
-func (c *Config) MissingSplits(dir string) ([]string, error) {
-	there, err := Splits(dir)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for _, want := range []struct{ key, split string }{{"data.train", c.Data.Train}, {"data." + c.Eval.Split, c.evalSplit()}} {
-		if !slices.Contains(there, want.split) {
-			lines = append(lines, fmt.Sprintf("no split %s; it has %s: pass --set %s=%s, or another of them",
-				want.split, strings.Join(there, ", "), want.key, c.nearestSplit(want.key, want.split, there)))
-		}
-	}
-	return slices.Compact(lines), nil
-}
-
-// nearestSplit is the split there is whose name begins with that asked for, as train2017
-// does, or else the one that is spelt most alike; to score, not the one that is trained on
-// where there is another.
-func (c *Config) nearestSplit(key, name string, there []string) string {
-	if key != "data.train" {
-		if others := slices.DeleteFunc(slices.Clone(there), func(s string) bool { return s == c.Data.Train }); len(others) > 0 {
-			there = others
-		}
-	}
-	for _, s := range there {
-		if strings.HasPrefix(s, name) {
-			return s
-		}
-	}
-	return Nearest(name, there)
-}
-
 // shownProblems is how many problems of a folder an error lists.
 const shownProblems = 5
 
 // checkFolder refuses what training or scoring would trip over later.
-func checkFolder(ctx context.Context, cfg *Config, splits []string) error {
+func checkFolder(ctx context.Context, cfg *plan.Config, splits []string) error {
 	dir := cfg.Data.Dir
-	found, err := cfg.CheckData(ctx, dir, splits, false, nil)
+	found, err := detector.CheckData(ctx, cfg, dir, splits, false, nil)
 	if err != nil {
 		return err
 	}
@@ -254,9 +208,9 @@ func (r *Runner) hashing(split string) func(done, total int64) {
 }
 
 // olderIdentity is the identity that older versions recorded of the row's folder.
-func (r *Runner) olderIdentity(ctx context.Context, cfg *Config, s *source) (string, error) {
+func (r *Runner) olderIdentity(ctx context.Context, cfg *plan.Config, s *source) (string, error) {
 	if s.older == nil {
-		id, err := dataset.FolderIdentity(ctx, cfg.Data.Dir, r.hashing("the folder"), cfg.Data.Train, cfg.evalSplit())
+		id, err := dataset.FolderIdentity(ctx, cfg.Data.Dir, r.hashing("the folder"), cfg.Data.Train, cfg.EvalSplit())
 		if err != nil {
 			return "", err
 		}
@@ -267,7 +221,7 @@ func (r *Runner) olderIdentity(ctx context.Context, cfg *Config, s *source) (str
 
 // splits opens the data of a trial as it was when it was identified, the scored split
 // under the detector's classes.
-func (r *Runner) splits(ctx context.Context, cfg *Config, s *source) (train, eval *dataset.Set, err error) {
+func (r *Runner) splits(ctx context.Context, cfg *plan.Config, s *source) (train, eval *dataset.Set, err error) {
 	dir, err := r.PrepareData(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
@@ -275,7 +229,7 @@ func (r *Runner) splits(ctx context.Context, cfg *Config, s *source) (train, eva
 	if train, eval, err = openSplits(dir, cfg); err != nil {
 		return nil, nil, err
 	}
-	if !synthetic(cfg) {
+	if !plan.Synthetic(cfg) {
 		train.Sums, eval.Sums = s.Sums[0], s.Sums[1]
 		if len(train.Sums) != len(train.Images) || len(eval.Sums) != len(eval.Images) || joined(train.Identity(), eval.Identity()) != s.Identity {
 			return nil, nil, fmt.Errorf("%s: its annotations were changed since they were looked at before the first step; run the same command again", dir)
@@ -308,15 +262,15 @@ func classesOf(labels []results.Label) []dataset.Class {
 
 // PrepareData returns the folder of a row's data. The synthetic set is drawn into the
 // cache unless it is there; a folder that is named is used as it is, never filled.
-func (r *Runner) PrepareData(ctx context.Context, cfg *Config) (string, error) {
+func (r *Runner) PrepareData(ctx context.Context, cfg *plan.Config) (string, error) {
 	dir := cfg.Data.Dir
 	switch {
 	case dir == "":
-		dir = filepath.Join(r.Cache, "synthetic", dataset.Identity(cfg.synthConfig())[:16])
-	case !synthetic(cfg):
+		dir = filepath.Join(r.Cache, "synthetic", dataset.Identity(cfg.SynthConfig())[:16])
+	case !plan.Synthetic(cfg):
 		return dir, nil
 	default:
-		is, err := dataset.IsSynthetic(dir, cfg.synthConfig())
+		is, err := dataset.IsSynthetic(dir, cfg.SynthConfig())
 		if err == nil && !is {
 			err = fmt.Errorf("%w: the synthetic set asked for is not there", dataset.ErrOtherFolder)
 		}
@@ -329,13 +283,13 @@ func (r *Runner) PrepareData(ctx context.Context, cfg *Config) (string, error) {
 
 // Draw draws the synthetic set of the settings into a folder, unless it is there.
 // The error is dataset.ErrOtherFolder where the folder holds anything else.
-func (r *Runner) Draw(ctx context.Context, cfg *Config, dir string) error {
+func (r *Runner) Draw(ctx context.Context, cfg *plan.Config, dir string) error {
 	return r.draw(ctx, cfg, dir, false)
 }
 
 // draw is Draw; what is damaged in a folder of our own is made again.
-func (r *Runner) draw(ctx context.Context, cfg *Config, dir string, own bool) error {
-	note, err := dataset.Generate(ctx, dir, cfg.synthConfig(), dataset.GenerateOptions{
+func (r *Runner) draw(ctx context.Context, cfg *plan.Config, dir string, own bool) error {
+	note, err := dataset.Generate(ctx, dir, cfg.SynthConfig(), dataset.GenerateOptions{
 		Own: own,
 		Progress: func(done, total int) {
 			r.tell(Preparing{What: "preparing synthetic images", Done: done, Total: total, Note: dir})
@@ -351,21 +305,10 @@ func (r *Runner) draw(ctx context.Context, cfg *Config, dir string, own bool) er
 }
 
 // OpenSplit prepares the data and reads one split of it.
-func (r *Runner) OpenSplit(ctx context.Context, cfg *Config, split string) (*dataset.Set, error) {
+func (r *Runner) OpenSplit(ctx context.Context, cfg *plan.Config, split string) (*dataset.Set, error) {
 	dir, err := r.PrepareData(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return cfg.OpenSplit(dir, split)
-}
-
-// evalSplit is the name of the split that is scored.
-func (c *Config) evalSplit() string {
-	switch c.Eval.Split {
-	case "train":
-		return c.Data.Train
-	case "tune":
-		return c.Data.Tune
-	}
-	return c.Data.Val
+	return detector.OpenSplit(cfg, dir, split)
 }

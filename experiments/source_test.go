@@ -13,19 +13,20 @@ import (
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
-	"focalgrid/sampler"
 )
 
 // one is the selection of a single row and seed of tiny, on a folder.
-func one(folder string) Selection {
-	return Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: folder, Set: []string{"data.name=coco"}}
+func one(folder string) plan.Selection {
+	return plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: folder, Set: []string{"data.name=coco"}}
 }
 
 // folder copies the images of tiny to a folder of its own.
 func (b *bench) folder(t *testing.T, name string) string {
 	t.Helper()
-	p := b.plan(t, tiny, Selection{})
+	p := b.plan(t, tiny, plan.Selection{})
 	dir, err := b.PrepareData(t.Context(), &p.Rows[0].Config)
 	if err != nil {
 		t.Fatal(err)
@@ -398,7 +399,7 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := Identity{Config: Canonical(&cfg), Seed: tr.Seed, Init: tr.Init, Engine: tr.Engine, Numerics: Numerics}
+	id := plan.Identity{Config: plan.Canonical(&cfg), Seed: tr.Seed, Init: tr.Init, Engine: tr.Engine, Numerics: plan.Numerics}
 	if id.Data, err = dataset.FolderIdentity(t.Context(), folder, nil, "train", "val"); err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +413,7 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 	}
 	old := *tr
 	cfg.Data.Dir = "data"
-	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(Resolved(&cfg)), nil
+	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(plan.Resolved(&cfg)), nil
 	n, err := b.Store.BeginTrial(old, results.Attempt{Owner: "older", Host: "there"}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -481,7 +482,7 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if err := os.WriteFile(picture, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	open := func() *Detector {
+	open := func() *Trained {
 		b.sources = nil
 		d, err := b.OpenDetector(t.Context(), tr)
 		if err != nil {
@@ -494,8 +495,8 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if err := os.Rename(folder, moved); err != nil {
 		t.Fatal(err)
 	}
-	var found []Found
-	dets, err := open().ViewFiles(t.Context(), []string{picture}, 0, func(v View) error { found = v.Found; return nil })
+	var found []detector.Found
+	dets, err := open().ViewFiles(t.Context(), []string{picture}, 0, func(v detector.View) error { found = v.Found; return nil })
 	if err != nil || len(dets) == 0 || len(found) == 0 || found[0].Class == "" {
 		t.Errorf("without the folder: %d detections, %v", len(dets), err)
 	}
@@ -541,34 +542,5 @@ func TestHashingStops(t *testing.T) {
 	cancel()
 	if _, err := b.Plan(ctx, b.plan(t, tiny, one(b.folder(t, "coco")))); !errors.Is(err, context.Canceled) {
 		t.Errorf("the plan ends with %v, want the context's error", err)
-	}
-}
-
-// TestNamed: an error about an object of a batch names file, image and annotation, whatever
-// crowds lie before it.
-func TestNamed(t *testing.T) {
-	set := &dataset.Set{Dir: "d", Split: "train", Images: []dataset.Image{{}, {
-		ID: 7, File: "a.jpg", Objects: []dataset.Object{{AnnotationID: 1, Crowd: true}, {AnnotationID: 2}, {AnnotationID: 3, Crowd: true}, {AnnotationID: 4}},
-	}}}
-	batch := &dataset.Batch{Items: []dataset.Item{{Index: 0}, {Index: 1}}}
-	err := named(fmt.Errorf("assign: %w", &sampler.ObjectError{Image: 1, Object: 1, Reason: "box [1 2 1 3]"}), set, batch)
-	if want := filepath.Join("d", "train", "a.jpg") + ": image id 7, annotation id 4: box [1 2 1 3]"; err.Error() != want {
-		t.Errorf("it says %q, want %q", err, want)
-	}
-}
-
-func TestNearestSplit(t *testing.T) {
-	c := miniConfig(t, "data.name=coco")
-	for _, tt := range []struct{ key, name, want string }{
-		{"data.val", "val", "val2017"},
-		{"data.tune", "tune", "val2017"}, // train is spelt more alike, but what is trained on is nothing to score on
-		{"data.train", "tarin", "train"},
-	} {
-		if got := c.nearestSplit(tt.key, tt.name, []string{"train", "val2017"}); got != tt.want {
-			t.Errorf("%s %s: %s, want %s", tt.key, tt.name, got, tt.want)
-		}
-	}
-	if got := c.nearestSplit("data.val", "val", []string{"train"}); got != "train" {
-		t.Errorf("with one split alone: %s", got)
 	}
 }

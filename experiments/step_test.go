@@ -6,15 +6,17 @@ import (
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
 )
 
 // miniBatch is a first training batch of the mini profile without a folder.
-func miniBatch(tb testing.TB, cfg *Config) *dataset.Batch {
+func miniBatch(tb testing.TB, cfg *plan.Config) *dataset.Batch {
 	tb.Helper()
-	synth, err := dataset.NewSynth(cfg.synthConfig())
+	synth, err := dataset.NewSynth(cfg.SynthConfig())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -44,7 +46,7 @@ func BenchmarkMiniStep(b *testing.B) {
 	for _, opt := range []gorgonia.Options{{}, {TapeMachine: true}} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("tape=%t/threads=%d", opt.TapeMachine, threads), func(b *testing.B) {
-				cfg, err := LoadBaseline("mini", Selection{})
+				cfg, err := plan.LoadBaseline("mini", plan.Selection{})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -53,16 +55,16 @@ func BenchmarkMiniStep(b *testing.B) {
 				defer runtime.GOMAXPROCS(old)
 				pool := kernel.NewPool(threads)
 				defer pool.Close()
-				d := newDetector(cfg, cfg.Data.Classes, gorgonia.New(pool, opt), engine.NewState(), drawer(0))
-				defer d.close()
-				scalars, err := d.scalars()
+				d := detector.New(cfg, cfg.Data.Classes, gorgonia.New(pool, opt), engine.NewState(), detector.Drawer(0))
+				defer d.Close()
+				scalars, err := d.Scalars()
 				if err != nil {
 					b.Fatal(err)
 				}
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
-					info := StepInfo{Step: i, LR: .001}
-					if err := d.step(batch, scalars, &info); err != nil {
+					info := detector.StepInfo{Step: i, LR: .001}
+					if err := d.Step(batch, scalars, &info); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -6,34 +6,38 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
+	"focalgrid/dataset"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
-// prepared is a trial with its identity.
-type prepared struct {
-	Trial      Trial
-	key        string
-	data, init string // identities, as recorded
+// Prepared is a trial with its identity.
+type Prepared struct {
+	Trial      plan.Trial
+	Key        string
+	Data, Init string // identities, as recorded
 	source     *source
 	kin        []pastTraining // see Runner.findKin
 	stopped    []string       // keys of kin that failed or were stopped: a checkpoint of theirs may be of the same training
 }
 
-// prepare computes the identities of the plan's trials. The seeds of a row share all
+// Prepare computes the identities of the plan's trials. The seeds of a row share all
 // but the seed; data and initial weights are looked at once for all rows that share them.
 // What training or scoring would trip over later is an error here.
-func (r *Runner) prepare(ctx context.Context, p *Plan) ([]prepared, error) {
+func (r *Runner) Prepare(ctx context.Context, p *plan.Plan) ([]Prepared, error) {
 	type data struct {
-		Data
+		plan.Data
 		split string
 	}
 	sources, init, starts := map[data]*source{}, map[string]string{}, map[string]bool{}
-	rows := make([]*Identity, len(p.Rows))
+	rows := make([]*plan.Identity, len(p.Rows))
 	from := make([]*source, len(p.Rows))
-	out := make([]prepared, len(p.Trials))
+	out := make([]Prepared, len(p.Trials))
 	for i, t := range p.Trials {
 		if rows[t.Row] == nil {
 			row := &p.Rows[t.Row]
@@ -42,22 +46,22 @@ func (r *Runner) prepare(ctx context.Context, p *Plan) ([]prepared, error) {
 			if err != nil {
 				return nil, fmt.Errorf("data: %w", err)
 			}
-			w, err := once(init, string(PretrainCanonical(cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(cfg) })
+			w, err := once(init, string(plan.PretrainCanonical(cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("initial weights: %w", err)
 			}
 			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Model, cfg.Anchors, cfg.Pretrain.File), func() (bool, error) {
-				return true, cfg.checkInitial(len(s.Classes))
+				return true, detector.CheckInitial(cfg, len(s.Classes))
 			})
 			if err != nil {
 				return nil, err
 			}
-			rows[t.Row] = &Identity{Config: row.canonical, Data: s.Identity, Init: w, Engine: r.Engine.Name(), Numerics: Numerics}
+			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}
 			from[t.Row] = s
 		}
 		id := *rows[t.Row]
 		id.Seed = t.Seed
-		out[i] = prepared{Trial: t, key: id.Key(), data: id.Data, init: id.Init, source: from[t.Row]}
+		out[i] = Prepared{Trial: t, Key: id.Key(), Data: id.Data, Init: id.Init, source: from[t.Row]}
 	}
 	return out, r.adopt(ctx, out)
 }
@@ -76,7 +80,7 @@ func once[K comparable, V any](seen map[K]V, key K, f func() (V, error)) (V, err
 
 // State is a planned trial and what is recorded of it.
 type State struct {
-	Trial
+	plan.Trial
 	Key      string
 	Init     string         // identity of the initial weights; empty: random ones
 	Classes  int            // of the detector
@@ -91,8 +95,8 @@ func (s State) Done() bool {
 
 // States looks the plan's trials up. Nothing is written; without a store
 // nothing is recorded.
-func (r *Runner) States(ctx context.Context, p *Plan) ([]State, error) {
-	prep, err := r.prepare(ctx, p)
+func (r *Runner) States(ctx context.Context, p *plan.Plan) ([]State, error) {
+	prep, err := r.Prepare(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -101,13 +105,13 @@ func (r *Runner) States(ctx context.Context, p *Plan) ([]State, error) {
 
 // Plan is States for those who will run the plan: data that was changed under a sweep
 // that has begun is ErrDataChanged.
-func (r *Runner) Plan(ctx context.Context, p *Plan) ([]State, error) {
+func (r *Runner) Plan(ctx context.Context, p *plan.Plan) ([]State, error) {
 	_, states, err := r.planned(ctx, p)
 	return states, err
 }
 
-func (r *Runner) planned(ctx context.Context, p *Plan) ([]prepared, []State, error) {
-	prep, err := r.prepare(ctx, p)
+func (r *Runner) planned(ctx context.Context, p *plan.Plan) ([]Prepared, []State, error) {
+	prep, err := r.Prepare(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,10 +122,10 @@ func (r *Runner) planned(ctx context.Context, p *Plan) ([]prepared, []State, err
 	return prep, states, r.checkData(states, prep)
 }
 
-func (r *Runner) states(prep []prepared) ([]State, error) {
+func (r *Runner) states(prep []Prepared) ([]State, error) {
 	out := make([]State, len(prep))
 	for i, q := range prep {
-		out[i] = State{Trial: q.Trial, Key: q.key, Init: q.init, Classes: len(q.source.Classes)}
+		out[i] = State{Trial: q.Trial, Key: q.Key, Init: q.Init, Classes: len(q.source.Classes)}
 	}
 	if r.Store == nil {
 		return out, nil
@@ -163,18 +167,18 @@ type Counts struct{ Done, Diverged, Failed int }
 // many workers. A trial that another process is at work on is left to it, and taken
 // over should it die. A failed trial does not stop the others; the context's end does,
 // after the step at hand. The error is the context's or one that concerns all trials.
-func (r *Runner) Sweep(ctx context.Context, p *Plan) (Counts, error) {
+func (r *Runner) Sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
 	c, err := r.sweep(ctx, p)
 	return c, plainly(err)
 }
 
-func (r *Runner) sweep(ctx context.Context, p *Plan) (Counts, error) {
+func (r *Runner) sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
 	var c Counts
 	prep, states, err := r.planned(ctx, p)
 	if err != nil {
 		return c, err
 	}
-	if err := r.savePlan(p, prep); err != nil {
+	if err := r.SavePlan(p, prep); err != nil {
 		return c, err
 	}
 	r.keepParts(prep)
@@ -202,14 +206,14 @@ var ErrDataChanged = errors.New("the data has changed")
 // findKin sets the kin of each trial on a folder that is not recorded itself: the recorded
 // trainings with its settings and seed, on other data, from other initial weights, or under
 // the identity that an older version gave to the same data.
-func (r *Runner) findKin(prep []prepared) error {
-	planned := map[string][]*prepared{}
+func (r *Runner) findKin(prep []Prepared) error {
+	planned := map[string][]*Prepared{}
 	keys := map[string]bool{}
 	for i := range prep {
-		if q := &prep[i]; !synthetic(&q.Trial.Config) {
-			s := trainingSettings(Canonical(&q.Trial.Config), q.Trial.Seed)
+		if q := &prep[i]; !plan.Synthetic(&q.Trial.Config) {
+			s := trainingSettings(plan.Canonical(&q.Trial.Config), q.Trial.Seed)
 			planned[s] = append(planned[s], q)
-			keys[q.key] = true
+			keys[q.Key] = true
 		}
 	}
 	if len(planned) == 0 || r.Store == nil {
@@ -224,7 +228,7 @@ func (r *Runner) findKin(prep []prepared) error {
 	}
 	for _, t := range recorded {
 		for _, q := range planned[t.settings] {
-			if !keys[q.key] {
+			if !keys[q.Key] {
 				continue
 			}
 			q.kin = append(q.kin, t)
@@ -238,7 +242,7 @@ func (r *Runner) findKin(prep []prepared) error {
 
 // adopt gives the trials that an older version recorded the identity by which it knew their
 // data, where that is what it was: what is done stays done.
-func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
+func (r *Runner) adopt(ctx context.Context, prep []Prepared) error {
 	if err := r.findKin(prep); err != nil {
 		return err
 	}
@@ -246,7 +250,7 @@ func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
 	for i := range prep {
 		q := &prep[i]
 		for _, t := range q.kin {
-			if t.Dataset == q.data {
+			if t.Dataset == q.Data {
 				continue
 			}
 			older, err := r.olderIdentity(ctx, &q.Trial.Config, q.source)
@@ -259,7 +263,7 @@ func (r *Runner) adopt(ctx context.Context, prep []prepared) error {
 			if q.source.misread(t.Trial) {
 				again++
 			} else {
-				q.key, q.data, q.kin, q.stopped = t.Key, older, nil, nil
+				q.Key, q.Data, q.kin, q.stopped = t.Key, older, nil, nil
 			}
 			break
 		}
@@ -280,23 +284,23 @@ func (s *source) misread(t *results.Trial) bool {
 // its table would mix results on both. A sweep that has begun on the new data goes on, and
 // so does one without a result whose training did not read what was changed. Generated data
 // is what its settings say, and cannot change.
-func (r *Runner) checkData(states []State, prep []prepared) error {
+func (r *Runner) checkData(states []State, prep []Prepared) error {
 	if r.AllowChangedData {
 		return nil
 	}
 	var other []*results.Trial
-	var of *prepared
+	var of *Prepared
 	for i := range prep {
 		q := &prep[i]
-		if synthetic(&q.Trial.Config) {
+		if plan.Synthetic(&q.Trial.Config) {
 			continue
 		}
 		if states[i].Recorded != nil {
 			return nil
 		}
 		for _, t := range q.kin {
-			elsewhere := absolute(t.cfg.Data.Dir) != q.Trial.Config.Data.Dir
-			same := t.Dataset == q.data || q.source.older != nil && t.Dataset == *q.source.older
+			elsewhere := plan.Absolute(t.cfg.Data.Dir) != q.Trial.Config.Data.Dir
+			same := t.Dataset == q.Data || q.source.older != nil && t.Dataset == *q.source.older
 			if elsewhere || same {
 				continue
 			}
@@ -319,7 +323,7 @@ func (r *Runner) checkData(states []State, prep []prepared) error {
 	t := other[len(other)-1]
 	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
 		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
-		ErrDataChanged, of.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, of.data)
+		ErrDataChanged, of.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, of.Data)
 }
 
 // trainingOf is the training of a recorded trial's newest checkpoint that can be read.
@@ -335,13 +339,13 @@ func (r *Runner) trainingOf(key string) (training string, begun bool, err error)
 
 // training is the identity of a trial's training: trials that differ in what is scored alone
 // share it, and with it every checkpoint.
-func (r *Runner) training(p *prepared) string {
+func (r *Runner) training(p *Prepared) string {
 	return r.keyOn(p, p.source.Training)
 }
 
 // keyOn is the key of the trial on data of that identity.
-func (r *Runner) keyOn(p *prepared, data string) string {
-	return Identity{Config: Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.init, Engine: r.Engine.Name(), Numerics: Numerics}.Key()
+func (r *Runner) keyOn(p *Prepared, data string) string {
+	return plan.Identity{Config: plan.Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.Init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 }
 
 // job is the end of one try at a trial.
@@ -354,7 +358,7 @@ type job struct {
 // queue is what a sweep still has to do, by index of its trials.
 type queue struct {
 	r      *Runner
-	prep   []prepared
+	prep   []Prepared
 	counts *Counts
 
 	todo   []int
@@ -364,7 +368,7 @@ type queue struct {
 }
 
 // runAll runs those trials of prep, as many at a time as there are jobs.
-func (r *Runner) runAll(ctx context.Context, prep []prepared, todo []int, c *Counts) error {
+func (r *Runner) runAll(ctx context.Context, prep []Prepared, todo []int, c *Counts) error {
 	q := &queue{r: r, prep: prep, counts: c, todo: todo, tries: map[int]int{}}
 	slots := make([]slot, min(max(1, r.Jobs), max(1, len(todo))))
 	free := make([]int, len(slots))
@@ -431,10 +435,10 @@ func (q *queue) pretrain(ctx context.Context) error {
 	whole := map[string]bool{}
 	for _, i := range q.todo {
 		cfg := q.prep[i].Trial.Config
-		if !crops(&cfg) || whole[q.prep[i].init] {
+		if !plan.Crops(&cfg) || whole[q.prep[i].Init] {
 			continue
 		}
-		whole[q.prep[i].init] = true
+		whole[q.prep[i].Init] = true
 		if _, err := q.r.Pretrain(ctx, &cfg); err != nil {
 			return err
 		}
@@ -444,7 +448,7 @@ func (q *queue) pretrain(ctx context.Context) error {
 
 // settle takes in how a try at a trial ended. The error is one that concerns all trials.
 func (q *queue) settle(j job) error {
-	key := q.prep[j.index].key
+	key := q.prep[j.index].Key
 	switch {
 	case errors.Is(j.err, results.ErrHeld) || errors.Is(j.err, results.ErrLost):
 		q.held = append(q.held, j.index)
@@ -491,7 +495,7 @@ type slot struct {
 	w *worker
 }
 
-func (s *slot) run(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
+func (s *slot) run(ctx context.Context, index int, p *Prepared) (results.Outcome, error) {
 	if s.r.Jobs <= 1 {
 		return s.r.runTrial(ctx, index, p)
 	}
@@ -530,12 +534,12 @@ func (c *Counts) count(status string) {
 	}
 }
 
-func (r *Runner) savePlan(p *Plan, prep []prepared) error {
+func (r *Runner) SavePlan(p *plan.Plan, prep []Prepared) error {
 	planned := make([]results.Planned, len(prep))
 	for i, q := range prep {
-		planned[i] = results.Planned{Key: q.key, Row: q.Trial.Row}
+		planned[i] = results.Planned{Key: q.Key, Row: q.Trial.Row}
 	}
-	return r.Store.SaveSweep(results.Sweep{Name: p.Name, File: p.Text, Hash: p.FileHash, Created: r.now()}, planned)
+	return r.Store.SaveSweep(results.Sweep{Name: p.Name, File: p.Text, Hash: p.FileHash, Created: r.Timestamp()}, planned)
 }
 
 // CacheDir is the folder for generated data and pretrained weights: FOCALGRID_CACHE,
@@ -549,4 +553,28 @@ func CacheDir() (string, error) {
 		return "", fmt.Errorf("no cache folder (%w): set FOCALGRID_CACHE to one", err)
 	}
 	return dir + "/focalgrid", nil
+}
+
+// PrepareAll makes the data of every trial that is not done. The error is
+// dataset.ErrOtherFolder where data.dir holds something else.
+func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
+	var ready []string
+	for _, s := range states {
+		cfg := s.Config
+		key := cfg.Data.Dir + "\n" + dataset.Identity(cfg.SynthConfig())
+		if s.Done() || slices.Contains(ready, key) {
+			continue
+		}
+		if _, err := r.PrepareData(ctx, &cfg); err != nil {
+			return err
+		}
+		ready = append(ready, key)
+	}
+	return nil
+}
+
+// Refresh looks the states up again, with identities as they are known.
+func (r *Runner) Refresh(states []State) ([]State, error) {
+	out := slices.Clone(states)
+	return out, r.lookUp(out)
 }

@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -62,13 +64,13 @@ func newBench(t *testing.T, threads int) *bench {
 	}}
 }
 
-func (b *bench) plan(t *testing.T, text string, sel Selection) *Plan {
+func (b *bench) plan(t *testing.T, text string, sel plan.Selection) *plan.Plan {
 	t.Helper()
 	path := filepath.Join(b.dir, "grid.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Load(path, sel)
+	p, err := plan.Load(path, sel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +88,7 @@ func (b *bench) trials(t *testing.T) []results.Trial {
 
 func TestSweepRunsWhatIsMissing(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{})
+	p := b.plan(t, tiny, plan.Selection{})
 	var started, ended []int
 	b.Observe = func(e Event) {
 		switch e := e.(type) {
@@ -136,7 +138,7 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}
-	one := b.plan(t, tiny, Selection{Seeds: "0"})
+	one := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 	if table, err = b.Table(t.Context(), one, true); err != nil || table.Rows[0].N != 2 {
 		t.Errorf("every recorded seed: %+v, %v", table.Rows[0], err)
 	}
@@ -154,7 +156,7 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _, err := score(det.Config(), set, dets)
+	again, _, err := detector.Score(det.Config(), set, dets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +170,7 @@ func TestTrialBits(t *testing.T) {
 	var want string
 	for _, threads := range []int{1, 2, 3, 8} {
 		b := newBench(t, threads)
-		if _, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})); err != nil {
+		if _, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})); err != nil {
 			t.Fatal(err)
 		}
 		got := b.trials(t)[0]
@@ -184,7 +186,7 @@ func TestTrialBits(t *testing.T) {
 
 func TestSweepInterrupted(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0"})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 	ctx, cancel := context.WithCancel(t.Context())
 	b.Observe = func(e Event) {
 		if s, ok := e.(Stepped); ok && s.Index == 1 && s.Step == 2 {
@@ -208,7 +210,7 @@ func TestSweepInterrupted(t *testing.T) {
 
 func TestSweepDiverges(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Set: []string{"optim.lr=1e6", "train.iters=40"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Set: []string{"optim.lr=1e6", "train.iters=40"}})
 	c, err := b.Sweep(t.Context(), p)
 	if err != nil || c.Diverged != 2 {
 		t.Fatalf("%+v, %v; want both diverged", c, err)
@@ -230,7 +232,7 @@ func TestSweepDiverges(t *testing.T) {
 // A trial that fails does not stop the others.
 func TestSweepFails(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0"})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 	if _, err := b.PrepareData(t.Context(), &p.Rows[0].Config); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +250,7 @@ exclude: []
 `
 	b := newBench(t, 2)
 	for _, sampler := range [][]string{{"sampler.type=ssd"}, {"sampler.type=ohem"}, {"sampler.type=ohem", "sampler.ratio=0"}} {
-		p := b.plan(t, grid, Selection{Seeds: "0", Only: []string{"loss.gamma=0"}, Set: append(sampler, "train.iters=3")})
+		p := b.plan(t, grid, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=0"}, Set: append(sampler, "train.iters=3")})
 		if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
 			t.Errorf("%v: %+v, %v", sampler, c, err)
 		}
@@ -280,7 +282,7 @@ baseline:
   optim.lr: 0.01
   pretrain.type: none
 `
-			p := b.plan(t, base+"seeds: [0]\n", Selection{Set: set})
+			p := b.plan(t, base+"seeds: [0]\n", plan.Selection{Set: set})
 			if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
 				all := b.trials(t)
 				t.Errorf("%+v, %v: %s", c, err, all[len(all)-1].Error)
@@ -293,13 +295,13 @@ baseline:
 // pictures are kept at the size trained on.
 func TestSweepFolder(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	dir, err := b.PrepareData(t.Context(), &p.Rows[0].Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	coco := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: dir, Set: []string{"data.name=coco"}})
-	for _, q := range []*Plan{p, coco} {
+	coco := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, DataDir: dir, Set: []string{"data.name=coco"}})
+	for _, q := range []*plan.Plan{p, coco} {
 		if c, err := b.Sweep(t.Context(), q); err != nil || c.Done != 1 {
 			t.Fatalf("%+v, %v", c, err)
 		}
@@ -340,8 +342,8 @@ seeds: [0, 1]
 	shared := newBench(t, 2)
 	count := &counting{Engine: shared.Engine}
 	shared.Engine = count
-	plan := shared.plan(t, grid, Selection{})
-	if c, err := shared.Sweep(t.Context(), plan); err != nil || c != (Counts{Done: 8}) {
+	p := shared.plan(t, grid, plan.Selection{})
+	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 8}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	// Seed by seed: smooth L1 twice, GIoU, smooth L1, each with a network for
@@ -353,9 +355,9 @@ seeds: [0, 1]
 	for _, tr := range shared.trials(t) {
 		weights[tr.Key] = tr.Weights
 	}
-	for i := range plan.Trials {
+	for i := range p.Trials {
 		alone := newBench(t, 2)
-		one := *alone.plan(t, grid, Selection{})
+		one := *alone.plan(t, grid, plan.Selection{})
 		one.Trials = one.Trials[i : i+1]
 		if _, err := alone.Sweep(t.Context(), &one); err != nil {
 			t.Fatal(err)

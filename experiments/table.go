@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/paper"
 	"focalgrid/results"
 )
@@ -13,13 +14,13 @@ import (
 // Table gathers what is recorded of a plan's rows, beside the published figures; with
 // everySeed, of all recorded seeds and not just the plan's. Where data or first weights are not
 // at hand, trials are matched by their settings, and a remark says so.
-func (r *Runner) Table(ctx context.Context, p *Plan, everySeed bool) (*results.Table, error) {
+func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*results.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
 			return nil, err
 		}
-		p = p.withSeeds(recorded)
+		p = p.WithSeeds(recorded)
 	}
 	var states []State
 	err := p.Missing()
@@ -71,15 +72,15 @@ func (r *Runner) noteOthers(t *results.Table, states []State) error {
 // this engine and numerics. Where the same data settings stand for several data, or the same
 // pretraining for several first weights, those of the trial begun last count; the others are
 // left out, and the remark says how many.
-func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err error) {
+func (r *Runner) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
 	type source struct {
-		Data
+		plan.Data
 		split string
 	}
 	planned := map[string][]int{} // rows that differ in files alone have the same settings
 	for i, t := range p.Trials {
 		states = append(states, State{Trial: t})
-		settings := trainingSettings(p.Rows[t.Row].canonical, t.Seed)
+		settings := trainingSettings(p.Rows[t.Row].Canonical, t.Seed)
 		planned[settings] = append(planned[settings], i)
 	}
 	if r.Store == nil {
@@ -95,7 +96,7 @@ func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err e
 	for _, t := range recorded {
 		same := planned[t.settings]
 		if len(same) > 1 {
-			same = slices.DeleteFunc(slices.Clone(same), func(at int) bool { return paths(&states[at].Config) != paths(t.cfg) })
+			same = slices.DeleteFunc(slices.Clone(same), func(at int) bool { return plan.Paths(&states[at].Config) != plan.Paths(t.cfg) })
 		}
 		if len(same) == 0 {
 			continue
@@ -103,7 +104,7 @@ func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err e
 		at := same[0]
 		from := source{t.cfg.Data, t.cfg.Eval.Split}
 		from.Dir = ""
-		weights := string(PretrainCanonical(t.cfg))
+		weights := string(plan.PretrainCanonical(t.cfg))
 		if _, ok := data[from]; !ok {
 			data[from] = t.Dataset
 		}
@@ -123,7 +124,7 @@ func (r *Runner) statesBySettings(p *Plan) (states []State, remark string, err e
 }
 
 // TableOf is Table from states at hand.
-func TableOf(p *Plan, states []State) (*results.Table, error) {
+func TableOf(p *plan.Plan, states []State) (*results.Table, error) {
 	t := &results.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
 	if t.ID == "" {
 		t.ID = p.Name
@@ -133,7 +134,7 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 		if len(states) > 0 && states[0].Row == 0 {
 			init = states[0].Init
 		}
-		t.Ours = describeSetting(&p.Rows[0].Config, p.Factors, init)
+		t.Ours = plan.DescribeSetting(&p.Rows[0].Config, p.Factors, init)
 	}
 	var published *paper.Table
 	if p.Table != "" {
@@ -152,7 +153,7 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 	for i, row := range p.Rows {
 		var figures map[string]*float64
 		if published != nil {
-			if pr := published.Lookup(Settings(&row.Config)); pr != nil {
+			if pr := published.Lookup(plan.Settings(&row.Config)); pr != nil {
 				figures = pr.Metrics
 			}
 		}
@@ -161,35 +162,13 @@ func TableOf(p *Plan, states []State) (*results.Table, error) {
 	return t, nil
 }
 
-// withSeeds is the plan with more seeds, after its own.
-func (p *Plan) withSeeds(more []uint64) *Plan {
-	wide := *p
-	wide.Seeds = slices.Clone(p.Seeds)
-	for _, seed := range more {
-		if !slices.Contains(p.Seeds, seed) {
-			wide.Seeds = append(wide.Seeds, seed)
-		}
-	}
-	wide.Trials = trials(wide.Rows, wide.Seeds)
-	return &wide
-}
-
-// Finding is the paper's conclusion from the table that the plan mirrors, or "".
-func (p *Plan) Finding() string {
-	t, err := paper.Load(p.Table)
-	if err != nil {
-		return ""
-	}
-	return t.Finding
-}
-
 // Inputs says in words what data and which first weights the rows of a plan are
 // trained from: a line each.
-func (p *Plan) Inputs(states []State) []string {
+func Inputs(p *plan.Plan, states []State) []string {
 	var data, start []string
 	for i := range states {
 		c := &states[i].Config
-		if d := c.describeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
+		if d := c.DescribeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
 			data = append(data, d)
 		}
 		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {
@@ -201,76 +180,4 @@ func (p *Plan) Inputs(states []State) []string {
 		lines = append(lines, "Data: "+strings.Join(data, "; ")+".")
 	}
 	return append(lines, "Backbone: "+strings.Join(start, "; ")+".")
-}
-
-// describeData says which folder the data is, and as what it is read; empty for the
-// generator's own.
-func (c *Config) describeData(classes int) string {
-	switch {
-	case c.Data.Dir == "":
-		return ""
-	case synthetic(c):
-		return c.Data.Dir + ", the synthetic set"
-	}
-	learned := ""
-	if classes > 0 {
-		learned = fmt.Sprintf(" (%d classes)", classes)
-	}
-	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Data.Dir, c.Data.Train, learned, c.evalSplit())
-}
-
-// Backbone says in words what the backbone of a trial of c starts from. init is the
-// identity of its initial weights; "" leaves it out.
-func (c *Config) Backbone(init string) string {
-	identity := ""
-	if init != "" {
-		identity = fmt.Sprintf(", identity %.12s", init)
-	}
-	switch {
-	case c.Pretrain.Type == "crops":
-		return "backbone pretrained on synthetic crops" + identity
-	case c.Pretrain.Type == "none":
-		return "backbone from random weights"
-	case c.Pretrain.File == "":
-		return "backbone from a file that is not named yet"
-	}
-	return "backbone from " + c.Pretrain.File + identity
-}
-
-// describeSetting says in words what a table's rows share.
-func describeSetting(c *Config, factors []string, init string) string {
-	varied := map[string]bool{}
-	for _, f := range factors {
-		varied[f] = true
-	}
-	var parts []string
-	if synthetic(c) {
-		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Data.Val, c.Data.Classes))
-	} else {
-		parts = append(parts, "COCO-format "+c.evalSplit())
-	}
-	backbone := fmt.Sprintf("ResNet-%d-FPN", c.Model.Depth)
-	if varied["model.depth"] {
-		backbone = "ResNet-FPN"
-	}
-	if c.Model.Width != 1 && !varied["model.width"] {
-		backbone += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
-	}
-	parts = append(parts, backbone)
-	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
-		parts = append(parts, c.Backbone(init))
-	}
-	if !varied["image.short"] {
-		parts = append(parts, fmt.Sprintf("%d px", c.Image.Short))
-	}
-	switch iters, batch := fmt.Sprintf("%d iterations", c.Train.Iters), fmt.Sprintf("%d images", c.Train.Batch); {
-	case varied["train.iters"] && varied["train.batch"]:
-	case varied["train.iters"]:
-		parts = append(parts, "iterations of "+batch)
-	case varied["train.batch"]:
-		parts = append(parts, iters)
-	default:
-		parts = append(parts, iters+" of "+batch)
-	}
-	return strings.Join(parts, ", ")
 }

@@ -11,7 +11,9 @@ import (
 	"focalgrid/atomicfile"
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/guard"
 	"focalgrid/metrics"
 	"focalgrid/results"
@@ -26,12 +28,12 @@ const stepRows = 200
 // for a diverged trial, which is a result. An outcome without a status is a trial that
 // did not begin here, or was lost: results.ErrHeld and results.ErrFinished say that
 // another attempt is at work on it or has finished it.
-func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	last, err := r.takeover(p.key)
+func (r *Runner) runTrial(ctx context.Context, index int, p *Prepared) (results.Outcome, error) {
+	last, err := r.takeover(p.Key)
 	if err != nil {
 		return results.Outcome{}, err
 	}
-	from, damaged, err := lastCheckpoint(r.workFolder(p.key), p.key)
+	from, damaged, err := lastCheckpoint(r.workFolder(p.Key), p.Key)
 	if err == nil && from == nil {
 		from, err = r.inherited(p)
 	}
@@ -46,16 +48,16 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 	if err != nil {
 		return results.Outcome{}, err
 	}
-	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: start})
+	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.Key, Step: start})
 	var fin results.Finish
-	if err = r.tidy(p.key, damaged, start); err == nil {
+	if err = r.tidy(p.Key, damaged, start); err == nil {
 		err = guard.Run(func() error { return r.trainAndScore(ctx, index, p, a, from, &fin) })
 	}
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
 		r.kept = nil // whatever state its networks were left in
 	}
-	var div *Diverged
+	var div *detector.Diverged
 	switch {
 	case err == nil:
 		fin.Status = results.StatusDone
@@ -74,17 +76,17 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *prepared) (results.
 		return results.Outcome{}, errors.Join(err, ferr) // how it ended is not recorded
 	}
 	if results.IsFinal(out.Status) {
-		if err := r.dropWork(p.key); err != nil {
+		if err := r.dropWork(p.Key); err != nil {
 			return out, err
 		}
 	}
-	r.tell(TrialEnded{Index: index, Key: p.key, Outcome: out})
+	r.tell(TrialEnded{Index: index, Key: p.Key, Outcome: out})
 	return out, err
 }
 
 // inherited returns the newest checkpoint of the same training that was made for another trial:
 // one that failed or was stopped, and whose scored split was another. It is nil if there is none.
-func (r *Runner) inherited(p *prepared) (*checkpoint, error) {
+func (r *Runner) inherited(p *Prepared) (*checkpoint, error) {
 	var best *checkpoint
 	of := ""
 	for _, key := range p.stopped {
@@ -97,7 +99,7 @@ func (r *Runner) inherited(p *prepared) (*checkpoint, error) {
 		}
 	}
 	if best != nil {
-		r.tell(Noted{Text: fmt.Sprintf("trial %.12s goes on from step %d of trial %.12s, which did not end: its training is the same, what is scored was changed", p.key, best.step, of)})
+		r.tell(Noted{Text: fmt.Sprintf("trial %.12s goes on from step %d of trial %.12s, which did not end: its training is the same, what is scored was changed", p.Key, best.step, of)})
 	}
 	return best, nil
 }
@@ -123,7 +125,7 @@ func plainly(err error) error {
 // session is a trial ready to be trained.
 type session struct {
 	r      *Runner
-	d      *detector
+	d      *detector.Detector
 	loader *dataset.Loader
 	train  *dataset.Set
 	eval   *dataset.Set // labelled by the detector's classes
@@ -133,36 +135,36 @@ type session struct {
 func (s *session) close() {
 	s.loader.Close()
 	s.r.Close() // what another session may have kept
-	s.r.kept = s.d.handOver()
+	s.r.kept = s.d.HandOver()
 }
 
 // open makes a trial ready to be trained: data, network and its first weights, or
 // those of a checkpoint. The caller closes the session.
-func (r *Runner) open(ctx context.Context, p *prepared, from *checkpoint) (*session, error) {
+func (r *Runner) open(ctx context.Context, p *Prepared, from *checkpoint) (*session, error) {
 	cfg := p.Trial.Config
 	train, eval, err := r.splits(ctx, &cfg, p.source)
 	if err != nil {
 		return nil, err
 	}
-	draw := drawer(p.Trial.Seed)
-	d := newDetector(cfg, len(p.source.Classes), r.Engine, engine.NewState(), draw)
+	draw := detector.Drawer(p.Trial.Seed)
+	d := detector.New(cfg, len(p.source.Classes), r.Engine, engine.NewState(), draw)
 	if from != nil {
-		err = d.restore(from)
+		err = restore(d, from)
 	} else {
-		err = r.initialise(ctx, d, p.init)
+		err = r.initialise(ctx, d, p.Init)
 	}
 	if err != nil {
 		return nil, err
 	}
-	loader, err := r.loader(&cfg, train, draw, true)
+	loader, err := r.Loader(&cfg, train, draw, true)
 	if err != nil {
 		return nil, err
 	}
-	d.kept, r.kept = r.kept, nil
+	d.Kept, r.kept = r.kept, nil
 	return &session{r: r, d: d, loader: loader, train: train, eval: eval}, nil
 }
 
-func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
+func (r *Runner) trainAndScore(ctx context.Context, index int, p *Prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
 	s, err := r.open(ctx, p, from)
 	if err != nil {
 		return err
@@ -174,7 +176,11 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *a
 	if err := r.trainOn(ctx, index, p, s, a, fin); err != nil {
 		return err
 	}
-	if fin.Weights, err = r.keepWeights(p.key, s.d.state); err != nil {
+	state, err := s.d.Stored()
+	if err != nil {
+		return err
+	}
+	if fin.Weights, err = r.keepWeights(p.Key, state); err != nil {
 		return err
 	}
 	dets, err := r.evaluate(ctx, index, p, s.d, s.eval)
@@ -186,9 +192,9 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *prepared, a *a
 
 // trainOn trains from the attempt's step to the end, with checkpoints on the
 // way, at the end and when it is interrupted. It adds to the training log in fin.
-func (r *Runner) trainOn(ctx context.Context, index int, p *prepared, s *session, a *attempt, fin *results.Finish) error {
+func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session, a *attempt, fin *results.Finish) error {
 	d := s.d
-	iters := d.cfg.Train.Iters
+	iters := d.Cfg.Train.Iters
 	start := int(a.step.Load())
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
 		// The database then knows of no less than the file; and who has lost
@@ -200,7 +206,14 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *prepared, s *session
 		return c.write(r.workFolder(a.key), a.key)
 	}}
 	done := start
-	err := d.train(ctx, s.train, s.loader, start, func(s StepInfo) error {
+	keep := func() error {
+		c, err := take(d, done, fin.Steps)
+		if err != nil {
+			return err
+		}
+		return k.keep(c)
+	}
+	err := d.Train(ctx, s.train, s.loader, start, func(s detector.StepInfo) error {
 		done = s.Step + 1
 		a.step.Store(int64(done))
 		if logged(s.Step, iters) {
@@ -208,18 +221,18 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *prepared, s *session
 		}
 		r.tell(Stepped{Index: index, Iters: iters, StepInfo: s})
 		if k.due(done) && done < iters {
-			return k.keep(d.take(done, fin.Steps))
+			return keep()
 		}
 		return nil
 	})
-	var div *Diverged
+	var div *detector.Diverged
 	switch {
 	case errors.As(err, &div):
 		if n := len(fin.Steps); n == 0 || fin.Steps[n-1].Step != div.At.Step {
 			fin.Steps = append(fin.Steps, stepRow(div.At))
 		}
 	case err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), results.ErrLost):
-		if kerr := k.keep(d.take(done, fin.Steps)); kerr != nil {
+		if kerr := keep(); kerr != nil {
 			return kerr
 		}
 	}
@@ -231,24 +244,24 @@ func logged(step, iters int) bool {
 	return step%max(1, iters/stepRows) == 0 || step == iters-1
 }
 
-func stepRow(s StepInfo) results.Step {
+func stepRow(s detector.StepInfo) results.Step {
 	return results.Step{Step: s.Step, Loss: s.Loss, ClsLoss: s.ClsLoss, BoxLoss: s.BoxLoss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
 }
 
-func (r *Runner) evaluate(ctx context.Context, index int, p *prepared, d *detector, set *dataset.Set) ([]coco.Detection, error) {
-	loader, err := r.loader(&d.cfg, set, dataset.Draw(d.draw), false)
+func (r *Runner) evaluate(ctx context.Context, index int, p *Prepared, d *detector.Detector, set *dataset.Set) ([]coco.Detection, error) {
+	loader, err := r.Loader(&d.Cfg, set, dataset.Draw(d.Draw), false)
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
-	return d.detect(ctx, loader, set, func(done int) {
+	return d.Detect(ctx, loader, set, func(done int) {
 		r.tell(Evaluating{Index: index, Done: done, Total: loader.Len()})
 	})
 }
 
 // record scores detections and puts the figures into fin.
-func record(cfg Config, set *dataset.Set, dets []coco.Detection, fin *results.Finish) error {
-	at, low, err := score(cfg, set, dets)
+func record(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *results.Finish) error {
+	at, low, err := detector.Score(cfg, set, dets)
 	if err != nil {
 		return err
 	}
@@ -270,7 +283,7 @@ func record(cfg Config, set *dataset.Set, dets []coco.Detection, fin *results.Fi
 // keepWeights writes a trial's parameters and running statistics beside the
 // database, under their hash. They come there whole, by way of its work folder.
 func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
-	ts := networkTensors(s)
+	ts := detector.NetworkTensors(s)
 	hash, err := weights.Hash(ts)
 	if err != nil {
 		return "", err
@@ -291,20 +304,8 @@ func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
 	return hash, nil
 }
 
-// networkTensors is a state without the optimiser's slots.
-func networkTensors(s *engine.State) []weights.Tensor {
-	var ts []weights.Tensor
-	for _, name := range s.Names() {
-		if isNetwork(name) {
-			t := s.Get(name)
-			ts = append(ts, weights.Tensor{Name: name, Shape: t.Shape, Data: t.Values})
-		}
-	}
-	return ts
-}
-
 // weightsOf reads a recorded trial's final weights.
-func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
+func (r *Runner) weightsOf(t *results.Trial) (detector.Tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
@@ -321,5 +322,5 @@ func (r *Runner) weightsOf(t *results.Trial) (tensors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %s: %w", t.Key[:12], path, err)
 	}
-	return byName(f), nil
+	return detector.ByName(f), nil
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/weights"
 )
@@ -74,11 +76,11 @@ type verifier struct {
 	Verification
 	r    *Runner
 	t    *results.Trial
-	p    prepared
+	p    Prepared
 	to   int                  // steps that can be compared
 	rows map[int]results.Step // the log
 	kept map[int]*checkpoint  // by steps done
-	last tensors              // the final weights of one that is done; nil: their file was removed
+	last detector.Tensors     // the final weights of one that is done; nil: their file was removed
 }
 
 func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, error) {
@@ -90,7 +92,7 @@ func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, 
 		return nil, err
 	}
 	v := &verifier{r: r, t: t, rows: map[int]results.Step{}, kept: map[int]*checkpoint{}}
-	v.p = prepared{Trial: Trial{Seed: t.Seed, Config: cfg}, key: t.Key, data: t.Dataset, init: t.Init}
+	v.p = Prepared{Trial: plan.Trial{Seed: t.Seed, Config: cfg}, Key: t.Key, Data: t.Dataset, Init: t.Init}
 	if err := v.checkIdentity(ctx); err != nil {
 		return nil, err
 	}
@@ -139,11 +141,11 @@ func (v *verifier) checkIdentity(ctx context.Context) error {
 	differs := func(what, recorded, now string) error {
 		return fmt.Errorf("trial %.12s cannot be trained again: it had %s %s, here is %s", t.Key, what, recorded, now)
 	}
-	if t.Numerics != strconv.Itoa(Numerics) {
-		return differs("numerics", t.Numerics, strconv.Itoa(Numerics))
+	if t.Numerics != strconv.Itoa(plan.Numerics) {
+		return differs("numerics", t.Numerics, strconv.Itoa(plan.Numerics))
 	}
-	if t.Engine != v.r.Engine.Name() {
-		return differs("engine", t.Engine, v.r.Engine.Name())
+	if t.Engine != v.r.Engine.Info().Name {
+		return differs("engine", t.Engine, v.r.Engine.Info().Name)
 	}
 	data, err := v.r.sameData(ctx, t, cfg)
 	if err != nil {
@@ -178,7 +180,7 @@ func (v *verifier) run(ctx context.Context, from int) error {
 	}
 	defer s.close()
 	err = v.train(ctx, s, from, v.to)
-	var div *Diverged
+	var div *detector.Diverged
 	if errors.As(err, &div) {
 		if v.t.Status != results.StatusDiverged {
 			return &Difference{div.At.Step, "the outcome", v.t.Status, "diverged: " + div.Reason}
@@ -214,7 +216,11 @@ func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := s.d.take(step, nil).write(dir, v.t.Key); err != nil {
+	c, err := take(s.d, step, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(dir, v.t.Key); err != nil {
 		return nil, err
 	}
 	return readCheckpoint(filepath.Join(dir, checkpointName(step)), v.t.Key)
@@ -222,13 +228,17 @@ func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
 
 // train trains from one step to another and compares each with what is recorded.
 func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
-	err := s.d.train(ctx, s.train, s.loader, from, func(i StepInfo) error {
+	err := s.d.Train(ctx, s.train, s.loader, from, func(i detector.StepInfo) error {
 		v.r.tell(Preparing{What: "training again", Done: i.Step + 1, Total: v.to})
 		if err := v.compareRow(stepRow(i)); err != nil {
 			return err
 		}
 		if c := v.kept[i.Step+1]; c != nil {
-			if err := v.compareTensors(i.Step+1, stateTensors(s.d.state), c.tensors); err != nil {
+			now, err := take(s.d, i.Step+1, nil)
+			if err != nil {
+				return err
+			}
+			if err := v.compareTensors(i.Step+1, now.tensors, c.tensors); err != nil {
 				return err
 			}
 		}
@@ -316,7 +326,11 @@ func indexOf(i int, shape []int) []int {
 
 // compareResult compares the final weights and what they score.
 func (v *verifier) compareResult(ctx context.Context, s *session) error {
-	now := networkTensors(s.d.state)
+	state, err := s.d.Stored()
+	if err != nil {
+		return err
+	}
+	now := detector.NetworkTensors(state)
 	hash, err := weights.Hash(now)
 	if err != nil {
 		return err
@@ -353,13 +367,4 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	}
 	v.Detections = len(dets)
 	return nil
-}
-
-// inexact is an engine that does not promise the same bits every time.
-type inexact interface{ Inexact() bool }
-
-// Exact tells whether the engine promises that the same trial gives the same bits.
-func (r *Runner) Exact() bool {
-	e, ok := r.Engine.(inexact)
-	return !ok || !e.Inexact()
 }

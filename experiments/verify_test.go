@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/engine"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/weights"
 )
@@ -15,7 +15,7 @@ import (
 // from the middle, to all that was recorded.
 func TestVerifyEqual(t *testing.T) {
 	b := newBench(t, 2)
-	sel := Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"sampler.normalizer=ema"}}
+	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"sampler.normalizer=ema"}}
 	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, sel)); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestVerifyEqual(t *testing.T) {
 // Of a trial that was stopped the log and the kept checkpoints are compared.
 func TestVerifyInterrupted(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key := b.stopAt(t, p, 4)
 	tr := b.trials(t)[0]
 	for _, tt := range []struct{ from, rows int }{{0, 4}, {3, 1}, {2, 4}} {
@@ -77,7 +77,7 @@ func TestVerifyInterrupted(t *testing.T) {
 // tensor, a metric; and what would be another trial is refused.
 func TestVerifyDiffers(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	if _, err := b.Sweep(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestVerifyDiffers(t *testing.T) {
 		change func(*results.Trial)
 		want   string
 	}{
-		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", Numerics)},
+		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", plan.Numerics)},
 		{func(tr *results.Trial) { tr.Engine = "xla" }, "it had engine xla, here is gorgonia"},
 		{func(tr *results.Trial) { tr.Dataset = "other" }, "it had the dataset other, here is "},
 		{func(tr *results.Trial) { tr.Init = "other" }, "it had the initial weights other, here is "},
@@ -151,7 +151,7 @@ func TestVerifyDiffers(t *testing.T) {
 // A diverged trial is verified by its log and the step it ended at.
 func TestVerifyDiverged(t *testing.T) {
 	b := newBench(t, 2)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=1e6", "train.iters=40"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=1e6", "train.iters=40"}})
 	if _, err := b.Sweep(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
@@ -166,19 +166,3 @@ func TestVerifyDiverged(t *testing.T) {
 		t.Errorf("recorded as diverged a step later: %+v, %v", v, err)
 	}
 }
-
-// An engine may say that it makes no promise.
-func TestExact(t *testing.T) {
-	b := newBench(t, 1)
-	if !b.Exact() {
-		t.Error("the CPU engine promises bits")
-	}
-	b.Engine = loose{b.Engine}
-	if b.Exact() {
-		t.Error("an engine that says it is inexact is taken to be exact")
-	}
-}
-
-type loose struct{ engine.Engine }
-
-func (loose) Inexact() bool { return true }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -130,10 +131,10 @@ func (r *Runner) Work(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 func (r *Runner) obey(ctx context.Context, o order) *over {
-	cfg, err := ParseResolved("trial "+o.Key, []byte(o.Config))
+	cfg, err := plan.ParseResolved("trial "+o.Key, []byte(o.Config))
 	var out results.Outcome
 	if err == nil {
-		p := &prepared{Trial: Trial{Seed: o.Seed, Config: cfg}, key: o.Key, data: o.Data, init: o.Init, source: o.Source, stopped: o.Stopped}
+		p := &Prepared{Trial: plan.Trial{Seed: o.Seed, Config: cfg}, Key: o.Key, Data: o.Data, Init: o.Init, source: o.Source, stopped: o.Stopped}
 		out, err = r.runTrial(ctx, o.Index, p)
 	}
 	m := &over{Outcome: out}
@@ -203,8 +204,8 @@ func (r *Runner) startWorker() (*worker, error) {
 // run has the worker run a trial, and passes its events on. The end of ctx
 // stops the trial after the step at hand. The error wraps errDied if the process
 // died; it can then not be used again.
-func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outcome, error) {
-	o := order{Index: index, Key: p.key, Data: p.data, Init: p.init, Seed: p.Trial.Seed, Config: string(Resolved(&p.Trial.Config)), Source: p.source, Stopped: p.stopped}
+func (w *worker) run(ctx context.Context, index int, p *Prepared) (results.Outcome, error) {
+	o := order{Index: index, Key: p.Key, Data: p.Data, Init: p.Init, Seed: p.Trial.Seed, Config: string(plan.Resolved(&p.Trial.Config)), Source: p.source, Stopped: p.stopped}
 	if err := w.enc.Encode(o); err != nil {
 		return results.Outcome{}, w.died()
 	}
@@ -225,7 +226,7 @@ func (w *worker) run(ctx context.Context, index int, p *prepared) (results.Outco
 			w.r.tell(*m.Noted)
 		case m.Started != nil:
 			w.done = m.Started.Step
-			w.r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.key, Step: m.Started.Step})
+			w.r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.Key, Step: m.Started.Step})
 		case m.Stepped != nil:
 			w.done = m.Stepped.Step + 1
 			w.r.tell(*m.Stepped)
@@ -291,9 +292,9 @@ func (w *worker) close() {
 const closing = 5 * time.Second
 
 // bury records that the attempt of a process that died has failed.
-func (w *worker) bury(p *prepared, why error) (results.Outcome, error) {
-	out := results.Outcome{Status: results.StatusFailed, Error: why.Error(), Finished: w.r.now()}
-	t, err := w.r.Store.Trial(p.key)
+func (w *worker) bury(p *Prepared, why error) (results.Outcome, error) {
+	out := results.Outcome{Status: results.StatusFailed, Error: why.Error(), Finished: w.r.Timestamp()}
+	t, err := w.r.Store.Trial(p.Key)
 	if errors.Is(err, results.ErrNoTrial) {
 		return results.Outcome{}, nil // it died before the attempt began
 	}
@@ -303,7 +304,7 @@ func (w *worker) bury(p *prepared, why error) (results.Outcome, error) {
 	for _, a := range t.Attempts {
 		if a.Exit == "" && hasNumber(a.Owner, w.cmd.Process.Pid) {
 			out.WallSeconds = a.WallSeconds
-			return out, w.r.Store.FinishTrial(p.key, a.Number, results.Finish{Outcome: out, EndStep: max(a.EndStep, w.done)})
+			return out, w.r.Store.FinishTrial(p.Key, a.Number, results.Finish{Outcome: out, EndStep: max(a.EndStep, w.done)})
 		}
 	}
 	return t.Outcome, nil // it died between the result and telling of it

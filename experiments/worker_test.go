@@ -20,6 +20,7 @@ import (
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
 	"focalgrid/loss"
 	"focalgrid/results"
 )
@@ -129,7 +130,7 @@ func whole(t *testing.T) map[string]finished {
 		return wholeTiny
 	}
 	b := newBench(t, 2)
-	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{})); err != nil || c.Done != 4 {
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c.Done != 4 {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	out := map[string]finished{}
@@ -168,7 +169,7 @@ func TestJobs(t *testing.T) {
 			}
 		}
 	}
-	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{})); err != nil || c != (Counts{Done: 4}) {
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c != (Counts{Done: 4}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	slices.Sort(started)
@@ -210,7 +211,7 @@ func TestJobsDie(t *testing.T) {
 			}
 			b.jobs(2, w)
 			b.Retries = 1
-			p := b.plan(t, tiny, Selection{Seeds: "0"})
+			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 			var noted []string
 			var last TrialEnded
 			b.Observe = func(e Event) {
@@ -264,7 +265,7 @@ func TestPanicFails(t *testing.T) {
 			} else {
 				b.Engine = deadly{b.Engine, w}
 			}
-			p := b.plan(t, tiny, Selection{Seeds: "0"})
+			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1, Failed: 1}) {
 				t.Fatalf("%+v, %v; want one failed, one done", c, err)
 			}
@@ -288,7 +289,7 @@ func TestJobsInterrupted(t *testing.T) {
 	want := whole(t)
 	b := newBench(t, 1)
 	b.jobs(2, testWorker{})
-	p := b.plan(t, tiny, Selection{Set: nil})
+	p := b.plan(t, tiny, plan.Selection{Set: nil})
 	ctx, cancel := context.WithCancel(t.Context())
 	b.Observe = func(e Event) {
 		if s, ok := e.(Stepped); ok && s.Step == 1 {
@@ -326,7 +327,7 @@ func TestTwoSweeps(t *testing.T) {
 		b.Lease = 3 * time.Second // the look again comes after a sixth of it
 		b.Now = time.Now
 	}
-	plans := []*Plan{one.plan(t, tiny, Selection{}), two.plan(t, tiny, Selection{})}
+	plans := []*plan.Plan{one.plan(t, tiny, plan.Selection{}), two.plan(t, tiny, plan.Selection{})}
 	var counts [2]Counts
 	var errs [2]error
 	var both sync.WaitGroup
@@ -345,27 +346,27 @@ func TestTwoSweeps(t *testing.T) {
 }
 
 // foreign begins the plan's only trial as a process of another machine would.
-func (b *bench) foreign(t *testing.T, p *Plan) (key string, number int) {
+func (b *bench) foreign(t *testing.T, p *plan.Plan) (key string, number int) {
 	t.Helper()
-	prep, err := b.prepare(t.Context(), p)
+	prep, err := b.Prepare(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	q := prep[0]
 	number, err = b.Store.BeginTrial(results.Trial{
-		Key: q.key, Config: string(Resolved(&q.Trial.Config)), Dataset: q.data, Engine: "gorgonia", Numerics: fmt.Sprint(Numerics), Started: "2026-01-01T00:00:00Z",
+		Key: q.Key, Config: string(plan.Resolved(&q.Trial.Config)), Dataset: q.Data, Engine: "gorgonia", Numerics: fmt.Sprint(plan.Numerics), Started: "2026-01-01T00:00:00Z",
 	}, results.Attempt{Owner: "elsewhere", Host: "elsewhere", PID: 7}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return q.key, number
+	return q.Key, number
 }
 
 // A trial that is at work elsewhere is left alone as long as heartbeats come,
 // however long that is by the clock.
 func TestLiveIsLeftAlone(t *testing.T) {
 	b := newBench(t, 1)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
 	looks := 0
@@ -402,7 +403,7 @@ func TestLiveIsLeftAlone(t *testing.T) {
 // wakes up, it can write nothing.
 func TestSilentIsTakenOver(t *testing.T) {
 	b := newBench(t, 1)
-	p := b.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
 	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1}) {
@@ -436,7 +437,7 @@ func TestPausedWakesUp(t *testing.T) {
 	a.Lease = time.Hour // no heartbeat within this test
 	b.Lease = 60 * time.Millisecond
 	a.CheckpointEvery, b.CheckpointEvery = 2, 2
-	p := a.plan(t, tiny, Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
+	p := a.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	var left results.Trial
 	var steps int
 	var end *TrialEnded
@@ -577,7 +578,7 @@ func TestClockBackwards(t *testing.T) {
 	b := newBench(t, 2)
 	var ticks atomic.Int64
 	b.Now = func() time.Time { return time.Date(2026, 1, 1, 0, 0, -int(ticks.Add(1)), 0, time.UTC) }
-	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, Selection{})); err != nil || c.Done != 4 {
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c.Done != 4 {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	for _, tr := range b.trials(t) {

@@ -7,11 +7,11 @@ import (
 	"os"
 	"sync"
 
-	"focalgrid/experiments"
-
 	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"focalgrid/experiments"
 )
 
 // barWidth leaves room for the texts on a terminal of 80 columns.

@@ -9,15 +9,15 @@ import (
 	"strconv"
 	"strings"
 
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/engine"
+	"focalgrid/experiments"
+	"focalgrid/experiments/benchmark"
 )
 
 type benchOptions struct {
-	experiments.Bench
+	benchmark.Network
 	noLoader bool
 	format   string
 	m        machine
@@ -49,12 +49,12 @@ Other work on the machine disturbs: compare medians of runs that alternate, and 
 
 func benchFlags(cmd *cobra.Command, o *benchOptions, steps int, what string) {
 	f := cmd.Flags()
-	f.StringVar(&o.Model, "model", "mini", "`network`: "+strings.Join(experiments.BenchModels, ", "))
+	f.StringVar(&o.Model, "model", "mini", "`network`: "+strings.Join(benchmark.Models, ", "))
 	f.IntVar(&o.Pixels, "px", 0, "side of the square input in `pixels` (default 128)")
 	f.IntVar(&o.Steps, "steps", steps, "`number` of "+what+" measured")
 	machineFlags(cmd, &o.m)
 	formatFlag(cmd, &o.format, "text", "json")
-	complete(cmd, "model", experiments.BenchModels)
+	complete(cmd, "model", benchmark.Models)
 }
 
 func newBenchStep(a *app) *cobra.Command {
@@ -151,19 +151,19 @@ type benchReport struct {
 	Allocs   float64   `json:"allocs_per_step"`
 	GCShare  float64   `json:"gc_share"` // of the processor's time
 	Ops      []opShare `json:"ops"`
-	measured experiments.Measured
+	measured benchmark.Measured
 }
 
 func (a *app) benchStep(ctx context.Context, o *benchOptions) error {
 	o.Loader = !o.noLoader
-	return a.bench(ctx, o, (*experiments.Runner).BenchStep)
+	return a.bench(ctx, o, benchmark.Step)
 }
 
 func (a *app) benchInfer(ctx context.Context, o *benchOptions) error {
-	return a.bench(ctx, o, (*experiments.Runner).BenchInfer)
+	return a.bench(ctx, o, benchmark.Infer)
 }
 
-func (a *app) bench(ctx context.Context, o *benchOptions, measure func(*experiments.Runner, context.Context, experiments.Bench) (experiments.Measured, error)) error {
+func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Runner, benchmark.Network) (benchmark.Measured, error)) error {
 	if err := checkFormat(o.format, "text", "json"); err != nil {
 		return err
 	}
@@ -175,12 +175,17 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(*experime
 		return err
 	}
 	defer r.close()
-	profile := gorgonia.NewProfile(a.now)
-	r.Engine = gorgonia.New(r.pool, gorgonia.Options{Profile: profile})
-	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.Host.Kernels, Peak: a.peak(r.pool.Level())}
+	profile := engine.NewProfile(a.now)
+	if e, ok := r.Engine.(engine.Profiler); ok {
+		e.Profile(profile)
+	}
+	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.Host.Threads, Kernels: r.Host.Kernels}
+	if e, ok := r.Engine.(engine.Prober); ok {
+		rep.Peak = e.ProbePeak(a.now) / 1e9
+	}
 	rep.Bare = memoryNow()
 	o.Begin = profile.Reset
-	if rep.measured, err = measure(r.Runner, ctx, o.Bench); err != nil {
+	if rep.measured, err = measure(ctx, r.Runner, o.Network); err != nil {
 		return err
 	}
 	rep.fill(profile)
@@ -194,22 +199,8 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(*experime
 	return nil
 }
 
-// peak is what one core does at most, in GFLOP/s: the fastest of some runs of
-// nothing but multiply-adds.
-func (a *app) peak(level kernel.Level) float64 {
-	best := 0.0
-	for range 5 {
-		t := a.now()
-		flops := kernel.PeakLoop(level, 200_000)
-		if s := a.now().Sub(t).Seconds(); s > 0 {
-			best = max(best, flops/s/1e9)
-		}
-	}
-	return best
-}
-
 // fill sums up what was measured.
-func (r *benchReport) fill(profile *gorgonia.Profile) {
+func (r *benchReport) fill(profile *engine.Profile) {
 	m := &r.measured
 	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
 	r.MS = spreadOf(m.Seconds)
@@ -293,11 +284,11 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 		return err
 	}
 	defer r.close()
-	files, kept, err := r.BenchLoader(ctx, o.Bench)
+	files, kept, err := benchmark.Loader(ctx, r.Runner, o.Network)
 	if err != nil {
 		return err
 	}
-	loadingOf := func(m experiments.Measured) loading {
+	loadingOf := func(m benchmark.Measured) loading {
 		l := loading{MS: spreadOf(m.Seconds), Alloc: m.AllocBytes}
 		l.Images = float64(m.ImagesPerStep) / (l.MS.Median / 1000)
 		return l

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments/benchmark"
 )
 
 type benchEvalOptions struct {
@@ -20,13 +20,13 @@ type benchEvalOptions struct {
 	rounds  int
 	keep    string
 	format  string
-	cases   []experiments.EvalCase
+	cases   []benchmark.EvalCase
 }
 
 func newBenchEval(a *app) *cobra.Command {
 	o := &benchEvalOptions{}
 	var names []string
-	for _, c := range experiments.EvalCases {
+	for _, c := range benchmark.EvalCases {
 		names = append(names, c.Name)
 	}
 	cmd := &cobra.Command{
@@ -72,7 +72,7 @@ func (o *benchEvalOptions) fill(known []string) error {
 		if i < 0 {
 			return fmt.Errorf("--case %s: unknown; known: %s", name, strings.Join(known, ", "))
 		}
-		o.cases = append(o.cases, experiments.EvalCases[i])
+		o.cases = append(o.cases, benchmark.EvalCases[i])
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
 		if r.Threads == 0 {
 			r.Threads = runtime.GOMAXPROCS(0)
 		}
-		m, err := experiments.EvalBench{
+		m, err := benchmark.Eval{
 			Case: c, Dir: dir, Rounds: o.rounds, Threads: o.threads, Now: a.now,
 			Begin: func() {
 				debug.FreeOSMemory() // what generating left
@@ -149,7 +149,7 @@ func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
 	return nil
 }
 
-func (r *evalBenchReport) fill(m *experiments.EvalMeasured) {
+func (r *evalBenchReport) fill(m *benchmark.EvalMeasured) {
 	all := make([]float64, r.Rounds)
 	for i := range all {
 		all[i] = m.ReadTruth[i] + m.ReadResults[i] + m.Evaluate[i]

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments/benchmark"
 )
 
 type benchStoreOptions struct {
-	experiments.StoreBench
+	benchmark.Store
 	format string
 }
 
@@ -52,13 +52,13 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 	if err != nil {
 		return err
 	}
-	defer r.pool.Close()
+	defer r.Engine.Close()
 	dir, err := os.MkdirTemp("", "focalgrid-store")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	t, err := r.BenchStore(ctx, dir, o.StoreBench)
+	t, err := benchmark.RunStore(ctx, r.Runner, dir, o.Store)
 	if err != nil {
 		return err
 	}

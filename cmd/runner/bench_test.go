@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/experiments"
+	"focalgrid/experiments/benchmark"
 )
 
 // TestBenchStep: the ops of a step add up to its time, with and without the loader.
@@ -71,7 +71,7 @@ func TestBenchInferAndLoader(t *testing.T) {
 func TestBenchEval(t *testing.T) {
 	o := &benchEvalOptions{
 		rounds: 2, threads: 1, keep: filepath.Join(t.TempDir(), "made"), format: "json",
-		cases: []experiments.EvalCase{{Name: "tiny", Images: 20, Categories: 3, Objects: 60, Detections: 400, Tail: 1}},
+		cases: []benchmark.EvalCase{{Name: "tiny", Images: 20, Categories: 3, Objects: 60, Detections: 400, Tail: 1}},
 	}
 	var out bytes.Buffer
 	a := newApp(&out, io.Discard)

@@ -6,9 +6,9 @@ import (
 	"os"
 	"strings"
 
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/results"
 )
 
 type compareOptions struct{ a, b, db, format string }

@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"focalgrid/dataset"
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments/plan"
 )
 
 // dataVerbs are the commands below data. To add one, add a line.
@@ -43,7 +43,7 @@ const defaultConfig = "mini"
 // source is what a verb on data looks at: a folder, or the data of a CONFIG.
 type source struct {
 	name   string // as typed, empty for the default
-	sel    experiments.Selection
+	sel    plan.Selection
 	splits []string // empty: those there are
 	m      machine
 }
@@ -56,9 +56,9 @@ func sourceFlags(cmd *cobra.Command, s *source) {
 
 // folder returns the folder, the settings that go with it, and its splits. The data
 // of a CONFIG is made if it is synthetic and not there.
-func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiments.Config, splits []string, err error) {
+func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Config, splits []string, err error) {
 	config := s.name
-	named := slices.Concat(experiments.Ablations(), experiments.Profiles())
+	named := slices.Concat(plan.Ablations(), plan.Profiles())
 	sel := s.sel
 	if isFolder(s.name) {
 		// A folder is looked at as it is; the settings judged are those of a sweep on it.
@@ -94,7 +94,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg experiment
 			return "", cfg, nil, err
 		}
 	}
-	there, err := experiments.Splits(dir)
+	there, err := plan.Splits(dir)
 	if err != nil {
 		return "", cfg, nil, bad(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"focalgrid/detector"
 )
 
 func newDataCheck(a *app) *cobra.Command {
@@ -43,7 +45,7 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 	if err != nil {
 		return err
 	}
-	found, err := cfg.CheckData(ctx, dir, trainingFirst(splits, cfg.Data.Train), true, nil)
+	found, err := detector.CheckData(ctx, &cfg, dir, trainingFirst(splits, cfg.Data.Train), true, nil)
 	if err != nil {
 		return err
 	}

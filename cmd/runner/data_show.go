@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"slices"
 
-	"focalgrid/dataset"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/dataset"
+	"focalgrid/detector"
 )
 
 type dataShowOptions struct {
@@ -65,11 +66,11 @@ func (a *app) dataShow(ctx context.Context, o *dataShowOptions) error {
 	if len(o.splits) == 0 && slices.Contains(splits, cfg.Data.Val) {
 		split = cfg.Data.Val
 	}
-	set, err := cfg.OpenSplit(dir, split)
+	set, err := detector.OpenSplit(&cfg, dir, split)
 	if err != nil {
 		return bad(err)
 	}
-	panels, err := cfg.ShowImages(ctx, set, o.n, sheetPixels, o.anchors)
+	panels, err := detector.ShowImages(ctx, &cfg, set, o.n, sheetPixels, o.anchors)
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 
-	"focalgrid/dataset"
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/dataset"
+	"focalgrid/detector"
 )
 
 type statsOptions struct {
@@ -52,11 +52,11 @@ func (a *app) dataStats(ctx context.Context, o *statsOptions) error {
 		return err
 	}
 	for i, split := range splits {
-		set, err := cfg.OpenSplit(dir, split)
+		set, err := detector.OpenSplit(&cfg, dir, split)
 		if err != nil {
 			return bad(err)
 		}
-		anchors, err := cfg.AnchorStats(ctx, set, o.n)
+		anchors, err := detector.CountAnchors(ctx, &cfg, set, o.n)
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (a *app) dataStats(ctx context.Context, o *statsOptions) error {
 	return nil
 }
 
-func (a *app) printStats(set *dataset.Set, an experiments.AnchorStats) {
+func (a *app) printStats(set *dataset.Set, an detector.AnchorStats) {
 	st := set.Stats()
 	fmt.Fprintf(a.out, "%s in %s\n", set.Split, set.Dir)
 	rows := [][]string{

@@ -5,15 +5,15 @@ import (
 	"errors"
 	"fmt"
 
-	"focalgrid/dataset"
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments/plan"
 )
 
 type synthOptions struct {
 	dir string
-	sel experiments.Selection
+	sel plan.Selection
 	m   machine
 }
 

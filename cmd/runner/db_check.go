@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/experiments"
 	"focalgrid/results"
-
-	"github.com/spf13/cobra"
 )
 
 func newDBCheck(a *app) *cobra.Command {

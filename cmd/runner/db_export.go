@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/results"
 )
 
 func newDBExport(a *app) *cobra.Command {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/results"
 )
 
 type gcOptions struct {

@@ -7,10 +7,10 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/experiments"
 	"focalgrid/results"
-
-	"github.com/spf13/cobra"
 )
 
 type importOptions struct {

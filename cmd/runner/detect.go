@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/experiments"
-
-	"github.com/spf13/cobra"
+	"focalgrid/experiments/plan"
 )
 
 // Pictures of detect: what they are drawn at most as large as, and how many the
@@ -47,7 +49,7 @@ the folder that the trial was trained on. --val reads that folder, or the one th
 names, and refuses other data than the trial had.
 
 -o writes a picture for each image and one contact sheet, sheet.png.
-On the ` + strings.Replace(experiments.Legend, "; ", ";\n", 1) + `.
+On the ` + strings.Replace(detector.Legend, "; ", ";\n", 1) + `.
 --coco writes the detections, with all scores that were kept, as COCO results; for
 IMAGE files the image id is the place on the command line, from 1.`,
 		Example: `  runner detect 3fa85f64 --val 16 -o look
@@ -173,7 +175,7 @@ func foreign(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, experiments.ErrOtherData):
 		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, experiments.ErrNoFolder):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, plan.ErrNoFolder):
 		err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
 	}
 	return bad(err)
@@ -190,7 +192,7 @@ type pictures struct {
 	views, found, truth, right, wrong, missed int
 }
 
-func (p *pictures) add(v experiments.View) error {
+func (p *pictures) add(v detector.View) error {
 	right, wrong, missed := v.Counts()
 	p.views++
 	p.found += len(v.Found)

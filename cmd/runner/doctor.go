@@ -12,10 +12,11 @@ import (
 	"slices"
 	"strings"
 
-	"focalgrid/experiments"
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
 )
 
 type doctorOptions struct {
@@ -50,12 +51,12 @@ func (a *app) doctor(o *doctorOptions) error {
 	defer r.close()
 	db, dbErr := databaseLine(o.db)
 	rows := [][]string{
-		{"program", fmt.Sprintf("%s, revision %.12s, numerics %d", programVersion(), r.Host.Revision, experiments.Numerics)},
+		{"program", fmt.Sprintf("%s, revision %.12s, numerics %d", programVersion(), r.Host.Revision, plan.Numerics)},
 		{"go", runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH},
 		{"cpu", r.Host.CPU},
-		{"engine", r.Engine.Name() + ", on the CPU"},
+		{"engine", r.Engine.Info().Name + ", on the " + r.Engine.Info().Device},
 		{"kernels", r.Host.Kernels},
-		{"threads", fmt.Sprintf("%d of %d cores", r.pool.Threads(), runtime.NumCPU())},
+		{"threads", fmt.Sprintf("%d of %d cores", r.Engine.Info().Threads, runtime.NumCPU())},
 		{"gpu", gpuLine()},
 		{"cache", cacheLine(r.Cache)},
 		{"weights", weightsLine(r)},
@@ -106,7 +107,7 @@ func weightsLine(r *rig) string {
 	if err != nil {
 		return err.Error()
 	}
-	cfg, err := experiments.LoadBaseline("mini", experiments.Selection{})
+	cfg, err := plan.LoadBaseline("mini", plan.Selection{})
 	if err != nil {
 		return err.Error()
 	}

@@ -9,11 +9,11 @@ import (
 	"runtime/debug"
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/coco"
 	"focalgrid/metrics"
 	"focalgrid/metrics/report"
-
-	"github.com/spf13/cobra"
 )
 
 // summations are the values of --numpy: versions of numpy, whose mean changed its order of summation.

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/ablations"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"focalgrid/ablations"
 )
 
 func freshRoot() *cobra.Command {

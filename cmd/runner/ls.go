@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/results"
 )
 
 // watchEvery is how often ls --watch looks.

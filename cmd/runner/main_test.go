@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"focalgrid/results"
-
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"focalgrid/results"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts expect; read the difference before keeping it")

@@ -7,15 +7,16 @@ import (
 	"strconv"
 	"strings"
 
-	"focalgrid/experiments"
-	"focalgrid/weights"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
+	"focalgrid/weights"
 )
 
 type modelOptions struct {
 	source  string
-	sel     experiments.Selection
+	sel     plan.Selection
 	px      string
 	seed    uint64
 	weights string
@@ -74,10 +75,10 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	if err := experiments.CheckSeed(o.seed); err != nil {
+	if err := plan.CheckSeed(o.seed); err != nil {
 		return bad(fmt.Errorf("--seed: %w", err))
 	}
-	h, w := cfg.InputSize()
+	h, w := detector.InputSize(&cfg)
 	if o.px != "" {
 		if h, w, err = parseSize(o.px); err != nil {
 			return bad(err)
@@ -88,11 +89,11 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 			return bad(err)
 		}
 	}
-	text, err := cfg.Describe(h, w)
+	text, err := detector.Describe(&cfg, h, w)
 	if err != nil {
 		return bad(err)
 	}
-	sum, err := cfg.Summary(h, w)
+	sum, err := detector.Summary(&cfg, h, w)
 	if err != nil {
 		return bad(err)
 	}
@@ -120,7 +121,7 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 	if err := makeFolderOf(o.weights); err != nil {
 		return err
 	}
-	meta := map[string]string{"seed": strconv.FormatUint(o.seed, 10), "settings": string(experiments.Resolved(&cfg))}
+	meta := map[string]string{"seed": strconv.FormatUint(o.seed, 10), "settings": string(plan.Resolved(&cfg))}
 	if err := weights.Write(o.weights, ts, meta); err != nil {
 		return err
 	}

@@ -2,21 +2,23 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
 	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 )
 
 // noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
 const noValue = "–"
 
 // factors writes what tells a trial from its neighbours: "loss.gamma=2 seed=0".
-func factors(p *experiments.Plan, t *experiments.Trial) string {
+func factors(p *plan.Plan, t *plan.Trial) string {
 	var parts []string
 	for _, key := range p.Factors {
 		if v, ok := p.Rows[t.Row].Factors[key]; ok {
-			parts = append(parts, key+"="+experiments.Spell(v))
+			parts = append(parts, key+"="+plan.Spell(v))
 		}
 	}
 	return strings.Join(append(parts, "seed="+strconv.FormatUint(t.Seed, 10)), " ")
@@ -38,7 +40,7 @@ func stateOf(s *experiments.State) string {
 
 // printPlan prints what a sweep does: the trials in their order, with their factors,
 // state and cost, what the paper found, and the sum, which as many jobs share.
-func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64, jobs int) {
+func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -62,7 +64,7 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		for _, key := range p.Factors {
 			cell := noValue
 			if v, ok := p.Rows[s.Row].Factors[key]; ok {
-				cell = experiments.Spell(v)
+				cell = plan.Spell(v)
 			}
 			line = append(line, cell)
 		}
@@ -79,7 +81,7 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 	}
 	columns(a.out, rows)
 	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
-	if todo > 0 {
+	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
 		case 0:
@@ -94,14 +96,14 @@ func (a *app) printPlan(p *experiments.Plan, states []experiments.State, costs [
 		}
 	}
 	fmt.Fprintf(a.out, "\n%s.\n", foot)
-	for _, line := range p.Inputs(states) {
+	for _, line := range experiments.Inputs(p, states) {
 		fmt.Fprintln(a.out, line)
 	}
 }
 
 // oneSeed says what a single number under --seeds means, where it may be meant as a
 // number of seeds; empty elsewhere.
-func oneSeed(p *experiments.Plan, flag string) string {
+func oneSeed(p *plan.Plan, flag string) string {
 	if len(p.Seeds) != 1 || p.Seeds[0] < 2 || p.Seeds[0] > 100 || flag == "" || strings.Contains(flag, "..") {
 		return ""
 	}

@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 )
 
 type pretrainOptions struct {
 	source string
-	sel    experiments.Selection
+	sel    plan.Selection
 	out    string
 	again  bool
 	m      machine

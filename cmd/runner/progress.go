@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
@@ -22,7 +23,7 @@ type progress interface {
 
 // newProgress shows bars on a terminal, plain lines elsewhere. Results go to
 // stdout and progress to stderr, so that a table can be kept in a file.
-func (a *app) newProgress(plan *experiments.Plan, states []experiments.State) progress {
+func (a *app) newProgress(plan *plan.Plan, states []experiments.State) progress {
 	t := newTracker(plan, states, a.now)
 	if terminal(a.err) {
 		return newBars(t, a.err)
@@ -32,7 +33,7 @@ func (a *app) newProgress(plan *experiments.Plan, states []experiments.State) pr
 
 // tracker counts what events tell.
 type tracker struct {
-	plan *experiments.Plan
+	plan *plan.Plan
 	now  func() time.Time
 
 	trials, ended int // to do, and of them over
@@ -53,7 +54,7 @@ type atWork struct {
 	begun    time.Time // at its first step
 }
 
-func newTracker(plan *experiments.Plan, states []experiments.State, now func() time.Time) *tracker {
+func newTracker(plan *plan.Plan, states []experiments.State, now func() time.Time) *tracker {
 	t := &tracker{plan: plan, now: now, numbers: map[int]int{}, at: map[int]*atWork{}}
 	for i := range states {
 		if !states[i].Done() {

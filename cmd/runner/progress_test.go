@@ -10,16 +10,18 @@ import (
 	"testing"
 	"time"
 
-	"focalgrid/experiments"
-	"focalgrid/results"
-
 	"github.com/vbauerster/mpb/v8"
+
+	"focalgrid/detector"
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
 )
 
 // twoTrials is a plan of two trials of 20 steps, and their states.
-func twoTrials(t *testing.T) (*experiments.Plan, []experiments.State) {
+func twoTrials(t *testing.T) (*plan.Plan, []experiments.State) {
 	t.Helper()
-	plan, err := experiments.Load("smoke", experiments.Selection{Set: []string{"train.iters=20"}})
+	plan, err := plan.Load("smoke", plan.Selection{Set: []string{"train.iters=20"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,7 @@ func play(p progress, states []experiments.State, tick func()) {
 	}
 	p.event(experiments.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
 	for step := range 20 {
-		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: experiments.StepInfo{Step: step, Loss: 2 - float64(step)/20}})
+		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: 2 - float64(step)/20}})
 		tick()
 	}
 	p.event(experiments.Evaluating{Done: 5, Total: 10})
@@ -49,7 +51,7 @@ func play(p progress, states []experiments.State, tick func()) {
 	p.print(func(w io.Writer) error { _, err := fmt.Fprintln(w, "THE TABLE"); return err })
 	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key})
 	for step := range 2 {
-		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: experiments.StepInfo{Step: step, Loss: math.Pi}})
+		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: math.Pi}})
 		tick()
 	}
 	p.event(experiments.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusDiverged, WallSeconds: 2, Error: "step 2: loss is not finite"}})
@@ -97,8 +99,8 @@ func playTwo(p progress, states []experiments.State, tick func()) {
 	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 10})
 	p.event(experiments.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
 	for step := range 2 {
-		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: experiments.StepInfo{Step: step, Loss: 1}})
-		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: experiments.StepInfo{Step: 10 + step, Loss: 2}})
+		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: 1}})
+		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: detector.StepInfo{Step: 10 + step, Loss: 2}})
 		tick()
 	}
 	p.event(experiments.Noted{Text: "trial abc is tried again (1 of 1)"})
@@ -162,7 +164,7 @@ func TestLinesOfUnevenTrials(t *testing.T) {
 		states[0].Config.Train.Iters = iters
 		l.event(experiments.TrialStarted{Trial: states[0].Trial, Key: states[0].Key})
 		for step := range iters {
-			l.event(experiments.Stepped{Iters: iters, StepInfo: experiments.StepInfo{Step: step}})
+			l.event(experiments.Stepped{Iters: iters, StepInfo: detector.StepInfo{Step: step}})
 		}
 		lines := strings.Count(w.String(), "  step ")
 		if lines < min(iters, 9) || lines > 20 {
@@ -244,8 +246,8 @@ func TestParseSize(t *testing.T) {
 
 // TestNext: the three commands parse, and keep what was chosen.
 func TestNext(t *testing.T) {
-	plan, states := twoTrials(t)
-	o := &sweepOptions{source: "smoke", db: "a b.db", sel: experiments.Selection{Profile: "mini", Set: []string{"train.iters=20"}, Only: []string{"loss.gamma=0,2"}}}
+	p, states := twoTrials(t)
+	o := &sweepOptions{source: "smoke", db: "a b.db", sel: plan.Selection{Profile: "mini", Set: []string{"train.iters=20"}, Only: []string{"loss.gamma=0,2"}}}
 	record := func(i int, status string, ap float64) {
 		states[i].Recorded = &results.Trial{Key: states[i].Key, Outcome: results.Outcome{Status: status, Metrics: map[string]float64{"AP": ap}}}
 	}
@@ -257,15 +259,15 @@ func TestNext(t *testing.T) {
 		"runner detect cdcdcdcdcdcd --val 16 -o look --db 'a b.db'",
 		"runner sweep smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --seeds 0..4 --db 'a b.db'",
 	}
-	if got := next(plan, states, o); strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if got := next(p, states, o); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("next commands are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	record(1, results.StatusFailed, 0)
 	o.db = defaultDB
-	if got := next(plan, states, o)[1]; got != "runner show cdcdcdcdcdcd" {
+	if got := next(p, states, o)[1]; got != "runner show cdcdcdcdcdcd" {
 		t.Errorf("after a failure: %s", got)
 	}
-	for _, line := range next(plan, states, o) {
+	for _, line := range next(p, states, o) {
 		parses(t, line)
 	}
 }

@@ -6,19 +6,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
-	"focalgrid/experiments"
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
 )
 
 // defaultDB is the results database where --db names none.
@@ -99,9 +99,9 @@ func meant(cmd *cobra.Command, name string) string {
 			known = append(known, f.Name)
 		}
 	})
-	nearest := experiments.Nearest(name, known)
+	nearest := plan.Nearest(name, known)
 	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
-	if keys := experiments.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
+	if keys := plan.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
 		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))
 	}
 	return "; nearest: --" + nearest
@@ -204,17 +204,17 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 }
 
 // loadPlan is experiments.Load, which Ctrl-C stops.
-func loadPlan(ctx context.Context, source string, sel experiments.Selection) (*experiments.Plan, error) {
-	return reading(ctx, func() (*experiments.Plan, error) { return experiments.Load(source, sel) })
+func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
+	return reading(ctx, func() (*plan.Plan, error) { return plan.Load(source, sel) })
 }
 
 // loadBaseline is experiments.LoadBaseline, which Ctrl-C stops.
-func loadBaseline(ctx context.Context, source string, sel experiments.Selection) (experiments.Config, error) {
-	return reading(ctx, func() (experiments.Config, error) { return experiments.LoadBaseline(source, sel) })
+func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
+	return reading(ctx, func() (plan.Config, error) { return plan.LoadBaseline(source, sel) })
 }
 
 // selectionFlags adds the flags that say which settings and rows of a file are meant.
-func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
+func selectionFlags(cmd *cobra.Command, s *plan.Selection) {
 	baselineFlags(cmd, s)
 	f := cmd.Flags()
 	f.StringArrayVar(&s.Only, "only", nil, "keep the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
@@ -222,12 +222,12 @@ func selectionFlags(cmd *cobra.Command, s *experiments.Selection) {
 }
 
 // baselineFlags adds the flags of a verb that looks at the settings all rows share.
-func baselineFlags(cmd *cobra.Command, s *experiments.Selection) {
+func baselineFlags(cmd *cobra.Command, s *plan.Selection) {
 	f := cmd.Flags()
-	f.StringVar(&s.Profile, "profile", "", "`scale` of data, network and schedule, in place of the file's: "+strings.Join(experiments.Profiles(), ", ")+", or a file of your own")
+	f.StringVar(&s.Profile, "profile", "", "`scale` of data, network and schedule, in place of the file's: "+strings.Join(plan.Profiles(), ", ")+", or a file of your own")
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
-	complete(cmd, "profile", experiments.Profiles())
+	complete(cmd, "profile", plan.Profiles())
 }
 
 func complete(cmd *cobra.Command, flag string, values []string) {
@@ -240,14 +240,14 @@ func gridNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.Shell
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return experiments.Ablations(), cobra.ShellCompDirectiveDefault
+	return plan.Ablations(), cobra.ShellCompDirectiveDefault
 }
 
 // configNames completes what has a baseline: ablations, profiles, files.
 func configNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	names, directive := gridNames(cmd, args, typed)
 	if len(args) == 0 {
-		names = append(names, experiments.Profiles()...)
+		names = append(names, plan.Profiles()...)
 	}
 	return names, directive
 }
@@ -306,71 +306,6 @@ func checkFormat(format string, known ...string) error {
 		return bad(fmt.Errorf("--format %s: unknown; known: %s", format, strings.Join(known, ", ")))
 	}
 	return nil
-}
-
-// machine are the flags of verbs that compute.
-type machine struct {
-	threads int
-	engine  string
-	cache   string
-}
-
-func machineFlags(cmd *cobra.Command, m *machine) {
-	f := cmd.Flags()
-	f.IntVar(&m.threads, "threads", 0, "`number` of threads that compute; 0: one a core. Results do not depend on it")
-	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engines, ", ")+"; this build computes on the CPU alone")
-	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
-	complete(cmd, "engine", engines)
-}
-
-// engines are the values of --engine.
-// cpu-exact keeps to direct convolutions; its trials have identities of their own.
-var engines = []string{"auto", "cpu", "cpu-exact"}
-
-// maxThreads is far above any machine; a mistyped number is refused.
-const maxThreads = 4096
-
-// rig is a machine ready to compute.
-type rig struct {
-	*experiments.Runner
-	pool *kernel.Pool
-}
-
-// open starts the engine. The caller closes the rig.
-func (m *machine) open(a *app) (*rig, error) {
-	if !slices.Contains(engines, m.engine) {
-		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engines, ", ")))
-	}
-	if m.threads < 0 || m.threads > maxThreads {
-		return nil, bad(fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", m.threads, maxThreads))
-	}
-	cache := m.cache
-	if cache == "" {
-		var err error
-		if cache, err = experiments.CacheDir(); err != nil {
-			return nil, bad(err)
-		}
-	}
-	pool := kernel.NewPool(m.threads)
-	pool.Exact = m.engine == "cpu-exact"
-	return &rig{
-		Runner: &experiments.Runner{
-			Engine: gorgonia.New(pool, gorgonia.Options{}),
-			Cache:  cache,
-			Now:    a.now,
-			Host:   experiments.DescribeHost(string(pool.Level()), pool.Threads()),
-		},
-		pool: pool,
-	}, nil
-}
-
-// close ends the pool and, if one is open, the store.
-func (r *rig) close() {
-	if r.Store != nil {
-		r.Store.Close()
-	}
-	r.Runner.Close()
-	r.pool.Close()
 }
 
 // openIfThere opens a database to look things up in; nil if there is no file yet
@@ -447,9 +382,12 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// lasting prints a duration for people: "41s", "2m05s", "3h10m".
+// lasting prints a duration for people: "41s", "2m05s", "3h10m"; NaN is "?".
 func lasting(seconds float64) string {
 	const century = 100 * 365 * 86400
+	if math.IsNaN(seconds) {
+		return "?"
+	}
 	if !(seconds >= 0 && seconds < century) {
 		return "centuries"
 	}

@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 
-	"focalgrid/experiments"
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
 )
 
 type showOptions struct {
@@ -68,7 +69,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 		}
 	}
 	if o.format == "text" {
-		t.Config = experiments.Telling(t)
+		t.Config = plan.Telling(t.Config)
 	}
 	classes, err := store.Classes(t.Key)
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/dataset"
 	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
-
-	"github.com/spf13/cobra"
 )
 
 type sweepOptions struct {
 	source string
-	sel    experiments.Selection
+	sel    plan.Selection
 	db     string
 	m      machine
 	dryRun bool
@@ -37,7 +38,7 @@ func newSweep(a *app) *cobra.Command {
 		Short: "Train and evaluate what a grid file plans, and print its table",
 		Long: `Train and evaluate what a grid file plans, and print its table.
 
-FILE is a grid file; NAME is one of those inside the program: ` + strings.Join(experiments.Ablations(), ", ") + `.
+FILE is a grid file; NAME is one of those inside the program: ` + strings.Join(plan.Ablations(), ", ") + `.
 A file wins over a name. The plan is printed first, and the table at the end; on a terminal
 also the table so far after each seed. Progress goes to stderr: bars on a terminal, plain
 lines elsewhere.
@@ -133,7 +134,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 
 // plan looks up what is done, and prints the plan. It writes nothing. Where an
 // input is missing, trials have no identity yet and none can be looked up.
-func (a *app) plan(ctx context.Context, r *rig, plan *experiments.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
+func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
 	store, err := openIfThere(o.db)
 	if err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (a *app) plan(ctx context.Context, r *rig, plan *experiments.Plan, missing 
 		}
 		return nil, bad(err) // a folder or a weights file that cannot be used
 	}
-	rate := experiments.ProbeRate(r.pool, a.now)
+	rate := experiments.Rate(r.Engine, a.now)
 	costs, err := r.Costs(states, rate)
 	if err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (a *app) plan(ctx context.Context, r *rig, plan *experiments.Plan, missing 
 }
 
 // runPlan does what is missing, with progress and, on a terminal, the table so far after each seed.
-func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
+func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
@@ -224,7 +225,7 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *experiments.Plan, state
 }
 
 // sum prints what came of a sweep, and what to type next.
-func (a *app) sum(r *rig, plan *experiments.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
+func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err
@@ -247,7 +248,7 @@ func (a *app) sum(r *rig, plan *experiments.Plan, states []experiments.State, co
 
 // writeTable prints the table so far. A trial that failed in an earlier sweep is tried
 // again, and counts once it is among those that have ended here; nil: all have.
-func writeTable(w io.Writer, r *rig, plan *experiments.Plan, states []experiments.State, ended map[int]bool, db string) error {
+func writeTable(w io.Writer, r *rig, plan *plan.Plan, states []experiments.State, ended map[int]bool, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
 		return err
@@ -266,7 +267,7 @@ func writeTable(w io.Writer, r *rig, plan *experiments.Plan, states []experiment
 }
 
 // next are three commands worth typing after a sweep.
-func next(plan *experiments.Plan, states []experiments.State, o *sweepOptions) []string {
+func next(plan *plan.Plan, states []experiments.State, o *sweepOptions) []string {
 	best := ""
 	most := -1.
 	failed := ""
@@ -299,7 +300,7 @@ func next(plan *experiments.Plan, states []experiments.State, o *sweepOptions) [
 }
 
 // flagsOf writes a selection as it was typed, but for its seeds.
-func flagsOf(s *experiments.Selection) []string {
+func flagsOf(s *plan.Selection) []string {
 	var out []string
 	if s.Profile != "" {
 		out = append(out, "--profile", s.Profile)

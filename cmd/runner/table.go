@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 
-	"focalgrid/experiments"
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
 )
 
 type tableOptions struct {
 	source, db, format string
-	sel                experiments.Selection
+	sel                plan.Selection
 }
 
 func newTable(a *app) *cobra.Command {

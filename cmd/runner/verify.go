@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"strconv"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
 )
 
 type verifyOptions struct {
@@ -70,17 +71,17 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		return err
 	}
 	r.Store = store
-	defer r.pool.Close()
+	defer r.Engine.Close()
 	r.Observe = a.preparing()
-	if !r.Exact() {
-		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference need not be a fault.\n", r.Engine.Name())
+	if !r.Engine.Info().Exact {
+		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference need not be a fault.\n", r.Engine.Info().Name)
 	}
 	v, err := r.Verify(ctx, t, from)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
-		if errors.Is(err, experiments.ErrNoFolder) {
+		if errors.Is(err, plan.ErrNoFolder) {
 			err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
 		}
 		return bad(err)
@@ -88,7 +89,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	if v.Differs != nil {
 		return &coded{exitFailed, fmt.Errorf("trial %.12s differs: %w", t.Key, v.Differs)}
 	}
-	fmt.Fprintln(a.out, verified(t.Key, v, r.pool.Threads()))
+	fmt.Fprintln(a.out, verified(t.Key, v, r.Engine.Info().Threads))
 	return nil
 }
 

@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 	"strconv"
 
-	"focalgrid/experiments"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/experiments/plan"
 )
 
 func newVersion(a *app) *cobra.Command {
@@ -37,9 +37,9 @@ func (a *app) version() error {
 		{"version", programVersion()},
 		{"revision", revision},
 		{"go", r.Host.Go},
-		{"engine", r.Engine.Name()},
+		{"engine", r.Engine.Info().Name},
 		{"kernels", r.Host.Kernels},
-		{"numerics", strconv.Itoa(experiments.Numerics)},
+		{"numerics", strconv.Itoa(plan.Numerics)},
 	})
 	return nil
 }

@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"syscall"
 
-	"focalgrid/results"
-
 	"github.com/spf13/cobra"
+
+	"focalgrid/results"
 )
 
 // newWorker is a process of a sweep with several jobs, no verb for people.

@@ -30,6 +30,10 @@ func differences(t *testing.T, e *suite) {
 	}
 	three := map[string]tensor{"a": random("a", 2, 3, 4), "b": random("b", 2, 3, 4)}
 	one := map[string]tensor{"a": random("a", 2, 3, 4)}
+	small := random("small", 24).values // keeps exponentials near 1
+	for i := range small {
+		small[i] /= 8
+	}
 	maps := map[string]tensor{"a": random("m", 2, 6, 3, 2), "b": random("n", 2, 6, 2, 1)}
 	cases := []struct {
 		name   string
@@ -91,6 +95,14 @@ func differences(t *testing.T, e *suite) {
 		{"shared by levels", map[string]tensor{"a": random("m", 2, 6, 3, 2), "b": random("n", 2, 6, 2, 1), "w": random("w", 4, 6, 3, 3)},
 			func(g *engine.Graph, in nodes) *engine.Node {
 				return g.PackLevels(2, g.Conv2D(in["a"], in["w"], nil, 1, 1, false), g.Conv2D(in["b"], in["w"], nil, 1, 1, false))
+			}},
+		{"shared by levels with a scale each",
+			map[string]tensor{"a": random("m", 2, 6, 3, 2), "b": random("n", 2, 6, 2, 1), "w": {[]int{4, 6, 1, 1}, small}, "s": random("s"), "t": random("t")},
+			func(g *engine.Graph, in nodes) *engine.Node {
+				level := func(x, scale *engine.Node) *engine.Node {
+					return g.Exp(g.Mul(g.Conv2D(x, in["w"], nil, 1, 0, false), scale))
+				}
+				return g.PackLevels(2, level(in["a"], in["s"]), level(in["b"], in["t"]))
 			}},
 	}
 	for _, c := range cases {

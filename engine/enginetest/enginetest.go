@@ -107,7 +107,7 @@ func (p probe) names() []string {
 // run computes y and the gradients of Σ y·gy.
 func (p probe) run(t *testing.T, e *suite) outcome {
 	t.Helper()
-	prog := &engine.Program{Update: engine.Update{Kind: "sgd"}}
+	prog := &engine.Program{Update: engine.Update{Kind: "sgd"}, KeepGradients: true}
 	state := engine.NewState()
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
@@ -146,6 +146,9 @@ func (p probe) run(t *testing.T, e *suite) outcome {
 	defer ses.Close()
 	r, err := ses.Step(engine.Feeds{"gy": p.gy, engine.LR: []float32{0}}, nil)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Store(state); err != nil {
 		t.Fatal(err)
 	}
 	out := outcome{y: slices.Clone(r.Outputs["y"]), grads: map[string][]float32{}, state: state}

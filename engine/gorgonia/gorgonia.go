@@ -25,27 +25,44 @@ type Options struct {
 	// TapeMachine runs graphs on Gorgonia's own virtual machine instead of the
 	// static plan. Slower; kept as the plan's oracle.
 	TapeMachine bool
-	// Profile, if not nil, is told the time of each op of the static plan.
-	Profile *Profile
 }
 
-// Engine compiles programs for the CPU.
+// Engine compiles programs for the CPU. Its sessions compute in the values of their State.
 type Engine struct {
-	pool *kernel.Pool
-	opt  Options
+	pool    *kernel.Pool
+	opt     Options
+	profile *engine.Profile // nil: nobody asks
 }
 
-// New returns an engine that computes on pool.
+// New returns an engine that computes on pool, and closes it.
 func New(pool *kernel.Pool, opt Options) *Engine { return &Engine{pool: pool, opt: opt} }
 
-// Name returns "gorgonia", or "gorgonia-exact" where the pool keeps to direct
+// Info names the engine "gorgonia", or "gorgonia-exact" where the pool keeps to direct
 // convolutions: their results differ in bits.
-func (e *Engine) Name() string {
-	if e.pool.Exact {
-		return "gorgonia-exact"
+func (e *Engine) Info() engine.Info {
+	i := engine.Info{
+		Name: "gorgonia", Device: "CPU", Threads: e.pool.Threads(), Precision: "float32", Exact: true, Kernels: string(e.pool.Level()),
 	}
-	return "gorgonia"
+	if e.pool.Exact {
+		i.Name = "gorgonia-exact"
+	}
+	return i
 }
+
+// Load does nothing: sessions compute in the State's values.
+func (e *Engine) Load(*engine.State) error { return nil }
+
+// Store does nothing: sessions compute in the State's values.
+func (e *Engine) Store(*engine.State) error { return nil }
+
+// Close ends the pool.
+func (e *Engine) Close() error {
+	e.pool.Close()
+	return nil
+}
+
+// Profile adds the time of each op of the static plan to p.
+func (e *Engine) Profile(p *engine.Profile) { e.profile = p }
 
 type session struct {
 	e      *Engine
@@ -55,7 +72,6 @@ type session struct {
 	node   map[int]*gg.Node
 	params []param
 	norms  []runningNorm
-	grads  map[string][]float32
 
 	// Made once, valid until the next call.
 	cast        map[*engine.Node][]float32 // inputs that are fed with other kinds than float32
@@ -95,7 +111,7 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 		return nil, err
 	}
 	ses := &session{
-		e: e, p: p, a: a, node: l.node, grads: map[string][]float32{}, cast: map[*engine.Node][]float32{},
+		e: e, p: p, a: a, node: l.node, cast: map[*engine.Node][]float32{},
 		forward: engine.Values{}, predictions: engine.Values{}, outputs: engine.Values{},
 	}
 	wanted := make([][]*gg.Node, engine.Phases)
@@ -114,7 +130,7 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 	if e.opt.TapeMachine {
 		ses.run, err = newTape(wanted)
 	} else {
-		ses.run, err = newPlan(wanted, e.pool, e.opt.Profile)
+		ses.run, err = newPlan(wanted, e.pool, e.profile)
 	}
 	if err != nil {
 		return nil, err
@@ -237,10 +253,8 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 	s.collect(s.p.Outputs, r.Outputs)
 	start := s.clock()
 	var sum float64
-	for i := range s.params {
-		g := s.run.value(s.params[i].grad)
-		s.grads[s.params[i].node.Name] = g
-		sum += kernel.SumSquares(s.e.pool, g)
+	for _, q := range s.params {
+		sum += kernel.SumSquares(s.e.pool, s.run.value(q.grad))
 	}
 	r.GradNorm = math.Sqrt(sum)
 	start = s.spent("gradient norm", start)
@@ -254,24 +268,24 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 
 // clock and spent tell the profile, if there is one, what is no op of the graph.
 func (s *session) clock() time.Time {
-	if s.e.opt.Profile == nil {
+	if s.e.profile == nil {
 		return time.Time{}
 	}
-	return s.e.opt.Profile.now()
+	return s.e.profile.Now()
 }
 
 func (s *session) spent(kind string, start time.Time) time.Time {
-	if s.e.opt.Profile == nil {
+	if s.e.profile == nil {
 		return start
 	}
-	return s.e.opt.Profile.add(kind, 0, start)
+	return s.e.profile.Add(kind, 0, start)
 }
 
 // update applies the optimiser's rule and moves the running statistics.
 func (s *session) update(lr float32, norm float64) {
 	u := s.p.Update
 	for _, q := range s.params {
-		g := s.grads[q.node.Name]
+		g := s.run.value(q.grad)
 		if u.Clip > 0 && norm > u.Clip {
 			kernel.Scale(s.e.pool, g, float32(u.Clip/(norm+1e-6))) // the 1e-6 is PyTorch's
 		}
@@ -294,6 +308,13 @@ func (s *session) update(lr float32, norm float64) {
 	}
 }
 
-func (s *session) Gradient(param string) []float32 { return s.grads[param] }
+func (s *session) Gradient(param string) []float32 {
+	for _, q := range s.params {
+		if s.p.KeepGradients && q.node.Name == param {
+			return s.run.value(q.grad)
+		}
+	}
+	return nil
+}
 
 func (s *session) Close() error { return s.run.close() }

@@ -80,7 +80,12 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 		return l.upsample(n, l.in(n, 1), l.in(n, 0))
 	case engine.OpPackLevels:
 		return l.packLevels(n)
-	case engine.OpAdd, engine.OpSub, engine.OpMul:
+	case engine.OpMul:
+		if len(nodes) > 1 {
+			return l.scaleLevels(nodes)
+		}
+		return l.binary(n)
+	case engine.OpAdd, engine.OpSub:
 		return l.binary(n)
 	case engine.OpDiv, engine.OpMin, engine.OpMax:
 		return l.pair(n)
@@ -89,7 +94,11 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 	case engine.OpAbs:
 		return gg.Abs(l.in(n, 0))
 	case engine.OpExp:
-		return gg.Exp(l.in(n, 0))
+		x, err := l.stacked(firstInputs(nodes))
+		if err != nil {
+			return nil, err
+		}
+		return gg.Exp(x)
 	case engine.OpLog:
 		return gg.Log(l.in(n, 0))
 	case engine.OpSoftplus:

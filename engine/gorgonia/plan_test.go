@@ -145,9 +145,11 @@ func TestProfile(t *testing.T) {
 	pool := kernel.NewPool(1)
 	defer pool.Close()
 	now := time.Unix(0, 0)
-	profile := NewProfile(func() time.Time { now = now.Add(time.Millisecond); return now })
+	profile := engine.NewProfile(func() time.Time { now = now.Add(time.Millisecond); return now })
 	program, state, feeds := shared(t)
-	ses, err := New(pool, Options{Profile: profile}).Compile(program, state)
+	e := New(pool, Options{})
+	e.Profile(profile)
+	ses, err := e.Compile(program, state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +159,7 @@ func TestProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := map[string]OpTime{}
+	got := map[string]engine.OpTime{}
 	for _, o := range profile.Ops() {
 		got[o.Op] = o
 		if o.Time != time.Duration(o.Calls)*time.Millisecond {
@@ -165,7 +167,7 @@ func TestProfile(t *testing.T) {
 		}
 	}
 	const flops = 2 * 2 * 8 * 16 * 16 * 4 * 9
-	for kind, want := range map[string]OpTime{
+	for kind, want := range map[string]engine.OpTime{
 		"conv 3x3/1": {Calls: 6, FLOPs: 6 * flops}, "conv 3x3/1 to weights": {Calls: 6, FLOPs: 6 * flops},
 		"relu gradient": {Calls: 6}, "update": {Calls: 2}, "gradient norm": {Calls: 2},
 	} {

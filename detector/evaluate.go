@@ -1,0 +1,99 @@
+package detector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"focalgrid/box"
+	"focalgrid/coco"
+	"focalgrid/dataset"
+	"focalgrid/engine"
+	"focalgrid/experiments/plan"
+	"focalgrid/metrics"
+)
+
+// EvalBatch is the images evaluated at once; results do not depend on it.
+const EvalBatch = 10
+
+// Detect runs the detector over the loader's images in their order and returns
+// COCO detections in original pixels, down to eval.low_score, under the category ids of
+// the set, which is labelled by the detector's classes. each is called with the number
+// of images done.
+func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
+	post := d.Cfg.PostConfig()
+	var out []coco.Detection
+	for first := 0; ; first += EvalBatch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b, err := loader.Eval(first, EvalBatch)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		found, err := d.Infer(b, post)
+		if err != nil {
+			return nil, err
+		}
+		for i, dets := range found {
+			it := &b.Items[i]
+			for _, det := range dets {
+				q := it.Original(det.Box)
+				x, y := float64(q[0]), float64(q[1])
+				out = append(out, coco.Detection{
+					ImageID: it.ID, CategoryID: set.CategoryID(det.Label), Score: float64(det.Score),
+					BBox: [4]float64{x, y, float64(q[2]) - x, float64(q[3]) - y},
+				})
+			}
+		}
+		each(first + b.N)
+	}
+}
+
+// Infer returns each image's detections in pixels of the network's input.
+func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, error) {
+	net, err := d.Network(EvalBatch, b.H, b.W, false)
+	if err != nil {
+		return nil, err
+	}
+	pixels := b.Pixels
+	if b.N < EvalBatch { // a short last batch runs beside black images
+		pixels = make([]float32, EvalBatch*3*b.H*b.W)
+		copy(pixels, b.Pixels)
+	}
+	v, err := net.session.Forward(engine.Feeds{"image": pixels})
+	if err != nil {
+		return nil, err
+	}
+	a := len(net.anchors)
+	out := make([][]box.Detection, b.N)
+	for i := range out {
+		it := &b.Items[i]
+		k := a * d.Classes
+		out[i], err = box.Postprocess(v["logits"][i*k:(i+1)*k], v["deltas"][i*a*4:(i+1)*a*4], net.anchors, net.levels, box.Deltas[float32]{}, it.NetWidth, it.NetHeight, post)
+		if err != nil {
+			return nil, fmt.Errorf("image %d: %w", it.ID, err)
+		}
+	}
+	return out, nil
+}
+
+// Score evaluates detections twice: those above eval.score, as the paper does,
+// and all of them (from eval.low_score on).
+func Score(cfg plan.Config, set *dataset.Set, dets []coco.Detection) (atScore, low *metrics.Result, err error) {
+	var above []coco.Detection
+	for _, d := range dets {
+		if d.Score > cfg.Eval.Score {
+			above = append(above, d)
+		}
+	}
+	if atScore, err = metrics.Evaluate(set.GroundTruth(), above, metrics.DefaultOptions()); err != nil {
+		return nil, nil, err
+	}
+	low, err = metrics.Evaluate(set.GroundTruth(), dets, metrics.DefaultOptions())
+	return atScore, low, err
+}

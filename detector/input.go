@@ -1,0 +1,145 @@
+package detector
+
+import (
+	"context"
+
+	"focalgrid/dataset"
+	"focalgrid/experiments/plan"
+	"focalgrid/model"
+	"focalgrid/sampler"
+)
+
+// cocoClasses is the number of classes where no data can be asked.
+const cocoClasses = 80
+
+// InputSize is the network's input for a typical image: the generator's size, or
+// 640×480 as most of COCO, resized and padded.
+func InputSize(c *plan.Config) (h, w int) {
+	w, h = 640, 480
+	if plan.Synthetic(c) {
+		w, h = c.Data.Pixels, c.Data.Pixels
+	}
+	w, h, _ = c.Transform().Size(w, h)
+	return padded(c, h), padded(c, w)
+}
+
+func padded(c *plan.Config, side int) int {
+	pad := max(1, c.Image.Pad)
+	return (side + pad - 1) / pad * pad
+}
+
+// Classes is the number of object classes: the generator's, those of the training
+// split's annotations in data.dir, or COCO's 80 where no folder is given.
+func Classes(c *plan.Config) (int, error) {
+	switch {
+	case plan.Synthetic(c):
+		return c.Data.Classes, nil
+	case c.Data.Dir == "":
+		return cocoClasses, nil
+	}
+	set, err := dataset.Open(c.Data.Dir, c.Data.Train)
+	if err != nil {
+		return 0, err
+	}
+	return len(set.Classes), nil
+}
+
+// OpenSplit reads a split of a folder as the network sees it: without the objects that
+// have no area at its input size.
+func OpenSplit(c *plan.Config, dir, split string) (*dataset.Set, error) {
+	set, err := dataset.Open(dir, split)
+	if err != nil {
+		return nil, err
+	}
+	return set.Fit(c.Transform()), nil
+}
+
+// CheckData looks through splits of a folder, the one to train on first, for all that
+// training or scoring would refuse or leave out; decode asks for every picture to be decoded
+// in full.
+func CheckData(ctx context.Context, c *plan.Config, dir string, splits []string, decode bool, progress func(done, total int)) ([]dataset.Problem, error) {
+	t := c.Transform()
+	return dataset.Check(ctx, dir, splits, dataset.CheckOptions{Decode: decode, Transform: &t, Progress: progress})
+}
+
+// Summary counts the network on an input of h×w pixels; Describe draws it.
+func Summary(c *plan.Config, h, w int) (*model.Summary, error) {
+	classes, err := Classes(c)
+	if err != nil {
+		return nil, err
+	}
+	return model.Summarize(c.ModelConfig(classes), h, w)
+}
+
+// Describe draws the network for an input of h×w pixels as text.
+func Describe(c *plan.Config, h, w int) (string, error) {
+	classes, err := Classes(c)
+	if err != nil {
+		return "", err
+	}
+	return model.Describe(c.ModelConfig(classes), h, w)
+}
+
+// AnchorStats counts what the anchors of a set's images learn.
+type AnchorStats struct {
+	Images     int // looked at
+	Anchors    int // over all of them
+	Positive   int
+	Ignored    int // between sampler.negative and sampler.positive
+	Background int
+	Objects    int // without crowds
+	Unmatched  int // objects that are no anchor's
+}
+
+// CountAnchors matches the first n images of the set (0: all) with the configured
+// anchors at the network's input size.
+func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) (AnchorStats, error) {
+	var st AnchorStats
+	anchors := map[[2]int][][4]float32{}
+	ac, t, m := c.ModelConfig(1).Anchors, c.Transform(), c.SamplerConfig().Matcher
+	for i, im := range set.Images {
+		if n > 0 && i == n {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return st, err
+		}
+		w, h, scale := t.Size(im.Width, im.Height)
+		size := [2]int{padded(c, h), padded(c, w)}
+		if anchors[size] == nil {
+			anchors[size] = ac.Generate(size[0], size[1])
+		}
+		var boxes [][4]float32
+		for _, o := range im.Objects {
+			if o.Crowd {
+				continue
+			}
+			b := o.Box
+			for k := range b {
+				b[k] *= scale
+			}
+			boxes = append(boxes, b)
+		}
+		matched := make([]bool, len(boxes))
+		for _, object := range m.Match(anchors[size], boxes) {
+			switch object {
+			case sampler.Background:
+				st.Background++
+			case sampler.Ignored:
+				st.Ignored++
+			default:
+				st.Positive++
+				matched[object] = true
+			}
+		}
+		st.Images++
+		st.Anchors += len(anchors[size])
+		st.Objects += len(boxes)
+		for _, ok := range matched {
+			if !ok {
+				st.Unmatched++
+			}
+		}
+	}
+	return st, nil
+}

@@ -1,0 +1,334 @@
+package detector
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sbinet/npyio/npz"
+
+	"focalgrid/dataset"
+	"focalgrid/engine"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
+)
+
+// Reference trainings by PyTorch and torchvision: ten SGD steps of a
+// RetinaNet-18 in two conventions (see each setConvention).
+type trajectory struct {
+	Targets []struct {
+		Boxes  [][4]float32
+		Labels []int32
+	}
+	P5 convention `json:"p6_from_P5"`
+	C5 convention `json:"p6_from_C5"`
+}
+
+type convention struct {
+	Tensors map[string]struct {
+		Shape []int
+		First []float64
+		L2    float64
+	}
+	Runs []struct {
+		DType string
+		Steps []struct {
+			Classification float64
+			BoxRegression  float64 `json:"bbox_regression"`
+			Total          float64
+			GradNorm       float64 `json:"grad_norm"`
+		}
+		GradNorms  map[string]float64 `json:"grad_norms_step0"`
+		ParamNorms map[string]float64 `json:"param_norms_after"`
+	}
+}
+
+func (c convention) run64(t *testing.T) int {
+	for i, r := range c.Runs {
+		if r.DType == "float64" {
+			return i
+		}
+	}
+	t.Fatal("no float64 run among the references")
+	return 0
+}
+
+// trajectoryConfig is the references' network and recipe at a width.
+func trajectoryConfig(t *testing.T, p6 string, width float64, fpn int) plan.Config {
+	t.Helper()
+	cfg, err := plan.LoadBaseline("paper", plan.Selection{Set: []string{
+		"model.depth=18", fmt.Sprintf("model.width=%g", width), fmt.Sprintf("model.fpn=%d", fpn), "model.p6=" + p6,
+		"model.freeze_stages=0", "anchors.round=torchvision", "anchors.offset=0", "data.name=synthetic", "data.train=train", "data.tune=tune", "data.val=val",
+		"image.short=128", "image.long=128", "image.mean=[0.485,0.456,0.406]", "image.std=[0.229,0.224,0.225]",
+		"loss.type=focal", "loss.gamma=2", "loss.alpha=0.25", "box_loss.weight=1", "pretrain.type=none",
+		"optim.type=sgd", "optim.lr=0.005", "optim.momentum=0.9", "optim.weight_decay=1e-4", "optim.decay_bias=true", "optim.warmup=0", "optim.clip=0",
+		"train.iters=11", "train.batch=2", "optim.steps=[1000]",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Data.Classes = 4
+	if p6 == "p5" { // torchvision's convention
+		cfg.BoxLoss.Type, cfg.BoxLoss.Beta = "l1", 0
+		cfg.Sampler.Force, cfg.Sampler.Normalizer = "torchvision", "image"
+	} else { // the paper's
+		cfg.BoxLoss.Type, cfg.BoxLoss.Beta = "smooth_l1", 1./9
+		cfg.Sampler.Force, cfg.Sampler.Normalizer = "none", "batch"
+	}
+	return cfg
+}
+
+// formula gives tensor values without a file: SplitMix64 from the hash of the
+// tensor's name, scaled by what the tensor is.
+func formula(name string, shape []int) []float32 {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	fan := 1
+	if len(shape) > 1 {
+		fan = n / shape[0]
+	}
+	h := fnv.New64a()
+	io.WriteString(h, name)
+	state := h.Sum64()
+	out := make([]float32, n)
+	for i := range out {
+		state += 0x9E3779B97F4A7C15
+		z := state
+		z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
+		z = (z ^ z>>27) * 0x94D049BB133111EB
+		z ^= z >> 31
+		u := 2*(float64(z>>11)/(1<<53)) - 1
+		norm := strings.Contains(name, ".bn") || strings.Contains(name, "downsample.1")
+		var v float64
+		switch {
+		case strings.HasSuffix(name, "running_var"):
+			v = 1 + .25*u
+		case strings.HasSuffix(name, "running_mean"):
+			v = .1 * u
+		case norm && strings.HasSuffix(name, "weight"):
+			v = 1 + .1*u
+			if strings.Contains(name, ".bn2.") {
+				v = .5 + .1*u
+			}
+		case norm:
+			v = .1 * u
+		case strings.HasSuffix(name, "cls_logits.bias"):
+			v = -math.Log(99)
+		case strings.HasSuffix(name, "bias"):
+			v = 0
+		case strings.HasPrefix(name, "head"):
+			v = .01 * math.Sqrt(3) * u
+		default:
+			v = math.Sqrt(6/float64(fan)) * u
+		}
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// trajectoryBatch normalises the references' two images.
+func trajectoryBatch(t *testing.T, file string, ref *trajectory, cfg *plan.Config) *dataset.Batch {
+	t.Helper()
+	z, err := npz.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	b := &dataset.Batch{N: 2, H: 128, W: 128}
+	if err := z.Read("images.npy", &b.Pixels); err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.Pixels {
+		c := i / (128 * 128) % 3
+		b.Pixels[i] = (b.Pixels[i] - float32(cfg.Image.Mean[c])) / float32(cfg.Image.Std[c])
+	}
+	for _, q := range ref.Targets {
+		b.Items = append(b.Items, dataset.Item{Scale: 1, Width: 128, Height: 128, NetWidth: 128, NetHeight: 128, Boxes: q.Boxes, Labels: q.Labels, Crowd: make([]bool, len(q.Boxes))})
+	}
+	return b
+}
+
+// limits are the relative tolerances of a trajectory: of the first and last
+// loss (between, they grow evenly in their logarithm) and of gradient norms at step 0.
+type limits struct {
+	early, late, grad float64
+	parts             bool // hold both losses, the whole gradient and the final parameters to it, not the total alone
+}
+
+// follow trains eleven steps from the weights that values gives and compares losses,
+// gradients and final parameters, with direct convolutions and with the usual ones.
+//
+// A step where the losses agree to 1e-7 and the gradient norm suddenly does not means
+// that a pre-activation within rounding of 0 fell on the other side of a ReLU. Another
+// order of sums can do that without being wrong, and the trajectory then leaves the
+// reference: in these references some pre-activations lie that close (one in
+// the box head at step 0 of the full width). So direct convolutions, whose sums come
+// closest, are held tightly; Winograd's are held to the first step, and to the total loss afterwards.
+func follow(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact limits) {
+	t.Helper()
+	t.Run("exact", func(t *testing.T) { followWith(t, cfg, b, want, values, true, exact) })
+	t.Run("winograd", func(t *testing.T) {
+		followWith(t, cfg, b, want, values, false, limits{early: 1e-4, late: 5e-2, grad: 1e-3})
+	})
+}
+
+func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact bool, lim limits) {
+	t.Helper()
+	pool := kernel.NewPool(2)
+	pool.Exact = exact
+	defer pool.Close()
+	d := New(cfg, 4, keeping{gorgonia.New(pool, gorgonia.Options{})}, engine.NewState(), Drawer(0))
+	defer d.Close()
+	net, err := d.Network(2, 128, 128, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range d.State.Names() {
+		if isNetwork(name) {
+			shape := d.State.Get(name).Shape
+			if err := d.State.Set(name, shape, values(name, shape)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := d.engine.Load(d.State); err != nil {
+		t.Fatal(err)
+	}
+	scalars, err := d.Scalars()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := want.Runs[want.run64(t)]
+	near := func(what string, got, want, tol float64) {
+		t.Helper()
+		if math.Abs(got-want) > tol*math.Max(math.Abs(want), 1e-4) {
+			t.Errorf("%s = %.9g, want %.9g (relative error %.2g, at most %.2g)", what, got, want, math.Abs(got-want)/math.Abs(want), tol)
+		}
+	}
+	for i, s := range ref.Steps {
+		info := StepInfo{Step: i, LR: d.Cfg.Optim.LR}
+		if err := d.Step(b, scalars, &info); err != nil {
+			t.Fatal(err)
+		}
+		tol := lim.early * math.Pow(lim.late/lim.early, float64(i)/float64(len(ref.Steps)-1))
+		near(fmt.Sprintf("step %d total loss", i), info.Loss, s.Total, tol)
+		if lim.parts || i == 0 {
+			near(fmt.Sprintf("step %d class loss", i), info.ClsLoss, s.Classification, tol)
+			near(fmt.Sprintf("step %d box loss", i), info.BoxLoss, s.BoxRegression, tol)
+			near(fmt.Sprintf("step %d gradient norm", i), info.GradNorm, s.GradNorm, 20*tol)
+		}
+		if i == 0 {
+			for name, norm := range ref.GradNorms {
+				g := net.session.Gradient(name)
+				if g == nil {
+					t.Errorf("no gradient for %s", name)
+					continue
+				}
+				near("gradient norm of "+name, l2(g), norm, lim.grad)
+			}
+		}
+		if lim.parts && i == len(ref.Steps)-2 { // ten updates are done; the last pass only tells the loss
+			state, err := d.Stored()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, norm := range ref.ParamNorms {
+				near("norm of "+name+" after ten steps", l2(state.Get(name).Values), norm, 20*lim.late)
+			}
+		}
+	}
+}
+
+// keeping is an engine that keeps gradients.
+type keeping struct{ engine.Engine }
+
+func (k keeping) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	kept := *p
+	kept.KeepGradients = true
+	return k.Engine.Compile(&kept, s)
+}
+
+func l2(v []float32) float64 {
+	var s float64
+	for _, x := range v {
+		s += float64(x) * float64(x)
+	}
+	return math.Sqrt(s)
+}
+
+func TestTrajectoryFullWidth(t *testing.T) {
+	f, err := os.Open("testdata/model_full18.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ref trajectory
+	if err := json.NewDecoder(z).Decode(&ref); err != nil {
+		t.Fatal(err)
+	}
+	for p6, c := range map[string]convention{"p5": ref.P5, "c5": ref.C5} {
+		t.Run(p6, func(t *testing.T) {
+			for name, q := range c.Tensors {
+				if got := formula(name, q.Shape); math.Abs(l2(got)-q.L2) > 1e-6*q.L2 || math.Abs(float64(got[0])-q.First[0]) > 1e-6 {
+					t.Fatalf("formula of %s gives %v…, norm %g; want %v, %g", name, got[0], l2(got), q.First[0], q.L2)
+				}
+			}
+			cfg := trajectoryConfig(t, p6, 1, 256)
+			follow(t, cfg, trajectoryBatch(t, "testdata/images.npz", &ref, &cfg), c, formula, limits{early: 1e-5, late: 1e-3, grad: 2e-4, parts: true})
+		})
+	}
+}
+
+// TestTrajectorySmall needs weights too large to keep here.
+func TestTrajectorySmall(t *testing.T) {
+	dir := os.Getenv("FOCALGRID_REFS")
+	if dir == "" {
+		t.Skip("FOCALGRID_REFS does not name the folder of reference data")
+	}
+	dir = filepath.Join(dir, "model_small")
+	text, err := os.ReadFile(filepath.Join(dir, "small.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ref trajectory
+	if err := json.Unmarshal(text, &ref); err != nil {
+		t.Fatal(err)
+	}
+	for p6, c := range map[string]convention{"p5": ref.P5, "c5": ref.C5} {
+		t.Run(p6, func(t *testing.T) {
+			z, err := npz.Open(filepath.Join(dir, "weights_p6_from_"+p6+".npz"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer z.Close()
+			cfg := trajectoryConfig(t, p6, .25, 32)
+			values := func(name string, shape []int) []float32 {
+				h := z.Header(name + ".npy")
+				if h == nil || !slices.Equal(h.Descr.Shape, shape) {
+					t.Fatalf("reference weights: %s is not there with shape %v", name, shape)
+				}
+				var v []float32
+				if err := z.Read(name+".npy", &v); err != nil {
+					t.Fatal(err)
+				}
+				return v
+			}
+			follow(t, cfg, trajectoryBatch(t, filepath.Join(dir, "images.npz"), &ref, &cfg), c, values, limits{early: 1e-5, late: 1e-5, grad: 2e-4, parts: true})
+		})
+	}
+}

@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"focalgrid/paper"
+)
+
+// WithSeeds is the plan with more seeds, after its own.
+func (p *Plan) WithSeeds(more []uint64) *Plan {
+	wide := *p
+	wide.Seeds = slices.Clone(p.Seeds)
+	for _, seed := range more {
+		if !slices.Contains(p.Seeds, seed) {
+			wide.Seeds = append(wide.Seeds, seed)
+		}
+	}
+	wide.Trials = trials(wide.Rows, wide.Seeds)
+	return &wide
+}
+
+// Finding is the paper's conclusion from the table that the plan mirrors, or "".
+func (p *Plan) Finding() string {
+	t, err := paper.Load(p.Table)
+	if err != nil {
+		return ""
+	}
+	return t.Finding
+}
+
+// DescribeData says which folder the data is, and as what it is read; empty for the
+// generator's own.
+func (c *Config) DescribeData(classes int) string {
+	switch {
+	case c.Data.Dir == "":
+		return ""
+	case Synthetic(c):
+		return c.Data.Dir + ", the synthetic set"
+	}
+	learned := ""
+	if classes > 0 {
+		learned = fmt.Sprintf(" (%d classes)", classes)
+	}
+	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Data.Dir, c.Data.Train, learned, c.EvalSplit())
+}
+
+// Backbone says in words what the backbone of a trial of c starts from. init is the
+// identity of its initial weights; "" leaves it out.
+func (c *Config) Backbone(init string) string {
+	identity := ""
+	if init != "" {
+		identity = fmt.Sprintf(", identity %.12s", init)
+	}
+	switch {
+	case c.Pretrain.Type == "crops":
+		return "backbone pretrained on synthetic crops" + identity
+	case c.Pretrain.Type == "none":
+		return "backbone from random weights"
+	case c.Pretrain.File == "":
+		return "backbone from a file that is not named yet"
+	}
+	return "backbone from " + c.Pretrain.File + identity
+}
+
+// DescribeSetting says in words what a table's rows share.
+func DescribeSetting(c *Config, factors []string, init string) string {
+	varied := map[string]bool{}
+	for _, f := range factors {
+		varied[f] = true
+	}
+	var parts []string
+	if Synthetic(c) {
+		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Data.Val, c.Data.Classes))
+	} else {
+		parts = append(parts, "COCO-format "+c.EvalSplit())
+	}
+	backbone := fmt.Sprintf("ResNet-%d-FPN", c.Model.Depth)
+	if varied["model.depth"] {
+		backbone = "ResNet-FPN"
+	}
+	if c.Model.Width != 1 && !varied["model.width"] {
+		backbone += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
+	}
+	parts = append(parts, backbone)
+	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
+		parts = append(parts, c.Backbone(init))
+	}
+	if !varied["image.short"] {
+		parts = append(parts, fmt.Sprintf("%d px", c.Image.Short))
+	}
+	switch iters, batch := fmt.Sprintf("%d iterations", c.Train.Iters), fmt.Sprintf("%d images", c.Train.Batch); {
+	case varied["train.iters"] && varied["train.batch"]:
+	case varied["train.iters"]:
+		parts = append(parts, "iterations of "+batch)
+	case varied["train.batch"]:
+		parts = append(parts, iters)
+	default:
+		parts = append(parts, iters+" of "+batch)
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,11 @@
+// Package plan turns ablation YAML into resolved trials with identities, without data, networks or a database:
+//
+//  1. grid.go reads a grid file strictly: every unknown key, wrong type and duplicate is an error with its line;
+//  2. profile.go lays the profile, the grid's baseline, --set and --data over each other;
+//  3. expand.go expands the rows (grid, zip, ablate, list) and the seeds, and selection.go picks among them;
+//  4. validate.go refuses impossible values, and locate.go settles where data and weights lie;
+//  5. canonical.go writes the text that a trial's identity is the hash of.
+//
+// config.go lists the settings, missing.go says what must still be passed before a plan can be run, and
+// describe.go puts a plan into words.
+package plan

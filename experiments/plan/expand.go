@@ -1,0 +1,343 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// under returns the file's body with the keys that its at: section gives for
+// the profile in place of its own.
+func (g *gridFile) under(profile string) body {
+	b, over := g.body, g.at[profile]
+	if len(over.given) == 0 {
+		return b
+	}
+	b.blocks = slices.Clone(b.blocks)
+	for _, key := range over.given {
+		switch key {
+		case "table":
+			b.table = over.table
+		case "title":
+			b.title = over.title
+		case "description":
+			b.description = over.description
+		case "baseline":
+			b.baseline = over.baseline
+		case "seeds":
+			b.seeds = over.seeds
+		case "exclude":
+			b.exclude = over.exclude
+		default:
+			with := over.blocks[slices.IndexFunc(over.blocks, func(x block) bool { return x.kind == key })]
+			if i := slices.IndexFunc(b.blocks, func(x block) bool { return x.kind == key }); i >= 0 {
+				b.blocks[i] = with
+			} else {
+				b.blocks = append(b.blocks, with)
+			}
+		}
+	}
+	return b
+}
+
+// expand turns the block into partial settings, in file order: a grid counts
+// like an odometer, its last key fastest; zip takes the axes' values side by
+// side; ablate is the baseline itself, then one value of one key at a time,
+// leaving out what the baseline has already.
+func (b *block) expand(baseline *Config) ([][]setting, error) {
+	var out [][]setting
+	switch b.kind {
+	case "list":
+		if len(b.rows) == 0 {
+			return [][]setting{nil}, nil
+		}
+		return b.rows, nil
+	case "grid":
+		out = [][]setting{nil}
+		for _, ax := range b.axes {
+			if len(out)*len(ax.values) > MaxTrials {
+				return nil, fmt.Errorf("%s: more than %d rows", b.at, MaxTrials)
+			}
+			next := make([][]setting, 0, len(out)*len(ax.values))
+			for _, row := range out {
+				for _, s := range ax.values {
+					next = append(next, append(slices.Clip(row), s))
+				}
+			}
+			out = next
+		}
+	case "zip":
+		if len(b.axes) == 0 {
+			return [][]setting{nil}, nil
+		}
+		for i := range b.axes[0].values {
+			var row []setting
+			for _, ax := range b.axes {
+				row = append(row, ax.values[i])
+			}
+			out = append(out, row)
+		}
+	case "ablate":
+		out = [][]setting{nil}
+		for _, ax := range b.axes {
+			for _, s := range ax.values {
+				if !reflect.DeepEqual(s.value, schema.get(baseline, ax.key)) {
+					out = append(out, []setting{s})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// A Row is one combination of settings.
+type Row struct {
+	Index int // its place in the plan, from 0
+	// Factors holds the swept keys that matter for this row (γ doesn't for ce): a string,
+	// bool, int, float64, []float64, or nil for none.
+	Factors map[string]any
+	Config  Config
+
+	Canonical []byte // Canonical of Config
+}
+
+// A Trial is a row with a seed: one training.
+type Trial struct {
+	Row    int // index into Plan.Rows
+	Seed   uint64
+	Config Config
+}
+
+// A Plan is a grid file expanded: exactly what will be run, in this order.
+type Plan struct {
+	Name        string // the ablation's name, or the file's without folder and extension
+	File        string // the path as given, or inside the program's own ablations/
+	FileHash    string // SHA-256 of the file, hex
+	Text        string // of the file
+	Table       string // the paper's table it mirrors, or empty
+	Profile     string
+	Title       string
+	Description string
+	Factors     []string // the swept keys, as ordered in the file
+	Rows        []Row
+	Seeds       []uint64
+	Trials      []Trial // seed by seed: first all rows with the first seed
+}
+
+// plan expands a body over a profile.
+func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
+	base := map[string]setting{}
+	var cfg Config
+	for _, layer := range [][]setting{profile, b.baseline, sel.set} {
+		for _, s := range layer {
+			base[s.key] = s
+			schema.set(&cfg, s)
+		}
+	}
+
+	p := &Plan{Table: b.table, Title: b.title, Description: b.description, Seeds: b.seeds}
+	if sel.seeds != nil {
+		p.Seeds = sel.seeds
+	}
+	if len(p.Seeds) == 0 {
+		return nil, fmt.Errorf("%s: no seeds; add seeds: [0] to the file, or pass --seeds 0", b.file)
+	}
+
+	combos, err := b.combos(&cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sel.set {
+		if slices.Contains(p.Factors, s.key) {
+			return nil, fmt.Errorf("%s: %s is varied by the file; choose rows with --only, or edit the file", s.at, s.key)
+		}
+	}
+
+	var problems problems
+	excluded := make([]bool, len(b.exclude))
+	first := map[[sha256.Size]byte]int{} // what a row computes → its number
+	where := locator{}
+	kept := 0
+	for _, combo := range combos {
+		row := Row{Index: len(p.Rows), Config: cfg, Factors: map[string]any{}}
+		for _, s := range combo {
+			schema.set(&row.Config, s)
+		}
+		if out := matchAny(b.exclude, &row.Config); out >= 0 {
+			excluded[out] = true
+			continue
+		}
+		kept++
+		// What a folder holds is known first: settings of the generated set are not judged where it is COCO's.
+		found := where.locate(&row.Config)
+		found = append(found, row.Config.problems()...)
+		problems.add(found, func(key string) place {
+			for _, s := range combo {
+				if s.key == key {
+					return s.at
+				}
+			}
+			if at := base[key].at; at.file != "" {
+				return at
+			}
+			return place{file: b.file}
+		})
+		row.Canonical = Canonical(&row.Config)
+		same := sha256.Sum256(append(slices.Clip(row.Canonical), Paths(&row.Config)...))
+		if i, dup := first[same]; dup && len(found) == 0 {
+			problems.list = append(problems.list, fmt.Errorf("%s: row %d is row %d again: %s; every row must differ in something that matters for it",
+				rowPlace(combo, b), kept, i, describe(p.Factors, &row.Config)))
+		} else {
+			first[same] = kept
+		}
+		if problems.full() {
+			break
+		}
+		if !sel.keeps(&row.Config) {
+			continue
+		}
+		for _, key := range p.Factors {
+			if matters(&row.Config, key) {
+				row.Factors[key] = schema.get(&row.Config, key)
+			}
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	for i, hit := range excluded {
+		if !hit && !problems.full() {
+			problems.list = append(problems.list, fmt.Errorf("%s: exclude: no row has these settings", b.exclude[i].at))
+		}
+	}
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	if kept == 0 {
+		return nil, fmt.Errorf("%s: exclude leaves no row", b.file)
+	}
+	if len(p.Rows) == 0 {
+		return nil, sel.noRows(combos, &cfg)
+	}
+	if len(p.Rows)*len(p.Seeds) > MaxTrials {
+		return nil, fmt.Errorf("%s: %d rows × %d seeds are more than %d trials", b.file, len(p.Rows), len(p.Seeds), MaxTrials)
+	}
+	p.Trials = trials(p.Rows, p.Seeds)
+	return p, nil
+}
+
+// trials lists the trials of a plan, seed by seed.
+func trials(rows []Row, seeds []uint64) []Trial {
+	out := make([]Trial, 0, len(rows)*len(seeds))
+	for _, seed := range seeds {
+		for i := range rows {
+			out = append(out, Trial{Row: i, Seed: seed, Config: rows[i].Config})
+		}
+	}
+	return out
+}
+
+// combos expands all blocks, which multiply in file order, and lists the
+// swept keys in p.Factors.
+func (b *body) combos(baseline *Config, p *Plan) ([][]setting, error) {
+	owner := map[string]place{} // of each swept key: the block
+	sweep := func(key string, blk *block) error {
+		at, known := owner[key]
+		if !known {
+			owner[key] = blk.at
+			p.Factors = append(p.Factors, key)
+		} else if at != blk.at {
+			return fmt.Errorf("%s: %s is varied by %s and by the block of line %d; a key belongs to one block", blk.at, key, blk.kind, at.line)
+		}
+		return nil
+	}
+	out := [][]setting{nil}
+	for i := range b.blocks {
+		blk := &b.blocks[i]
+		for _, ax := range blk.axes {
+			if err := sweep(ax.key, blk); err != nil {
+				return nil, err
+			}
+		}
+		for _, row := range blk.rows {
+			for _, s := range row {
+				if err := sweep(s.key, blk); err != nil {
+					return nil, err
+				}
+			}
+		}
+		parts, err := blk.expand(baseline)
+		if err != nil {
+			return nil, err
+		}
+		if len(out)*len(parts) > MaxTrials {
+			return nil, fmt.Errorf("%s: more than %d rows", blk.at, MaxTrials)
+		}
+		next := make([][]setting, 0, len(out)*len(parts))
+		for _, head := range out {
+			for _, tail := range parts {
+				next = append(next, append(slices.Clip(head), tail...))
+			}
+		}
+		out = next
+	}
+	return out, nil
+}
+
+func matchAny(ex []exclusion, c *Config) int {
+	return slices.IndexFunc(ex, func(e exclusion) bool {
+		for _, s := range e.settings {
+			if !reflect.DeepEqual(s.value, schema.get(c, s.key)) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// rowPlace is where a row stands in the file, as near as can be told.
+func rowPlace(combo []setting, b *body) place {
+	if len(combo) > 0 {
+		return combo[len(combo)-1].at
+	}
+	if len(b.blocks) > 0 {
+		return b.blocks[0].at
+	}
+	return place{file: b.file}
+}
+
+// describe writes the row's factors as key=value.
+func describe(factors []string, c *Config) string {
+	if len(factors) == 0 {
+		return "the baseline"
+	}
+	parts := make([]string, len(factors))
+	for i, key := range factors {
+		parts[i] = key + "=" + shown(schema.get(c, key))
+	}
+	return strings.Join(parts, " ")
+}
+
+// problems collects what is wrong with rows, each once.
+type problems struct {
+	list []error
+	seen map[string]bool
+}
+
+func (p *problems) full() bool { return len(p.list) >= maxProblems }
+
+func (p *problems) err() error { return errors.Join(p.list...) }
+
+func (p *problems) add(found []Problem, at func(key string) place) {
+	for _, f := range found {
+		err := fmt.Errorf("%s: %s", at(f.Key), f)
+		if p.seen == nil {
+			p.seen = map[string]bool{}
+		}
+		if !p.seen[err.Error()] && !p.full() {
+			p.seen[err.Error()] = true
+			p.list = append(p.list, err)
+		}
+	}
+}

@@ -1,0 +1,529 @@
+package plan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"focalgrid/paper"
+)
+
+// What a grid file may be at most. A file written by a person is far below;
+// a hostile one is refused before it costs time or memory.
+const (
+	maxFileBytes = 1 << 20
+	MaxTrials    = 100_000
+	maxProblems  = 20 // reported of one file
+)
+
+// A place is where a setting was written: a file's line, or a flag (line 0).
+type place struct {
+	file string
+	line int
+}
+
+func (p place) String() string {
+	if p.line == 0 {
+		return p.file
+	}
+	return p.file + ":" + strconv.Itoa(p.line)
+}
+
+// A setting is a known key with a value of its field's type: string, bool, int,
+// uint64, float64, []float64, or nil for the word none.
+type setting struct {
+	key   string
+	value any
+	at    place
+}
+
+// An axis is a key with the values it takes in turn.
+type axis struct {
+	key    string
+	values []setting
+	at     place
+}
+
+// A block is one of grid, zip, ablate and list as written.
+type block struct {
+	kind string
+	axes []axis      // of grid, zip and ablate
+	rows [][]setting // of list
+	at   place
+}
+
+// bodyKeys are the keys of a grid file that an at: section may replace.
+var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zip", "ablate", "list", "seeds", "exclude"}
+
+// body is the part of a grid file that an at: section may replace.
+type body struct {
+	file               string   // as errors call it
+	given              []string // the keys present, in file order
+	table              string
+	title, description string
+	baseline           []setting
+	blocks             []block // in file order
+	seeds              []uint64
+	exclude            []exclusion
+}
+
+type exclusion struct {
+	settings []setting
+	at       place
+}
+
+// gridFile is a grid file read and type-checked, not yet expanded.
+type gridFile struct {
+	body
+	profile string
+	at      map[string]body
+}
+
+// reader collects everything wrong with one source, so that a user sees all of
+// it at once.
+type reader struct {
+	file     string
+	recorded bool // the program's own JSON: null is none, and settings added since have the value from before
+	problems []error
+}
+
+func (r *reader) problem(line int, format string, a ...any) {
+	if len(r.problems) < maxProblems {
+		r.problems = append(r.problems, fmt.Errorf("%s: %s", place{r.file, line}, fmt.Sprintf(format, a...)))
+	}
+}
+
+func (r *reader) err() error { return errors.Join(r.problems...) }
+
+var (
+	yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+	// yamlLow matches the messages whose line yaml.v3 counts from 0; other
+	// messages count from 1.
+	yamlLow = regexp.MustCompile(`^(did not find expected (<|node content|'-' indicator|key$|',' or)|found (undefined tag|duplicate %|incompatible YAML))`)
+)
+
+// document returns the one mapping that text consists of.
+func (r *reader) document(text []byte) *yaml.Node {
+	if len(text) > maxFileBytes {
+		r.problem(0, "larger than %d bytes", maxFileBytes)
+		return nil
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, more yaml.Node
+	if err := dec.Decode(&doc); err == io.EOF {
+		r.problem(0, "file is empty")
+		return nil
+	} else if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	root := doc.Content[0]
+	if root.Tag == "!!null" {
+		r.problem(0, "file is empty")
+		return nil
+	}
+	if err := dec.Decode(&more); err == nil {
+		r.problem(more.Line, "a second document; one file is one grid")
+		return nil
+	} else if err != io.EOF {
+		r.syntax(err)
+		return nil
+	}
+	if root.Kind != yaml.MappingNode {
+		r.problem(root.Line, "must be a list of key: value, is %s", kindOf(root))
+		return nil
+	}
+	return root
+}
+
+func (r *reader) syntax(err error) {
+	msg, line := err.Error(), 0
+	if m := yamlLine.FindStringSubmatch(msg); m != nil {
+		line, _ = strconv.Atoi(m[1]) // the pattern holds digits only
+		msg = msg[len(m[0]):]
+	}
+	msg = strings.TrimPrefix(msg, "yaml: ")
+	if yamlLow.MatchString(msg) {
+		line++
+	}
+	if strings.Contains(msg, "cannot start any token") {
+		msg += "; a tab indents nothing in YAML, spaces do"
+	}
+	r.problem(line, "not valid YAML: %s", msg)
+}
+
+// each calls f for the pairs of a mapping, and reports what is no plain key.
+func (r *reader) each(node *yaml.Node, what string, f func(key string, k, v *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		r.problem(node.Line, "%s must be key: value pairs, is %s", what, kindOf(node))
+		return
+	}
+	seen := map[string]int{}
+	for i := 0; i+1 < len(node.Content) && len(r.problems) < maxProblems; i += 2 {
+		k, v := node.Content[i], node.Content[i+1]
+		switch {
+		case k.Kind != yaml.ScalarNode || k.Tag == "!!merge":
+			r.problem(k.Line, "%s: a key must be plain text, is %s", what, kindOf(k))
+			continue
+		case k.Anchor != "" || v.Anchor != "" || v.Kind == yaml.AliasNode:
+			r.problem(k.Line, "%s: anchors and aliases are not read; write the value out", short(k.Value))
+			continue
+		}
+		if line, dup := seen[k.Value]; dup {
+			r.problem(k.Line, "%s is given twice, first in line %d", short(k.Value), line)
+			continue
+		}
+		seen[k.Value] = k.Line
+		f(k.Value, k, v)
+	}
+}
+
+// leaves calls f for every setting below node, whose keys are dotted or nested.
+func (r *reader) leaves(node *yaml.Node, what string, f func(fd *field, k, v *yaml.Node)) {
+	seen := map[string]int{}
+	var walk func(node *yaml.Node, prefix string)
+	walk = func(node *yaml.Node, prefix string) {
+		r.each(node, what, func(name string, k, v *yaml.Node) {
+			key := prefix + name
+			fd, isLeaf := schema.byKey[key]
+			switch {
+			case !isLeaf && !schema.groups[key] && slices.Contains(bodyKeys, key):
+				r.problem(k.Line, "%s is no setting; it belongs at the top of the file, beside %s", key, what)
+			case !isLeaf && !schema.groups[key]:
+				r.problem(k.Line, "unknown key %s; nearest: %s", short(key), nearestKey(key))
+			case !isLeaf && v.Kind != yaml.MappingNode:
+				r.problem(k.Line, "%s is a group of settings, not a value; it has %s", key, strings.Join(schema.below(key), ", "))
+			case !isLeaf:
+				walk(v, key+".")
+			case seen[key] != 0:
+				r.problem(k.Line, "%s is given twice, first in line %d", key, seen[key])
+			default:
+				seen[key] = k.Line
+				f(fd, k, v)
+			}
+		})
+	}
+	walk(node, "")
+}
+
+// settings reads partial settings.
+func (r *reader) settings(node *yaml.Node, what string) []setting {
+	var out []setting
+	r.leaves(node, what, func(fd *field, k, v *yaml.Node) {
+		if s, ok := r.value(fd, v); ok {
+			out = append(out, s)
+		}
+	})
+	return out
+}
+
+// axes reads keys with lists of values.
+func (r *reader) axes(node *yaml.Node, what string) []axis {
+	var out []axis
+	r.leaves(node, what, func(fd *field, k, v *yaml.Node) {
+		if v.Kind != yaml.SequenceNode {
+			r.problem(k.Line, "%s: %s must be a list of values, is %s", what, fd.key, kindOf(v))
+			return
+		}
+		if len(v.Content) == 0 {
+			r.problem(k.Line, "%s: %s has no values", what, fd.key)
+			return
+		}
+		ax := axis{key: fd.key, at: place{r.file, k.Line}}
+		for _, e := range v.Content {
+			if s, ok := r.value(fd, e); ok {
+				ax.values = append(ax.values, s)
+			}
+		}
+		out = append(out, ax)
+	})
+	return out
+}
+
+// value reads node as the field's type.
+func (r *reader) value(fd *field, node *yaml.Node) (setting, bool) {
+	if r.recorded && fd.kind == kindOptional && node.Tag == "!!null" {
+		return setting{fd.key, nil, place{r.file, node.Line}}, true
+	}
+	v, err := fd.parse(node)
+	if err != nil {
+		r.problem(node.Line, "%s %v", fd.key, err)
+		return setting{}, false
+	}
+	return setting{fd.key, v, place{r.file, node.Line}}, true
+}
+
+var (
+	decimal = regexp.MustCompile(`^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$`)
+	octal   = regexp.MustCompile(`^[-+]?0[0-9]`)
+)
+
+// parse reads a scalar (or a list of numbers) strictly. YAML's own reading is
+// too kind: 010 is 8 there, 1_0 is 10, and null leaves a number as it was.
+func (fd *field) parse(node *yaml.Node) (any, error) {
+	if node.Kind == yaml.AliasNode || node.Anchor != "" {
+		return nil, errors.New("is an anchor or alias, which is not read; write the value out")
+	}
+	if node.Style&yaml.TaggedStyle != 0 {
+		return nil, fmt.Errorf("has a tag, %s; write the plain value", short(node.Tag))
+	}
+	if fd.kind == kindNumbers {
+		if node.Kind != yaml.SequenceNode {
+			return nil, fmt.Errorf("must be a list of numbers, is %s", kindOf(node))
+		}
+		list := make([]float64, len(node.Content))
+		for i, e := range node.Content {
+			v, err := parseNumber(e)
+			if err != nil {
+				return nil, fmt.Errorf("(value %d) %w", i+1, err)
+			}
+			list[i] = v
+		}
+		return list, nil
+	}
+	if node.Kind != yaml.ScalarNode {
+		return nil, fmt.Errorf("must be %s, is %s", fd.kind, kindOf(node))
+	}
+	if node.Tag == "!!null" {
+		if fd.kind == kindOptional {
+			return nil, errors.New("is null; write none, or a number")
+		}
+		return nil, fmt.Errorf("has no value, must be %s", fd.kind)
+	}
+	plain := node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+	switch fd.kind {
+	case kindText:
+		return node.Value, nil
+	case kindBool:
+		if plain && node.Value == "true" || plain && node.Value == "false" {
+			return node.Value == "true", nil
+		}
+		return nil, fmt.Errorf("must be true or false, is %s", quoted(node))
+	case kindOptional:
+		if node.Value == "none" {
+			return nil, nil
+		}
+		return parseNumber(node)
+	case kindNumber:
+		return parseNumber(node)
+	case kindInt, kindSeed:
+		if !plain || octal.MatchString(node.Value) {
+			return nil, fmt.Errorf("must be a whole number without leading zeros or quotes, is %s", quoted(node))
+		}
+		if fd.kind == kindSeed {
+			v, err := strconv.ParseUint(node.Value, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("must be a whole number from 0, is %s", quoted(node))
+			}
+			return v, nil
+		}
+		v, err := strconv.ParseInt(node.Value, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("must be a whole number, is %s", quoted(node))
+		}
+		return int(v), nil
+	}
+	return nil, fmt.Errorf("has no reader for %s", fd.kind)
+}
+
+func parseNumber(node *yaml.Node) (float64, error) {
+	if node.Kind != yaml.ScalarNode {
+		return 0, fmt.Errorf("must be a number, is %s", kindOf(node))
+	}
+	switch {
+	case node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+		return 0, fmt.Errorf("must be a number, is the text %s; take the quotes away", short(node.Value))
+	case octal.MatchString(node.Value):
+		return 0, fmt.Errorf("is %s; leave out the leading zero, which YAML may read as octal", quoted(node))
+	case !decimal.MatchString(node.Value):
+		return 0, fmt.Errorf("must be a number, is %s", quoted(node))
+	}
+	v, err := strconv.ParseFloat(node.Value, 64)
+	if err != nil {
+		return 0, fmt.Errorf("is %s, which is out of range", quoted(node))
+	}
+	return v + 0, nil // -0 is 0
+}
+
+func quoted(n *yaml.Node) string {
+	if n.Tag == "!!null" {
+		return "empty"
+	}
+	return short(n.Value)
+}
+
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "key: value pairs"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	return quoted(n)
+}
+
+// gridFile reads a whole grid file.
+func (r *reader) gridFile(text []byte) gridFile {
+	g := gridFile{body: body{file: r.file}, at: map[string]body{}}
+	root := r.document(text)
+	if root == nil {
+		return g
+	}
+	known := append(slices.Clone(bodyKeys), "profile", "at")
+	r.each(root, "the file", func(name string, k, v *yaml.Node) {
+		switch name {
+		case "profile":
+			g.profile = r.text(name, v)
+			r.knownProfile(v.Line, g.profile)
+		case "at":
+			r.each(v, "at", func(profile string, k, v *yaml.Node) {
+				r.knownProfile(k.Line, profile)
+				var b body
+				r.each(v, "at: "+profile, func(name string, k, v *yaml.Node) {
+					if !slices.Contains(bodyKeys, name) {
+						r.notOfBody(k.Line, name, " in at", bodyKeys)
+						return
+					}
+					r.bodyKey(&b, name, k, v)
+				})
+				g.at[profile] = b
+			})
+		default:
+			if !slices.Contains(bodyKeys, name) {
+				r.notOfBody(k.Line, name, "", known)
+				return
+			}
+			r.bodyKey(&g.body, name, k, v)
+		}
+	})
+	return g
+}
+
+// notOfBody reports a key that a grid file's top and its at: sections don't have.
+func (r *reader) notOfBody(line int, name, where string, known []string) {
+	group, _, _ := strings.Cut(name, ".")
+	if schema.groups[group] {
+		r.problem(line, "%s is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it", short(name))
+		return
+	}
+	r.problem(line, "unknown key %s%s; nearest: %s", short(name), where, Nearest(name, known))
+}
+
+func (r *reader) knownProfile(line int, name string) {
+	if name != "" && !isProfile(name) {
+		r.problem(line, "%v", unknownProfile(name))
+	}
+}
+
+func (r *reader) text(name string, v *yaml.Node) string {
+	if v.Kind != yaml.ScalarNode || v.Tag == "!!null" {
+		r.problem(v.Line, "%s must be text, is %s", name, kindOf(v))
+		return ""
+	}
+	return v.Value
+}
+
+func (r *reader) bodyKey(b *body, name string, k, v *yaml.Node) {
+	b.given = append(b.given, name)
+	blk := block{kind: name, at: place{r.file, k.Line}}
+	switch name {
+	case "table":
+		b.table = r.text(name, v)
+		if ids := paper.IDs(); b.table != "" && !slices.Contains(ids, b.table) {
+			r.problem(v.Line, "the paper has no table %s; it has %s", short(b.table), strings.Join(ids, ", "))
+		}
+	case "title":
+		b.title = r.text(name, v)
+	case "description":
+		b.description = r.text(name, v)
+	case "baseline":
+		b.baseline = r.settings(v, name)
+	case "seeds":
+		b.seeds = r.seeds(v)
+	case "exclude":
+		r.items(v, name, func(i int, e *yaml.Node) {
+			s := r.settings(e, name)
+			if len(s) == 0 {
+				r.problem(e.Line, "exclude: an empty entry would leave out every row")
+			}
+			b.exclude = append(b.exclude, exclusion{s, place{r.file, e.Line}})
+		})
+	case "list":
+		r.items(v, name, func(i int, e *yaml.Node) {
+			blk.rows = append(blk.rows, r.settings(e, name))
+		})
+		b.blocks = append(b.blocks, blk)
+	default: // grid, zip, ablate
+		blk.axes = r.axes(v, name)
+		if name == "zip" {
+			r.equalLengths(blk.axes)
+		}
+		b.blocks = append(b.blocks, blk)
+	}
+}
+
+func (r *reader) equalLengths(axes []axis) {
+	for _, ax := range axes {
+		if n := len(axes[0].values); len(ax.values) != n {
+			r.problem(ax.at.line, "zip: %s has %d values, %s has %d; a zip pairs them one to one", ax.key, len(ax.values), axes[0].key, n)
+		}
+	}
+}
+
+func (r *reader) items(v *yaml.Node, what string, f func(i int, e *yaml.Node)) {
+	if v.Kind != yaml.SequenceNode {
+		r.problem(v.Line, "%s must be a list, is %s", what, kindOf(v))
+		return
+	}
+	for i, e := range v.Content {
+		f(i, e)
+	}
+}
+
+func (r *reader) seeds(v *yaml.Node) []uint64 {
+	switch v.Kind {
+	case yaml.ScalarNode:
+		s, err := ParseSeeds(v.Value)
+		if err != nil {
+			r.problem(v.Line, "seeds: %v", err)
+		}
+		return s
+	case yaml.SequenceNode:
+		var out []uint64
+		seen := map[uint64]bool{}
+		fd := &field{key: "seeds", kind: kindSeed}
+		for _, e := range v.Content {
+			s, ok := r.value(fd, e)
+			if !ok {
+				continue
+			}
+			seed := s.value.(uint64)
+			if err := CheckSeed(seed); err != nil {
+				r.problem(e.Line, "seeds: %v", err)
+			}
+			if seen[seed] {
+				r.problem(e.Line, "seeds: %d is given twice", seed)
+			}
+			seen[seed] = true
+			if out = append(out, seed); len(out) > MaxTrials {
+				r.problem(e.Line, "seeds: more than %d", MaxTrials)
+				return nil
+			}
+		}
+		if len(v.Content) == 0 {
+			r.problem(v.Line, "seeds is empty; give at least one, such as [0]")
+		}
+		return out
+	}
+	r.problem(v.Line, "seeds must be a list of whole numbers or a range such as 0..9, is %s", kindOf(v))
+	return nil
+}

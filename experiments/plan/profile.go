@@ -1,0 +1,234 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"focalgrid/ablations"
+)
+
+// Profiles lists the embedded profiles by name.
+func Profiles() []string { return yamlNames("profiles") }
+
+// Ablations lists the embedded grid files by name.
+func Ablations() []string { return yamlNames(".") }
+
+func yamlNames(dir string) []string {
+	found, err := fs.Glob(ablations.Files, filepath.ToSlash(filepath.Join(dir, "*.yaml")))
+	if err != nil {
+		return nil // the pattern is ours and well-formed
+	}
+	for i, f := range found {
+		found[i] = strings.TrimSuffix(filepath.Base(f), ".yaml")
+	}
+	slices.Sort(found)
+	return found
+}
+
+// Load reads a grid file and expands it. source is a path or, where no such
+// file is, the name of an embedded ablation ("gamma").
+//
+// The layers, each over the one before: the profile (sel.Profile, else the
+// file's), the file's baseline, sel.Set and sel.DataDir, the row's own settings.
+// An error names file and line of everything that is wrong.
+func Load(source string, sel Selection) (*Plan, error) {
+	parsed, err := sel.parse()
+	if err != nil {
+		return nil, err
+	}
+	label, text, err := read(source)
+	if err != nil {
+		return nil, err
+	}
+	b, name, profile, err := grid(label, text, sel.Profile)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.plan(profile, parsed)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(text)
+	p.File, p.FileHash, p.Profile = label, hex.EncodeToString(hash[:]), name
+	p.Text = string(text)
+	p.Name = strings.TrimSuffix(filepath.Base(label), filepath.Ext(label))
+	return p, nil
+}
+
+// LoadBaseline returns the settings of a grid file's baseline, of an embedded
+// ablation's, or of a profile, with sel.Set and sel.DataDir over them. A path
+// wins over an ablation's name, and that over a profile's.
+func LoadBaseline(source string, sel Selection) (Config, error) {
+	parsed, err := sel.parse()
+	if err != nil {
+		return Config{}, err
+	}
+	b := body{file: source}
+	label, text, err := read(source)
+	var profile []setting
+	switch {
+	case err == nil:
+		if b, _, profile, err = grid(label, text, sel.Profile); err != nil {
+			return Config{}, err
+		}
+	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
+		if profile, err = loadProfile(source, ""); err != nil {
+			return Config{}, err
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return Config{}, fmt.Errorf("%w; profiles: %s", err, strings.Join(Profiles(), ", "))
+	default:
+		return Config{}, err
+	}
+	b.blocks, b.exclude, b.seeds, parsed.only = nil, nil, []uint64{0}, nil
+	p, err := b.plan(profile, parsed)
+	if err != nil {
+		return Config{}, err
+	}
+	return p.Rows[0].Config, nil
+}
+
+// grid reads a grid file under a profile: the one given, else the file's. The path of a
+// profile's file is relative to where it is written: to the grid file's folder, or to the
+// working folder where the profile is given.
+func grid(label string, text []byte, profile string) (b body, name string, settings []setting, err error) {
+	r := &reader{file: label}
+	g := r.gridFile(text)
+	if err := r.err(); err != nil {
+		return body{}, "", nil, err
+	}
+	dir := ""
+	if profile == "" {
+		profile, dir = g.profile, filepath.Dir(label)
+	}
+	if profile == "" {
+		return body{}, "", nil, fmt.Errorf("%s: no profile; add profile: mini to the file or pass --profile; known: %s", label, strings.Join(Profiles(), ", "))
+	}
+	settings, err = loadProfile(profile, dir)
+	if err != nil {
+		return body{}, "", nil, err
+	}
+	return g.under(profile), profile, settings, nil
+}
+
+// isProfile tells whether a profile may be called so: those inside the program by their
+// names, and others by their files.
+func isProfile(name string) bool { return slices.Contains(Profiles(), name) || profileFile(name) }
+
+func profileFile(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name))
+}
+
+// unknownProfile says which profiles there are.
+func unknownProfile(name string) error {
+	return fmt.Errorf("unknown profile %s; known: %s, or a file of your own, such as leaves.yaml", short(name), strings.Join(Profiles(), ", "))
+}
+
+// loadProfile reads a profile, which gives every setting: an embedded one, or a file whose
+// path is relative to dir. No result depends on what it is called.
+func loadProfile(name, dir string) ([]setting, error) {
+	if profileFile(name) {
+		path := name
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		text, err := readFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("profile %w", err)
+		}
+		return parseProfile(path, text)
+	}
+	if !slices.Contains(Profiles(), name) {
+		return nil, unknownProfile(name)
+	}
+	path := "profiles/" + name + ".yaml"
+	text, err := fs.ReadFile(ablations.Files, path)
+	if err != nil {
+		return nil, err
+	}
+	return parseProfile("ablations/"+path, text)
+}
+
+func parseProfile(label string, text []byte) ([]setting, error) {
+	return (&reader{file: label}).everySetting(text)
+}
+
+// everySetting reads a mapping that leaves no setting out, but what was added after it was
+// recorded.
+func (r *reader) everySetting(text []byte) ([]setting, error) {
+	root := r.document(text)
+	if root == nil {
+		return nil, r.err()
+	}
+	out := r.settings(root, "the profile")
+	if len(r.problems) == 0 {
+		for _, key := range schema.sorted {
+			switch fd := schema.byKey[key]; {
+			case slices.ContainsFunc(out, func(s setting) bool { return s.key == key }):
+			case r.recorded && fd.added:
+				out = append(out, setting{key: key, value: fd.was})
+			default:
+				r.problem(0, "no value for %s; a profile gives every setting", key)
+			}
+		}
+	}
+	return out, r.err()
+}
+
+// read returns the text of a grid file and the name that errors call it by.
+func read(source string) (label string, text []byte, err error) {
+	if info, statErr := os.Stat(source); statErr == nil && !info.IsDir() {
+		text, err := readFile(source)
+		return source, text, err
+	}
+	if slices.Contains(Ablations(), source) {
+		text, err := fs.ReadFile(ablations.Files, source+".yaml")
+		return "ablations/" + source + ".yaml", text, err
+	}
+	return "", nil, fmt.Errorf("%s: %w and no ablation of that name%s; known: %s", source, errNoFile, instead(source), strings.Join(Ablations(), ", "))
+}
+
+// instead says where a name belongs that is neither a grid file's nor an ablation's.
+func instead(source string) string {
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		return "; it is a folder, which --data names beside one"
+	}
+	if slices.Contains(Profiles(), source) {
+		return "; it is a profile, which --profile names beside one"
+	}
+	return ""
+}
+
+// readFile reads a file of settings, as much of it as is looked at.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return text, nil
+}
+
+// errNoFile is fs.ErrNotExist in our words.
+var errNoFile = noFile{}
+
+type noFile struct{}
+
+func (noFile) Error() string        { return "no such file" }
+func (noFile) Is(target error) bool { return target == fs.ErrNotExist }

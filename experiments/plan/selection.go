@@ -1,0 +1,231 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Selection is what the command line says about a grid file.
+type Selection struct {
+	Profile string   // replaces the file's profile; empty: the file's
+	Set     []string // "train.iters=100": settings over profile and baseline
+	Only    []string // "loss.gamma=2" or "loss.gamma=0,2": rows to keep; several keys must all hold
+	Seeds   string   // "3", "0..9" or "1,2,5", in place of the file's; empty: the file's
+	DataDir string   // data.dir; empty: as set elsewhere
+}
+
+type parsedSelection struct {
+	set   []setting
+	only  []choice
+	seeds []uint64 // nil: the file's
+}
+
+// choice keeps the rows in which key has one of the values.
+type choice struct {
+	key    string
+	values []any
+	flag   string
+}
+
+func (s *Selection) parse() (parsedSelection, error) {
+	var p parsedSelection
+	var errs []error
+	for _, text := range s.Set {
+		if v, err := parseSet(text); err != nil {
+			errs = append(errs, err)
+		} else {
+			p.set = append(p.set, v)
+		}
+	}
+	if s.DataDir != "" {
+		p.set = append(p.set, setting{"data.dir", s.DataDir, place{file: "--data " + s.DataDir}})
+	}
+	for _, text := range s.Only {
+		c, err := parseOnly(text)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if i := slices.IndexFunc(p.only, func(o choice) bool { return o.key == c.key }); i >= 0 {
+			p.only[i].values = append(p.only[i].values, c.values...)
+		} else {
+			p.only = append(p.only, c)
+		}
+	}
+	if s.Seeds != "" {
+		seeds, err := ParseSeeds(s.Seeds)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--seeds %s: %w", s.Seeds, err))
+		}
+		p.seeds = seeds
+	}
+	return p, errors.Join(errs...)
+}
+
+// flagField splits key=value and finds the key.
+func flagField(flag, text string) (*field, string, error) {
+	key, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return nil, "", fmt.Errorf("%s: want key=value, such as loss.gamma=2", flag)
+	}
+	key = strings.TrimSpace(key)
+	fd, ok := schema.byKey[key]
+	switch {
+	case ok:
+		return fd, strings.TrimSpace(value), nil
+	case schema.groups[key]:
+		return nil, "", fmt.Errorf("%s: %s is a group of settings; it has %s", flag, key, strings.Join(schema.below(key), ", "))
+	}
+	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, nearestKey(key))
+}
+
+func parseSet(text string) (setting, error) {
+	flag := "--set " + text
+	fd, value, err := flagField(flag, text)
+	if err != nil {
+		return setting{}, err
+	}
+	v, err := fd.parseText(value)
+	if err != nil {
+		return setting{}, fmt.Errorf("%s: %s %w", flag, fd.key, err)
+	}
+	return setting{fd.key, v, place{file: flag}}, nil
+}
+
+func parseOnly(text string) (choice, error) {
+	flag := "--only " + text
+	fd, value, err := flagField(flag, text)
+	if err != nil {
+		return choice{}, err
+	}
+	c := choice{key: fd.key, flag: flag}
+	values := []string{value}
+	if fd.kind != kindNumbers {
+		values = strings.Split(value, ",")
+	}
+	for _, one := range values {
+		v, err := fd.parseText(strings.TrimSpace(one))
+		if err != nil {
+			return choice{}, fmt.Errorf("%s: %s %w", flag, fd.key, err)
+		}
+		c.values = append(c.values, v)
+	}
+	return c, nil
+}
+
+// parseText reads a value as a flag gives it: text as it stands, anything else as in a file.
+func (fd *field) parseText(text string) (any, error) {
+	if fd.kind == kindText {
+		return text, nil
+	}
+	if len(text) > 4096 {
+		return nil, errors.New("is too long")
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil || len(doc.Content) == 0 {
+		return nil, fmt.Errorf("must be %s, is %q", fd.kind, text)
+	}
+	return fd.parse(doc.Content[0])
+}
+
+// keeps tells whether the row passes every --only.
+func (p *parsedSelection) keeps(c *Config) bool {
+	for _, o := range p.only {
+		have := schema.get(c, o.key)
+		if !slices.ContainsFunc(o.values, func(v any) bool { return reflect.DeepEqual(v, have) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// noRows says why no row was kept, with the values there are.
+func (p *parsedSelection) noRows(combos [][]setting, baseline *Config) error {
+	const most = 12
+	var flags, known []string
+	for _, o := range p.only {
+		flags = append(flags, o.flag)
+		var values []string
+		for _, combo := range combos {
+			v := shown(schema.get(baseline, o.key))
+			for _, s := range combo {
+				if s.key == o.key {
+					v = shown(s.value)
+				}
+			}
+			if !slices.Contains(values, v) && len(values) < most {
+				values = append(values, v)
+			}
+		}
+		known = append(known, o.key+" is "+strings.Join(values, " or "))
+	}
+	return fmt.Errorf("%s: no row left; in the file %s", strings.Join(flags, " "), strings.Join(known, ", "))
+}
+
+// maxSeed is the largest seed of a trial: a database holds whole numbers below 2^63.
+const maxSeed = math.MaxInt64
+
+// CheckSeed says why no trial can have the seed; nil if one can.
+func CheckSeed(seed uint64) error {
+	if seed > maxSeed {
+		return fmt.Errorf("seed %d is too large; the largest is %d, which is 2^63 - 1", seed, uint64(maxSeed))
+	}
+	return nil
+}
+
+// ParseSeeds reads one seed ("3"), a range with both ends ("0..9") or a comma
+// list ("1,2,5").
+func ParseSeeds(text string) ([]uint64, error) {
+	one := func(s string) (uint64, error) {
+		s = strings.TrimSpace(s)
+		v, err := strconv.ParseUint(s, 10, 64)
+		if err != nil || octal.MatchString(s) {
+			return 0, fmt.Errorf("%q is no seed; want a whole number from 0, a range such as 0..9, or a list such as 1,2,5", s)
+		}
+		return v, CheckSeed(v)
+	}
+	if lo, hi, ok := strings.Cut(text, ".."); ok {
+		a, err := one(lo)
+		if err != nil {
+			return nil, err
+		}
+		b, err := one(hi)
+		if err != nil {
+			return nil, err
+		}
+		if b < a {
+			return nil, fmt.Errorf("the range %s falls", text)
+		}
+		if b-a >= MaxTrials {
+			return nil, fmt.Errorf("the range %s has more than %d seeds", text, MaxTrials)
+		}
+		var out []uint64
+		for i := uint64(0); i <= b-a; i++ {
+			out = append(out, a+i)
+		}
+		return out, nil
+	}
+	var out []uint64
+	seen := map[uint64]bool{}
+	for _, s := range strings.Split(text, ",") {
+		v, err := one(s)
+		if err != nil {
+			return nil, err
+		}
+		if seen[v] {
+			return nil, fmt.Errorf("seed %d is given twice", v)
+		}
+		seen[v] = true
+		if out = append(out, v); len(out) > MaxTrials {
+			return nil, fmt.Errorf("more than %d seeds", MaxTrials)
+		}
+	}
+	return out, nil
+}

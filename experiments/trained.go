@@ -1,0 +1,224 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"focalgrid/coco"
+	"focalgrid/dataset"
+	"focalgrid/detector"
+	"focalgrid/engine"
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
+)
+
+// Trained is a trained network ready to look at images.
+type Trained struct {
+	r       *Runner
+	d       *detector.Detector
+	t       *results.Trial
+	cfg     plan.Config
+	classes []dataset.Class // by label
+}
+
+// OpenDetector loads a recorded trial's final weights. What they mean by their labels is
+// recorded with them; only of a trial that an older version recorded must the data be there.
+func (r *Runner) OpenDetector(ctx context.Context, t *results.Trial) (*Trained, error) {
+	cfg, err := recordedConfig(t)
+	if err != nil {
+		return nil, err
+	}
+	classes, err := r.recordedClasses(ctx, t, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	tensors, err := r.weightsOf(t)
+	if err != nil {
+		return nil, err
+	}
+	d := detector.New(cfg, len(classes), r.Engine, engine.NewState(), detector.Drawer(t.Seed))
+	if err := d.Load(tensors); err != nil {
+		return nil, err
+	}
+	return &Trained{r: r, d: d, t: t, cfg: cfg, classes: classes}, nil
+}
+
+// recordedConfig are a recorded trial's settings. The synthetic set is what its settings say:
+// where the folder that it was in no longer holds it, it is the cache's.
+func recordedConfig(t *results.Trial) (plan.Config, error) {
+	cfg, err := plan.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	if err == nil && plan.Synthetic(&cfg) && cfg.Data.Dir != "" {
+		if is, _ := dataset.IsSynthetic(cfg.Data.Dir, cfg.SynthConfig()); !is {
+			cfg.Data.Dir = ""
+		}
+	}
+	return cfg, err
+}
+
+// Relocate names another folder for the data of a recorded trial: it is what is looked
+// at from then on, and still has to be the data of the trial.
+func Relocate(t *results.Trial, dir string) error {
+	cfg, err := plan.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	if err != nil {
+		return err
+	}
+	if _, err := plan.Splits(dir); err != nil {
+		return err
+	}
+	was := cfg.Data.Name
+	cfg.Data.Dir = dir
+	if found := plan.Locate(&cfg); len(found) > 0 {
+		return errors.New(found[0].String())
+	}
+	if cfg.Data.Name != was {
+		return fmt.Errorf("%s: holds other data than trial %.12s had, which is its %s set", dir, t.Key, was)
+	}
+	t.Config = string(plan.Resolved(&cfg))
+	return nil
+}
+
+// recordedClasses are the classes of a recorded trial's detector: those recorded with it,
+// else, as for what older versions recorded, those of its training split.
+func (r *Runner) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
+	if t.Labels != nil {
+		return classesOf(t.Labels), nil
+	}
+	if plan.Synthetic(cfg) {
+		s, err := r.source(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return s.Classes, nil
+	}
+	train, err := dataset.Open(cfg.Data.Dir, cfg.Data.Train)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("trial %.12s was recorded by an older version, without its classes, which are those of its training split: %w; pass --data DIR", t.Key, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return train.Classes, nil
+}
+
+// ErrOtherData is returned by Scored where the data is not that of the trial.
+var ErrOtherData = errors.New("the data is not that of trial")
+
+// Scored opens the split that the trial was scored on, under the detector's classes.
+// Other data than the trial had is ErrOtherData, unless changed says that it may be other.
+func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
+	set, err := d.r.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
+	if err != nil {
+		return nil, err
+	}
+	if !changed && !plan.Synthetic(&d.cfg) {
+		if err := d.sameSplit(ctx, set); err != nil {
+			return nil, err
+		}
+	}
+	note, err := set.Relabel(d.classes)
+	if changed && err == nil && note != "" {
+		d.r.tell(Noted{Text: note})
+	}
+	return set, err
+}
+
+// sameSplit refuses a scored split that is not what it was; its pictures are then used only as
+// they were.
+func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
+	if scored, known := d.r.scoredPart(d.t.Dataset); known {
+		if err := set.Identify(ctx, d.r.hashing(set.Split)); err != nil {
+			return err
+		}
+		if set.Identity() == scored {
+			return nil
+		}
+	}
+	s, err := d.r.sameData(ctx, d.t, &d.cfg)
+	if err == nil {
+		set.Sums = s.Sums[1]
+	}
+	return err
+}
+
+// SameData refuses the folder of a recorded trial if its data is not that of the trial.
+func (r *Runner) SameData(ctx context.Context, t *results.Trial) error {
+	cfg, err := recordedConfig(t)
+	if err == nil {
+		_, err = r.sameData(ctx, t, &cfg)
+	}
+	return err
+}
+
+// sameData returns the data that a recorded trial names, if it is the data that the
+// trial had: by its own identity, or by that which older versions recorded. The error is
+// ErrOtherData if it is not.
+func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*source, error) {
+	s, err := r.source(ctx, cfg)
+	if err != nil || s.Identity == t.Dataset {
+		return s, err
+	}
+	if !plan.Synthetic(cfg) {
+		if older, err := r.olderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
+			return s, err
+		}
+	}
+	in := ""
+	if cfg.Data.Dir != "" {
+		in = " in " + cfg.Data.Dir
+	}
+	return nil, fmt.Errorf("%w %.12s: it had the dataset %.12s, here is %.12s%s", ErrOtherData, t.Key, t.Dataset, s.Identity, in)
+}
+
+// Split runs the detector over the first n images of a set (0: all).
+func (d *Trained) Split(ctx context.Context, set *dataset.Set, n int, each func(done int)) ([]coco.Detection, error) {
+	o := dataset.LoaderOptions{Batch: detector.EvalBatch}
+	if n > 0 {
+		o.Images = make([]int, min(n, len(set.Images)))
+		for i := range o.Images {
+			o.Images[i] = i
+		}
+	}
+	loader, err := dataset.NewLoader(set, d.cfg.Transform(), o, dataset.Draw(d.d.Draw))
+	if err != nil {
+		return nil, err
+	}
+	defer loader.Close()
+	return d.d.Detect(ctx, loader, set, each)
+}
+
+// Config is the trial's settings.
+func (d *Trained) Config() plan.Config { return d.cfg }
+
+// Close frees the compiled networks.
+func (d *Trained) Close() { d.d.Close() }
+
+// Views runs the detector over the first n images of a set, labelled by its classes, and
+// calls each with one view after the other, of detections above score. It returns the
+// detections down to eval.low_score in COCO's form.
+func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(detector.View) error) ([]coco.Detection, error) {
+	dets, err := d.Split(ctx, set, n, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	return dets, detector.Views(set, min(n, len(set.Images)), dets, score, true, each)
+}
+
+// ViewFiles is Views of picture files, which have no annotations. In the
+// detections the image id is the file's place in the list, from 1.
+func (d *Trained) ViewFiles(ctx context.Context, files []string, score float64, each func(detector.View) error) ([]coco.Detection, error) {
+	set := &dataset.Set{Classes: d.classes}
+	for i, f := range files {
+		p, err := dataset.ReadImage(f)
+		if err != nil {
+			return nil, err
+		}
+		set.Images = append(set.Images, dataset.Image{ID: int64(i + 1), File: f, Width: p.Width, Height: p.Height})
+	}
+	dets, err := d.Split(ctx, set, 0, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	return dets, detector.Views(set, len(files), dets, score, false, each)
+}
