@@ -130,7 +130,7 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 	case engine.OpLogSumExpLast:
 		return l.logSumExpLast(n)
 	case engine.OpStopGradient:
-		return applyOver("stop gradient", n.Shape, func(y []float32, in [][]float32) { copy(y, in[0]) }, l.in(n, 0))
+		return l.stopGradient(n)
 	case engine.OpDecodeBoxes:
 		return l.decodeBoxes(n)
 	case engine.OpFocal:

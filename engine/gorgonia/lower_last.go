@@ -62,6 +62,12 @@ func (l *lowering) logSumExpLast(n *engine.Node) (*gg.Node, error) {
 	}, l.in(n, 0))
 }
 
+func (l *lowering) stopGradient(n *engine.Node) (*gg.Node, error) {
+	return applyOver("stop gradient", n.Shape, func(y []float32, in [][]float32) {
+		kernel.Split(l.pool, len(y), func(from, to int) { copy(y[from:to], in[0][from:to]) })
+	}, l.in(n, 0))
+}
+
 // slice copies a range of an axis, and its gradient back into zeros.
 func (l *lowering) slice(n *engine.Node) (*gg.Node, error) {
 	axis, from := n.Attr.Axis, n.Attr.Dims[0]
@@ -76,17 +82,21 @@ func (l *lowering) slice(n *engine.Node) (*gg.Node, error) {
 	return applyDiff(&op{
 		name: fmt.Sprintf("slice axis %d from %d of %d", axis, first, row), out: n.Shape,
 		run: func(y []float32, in [][]float32) {
-			for r := range outer {
-				copy(y[r*width:][:width], in[0][r*row+first:])
-			}
+			kernel.Split(l.pool, outer, func(from, to int) {
+				for r := from; r < to; r++ {
+					copy(y[r*width:][:width], in[0][r*row+first:])
+				}
+			})
 		},
 		diff: []bool{true},
 		grad: func(in gg.Nodes, _, dy *gg.Node) (gg.Nodes, error) {
 			dx, err := apply(fmt.Sprintf("slice gradient axis %d from %d of %d", axis, first, row), in[0].Shape(), func(dx []float32, in [][]float32) {
-				clear(dx)
-				for r := range outer {
-					copy(dx[r*row+first:][:width], in[0][r*width:])
-				}
+				kernel.Split(l.pool, outer, func(from, to int) {
+					clear(dx[from*row : to*row])
+					for r := from; r < to; r++ {
+						copy(dx[r*row+first:][:width], in[0][r*width:])
+					}
+				})
 			}, dy)
 			return gg.Nodes{dx}, err
 		},
