@@ -69,6 +69,9 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 			line = append(line, cell)
 		}
 		cost := lasting(costs[i].Seconds)
+		if math.IsNaN(costs[i].Seconds) {
+			cost = "?"
+		}
 		if !s.Done() {
 			todo++
 			cost = "~" + cost

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -382,12 +381,9 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// lasting prints a duration for people: "41s", "2m05s", "3h10m"; NaN is "?".
+// lasting prints a duration for people: "41s", "2m05s", "3h10m".
 func lasting(seconds float64) string {
 	const century = 100 * 365 * 86400
-	if math.IsNaN(seconds) {
-		return "?"
-	}
 	if !(seconds >= 0 && seconds < century) {
 		return "centuries"
 	}
