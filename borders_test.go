@@ -36,7 +36,7 @@ var borders = map[string]border{
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
-	"loss":    {[]string{"engine"}, "a loss must be checkable by hand, without building a network"},
+	"loss":    {[]string{"box", "engine"}, "a loss must be checkable by hand, without building a network"},
 	"model":   {[]string{"engine", "portable"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable"}, "which anchors learn what is a pure function of boxes and scores"},

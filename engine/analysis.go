@@ -19,14 +19,16 @@ var ops = map[Op]func(i int) bool{
 	OpGroupNorm:  all,
 	OpMaxPool:    all, OpGlobalAvgPool: all, OpUpsampleAdd: all, OpUpsample: all, OpPackLevels: all,
 
-	OpAdd: all, OpSub: all, OpMul: all, OpNeg: all, OpAbs: all, OpExp: all, OpLog: all,
+	OpAdd: all, OpSub: all, OpMul: all, OpDiv: all, OpMin: all, OpMax: all, OpNeg: all, OpAbs: all, OpExp: all, OpLog: all,
 	OpSoftplus: all, OpSigmoid: all, OpReLU: all,
 	OpWhere:  except(0), // the condition
 	OpOneHot: none,
-	OpExpand: all, OpSum: all, OpReshape: all, OpTranspose: all, OpConcat: all,
+	OpExpand: all, OpSum: all, OpReshape: all, OpTranspose: all, OpConcat: all, OpSlice: all,
+	OpSumLast: all, OpSoftmaxLast: all, OpLogSumExpLast: all, OpStopGradient: none,
 
 	// The losses learn from their predictions alone.
-	OpFocal: only(0), OpSmoothL1: only(0), OpGIoU: only(0), OpSoftmaxCE: only(0),
+	OpDecodeBoxes: only(0),
+	OpFocal:       only(0), OpSmoothL1: only(0), OpBoxIoULoss: only(0), OpSoftmaxCE: only(0),
 }
 
 func all(int) bool  { return true }

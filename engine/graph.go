@@ -31,6 +31,9 @@ const (
 	OpAdd      Op = "add"
 	OpSub      Op = "sub"
 	OpMul      Op = "mul"
+	OpDiv      Op = "div"
+	OpMin      Op = "min"
+	OpMax      Op = "max"
 	OpNeg      Op = "neg"
 	OpAbs      Op = "abs"
 	OpExp      Op = "exp"
@@ -46,11 +49,19 @@ const (
 	OpReshape   Op = "reshape"
 	OpTranspose Op = "transpose"
 	OpConcat    Op = "concat"
+	OpSlice     Op = "slice"
 
-	OpFocal     Op = "focal"
-	OpSmoothL1  Op = "smooth_l1"
-	OpGIoU      Op = "giou"
-	OpSoftmaxCE Op = "softmax_cross_entropy"
+	OpSumLast       Op = "sum_last"
+	OpSoftmaxLast   Op = "softmax_last"
+	OpLogSumExpLast Op = "log_sum_exp_last"
+	OpStopGradient  Op = "stop_gradient"
+
+	OpDecodeBoxes Op = "decode_boxes"
+
+	OpFocal      Op = "focal"
+	OpSmoothL1   Op = "smooth_l1"
+	OpBoxIoULoss Op = "box_iou_loss"
+	OpSoftmaxCE  Op = "softmax_cross_entropy"
 )
 
 // Node is one value of a Graph.
@@ -78,6 +89,8 @@ type Attr struct {
 	Trainable           bool
 	Init                Init
 	Kind                Kind
+	Code                BoxCode
+	Overlap             string
 }
 
 // Kind says what an input is fed with. Ops compute with the float32 values nearest to what is fed, which are the same

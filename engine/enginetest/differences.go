@@ -53,6 +53,12 @@ func differences(t *testing.T, e *suite) {
 		{"scalar parameter", map[string]tensor{"a": random("a", 2, 3, 4), "s": random("s")}, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Add(g.Mul(in["a"], in["s"]), in["s"])
 		}},
+		{"div", map[string]tensor{"a": random("a", 2, 3, 4), "b": positive(random("log", 2, 3, 4))}, func(g *engine.Graph, in nodes) *engine.Node { return g.Div(in["a"], in["b"]) }},
+		{"div by a scalar", map[string]tensor{"a": random("a", 2, 3, 4), "s": {[]int{}, []float32{-1.5}}}, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Div(in["a"], in["s"])
+		}},
+		{"min", three, func(g *engine.Graph, in nodes) *engine.Node { return g.Min(in["a"], in["b"]) }},
+		{"max", three, func(g *engine.Graph, in nodes) *engine.Node { return g.Max(in["a"], in["b"]) }},
 		{"neg", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Neg(in["a"]) }},
 		{"abs", map[string]tensor{"a": offZero(random("abs", 2, 3, 4))}, func(g *engine.Graph, in nodes) *engine.Node { return g.Abs(in["a"]) }},
 		{"exp", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Exp(in["a"]) }},
@@ -71,6 +77,15 @@ func differences(t *testing.T, e *suite) {
 		{"transpose", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Transpose(in["a"], 2, 0, 1) }},
 		{"concat", map[string]tensor{"a": random("a", 2, 3, 4), "b": random("b", 2, 2, 4)}, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Concat(1, in["a"], in["b"], in["a"])
+		}},
+		{"slice", three, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Concat(2, g.Slice(g.Slice(in["a"], 0, 1, 2), 1, 0, 2), g.Slice(g.Slice(in["b"], 1, 1, 3), 0, 0, 1), g.Slice(g.Slice(g.Slice(in["a"], 2, 3, 4), 0, 0, 1), 1, 1, 3))
+		}},
+		{"sum last", one, func(g *engine.Graph, in nodes) *engine.Node { return g.SumLast(in["a"]) }},
+		{"softmax last", one, func(g *engine.Graph, in nodes) *engine.Node { return g.SoftmaxLast(in["a"]) }},
+		{"log sum exp last", one, func(g *engine.Graph, in nodes) *engine.Node { return g.LogSumExpLast(in["a"]) }},
+		{"log softmax", one, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Sub(in["a"], g.Expand(g.LogSumExpLast(in["a"]), 4))
 		}},
 		{"global average pool", maps, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Add(g.GlobalAvgPool(in["a"]), g.GlobalAvgPool(in["b"]))

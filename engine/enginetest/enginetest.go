@@ -43,6 +43,8 @@ func Run(t *testing.T, open func(t *testing.T) engine.Engine, tolerance Toleranc
 	e := &suite{open(t), tolerance, map[engine.Op]bool{}}
 	t.Run("references", func(t *testing.T) { references(t, e) })
 	t.Run("differences", func(t *testing.T) { differences(t, e) })
+	t.Run("exact", func(t *testing.T) { exact(t, e) })
+	t.Run("boxes", func(t *testing.T) { boxes(t, e) })
 	t.Run("fused", func(t *testing.T) { fused(t, e) })
 	t.Run("losses", func(t *testing.T) { losses(t, e) })
 	t.Run("session", func(t *testing.T) { session(t, e) })

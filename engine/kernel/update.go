@@ -61,3 +61,19 @@ func sum(p *Pool, tasks int, f func(task int) float64) float64 {
 	p.wide.give(parts)
 	return s
 }
+
+// rowSum adds f(0) … f(rows-1) in that order, computed in tasks of so many rows.
+func rowSum(p *Pool, rows, task int, f func(r int) float64) float64 {
+	values := p.wide.take(rows)
+	p.Run((rows+task-1)/task, func(t int) {
+		for r := t * task; r < min(rows, (t+1)*task); r++ {
+			values[r] = f(r)
+		}
+	})
+	var s float64
+	for _, v := range values {
+		s += v
+	}
+	p.wide.give(values)
+	return s
+}
