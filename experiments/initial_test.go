@@ -15,7 +15,7 @@ import (
 
 // TestInitialWeights: they depend on the seed, and hold every tensor of the network.
 func TestInitialWeights(t *testing.T) {
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestInitialIdentityRefuses(t *testing.T) {
 		{[]string{"pretrain.type=file", "pretrain.file=nowhere.pth"}, "nowhere.pth: no such file"},
 		{[]string{"pretrain.type=crops", "pretrain.file=nowhere.pth"}, "pretrain.file is set, but pretrain.type is crops"},
 	} {
-		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: tt.set})
+		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: tt.set})
 		if err == nil {
 			_, err = (&Runner{}).initIdentity(&cfg)
 		}
@@ -74,7 +74,7 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	pool := kernel.NewPool(1)
 	defer pool.Close()
 	r := &Runner{Engine: gorgonia.New(pool, gorgonia.Options{})}
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 		"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file, "model.norm=frozen",
 	}})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
 // giou compares boxes, not deltas: 1 - GIoU of the decoded prediction and the
@@ -14,8 +15,8 @@ var giou = Box{
 	Build: func(g *engine.Graph, in BoxInputs, _ func(name string) *engine.Node) *engine.Node {
 		return g.GIoU(in.Pred, in.Anchors, in.Target, in.Weight)
 	},
-	Scalars: func(Values) map[string]float32 { return map[string]float32{} },
-	Value: func(pred, target, anchor [4]float64, _ Values) (loss float64, grad [4]float64) {
+	Scalars: func(setting.Values) map[string]float32 { return map[string]float32{} },
+	Value: func(pred, target, anchor [4]float64, _ setting.Values) (loss float64, grad [4]float64) {
 		return GIoUDeltas(pred, anchor, target)
 	},
 }

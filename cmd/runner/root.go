@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"focalgrid/detector"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
@@ -102,7 +103,7 @@ func meant(cmd *cobra.Command, name string) string {
 	})
 	nearest := plan.Nearest(name, known)
 	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
-	if keys := plan.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
+	if keys := detector.Settings.Named(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
 		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))
 	}
 	return "; nearest: --" + nearest
@@ -206,12 +207,12 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 
 // loadPlan is experiments.Load, which Ctrl-C stops.
 func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
-	return reading(ctx, func() (*plan.Plan, error) { return plan.Load(source, sel) })
+	return reading(ctx, func() (*plan.Plan, error) { return detector.Settings.Load(source, sel) })
 }
 
 // loadBaseline is experiments.LoadBaseline, which Ctrl-C stops.
 func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
-	return reading(ctx, func() (plan.Config, error) { return plan.LoadBaseline(source, sel) })
+	return reading(ctx, func() (plan.Config, error) { return detector.Settings.LoadBaseline(source, sel) })
 }
 
 // selectionFlags adds the flags that say which settings and rows of a file are meant.
