@@ -1,20 +1,21 @@
-// Package portable holds the elementary functions on which recorded bits depend:
-// those of package math, whose results differ in the last bit from one kind of
-// processor to another, in one form for all.
+// Package portable holds the elementary functions on which recorded bits depend. The
+// functions of package math differ in the last bit between kinds of processors; the
+// functions here give the same bits on all of them.
 //
-// Each does what package math does on an amd64 processor with fused multiply-adds,
-// step by step. A product is converted to float64 before it is added to: the
-// language lets a compiler fuse the two otherwise, and for some processors it does.
-// Whatever math computes exactly (Sqrt, Floor, Frexp, Abs, …) needs no form of its own.
+// Each function does, step by step, what package math does on an amd64 processor with
+// fused multiply-adds. A product is converted to float64 before something is added to it:
+// otherwise the language allows a compiler to fuse the two, and for some processors it
+// does. Functions that math computes exactly (Sqrt, Floor, Frexp, Abs, …) are not needed
+// here.
 package portable
 
 import "math"
 
 // Exp returns e^x.
 //
-// The method is Naoki Shibata's (Efficient evaluation methods of elementary functions
-// suitable for SIMD computation, ISC'10): x = k·ln 2 + 16·r, a Taylor series for
-// e^r - 1, and four squarings, (1+y)² - 1 = y·(2+y).
+// The method is by Naoki Shibata (Efficient evaluation methods of elementary functions
+// suitable for SIMD computation, ISC'10): x = k·ln 2 + 16·r, a Taylor series for e^r - 1,
+// and four squarings, (1+y)² - 1 = y·(2+y).
 func Exp(x float64) float64 {
 	const (
 		ln2High = 0.69314718055966295651160180568695068359375
@@ -49,8 +50,8 @@ func Exp(x float64) float64 {
 	}
 }
 
-// High and low parts of ln 2, and the coefficients of log's series, which are those
-// of FreeBSD's e_log.c and s_log1p.c.
+// The high and low parts of ln 2, and the coefficients of the series of log, from FreeBSD's
+// e_log.c and s_log1p.c.
 const (
 	ln2Hi = 6.93147180369123816490e-01
 	ln2Lo = 1.90821492927058770002e-10
@@ -89,7 +90,7 @@ func Log(x float64) float64 {
 	return float64(k*ln2Hi) - ((half - (float64(s*(half+(t1+t2))) + float64(k*ln2Lo))) - f)
 }
 
-// Log1p returns log(1+x), precise also near zero.
+// Log1p returns log(1+x), also precisely near zero.
 func Log1p(x float64) float64 {
 	switch {
 	case x < -1 || x != x:
@@ -106,7 +107,7 @@ func Log1p(x float64) float64 {
 	case size < 0x1p-29:
 		return x - float64(float64(x*x)*.5)
 	}
-	// 1+x = 2^k·(1+f), √½ < 1+f < √2; c makes up for what rounding 1+x lost.
+	// 1+x = 2^k·(1+f), √½ < 1+f < √2; c corrects the rounding of 1+x.
 	f, c, k, small := x, 0., 0, false
 	if !(x > -2.928932188134524755992e-01 && size < 4.142135623730950488017e-01) {
 		u := x
