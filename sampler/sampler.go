@@ -57,7 +57,7 @@ type Config struct {
 	SSD        SSD
 	OHEM       OHEM
 
-	BoxTarget string  // "deltas" (box.Encode) or "boxes" (pixels), as the box loss wants
+	BoxTarget string  // "deltas" (box.Deltas) or "boxes" (pixels), as the box loss wants
 	BoxWeight float64 // of the box loss beside the classification loss
 }
 
@@ -116,6 +116,7 @@ type Assigner struct {
 
 	config     Config
 	anchors    [][4]float32
+	coder      box.Coder[float32]
 	index      *index[float32] // of the anchors
 	background []float32       // [A·4], box targets of an image without objects
 	classes    int
@@ -142,7 +143,7 @@ func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error)
 	}
 	a := &Assigner{
 		Running: emaInitial, config: c, classes: classes, miner: miner,
-		anchors: anchors, index: newIndex(anchors), background: make([]float32, 4*len(anchors)),
+		anchors: anchors, coder: box.Deltas[float32]{}, index: newIndex(anchors), background: make([]float32, 4*len(anchors)),
 	}
 	if c.BoxTarget == "boxes" {
 		for i, b := range anchors {
@@ -268,7 +269,7 @@ func (a *Assigner) label(m Matched, image int) {
 			labels[j], boxed[j] = float32(objects.Labels[k]), true
 			b := objects.Boxes[k]
 			if a.config.BoxTarget == "deltas" {
-				b = box.Encode(a.anchors[j], b)
+				b = a.coder.Encode(a.anchors[j], b)
 			}
 			copy(target[4*j:], b[:])
 			c.positives++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -69,6 +70,9 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 			line = append(line, cell)
 		}
 		cost := lasting(costs[i].Seconds)
+		if math.IsNaN(costs[i].Seconds) {
+			cost = "?"
+		}
 		if !s.Done() {
 			todo++
 			cost = "~" + cost
@@ -81,7 +85,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 	}
 	columns(a.out, rows)
 	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
-	if todo > 0 {
+	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
 		case 0:
