@@ -6,18 +6,26 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"focalgrid/dataset"
 	"focalgrid/engine"
 	"focalgrid/sampler"
 )
 
-// StepInfo is what one training step told.
+// StepInfo is what one training step reports.
 type StepInfo struct {
-	Step                   int
-	Loss, ClsLoss, BoxLoss float64
-	LR, GradNorm           float64
-	Positives              int
+	Step         int
+	Loss         float64
+	Losses       []Named // its terms
+	LR, GradNorm float64
+	Positives    int
+}
+
+// Named is the value of one term of the loss.
+type Named struct {
+	Name  string
+	Value float64
 }
 
 // Diverged is how a trial ends whose loss, gradient or weights are not finite.
@@ -27,7 +35,11 @@ type Diverged struct {
 }
 
 func (d *Diverged) Error() string {
-	return fmt.Sprintf("step %d: %s (class loss %g, box loss %g)", d.At.Step, d.Reason, d.At.ClsLoss, d.At.BoxLoss)
+	var losses []string
+	for _, l := range d.At.Losses {
+		losses = append(losses, fmt.Sprintf("%s loss %g", l.Name, l.Value))
+	}
+	return fmt.Sprintf("step %d: %s (%s)", d.At.Step, d.Reason, strings.Join(losses, ", "))
 }
 
 // Train runs the steps from that number to train.iters over the loader's
@@ -126,7 +138,10 @@ func (d *Detector) Step(b *dataset.Batch, scalars engine.Feeds, info *StepInfo) 
 	r, err := net.session.Step(feeds, assign)
 	d.Running = net.assigner.Running
 	info.Loss, info.GradNorm = r.Loss, r.GradNorm
-	info.ClsLoss, info.BoxLoss = scalarOf(r.Outputs["class_loss"]), scalarOf(r.Outputs["box_loss"])
+	info.Losses = nil
+	for _, name := range []string{"class", "box"} {
+		info.Losses = append(info.Losses, Named{name, scalarOf(r.Outputs[name+"_loss"])})
+	}
 	return err
 }
 

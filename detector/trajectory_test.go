@@ -221,8 +221,8 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 		tol := lim.early * math.Pow(lim.late/lim.early, float64(i)/float64(len(ref.Steps)-1))
 		near(fmt.Sprintf("step %d total loss", i), info.Loss, s.Total, tol)
 		if lim.parts || i == 0 {
-			near(fmt.Sprintf("step %d class loss", i), info.ClsLoss, s.Classification, tol)
-			near(fmt.Sprintf("step %d box loss", i), info.BoxLoss, s.BoxRegression, tol)
+			near(fmt.Sprintf("step %d class loss", i), info.Losses[0].Value, s.Classification, tol)
+			near(fmt.Sprintf("step %d box loss", i), info.Losses[1].Value, s.BoxRegression, tol)
 			near(fmt.Sprintf("step %d gradient norm", i), info.GradNorm, s.GradNorm, 20*tol)
 		}
 		if i == 0 {

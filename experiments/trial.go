@@ -234,7 +234,11 @@ func logged(step, iters int) bool {
 }
 
 func stepRow(s detector.StepInfo) results.Step {
-	return results.Step{Step: s.Step, Loss: s.Loss, ClsLoss: s.ClsLoss, BoxLoss: s.BoxLoss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	row := results.Step{Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	for _, l := range s.Losses {
+		row.Losses = append(row.Losses, results.Loss(l))
+	}
+	return row
 }
 
 func (r *Runner) evaluate(ctx context.Context, index int, p *Prepared, d *detector.Detector, set *dataset.Set) ([]coco.Detection, error) {

@@ -24,7 +24,7 @@ func sideOf(name, config string, above map[uint64]float64) Side {
 		s.Trials = append(s.Trials, t)
 		var log []Step
 		for i := range 100 {
-			log = append(log, Step{Step: i, Loss: 2 / float64(i+1), ClsLoss: 1 / float64(i+1), BoxLoss: 1 / float64(i+1), LR: .01, GradNorm: 1 + more, Positives: 9})
+			log = append(log, Step{Step: i, Loss: 2 / float64(i+1), Losses: FirstLosses(1/float64(i+1), 1/float64(i+1)), LR: .01, GradNorm: 1 + more, Positives: 9})
 		}
 		s.Logs = append(s.Logs, log)
 	}

@@ -51,7 +51,7 @@ func finishDone() Finish {
 			Status: StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
 			Metrics: map[string]float64{"AP": .284, "AP50": .5, "APs": math.NaN(), "AP.001": .29},
 		},
-		Steps:      []Step{{Step: 0, Loss: 1.2, ClsLoss: 1, BoxLoss: .2, LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, ClsLoss: .9, BoxLoss: .2, LR: .01, GradNorm: 2, Positives: 7}},
+		Steps:      []Step{{Step: 0, Loss: 1.2, Losses: FirstLosses(1, .2), LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, Losses: FirstLosses(.9, .2), LR: .01, GradNorm: 2, Positives: 7}},
 		Classes:    []ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: math.NaN(), AP50: math.NaN(), AP75: math.NaN()}},
 		Detections: []byte(`[{"image_id":1,"category_id":7,"bbox":[1,2,3,4],"score":0.5}]`),
 		EndStep:    2, PeakBytes: 1 << 20,
@@ -81,7 +81,7 @@ func must(t *testing.T, err error) {
 func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "attempts"} {
+	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "losses", "metrics", "class_metrics", "detections", "attempts"} {
 		rows, err := s.db.Query("SELECT * FROM " + table)
 		must(t, err)
 		columns, err := rows.Columns()
@@ -132,7 +132,7 @@ func TestTrialThereAndBack(t *testing.T) {
 	}
 	steps, err := s.StepRows(want.Key)
 	must(t, err)
-	if !slices.Equal(steps, f.Steps) {
+	if !reflect.DeepEqual(steps, f.Steps) {
 		t.Errorf("steps %v, want %v", steps, f.Steps)
 	}
 	classes, err := s.Classes(want.Key)
@@ -637,7 +637,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"another program's", func(t *testing.T) string { return withSQL(t, false, "CREATE TABLE songs (name TEXT)") }, ErrForeign, "it belongs to another program"},
 		{"newer", func(t *testing.T) string {
 			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
-		}, ErrNewer, "it has schema 900, this program knows 5; update the program, or name another file with --db"},
+		}, ErrNewer, "it has schema 900, this program knows 6; update the program, or name another file with --db"},
 		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, "makes it anew from its bundles"},
 		{"cut off", func(t *testing.T) string {
 			path := withSQL(t, true, "SELECT 1")
@@ -711,8 +711,8 @@ func TestOlderIsMigratedByWritersOnly(t *testing.T) {
 	r, err := OpenExisting(path)
 	must(t, err)
 	defer r.Close()
-	const exported = `{"bundle":2,"sweep":"gamma","hash":"FILE","created":"2030-05-01T09:00:00Z","file":"table: 1b","plan":[{"trial":"A","row":0},{"trial":"B","row":1}]}
-{"bundle":2,"trial":"A","kind":"train","status":"done","error":"","diverged_step":null,"seed":3,"dataset":"d","init":"i","engine":"e","numerics":"1",` +
+	const exported = `{"bundle":3,"sweep":"gamma","hash":"FILE","created":"2030-05-01T09:00:00Z","file":"table: 1b","plan":[{"trial":"A","row":0},{"trial":"B","row":1}]}
+{"bundle":3,"trial":"A","kind":"train","status":"done","error":"","diverged_step":null,"seed":3,"dataset":"d","init":"i","engine":"e","numerics":"1",` +
 		`"started":"2030-05-01T10:00:00Z","finished":"2030-05-01T10:01:00Z","wall_seconds":60,"weights":"WEIGHTS","detections":{"sha256":"DETECTIONS","size":61},` +
 		`"config":{"loss":{"gamma":2}},"labels":null,"provenance":{"host":"h","threads":2},"attempts":[{"number":1,"owner":"","host":"h","pid":0,"start_step":0,"end_step":2,"beats":0,` +
 		`"started":"2030-05-01T10:00:00Z","ended":"2030-05-01T10:01:00Z","wall_seconds":60,"peak_bytes":0,"exit":"done","error":"","environment":{"host":"h","threads":2}}],` +
