@@ -36,7 +36,7 @@ var borders = map[string]border{
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
-	"loss":    {[]string{"engine"}, "a loss must be checkable by hand, without building a network"},
+	"loss":    {[]string{"box", "engine"}, "a loss must be checkable by hand, without building a network"},
 	"model":   {[]string{"engine", "portable"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable"}, "which anchors learn what is a pure function of boxes and scores"},
@@ -53,13 +53,13 @@ var borders = map[string]border{
 	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/plan", "loss", "metrics", "model", "sampler", "weights"},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "detector", "engine", "engine/kernel", "experiments/plan", "guard", "metrics", "model",
+		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model",
 		"paper", "portable", "results", "weights",
-	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
+	}, "it joins the others, but takes an engine as a value: two engines, one harness"},
 	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "dataset", "detector", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "metrics", "metrics/report",
+		"coco", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "metrics", "metrics/report",
 		"results", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }

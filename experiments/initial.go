@@ -52,7 +52,7 @@ func (r *Runner) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint
 func (r *Runner) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
 	var f *weights.File
 	if again {
-		p.Key = r.PretrainKey(cfg)
+		p.Key = pretrainKey(cfg, r.Engine.Info().Name)
 		f, err = r.pretrain(ctx, cfg, p.Key)
 	} else {
 		f, p, err = r.pretrained(ctx, cfg)

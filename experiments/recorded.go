@@ -61,7 +61,7 @@ func (r *Runner) pastTrainings() ([]pastTraining, error) {
 	var out []pastTraining
 	for i := range recorded {
 		t := &recorded[i]
-		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(plan.Numerics) {
+		if t.Engine != r.Engine.Info().Name || t.Numerics != strconv.Itoa(plan.Numerics) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {

@@ -56,7 +56,7 @@ func (r *Runner) Prepare(ctx context.Context, p *plan.Plan) ([]Prepared, error) 
 			if err != nil {
 				return nil, err
 			}
-			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Name(), Numerics: plan.Numerics}
+			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}
 			from[t.Row] = s
 		}
 		id := *rows[t.Row]
@@ -345,7 +345,7 @@ func (r *Runner) training(p *Prepared) string {
 
 // keyOn is the key of the trial on data of that identity.
 func (r *Runner) keyOn(p *Prepared, data string) string {
-	return plan.Identity{Config: plan.Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.Init, Engine: r.Engine.Name(), Numerics: plan.Numerics}.Key()
+	return plan.Identity{Config: plan.Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.Init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 }
 
 // job is the end of one try at a trial.
