@@ -16,7 +16,7 @@ import (
 
 // TestInitialWeights: they depend on the seed, and hold every tensor of the network.
 func TestInitialWeights(t *testing.T) {
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestInitialIdentityRefuses(t *testing.T) {
 		{[]string{"pretrain.type=file", "pretrain.file=nowhere.pth"}, "nowhere.pth: no such file"},
 		{[]string{"pretrain.type=crops", "pretrain.file=nowhere.pth"}, "pretrain.file is set, but pretrain.type is crops"},
 	} {
-		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: tt.set})
+		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: tt.set})
 		if err == nil {
 			_, err = (&Runner{}).initIdentity(&cfg)
 		}
@@ -75,7 +75,7 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	pool := kernel.NewPool(1)
 	defer pool.Close()
 	r := &Runner{Engine: gorgonia.New(pool, gorgonia.Options{})}
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 		"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file, "model.norm=frozen",
 	}})
 	if err != nil {
@@ -127,7 +127,7 @@ func TestEmbeddedOnEveryEngine(t *testing.T) {
 	if key := own.PretrainKey(&cfg); p.Key != key || p.Where != "embedded in the program" || !other.HasPretrained(&cfg) {
 		t.Errorf("%+v, want the embedded backbone %s", p, key)
 	}
-	cfg.Pretrain.Seed++
+	cfg.Set("pretrain.seed", uint64(1))
 	if own.PretrainKey(&cfg) == other.PretrainKey(&cfg) || other.HasPretrained(&cfg) {
 		t.Error("a pretraining on another engine counts as this one's")
 	}

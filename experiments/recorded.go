@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
@@ -21,7 +22,7 @@ func KeyOf() results.KeyOf {
 			return "", fmt.Errorf("it has numerics %s, this program %d", t.Numerics, plan.Numerics)
 		}
 		text, err := once(canonical, t.Config, func() ([]byte, error) {
-			cfg, err := plan.ParseResolved("its settings", []byte(t.Config))
+			cfg, err := detector.Settings.ParseResolved("its settings", []byte(t.Config))
 			if err != nil {
 				return nil, err
 			}
@@ -65,7 +66,7 @@ func (r *Runner) pastTrainings() ([]pastTraining, error) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {
-			cfg, err := plan.ParseResolved(t.Key, []byte(t.Config))
+			cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
 			if err != nil {
 				return settings{}, nil
 			}

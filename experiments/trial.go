@@ -194,7 +194,7 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *Prepared, a *a
 // way, at the end and when it is interrupted. It adds to the training log in fin.
 func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session, a *attempt, fin *results.Finish) error {
 	d := s.d
-	iters := d.Cfg.Train.Iters
+	iters := d.Cfg.Int("train.iters")
 	start := int(a.step.Load())
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
 		// The database then knows of no less than the file; and who has lost

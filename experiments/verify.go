@@ -118,7 +118,7 @@ func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, 
 	}
 	switch t.Status {
 	case results.StatusDone:
-		v.to = cfg.Train.Iters
+		v.to = cfg.Int("train.iters")
 		if v.last, err = r.weightsOf(t); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
