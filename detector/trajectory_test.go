@@ -208,10 +208,6 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	if err := d.engine.Load(d.State); err != nil {
 		t.Fatal(err)
 	}
-	scalars, err := d.Scalars()
-	if err != nil {
-		t.Fatal(err)
-	}
 	ref := want.Runs[want.run64(t)]
 	near := func(what string, got, want, tol float64) {
 		t.Helper()
@@ -221,7 +217,7 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	}
 	for i, s := range ref.Steps {
 		info := StepInfo{Step: i, LR: d.Cfg.Number("optim.lr")}
-		if err := d.Step(b, scalars, &info); err != nil {
+		if err := d.Step(b, &info); err != nil {
 			t.Fatal(err)
 		}
 		tol := lim.early * math.Pow(lim.late/lim.early, float64(i)/float64(len(ref.Steps)-1))
