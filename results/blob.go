@@ -118,7 +118,7 @@ func (s *Store) Detections(key string) ([]byte, error) {
 	}
 	data, err := readDetections(detectionsBlob.file(s.path, blob))
 	if err != nil {
-		return nil, fmt.Errorf("detections of trial %s: %w", short(key), err)
+		return nil, fmt.Errorf("detections of trial %s: %w", Short(key), err)
 	}
 	return data, nil
 }

@@ -142,11 +142,11 @@ func (s *sweepBundle) write(dir string) error {
 // whole or not at all, and an earlier one of the trial is replaced.
 func WriteBundle(dir string, b *Bundle) error {
 	if err := b.check(); err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
 	text, err := b.encode()
 	if err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
 	return writeFile(bundlePath(dir, b.Key), text)
 }
@@ -169,7 +169,7 @@ func ReadBundle(path string) (*Bundle, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if name := filepath.Base(path); name != b.Key+bundleExt {
-		return nil, fmt.Errorf("%s: %w: it holds trial %s", path, ErrBundle, short(b.Key))
+		return nil, fmt.Errorf("%s: %w: it holds trial %s", path, ErrBundle, Short(b.Key))
 	}
 	return b, nil
 }
@@ -202,7 +202,7 @@ func (s *Store) Apply(bundles ...*Bundle) error {
 		for _, b := range bundles {
 			status, err := admits(tx, b.Key, b.Outcome)
 			if err == nil && status == StatusRunning && !IsFinal(b.Status) {
-				err = fmt.Errorf("trial %s: %w, and this result of it is %s", short(b.Key), ErrHeld, b.Status)
+				err = fmt.Errorf("trial %s: %w, and this result of it is %s", Short(b.Key), ErrHeld, b.Status)
 			}
 			if err != nil {
 				return err
@@ -227,7 +227,7 @@ func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
 		return "", err
 	case IsFinal(status) && (status != o.Status || weights != o.Weights):
 		return "", fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
-			short(key), status, short(weights), o.Status, short(o.Weights), ErrConflict)
+			Short(key), status, Short(weights), o.Status, Short(o.Weights), ErrConflict)
 	}
 	return status, nil
 }
@@ -235,7 +235,7 @@ func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
 // apply replaces all that is recorded of the trial by the bundle.
 func (b *Bundle) apply(tx *sql.Tx) error {
 	if err := b.check(); err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
 	var id int64
 	err := tx.QueryRow(`
@@ -304,7 +304,7 @@ func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
 		return nil, err
 	}
 	if len(trials) == 0 {
-		return nil, fmt.Errorf("trial %s: %w", short(key), ErrNoTrial)
+		return nil, fmt.Errorf("trial %s: %w", Short(key), ErrNoTrial)
 	}
 	b := &Bundle{Trial: trials[0]}
 	if b.Classes, err = queryClasses(tx, key); err != nil {

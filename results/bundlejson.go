@@ -16,7 +16,8 @@ const (
 	bundleFormat = 2
 )
 
-// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN.
+// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN. It is written
+// in the digits that the checksums of recorded bundles were taken over, which are not encoding/json's.
 type number float64
 
 func (n number) MarshalJSON() ([]byte, error) {
@@ -147,7 +148,7 @@ func (b *Bundle) encode() ([]byte, error) {
 		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
 		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
 		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Labels: b.Labels, Provenance: json.RawMessage(b.Provenance),
-		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: map[string]number{},
+		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: metricsJSON(b.Metrics),
 		Classes: classesJSON(b.Classes), Steps: columns(b.Steps),
 	}
 	if b.Detections != (Blob{}) {
@@ -159,10 +160,15 @@ func (b *Bundle) encode() ([]byte, error) {
 			number(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, json.RawMessage(a.Environment),
 		}
 	}
-	for name, v := range b.Metrics {
-		j.Metrics[name] = number(v)
-	}
 	return seal(jsonLine(j))
+}
+
+func metricsJSON(metrics map[string]float64) map[string]number {
+	out := make(map[string]number, len(metrics))
+	for name, v := range metrics {
+		out[name] = number(v)
+	}
+	return out
 }
 
 func classesJSON(classes []ClassMetric) []classJSON {

@@ -157,7 +157,7 @@ func compareSum(q querier, part, key, sum string) error {
 	if err != nil || none {
 		return err
 	}
-	return differs("trial "+short(key)+": its "+part, sum, want)
+	return differs("trial "+Short(key)+": its "+part, sum, want)
 }
 
 // recordedSum is the checksum of a part of what stands in a row of a table, if it has one.

@@ -101,7 +101,7 @@ type ConflictsError struct{ Conflicts []Conflict }
 func (e *ConflictsError) Error() string {
 	var lines []string
 	for _, c := range e.Conflicts {
-		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, short(c.Key), strings.Join(c.What, ", ")))
+		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, Short(c.Key), strings.Join(c.What, ", ")))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -272,7 +272,7 @@ func differences(a, b *Bundle) ([]string, error) {
 		{"status", func(b *Bundle) any { return []any{b.Status, b.DivergedStep} }},
 		{"config", func(b *Bundle) any { return []any{b.Kind, b.Config, b.Seed, b.Dataset, b.Init, b.Engine, b.Numerics} }},
 		{"weights", func(b *Bundle) any { return b.Weights }},
-		{"metrics", func(b *Bundle) any { return orderedMetrics(b.Metrics) }},
+		{"metrics", func(b *Bundle) any { return metricsJSON(b.Metrics) }},
 		{"classes", func(b *Bundle) any { return classesJSON(b.Classes) }},
 		{"steps", func(b *Bundle) any { return columns(b.Steps) }},
 		{"detections", func(b *Bundle) any { return b.Detections }},

@@ -119,7 +119,7 @@ func readAll(path string) (string, error) {
 	var out strings.Builder
 	trials, err := s.Trials(Filter{})
 	sweeps, serr := s.Sweeps()
-	if err := errors.Join(err, serr, s.Export(&out), WriteList(&out, trials, "json")); err != nil {
+	if err := errors.Join(err, serr, s.Export(&out)); err != nil {
 		return "", err
 	}
 	for _, sw := range sweeps {
@@ -137,7 +137,9 @@ func readAll(path string) (string, error) {
 		classes, cerr := s.Classes(t.Key)
 		steps, serr := s.StepRows(t.Key)
 		detections, derr := s.Detections(t.Key)
-		if err := errors.Join(cerr, serr, derr, WriteTrial(&out, *t, classes, "json")); err != nil {
+		text, eerr := (&Bundle{Trial: *t, Classes: classes, Steps: steps}).encode()
+		again, lerr := (&Bundle{Trial: listed}).encode()
+		if err := errors.Join(cerr, serr, derr, eerr, lerr); err != nil {
 			return "", err
 		}
 		var from struct{ Diff string }
@@ -148,7 +150,7 @@ func readAll(path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(&out, steps, string(detections), string(diff))
+		fmt.Fprintln(&out, string(text), string(again), string(detections), string(diff))
 		if t.Weights != "" {
 			weights, err := os.ReadFile(s.WeightsPath(t.Weights))
 			if err != nil {

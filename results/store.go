@@ -1,16 +1,12 @@
-// Package results keeps what trials measured in one SQLite file, and prints it
-// as tables.
+// Package results keeps what trials measured in one SQLite file.
 //
 // Open, BeginTrial, Beat and FinishTrial write; everything else reads. An attempt holds
 // its trial from BeginTrial to FinishTrial, and no other process can write it meanwhile.
 // Metrics are fractions in [0,1]; one that has no ground truth behind it is NaN
-// in Go, NULL in the file and null in JSON. For people AP is printed × 100 with
-// one decimal, as papers do. Times are RFC 3339 text in UTC that the caller hands
-// in: there is no clock here.
+// in Go, NULL in the file and null in JSON. Times are RFC 3339 text in UTC that the caller
+// hands in: there is no clock here.
 //
-// A Table sets the mean and sample standard deviation over seeds beside
-// published figures, which arrive as plain values. How a trial was trained,
-// what its settings mean and where published figures come from is elsewhere:
+// How a trial was trained, what its settings mean and how it is printed is elsewhere:
 // a results file opens on a machine that has no ML installed.
 package results
 

@@ -14,6 +14,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/metrics"
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 // Store says how big a results database is measured.
@@ -177,7 +178,7 @@ func listBench(r *experiments.Runner, format string) error {
 	if err != nil {
 		return err
 	}
-	return results.WriteList(io.Discard, trials, format)
+	return report.WriteList(io.Discard, trials, format)
 }
 
 // recordBench records the plan, and a result and a bundle for each trial.
