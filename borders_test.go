@@ -24,9 +24,10 @@ var borders = map[string]border{
 	"ablations":  {nil, "it holds files; reading them is the business of package plan"},
 	"atomicfile": {nil, "a leaf: how a file is written does not depend on what is in it"},
 	"safecsv":    {nil, "a leaf: how a cell is written does not depend on what it says"},
-	"box":        {[]string{"portable"}, "a leaf: geometry is checked by hand, with four numbers a box"},
+	"box":        {[]string{"portable", "setting"}, "a leaf: geometry is checked by hand, with four numbers a box"},
 	"coco":       {[]string{"atomicfile", "guard"}, "the files of any detector can be read without ours"},
 	"portable":   {nil, "a leaf: functions of numbers alone"},
+	"setting":    {nil, "a leaf: what a setting is does not depend on whose it is"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors knows no network"},
 	"guard":      {nil, "a leaf: a panic is brought on from whatever code it happened in"},
 	"columns":    {nil, "a leaf: how cells are laid out does not depend on what they say"},
@@ -40,11 +41,11 @@ var borders = map[string]border{
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
-	"loss":    {[]string{"engine"}, "a loss must be checkable by hand, without building a network"},
-	"model":   {[]string{"columns", "engine", "portable"}, "a network's size and cost do not depend on how it is trained"},
-	"optim":   {[]string{"engine", "portable"}, "an update rule sees numbers and their gradients alone"},
-	"sampler": {[]string{"box", "guard", "portable"}, "which anchors learn what is a pure function of boxes and scores"},
-	"dataset": {[]string{"atomicfile", "coco", "guard"}, "images and boxes on disk are the same for any detector"},
+	"loss":    {[]string{"box", "engine", "setting"}, "a loss must be checkable by hand, without building a network"},
+	"model":   {[]string{"columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
+	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},
+	"sampler": {[]string{"box", "guard", "portable", "setting"}, "which anchors learn what is a pure function of boxes and scores"},
+	"dataset": {[]string{"atomicfile", "coco", "guard", "setting"}, "images and boxes on disk are the same for any detector"},
 	"metrics": {[]string{"box", "coco", "guard", "stats"}, "AP must be computable on detections from any detector"},
 
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
@@ -54,19 +55,21 @@ var borders = map[string]border{
 
 	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "stats"}, "how a record is printed is apart from how it is kept"},
 
-	"experiments/plan": {[]string{"ablations", "box", "dataset", "loss", "model", "optim", "paper", "sampler"},
-		"what is planned is known before anything is computed: no engine, no database"},
-	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/plan", "loss", "metrics", "model", "sampler", "weights"},
+	"experiments/catalogue": {[]string{"box", "dataset", "loss", "model", "optim", "sampler", "setting"},
+		"it joins what the components declare, and reads nothing"},
+	"experiments/plan": {[]string{"ablations", "dataset", "paper", "setting"},
+		"what is planned is known before anything is computed: no network, no engine, no database"},
+	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler", "setting", "weights"},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "detector", "engine", "engine/kernel", "experiments/plan", "guard", "metrics", "model",
+		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model",
 		"paper", "portable", "results", "results/report", "weights",
-	}, "it joins the others, but takes an engine as a value (and the kernels to measure a machine by): two engines, one harness"},
-	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results", "results/report"},
+	}, "it joins the others, but takes an engine as a value: two engines, one harness"},
+	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results", "results/report", "setting"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "columns", "dataset", "detector", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "figure", "metrics",
-		"metrics/report", "results", "results/report", "weights",
+		"coco", "columns", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "figure", "metrics", "metrics/report",
+		"results", "results/report", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 

@@ -22,7 +22,7 @@ const EvalBatch = 10
 // the set, which is labelled by the detector's classes. each is called with the number
 // of images done.
 func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
-	post := d.Cfg.PostConfig()
+	post := PostConfig(&d.Cfg)
 	var out []coco.Detection
 	for first := 0; ; first += EvalBatch {
 		if err := ctx.Err(); err != nil {
@@ -74,7 +74,7 @@ func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, er
 	for i := range out {
 		it := &b.Items[i]
 		k := a * d.Classes
-		out[i], err = box.Postprocess(v["logits"][i*k:(i+1)*k], v["deltas"][i*a*4:(i+1)*a*4], net.anchors, net.levels, it.NetWidth, it.NetHeight, post)
+		out[i], err = box.Postprocess(v["logits"][i*k:(i+1)*k], v["deltas"][i*a*4:(i+1)*a*4], net.anchors, net.levels, box.Deltas[float32]{}, it.NetWidth, it.NetHeight, post)
 		if err != nil {
 			return nil, fmt.Errorf("image %d: %w", it.ID, err)
 		}
@@ -87,7 +87,7 @@ func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, er
 func Score(cfg plan.Config, set *dataset.Set, dets []coco.Detection) (atScore, low *metrics.Result, err error) {
 	var above []coco.Detection
 	for _, d := range dets {
-		if d.Score > cfg.Eval.Score {
+		if d.Score > cfg.Number("eval.score") {
 			above = append(above, d)
 		}
 	}

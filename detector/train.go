@@ -38,9 +38,9 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 	if err != nil {
 		return err
 	}
-	schedule := d.Cfg.OptimConfig()
+	schedule := OptimConfig(&d.Cfg)
 	loader.Start(from)
-	for step := from; step < d.Cfg.Train.Iters; step++ {
+	for step := from; step < d.Cfg.Int("train.iters"); step++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 		if err != nil {
 			return fmt.Errorf("batch of step %d: %w", step, err)
 		}
-		info := StepInfo{Step: step, LR: schedule.LRAt(step, d.Cfg.Train.Iters)}
+		info := StepInfo{Step: step, LR: schedule.LRAt(step, d.Cfg.Int("train.iters"))}
 		err = d.Step(b, scalars, &info)
 		switch {
 		case errors.Is(err, engine.ErrNonFinite):
@@ -60,8 +60,12 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 			return err
 		}
 	}
-	if name := d.State.NonFinite(); name != "" {
-		return &Diverged{At: StepInfo{Step: d.Cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}
+	s, err := d.Stored()
+	if err != nil {
+		return err
+	}
+	if name := s.NonFinite(); name != "" {
+		return &Diverged{At: StepInfo{Step: d.Cfg.Int("train.iters") - 1}, Reason: "tensor " + name + " is not finite"}
 	}
 	return nil
 }
@@ -93,7 +97,7 @@ func (d *Detector) Step(b *dataset.Batch, scalars engine.Feeds, info *StepInfo) 
 	if err != nil {
 		return err
 	}
-	feeds := engine.Feeds{"image": b.Pixels, engine.LR: {float32(info.LR)}}
+	feeds := engine.Feeds{"image": b.Pixels, engine.LR: []float32{float32(info.LR)}}
 	for name, v := range scalars {
 		feeds[name] = v
 	}

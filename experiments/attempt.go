@@ -63,7 +63,7 @@ func (r *Runner) claim(ctx context.Context, p *Prepared, start, last int) (conte
 	var err error
 	a.number, err = r.Store.BeginTrial(results.Trial{
 		Key: p.Key, Config: string(plan.Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.Data, Init: p.Init,
-		Labels: labelsOf(p.source.Classes), Engine: r.Engine.Name(), Numerics: fmt.Sprint(plan.Numerics), Started: r.Timestamp(), Provenance: r.Host.Provenance(),
+		Labels: labelsOf(p.source.Classes), Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: r.Timestamp(), Provenance: r.Host.Provenance(),
 	}, results.Attempt{Number: last + 1, Owner: processName(), Host: r.Host.Name, PID: os.Getpid(), StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err

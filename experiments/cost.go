@@ -2,11 +2,12 @@ package experiments
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
 	"focalgrid/detector"
-	"focalgrid/engine/kernel"
+	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/results"
@@ -19,28 +20,13 @@ type Cost struct {
 	Recorded bool // the median of recorded trials of the same work on this machine; else MACs over a measured rate
 }
 
-// stepShare is the share of the probe's rate that whole trainings reached where
-// it was measured: norms, losses, the update and small maps cost time and count no
-// multiply-adds, and gradients are slower than the forward pass.
-const stepShare = .4
-
-// probeTime bounds ProbeRate.
-const probeTime = 200 * time.Millisecond
-
-// ProbeRate estimates the multiply-adds a second of a training on this pool: it
-// repeats a typical convolution (64 to 64 channels, 3×3, on 32×32) for a fifth of a
-// second and takes stepShare of the fastest run, which other programs disturb least.
-func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
-	c := kernel.Conv{N: 4, C: 64, H: 32, W: 32, K: 64, R: 3, Stride: 1, Pad: 1}
-	layer := kernel.NewLayer(pool, c)
-	x, w, y := make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.Out())
-	best := probeTime
-	for begun := now(); now().Sub(begun) < probeTime; {
-		start := now()
-		layer.Forward(y, x, w, nil, false)
-		best = min(best, max(now().Sub(start), time.Microsecond))
+// Rate returns the multiply-adds a second that an engine measures on its device; NaN if it measures nothing, and costs
+// are not known.
+func Rate(e engine.Engine, now func() time.Time) float64 {
+	if p, ok := e.(engine.Prober); ok {
+		return p.ProbeRate(now)
 	}
-	return stepShare * float64(c.MACs()) / best.Seconds()
+	return math.NaN()
 }
 
 // Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
@@ -68,7 +54,7 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 		if s.Done() {
 			cost.Seconds, cost.Recorded = s.Recorded.WallSeconds, true
 		} else if s.Step > 0 {
-			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Train.Iters)
+			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Int("train.iters"))
 		}
 		out[i] = cost
 	}
@@ -84,12 +70,12 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 			continue
 		}
 		seen[r.PretrainKey(&cfg)] = true
-		p := &cfg.Pretrain
-		sum, err := model.Summarize(cfg.ModelConfig(p.Classes+1), p.Pixels, p.Pixels)
+		pixels := cfg.Int("pretrain.pixels")
+		sum, err := model.Summarize(detector.ModelConfig(&cfg, cfg.Int("pretrain.classes")+1), pixels, pixels)
 		if err != nil {
 			return 0, err
 		}
-		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(p.Batch) * float64(p.Iters) / rate
+		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(cfg.Int("pretrain.batch")) * float64(cfg.Int("pretrain.iters")) / rate
 	}
 	return total, nil
 }
@@ -98,13 +84,13 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 // training image, and one forward pass of every test image the settings tell of.
 func trialMACs(cfg *plan.Config) (float64, error) {
 	h, w := detector.InputSize(cfg)
-	sum, err := model.Summarize(cfg.ModelConfig(max(1, cfg.Data.Classes)), h, w)
+	sum, err := model.Summarize(detector.ModelConfig(cfg, max(1, cfg.Int("data.classes"))), h, w)
 	if err != nil {
 		return 0, err
 	}
-	images := 3 * float64(cfg.Train.Batch) * float64(cfg.Train.Iters)
+	images := 3 * float64(cfg.Int("train.batch")) * float64(cfg.Int("train.iters"))
 	if plan.Synthetic(cfg) {
-		images += float64(map[string]int{"train": cfg.Data.Images.Train, "tune": cfg.Data.Images.Tune, "val": cfg.Data.Images.Val}[cfg.Eval.Split])
+		images += float64(cfg.Int("data.images." + cfg.Text("eval.split")))
 	}
 	return float64(sum.Total.MACs) * images, nil
 }
@@ -130,7 +116,7 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 		if !ok {
 			// One written by another version of the program may have other
 			// settings; it then tells nothing about these.
-			if cfg, err := plan.ParseResolved(t.Key, []byte(t.Config)); err == nil {
+			if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil {
 				work = plan.Work(&cfg)
 			}
 			works[t.Config] = work

@@ -2,7 +2,6 @@ package experiments
 
 import (
 	"errors"
-	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -24,7 +23,7 @@ func estimator(t *testing.T, store *results.Store, host Host) *Runner {
 
 func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
 	t.Helper()
-	p, err := plan.Load(source, plan.Selection{Set: set})
+	p, err := detector.Settings.Load(source, plan.Selection{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,17 +139,5 @@ func TestPretrainSeconds(t *testing.T) {
 	}
 	if s, err := r.PretrainSeconds(states, 1e9); err != nil || s != 0 {
 		t.Errorf("without pretraining it takes %g s (%v)", s, err)
-	}
-}
-
-// TestProbeRate: the rate follows from the clock that is handed in.
-func TestProbeRate(t *testing.T) {
-	pool := kernel.NewPool(1)
-	defer pool.Close()
-	now := time.Unix(0, 0)
-	got := ProbeRate(pool, func() time.Time { now = now.Add(10 * time.Millisecond); return now })
-	want := stepShare * 4 * 64 * 64 * 9 * 32 * 32 / .01
-	if math.Abs(got-want) > 1e-6*want {
-		t.Errorf("rate is %g, want %g", got, want)
 	}
 }

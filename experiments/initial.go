@@ -34,7 +34,7 @@ func (r *Runner) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint
 	}
 	h, w := detector.InputSize(cfg)
 	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, cfg.ModelConfig(classes), g.Input("image", 1, 3, h, w), true)
+		model.RetinaNet(g, detector.ModelConfig(cfg, classes), g.Input("image", 1, 3, h, w), true)
 		return nil
 	})
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *Runner) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint
 func (r *Runner) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
 	var f *weights.File
 	if again {
-		p.Key = r.PretrainKey(cfg)
+		p.Key = pretrainKey(cfg, r.Engine.Info().Name)
 		f, err = r.pretrain(ctx, cfg, p.Key)
 	} else {
 		f, p, err = r.pretrained(ctx, cfg)

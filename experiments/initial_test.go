@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"focalgrid/detector"
+	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments/plan"
@@ -15,7 +16,7 @@ import (
 
 // TestInitialWeights: they depend on the seed, and hold every tensor of the network.
 func TestInitialWeights(t *testing.T) {
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestInitialIdentityRefuses(t *testing.T) {
 		{[]string{"pretrain.type=file", "pretrain.file=nowhere.pth"}, "nowhere.pth: no such file"},
 		{[]string{"pretrain.type=crops", "pretrain.file=nowhere.pth"}, "pretrain.file is set, but pretrain.type is crops"},
 	} {
-		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: tt.set})
+		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: tt.set})
 		if err == nil {
 			_, err = (&Runner{}).initIdentity(&cfg)
 		}
@@ -74,7 +75,7 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	pool := kernel.NewPool(1)
 	defer pool.Close()
 	r := &Runner{Engine: gorgonia.New(pool, gorgonia.Options{})}
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 		"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file, "model.norm=frozen",
 	}})
 	if err != nil {
@@ -98,5 +99,41 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	}
 	if v := given["layer3.1.bn2.running_var"].Data; v[0] == 1 {
 		t.Error("the file's statistics are those of a new network: the test proves nothing")
+	}
+}
+
+// renamed is an engine of another name.
+type renamed struct {
+	engine.Engine
+	name string
+}
+
+func (r renamed) Info() engine.Info {
+	i := r.Engine.Info()
+	i.Name = r.name
+	return i
+}
+
+// TestEmbeddedOnEveryEngine: trials of the settings that an embedded backbone was made from start from it whatever
+// computes; other pretrainings are each engine's own.
+func TestEmbeddedOnEveryEngine(t *testing.T) {
+	own, other := newBench(t, 1), newBench(t, 1)
+	other.Engine = renamed{other.Engine, "another"}
+	cfg := mustLoad(t, "gamma").Rows[0].Config
+	_, p, err := other.pretrained(t.Context(), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := own.PretrainKey(&cfg); p.Key != key || p.Where != "embedded in the program" || !other.HasPretrained(&cfg) {
+		t.Errorf("%+v, want the embedded backbone %s", p, key)
+	}
+	exact := newBench(t, 1)
+	exact.Engine = renamed{exact.Engine, ownBackbone}
+	if exact.PretrainKey(&cfg) == p.Key {
+		t.Error("trials recorded on " + ownBackbone + " lose their identity")
+	}
+	cfg.Set("pretrain.seed", uint64(1))
+	if own.PretrainKey(&cfg) == other.PretrainKey(&cfg) || other.HasPretrained(&cfg) {
+		t.Error("a pretraining on another engine counts as this one's")
 	}
 }

@@ -32,14 +32,14 @@ const pretrainHoldout = 500
 // initIdentity says which weights a trial starts from, without making them.
 func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
 	switch {
-	case cfg.Pretrain.Type == "file":
+	case cfg.Text("pretrain.type") == "file":
 		classes := 0
 		if plan.Synthetic(cfg) {
-			classes = cfg.Data.Classes
+			classes = cfg.Int("data.classes")
 		}
 		_, identity, err := detector.ReadInitial(cfg, classes)
 		return identity, err
-	case cfg.Pretrain.File != "":
+	case cfg.Text("pretrain.file") != "":
 		return "", detector.CheckInitial(cfg, 0)
 	case plan.Crops(cfg):
 		return r.PretrainKey(cfg), nil
@@ -54,7 +54,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 	var id string
 	var err error
 	what := "pretraining"
-	switch d.Cfg.Pretrain.Type {
+	switch d.Cfg.Text("pretrain.type") {
 	case "crops":
 		var f *weights.File
 		var p Pretrained
@@ -62,7 +62,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
-		what = d.Cfg.Pretrain.File
+		what = d.Cfg.Text("pretrain.file")
 		w, id, err = detector.ReadInitial(&d.Cfg, d.Classes)
 	default:
 		return nil
@@ -77,9 +77,26 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 	return d.Load(w)
 }
 
+// embeddedEngine is the name of the engine that made the embedded backbones, which their identities hold. Trials start
+// from them on every engine but ownBackbone.
+const embeddedEngine = "gorgonia"
+
+// ownBackbone is the name of an engine that has recorded trials from backbones that it pretrained itself: those trials
+// keep their identities.
+const ownBackbone = "gorgonia-exact"
+
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
 func (r *Runner) PretrainKey(cfg *plan.Config) string {
-	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), r.Engine.Name(), plan.Numerics)
+	engineName := r.Engine.Info().Name
+	if key := pretrainKey(cfg, embeddedEngine); engineName != ownBackbone && isEmbedded(key) {
+		return key
+	}
+	return pretrainKey(cfg, engineName)
+}
+
+// pretrainKey is the identity of a pretraining on the engine of that name.
+func pretrainKey(cfg *plan.Config, engineName string) string {
+	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
 // Pretrained says where a pretrained backbone is.
@@ -105,10 +122,12 @@ func (r *Runner) pretrainWork(key string) string { return r.pretrainedPath(key) 
 // HasPretrained tells whether the backbone is there already.
 func (r *Runner) HasPretrained(cfg *plan.Config) bool {
 	key := r.PretrainKey(cfg)
-	if _, err := fs.Stat(embedded, embeddedName(key)); err == nil {
-		return true
-	}
 	_, err := os.Stat(r.pretrainedPath(key))
+	return err == nil || isEmbedded(key)
+}
+
+func isEmbedded(key string) bool {
+	_, err := fs.Stat(embedded, embeddedName(key))
 	return err == nil
 }
 
@@ -175,21 +194,18 @@ func checkPretrained(f *weights.File, key string) error {
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
 // trial's, its state is kept on the way, beside where the weights will be.
 func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
-	crops, err := dataset.NewCrops(cfg.CropConfig())
+	crops := dataset.NewCrops(cfg.CropConfig())
+	p := cfg.Group("pretrain")
+	set, err := crops.Draw(ctx, 0, p.Int("crops")+pretrainHoldout)
 	if err != nil {
 		return nil, err
 	}
-	p := cfg.Pretrain
-	set, err := crops.Draw(ctx, 0, p.Crops+pretrainHoldout)
-	if err != nil {
-		return nil, err
-	}
-	mc := cfg.ModelConfig(crops.Labels())
+	mc := detector.ModelConfig(cfg, crops.Labels())
 	mc.FreezeStages = 0
 	if mc.Norm == "frozen" {
 		mc.Norm = "batch" // what is frozen later is learnt here
 	}
-	draw := detector.Drawer(p.Seed)
+	draw := detector.Drawer(p.Seed("seed"))
 	state := engine.NewState()
 	work := r.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
@@ -210,10 +226,10 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
 		var err error
 		prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Pixels, p.Pixels), crops.Labels(), train)
+			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Int("pixels"), p.Int("pixels")), crops.Labels(), train)
 			prog.Outputs = []*engine.Node{logits}
 			if train {
-				prog.Loss = g.SoftmaxCE(logits, g.Input("label", n))
+				prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
 			}
 			return nil
 		})
@@ -225,34 +241,38 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		}
 		return r.Engine.Compile(prog, state)
 	}
-	train, err := compile(p.Batch, true)
+	train, err := compile(p.Int("batch"), true)
 	if err != nil {
 		return nil, err
 	}
 	defer train.Close()
 	t := cfg.Transform()
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error { return c.write(work, key) }}
-	for step := start; step < p.Iters; step++ {
+	for step := start; step < p.Int("iters"); step++ {
 		stopped := ctx.Err()
 		if stopped != nil || step > start && k.due(step) {
-			if err := errors.Join(stopped, k.keep(&checkpoint{step: step, tensors: detector.StateTensors(state)})); err != nil {
+			err := r.Engine.Store(state)
+			if err == nil {
+				err = k.keep(&checkpoint{step: step, tensors: detector.StateTensors(state)})
+			}
+			if err = errors.Join(stopped, err); err != nil {
 				return nil, err
 			}
 		}
 		pick := draw("crops", uint64(step))
-		indices, flips := make([]int, p.Batch), make([]bool, p.Batch)
+		indices, flips := make([]int, p.Int("batch")), make([]bool, p.Int("batch"))
 		for i := range indices {
-			indices[i], flips[i] = pick.IntN(p.Crops), pick.Uint64()&1 == 1
+			indices[i], flips[i] = pick.IntN(p.Int("crops")), pick.Uint64()&1 == 1
 		}
 		x, y, err := set.Batch(indices, flips, t)
 		if err != nil {
 			return nil, err
 		}
-		lr := p.LR / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
-		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
+		lr := p.Number("lr") / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Int("iters")))) * min(1, float64(step+1)/30)
+		if _, err := train.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}
-		r.tell(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
+		r.tell(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Int("iters") + 1})
 	}
 
 	const batch = 50
@@ -262,7 +282,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 	}
 	defer eval.Close()
 	right := 0
-	for first := p.Crops; first < p.Crops+pretrainHoldout; first += batch {
+	for first := p.Int("crops"); first < p.Int("crops")+pretrainHoldout; first += batch {
 		indices := make([]int, batch)
 		for i := range indices {
 			indices[i] = first + i
@@ -282,7 +302,10 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		}
 	}
 	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
-	r.tell(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	r.tell(Preparing{What: "pretraining a backbone", Done: p.Int("iters") + 1, Total: p.Int("iters") + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	if err := r.Engine.Store(state); err != nil {
+		return nil, err
+	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
 	for _, name := range state.Names() {
 		if detector.IsBody(name) {
@@ -294,14 +317,6 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		return nil, err
 	}
 	return f, nil
-}
-
-func labelFeed(labels []int32) []float32 {
-	out := make([]float32, len(labels))
-	for i, l := range labels {
-		out[i] = float32(l)
-	}
-	return out
 }
 
 func argmax(v []float32) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
@@ -21,7 +22,7 @@ func KeyOf() results.KeyOf {
 			return "", fmt.Errorf("it has numerics %s, this program %d", t.Numerics, plan.Numerics)
 		}
 		text, err := once(canonical, t.Config, func() ([]byte, error) {
-			cfg, err := plan.ParseResolved("its settings", []byte(t.Config))
+			cfg, err := detector.Settings.ParseResolved("its settings", []byte(t.Config))
 			if err != nil {
 				return nil, err
 			}
@@ -61,11 +62,11 @@ func (r *Runner) pastTrainings() ([]pastTraining, error) {
 	var out []pastTraining
 	for i := range recorded {
 		t := &recorded[i]
-		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(plan.Numerics) {
+		if t.Engine != r.Engine.Info().Name || t.Numerics != strconv.Itoa(plan.Numerics) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {
-			cfg, err := plan.ParseResolved(t.Key, []byte(t.Config))
+			cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
 			if err != nil {
 				return settings{}, nil
 			}

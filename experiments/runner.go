@@ -109,7 +109,7 @@ func (r *Runner) Timestamp() string { return r.Now().UTC().Format(time.RFC3339) 
 func (r *Runner) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
 	if train {
-		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
+		o.Batch, o.FlipProb = c.Int("train.batch"), c.Number("image.flip")
 	}
 	if !plan.Synthetic(c) {
 		o.Pictures = filepath.Join(r.Cache, "pictures")

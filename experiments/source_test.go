@@ -412,7 +412,7 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 		t.Fatal(err)
 	}
 	old := *tr
-	cfg.Data.Dir = "data"
+	cfg.Set("data.dir", "data")
 	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(plan.Resolved(&cfg)), nil
 	n, err := b.Store.BeginTrial(old, results.Attempt{Owner: "older", Host: "there"}, 0)
 	if err != nil {

@@ -26,15 +26,14 @@ type Prepared struct {
 	stopped    []string       // keys of kin that failed or were stopped: a checkpoint of theirs may be of the same training
 }
 
+// dataSettings spells the settings that choose the images to train on and to score.
+func dataSettings(c *plan.Config) string { return fmt.Sprint(c.Group("data"), c.Text("eval.split")) }
+
 // Prepare computes the identities of the plan's trials. The seeds of a row share all
 // but the seed; data and initial weights are looked at once for all rows that share them.
 // What training or scoring would trip over later is an error here.
 func (r *Runner) Prepare(ctx context.Context, p *plan.Plan) ([]Prepared, error) {
-	type data struct {
-		plan.Data
-		split string
-	}
-	sources, init, starts := map[data]*source{}, map[string]string{}, map[string]bool{}
+	sources, init, starts := map[string]*source{}, map[string]string{}, map[string]bool{}
 	rows := make([]*plan.Identity, len(p.Rows))
 	from := make([]*source, len(p.Rows))
 	out := make([]Prepared, len(p.Trials))
@@ -42,21 +41,21 @@ func (r *Runner) Prepare(ctx context.Context, p *plan.Plan) ([]Prepared, error) 
 		if rows[t.Row] == nil {
 			row := &p.Rows[t.Row]
 			cfg := &row.Config
-			s, err := once(sources, data{cfg.Data, cfg.Eval.Split}, func() (*source, error) { return r.source(ctx, cfg) })
+			s, err := once(sources, dataSettings(cfg), func() (*source, error) { return r.source(ctx, cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("data: %w", err)
 			}
-			w, err := once(init, string(plan.PretrainCanonical(cfg))+cfg.Pretrain.File, func() (string, error) { return r.initIdentity(cfg) })
+			w, err := once(init, string(plan.PretrainCanonical(cfg))+cfg.Text("pretrain.file"), func() (string, error) { return r.initIdentity(cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("initial weights: %w", err)
 			}
-			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Model, cfg.Anchors, cfg.Pretrain.File), func() (bool, error) {
+			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Group("model"), cfg.Group("anchors"), cfg.Text("pretrain.file")), func() (bool, error) {
 				return true, detector.CheckInitial(cfg, len(s.Classes))
 			})
 			if err != nil {
 				return nil, err
 			}
-			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Name(), Numerics: plan.Numerics}
+			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}
 			from[t.Row] = s
 		}
 		id := *rows[t.Row]
@@ -299,7 +298,7 @@ func (r *Runner) checkData(states []State, prep []Prepared) error {
 			return nil
 		}
 		for _, t := range q.kin {
-			elsewhere := plan.Absolute(t.cfg.Data.Dir) != q.Trial.Config.Data.Dir
+			elsewhere := plan.Absolute(t.cfg.Text("data.dir")) != q.Trial.Config.Text("data.dir")
 			same := t.Dataset == q.Data || q.source.older != nil && t.Dataset == *q.source.older
 			if elsewhere || same {
 				continue
@@ -323,7 +322,7 @@ func (r *Runner) checkData(states []State, prep []Prepared) error {
 	t := other[len(other)-1]
 	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
 		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
-		ErrDataChanged, of.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, of.Data)
+		ErrDataChanged, of.Trial.Config.Text("data.dir"), t.Dataset, len(other), t.Key, of.Data)
 }
 
 // trainingOf is the training of a recorded trial's newest checkpoint that can be read.
@@ -345,7 +344,7 @@ func (r *Runner) training(p *Prepared) string {
 
 // keyOn is the key of the trial on data of that identity.
 func (r *Runner) keyOn(p *Prepared, data string) string {
-	return plan.Identity{Config: plan.Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.Init, Engine: r.Engine.Name(), Numerics: plan.Numerics}.Key()
+	return plan.Identity{Config: plan.Canonical(&p.Trial.Config), Seed: p.Trial.Seed, Data: data, Init: p.Init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 }
 
 // job is the end of one try at a trial.
@@ -561,7 +560,7 @@ func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
 	var ready []string
 	for _, s := range states {
 		cfg := s.Config
-		key := cfg.Data.Dir + "\n" + dataset.Identity(cfg.SynthConfig())
+		key := cfg.Text("data.dir") + "\n" + dataset.Identity(cfg.SynthConfig())
 		if s.Done() || slices.Contains(ready, key) {
 			continue
 		}

@@ -70,7 +70,7 @@ func (b *bench) plan(t *testing.T, text string, sel plan.Selection) *plan.Plan {
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Load(path, sel)
+	p, err := detector.Settings.Load(path, sel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestSweepFails(t *testing.T) {
 	if _, err := b.PrepareData(t.Context(), &p.Rows[0].Config); err != nil {
 		t.Fatal(err)
 	}
-	p.Trials[0].Config.Loss.Type = "hinge" // no such loss: fails when its network is built
+	p.Trials[0].Config.Set("loss.type", "hinge") // no such loss: fails when its network is built
 	c, err := b.Sweep(t.Context(), p)
 	if err != nil || c != (Counts{Done: 1, Failed: 1}) {
 		t.Errorf("%+v, %v; want one failed, one done", c, err)

@@ -55,7 +55,7 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *Prepared) (results.
 	}
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
-		r.kept = nil // whatever state its networks were left in
+		r.Close() // its networks may be left in any state
 	}
 	var div *detector.Diverged
 	switch {
@@ -176,7 +176,11 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *Prepared, a *a
 	if err := r.trainOn(ctx, index, p, s, a, fin); err != nil {
 		return err
 	}
-	if fin.Weights, err = r.keepWeights(p.Key, s.d.State); err != nil {
+	state, err := s.d.Stored()
+	if err != nil {
+		return err
+	}
+	if fin.Weights, err = r.keepWeights(p.Key, state); err != nil {
 		return err
 	}
 	dets, err := r.evaluate(ctx, index, p, s.d, s.eval)
@@ -190,7 +194,7 @@ func (r *Runner) trainAndScore(ctx context.Context, index int, p *Prepared, a *a
 // way, at the end and when it is interrupted. It adds to the training log in fin.
 func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session, a *attempt, fin *results.Finish) error {
 	d := s.d
-	iters := d.Cfg.Train.Iters
+	iters := d.Cfg.Int("train.iters")
 	start := int(a.step.Load())
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
 		// The database then knows of no less than the file; and who has lost
@@ -202,6 +206,13 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session
 		return c.write(r.workFolder(a.key), a.key)
 	}}
 	done := start
+	keep := func() error {
+		c, err := take(d, done, fin.Steps)
+		if err != nil {
+			return err
+		}
+		return k.keep(c)
+	}
 	err := d.Train(ctx, s.train, s.loader, start, func(s detector.StepInfo) error {
 		done = s.Step + 1
 		a.step.Store(int64(done))
@@ -210,7 +221,7 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session
 		}
 		r.tell(Stepped{Index: index, Iters: iters, StepInfo: s})
 		if k.due(done) && done < iters {
-			return k.keep(take(d, done, fin.Steps))
+			return keep()
 		}
 		return nil
 	})
@@ -221,7 +232,7 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session
 			fin.Steps = append(fin.Steps, stepRow(div.At))
 		}
 	case err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), results.ErrLost):
-		if kerr := k.keep(take(d, done, fin.Steps)); kerr != nil {
+		if kerr := keep(); kerr != nil {
 			return kerr
 		}
 	}

@@ -117,7 +117,7 @@ func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, 
 	}
 	switch t.Status {
 	case results.StatusDone:
-		v.to = cfg.Train.Iters
+		v.to = cfg.Int("train.iters")
 		if v.last, err = r.weightsOf(t); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -144,8 +144,8 @@ func (v *verifier) checkIdentity(ctx context.Context) error {
 	if t.Numerics != strconv.Itoa(plan.Numerics) {
 		return differs("numerics", t.Numerics, strconv.Itoa(plan.Numerics))
 	}
-	if t.Engine != v.r.Engine.Name() {
-		return differs("engine", t.Engine, v.r.Engine.Name())
+	if t.Engine != v.r.Engine.Info().Name {
+		return differs("engine", t.Engine, v.r.Engine.Info().Name)
 	}
 	data, err := v.r.sameData(ctx, t, cfg)
 	if err != nil {
@@ -216,7 +216,11 @@ func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := take(s.d, step, nil).write(dir, v.t.Key); err != nil {
+	c, err := take(s.d, step, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.write(dir, v.t.Key); err != nil {
 		return nil, err
 	}
 	return readCheckpoint(filepath.Join(dir, checkpointName(step)), v.t.Key)
@@ -230,7 +234,11 @@ func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
 			return err
 		}
 		if c := v.kept[i.Step+1]; c != nil {
-			if err := v.compareTensors(i.Step+1, detector.StateTensors(s.d.State), c.tensors); err != nil {
+			now, err := take(s.d, i.Step+1, nil)
+			if err != nil {
+				return err
+			}
+			if err := v.compareTensors(i.Step+1, now.tensors, c.tensors); err != nil {
 				return err
 			}
 		}
@@ -318,7 +326,11 @@ func indexOf(i int, shape []int) []int {
 
 // compareResult compares the final weights and what they score.
 func (v *verifier) compareResult(ctx context.Context, s *session) error {
-	now := detector.NetworkTensors(s.d.State)
+	state, err := s.d.Stored()
+	if err != nil {
+		return err
+	}
+	now := detector.NetworkTensors(state)
 	hash, err := weights.Hash(now)
 	if err != nil {
 		return err
@@ -355,13 +367,4 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	}
 	v.Detections = len(dets)
 	return nil
-}
-
-// inexact is an engine that does not promise the same bits every time.
-type inexact interface{ Inexact() bool }
-
-// Exact tells whether the engine promises that the same trial gives the same bits.
-func (r *Runner) Exact() bool {
-	e, ok := r.Engine.(inexact)
-	return !ok || !e.Inexact()
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
@@ -131,7 +132,7 @@ func (r *Runner) Work(ctx context.Context, in io.Reader, out io.Writer) error {
 }
 
 func (r *Runner) obey(ctx context.Context, o order) *over {
-	cfg, err := plan.ParseResolved("trial "+o.Key, []byte(o.Config))
+	cfg, err := detector.Settings.ParseResolved("trial "+o.Key, []byte(o.Config))
 	var out results.Outcome
 	if err == nil {
 		p := &Prepared{Trial: plan.Trial{Seed: o.Seed, Config: cfg}, Key: o.Key, Data: o.Data, Init: o.Init, source: o.Source, stopped: o.Stopped}

@@ -228,3 +228,39 @@ func Cos(x float64) float64 {
 	}
 	return y
 }
+
+// The coefficients of the Cephes library's atan.c, numerator and denominator.
+var (
+	atanOver  = [...]float64{-8.750608600031904122785e-01, -1.615753718733365076637e+01, -7.500855792314704667340e+01, -1.228866684490136173410e+02, -6.485021904942025371773e+01}
+	atanUnder = [...]float64{1, 2.485846490142306297962e+01, 1.650270098316988542046e+02, 4.328810604912902668951e+02, 4.853903996359136964868e+02, 1.945506571482613964425e+02}
+)
+
+// Atan returns the arctangent of x, in radians.
+func Atan(x float64) float64 {
+	const (
+		half         = 3.061616997868382943065e-17 // of what π/2 lacks as a float64
+		tan3Eighths  = 2.41421356237309504880      // tan(3π/8)
+		seriesBefore = .66
+	)
+	series := func(x float64) float64 {
+		z := x * x
+		over, under := atanOver[0], atanUnder[0]
+		for i := range atanOver[1:] {
+			over = float64(over*z) + atanOver[i+1]
+		}
+		for _, c := range atanUnder[1:] {
+			under = float64(under*z) + c
+		}
+		return float64(x*(z*over/under)) + x
+	}
+	switch size := math.Abs(x); {
+	case x == 0 || x != x:
+		return x
+	case size <= seriesBefore:
+		return math.Copysign(series(size), x)
+	case size > tan3Eighths:
+		return math.Copysign(math.Pi/2-series(1/size)+2*half, x)
+	default:
+		return math.Copysign(math.Pi/4+series((size-1)/(size+1))+half, x)
+	}
+}

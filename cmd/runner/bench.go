@@ -12,8 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/columns"
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/benchmark"
 )
@@ -180,9 +179,14 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 		return err
 	}
 	defer r.close()
-	profile := gorgonia.NewProfile(a.now)
-	r.Engine = gorgonia.New(r.pool, gorgonia.Options{Profile: profile})
-	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.Host.Kernels, Peak: a.peak(r.pool.Level())}
+	profile := engine.NewProfile(a.now)
+	if e, ok := r.Engine.(engine.Profiler); ok {
+		e.Profile(profile)
+	}
+	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.Host.Threads, Kernels: r.Host.Kernels}
+	if e, ok := r.Engine.(engine.Prober); ok {
+		rep.Peak = e.ProbePeak(a.now) / 1e9
+	}
 	rep.Bare = memoryNow()
 	o.Begin = profile.Reset
 	if rep.measured, err = measure(ctx, r.Runner, o.Network); err != nil {
@@ -199,22 +203,8 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 	return nil
 }
 
-// peak measures the highest speed of one core in GFLOP/s: the fastest of some runs of multiply-adds
-// alone.
-func (a *app) peak(level kernel.Level) float64 {
-	best := 0.0
-	for range 5 {
-		t := a.now()
-		flops := kernel.PeakLoop(level, 200_000)
-		if s := a.now().Sub(t).Seconds(); s > 0 {
-			best = max(best, flops/s/1e9)
-		}
-	}
-	return best
-}
-
 // fill computes the figures from the measurements.
-func (r *benchReport) fill(profile *gorgonia.Profile) {
+func (r *benchReport) fill(profile *engine.Profile) {
 	m := &r.measured
 	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
 	r.MS = spreadOf(m.Seconds)

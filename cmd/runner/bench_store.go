@@ -53,7 +53,7 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 	if err != nil {
 		return err
 	}
-	defer r.pool.Close()
+	defer r.Engine.Close()
 	dir, err := os.MkdirTemp("", "focalgrid-store")
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/columns"
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -55,9 +56,9 @@ func (a *app) doctor(o *doctorOptions) error {
 		{"program", fmt.Sprintf("%s, revision %.12s, numerics %d", programVersion(), r.Host.Revision, plan.Numerics)},
 		{"go", runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH},
 		{"cpu", r.Host.CPU},
-		{"engine", r.Engine.Name() + ", on the CPU"},
+		{"engine", r.Engine.Info().Name + ", on the " + r.Engine.Info().Device},
 		{"kernels", r.Host.Kernels},
-		{"threads", fmt.Sprintf("%d of %d cores", r.pool.Threads(), runtime.NumCPU())},
+		{"threads", fmt.Sprintf("%d of %d cores", r.Engine.Info().Threads, runtime.NumCPU())},
 		{"gpu", gpuLine()},
 		{"cache", cacheLine(r.Cache)},
 		{"weights", weightsLine(r)},
@@ -108,7 +109,7 @@ func weightsLine(r *rig) string {
 	if err != nil {
 		return err.Error()
 	}
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{})
 	if err != nil {
 		return err.Error()
 	}

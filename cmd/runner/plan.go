@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
 	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/setting"
 )
 
 // factors writes what distinguishes a trial from its neighbours: "loss.gamma=2 seed=0".
@@ -15,7 +17,7 @@ func factors(p *plan.Plan, t *plan.Trial) string {
 	var parts []string
 	for _, key := range p.Factors {
 		if v, ok := p.Rows[t.Row].Factors[key]; ok {
-			parts = append(parts, key+"="+plan.Spell(v))
+			parts = append(parts, key+"="+setting.Spell(v))
 		}
 	}
 	return strings.Join(append(parts, "seed="+strconv.FormatUint(t.Seed, 10)), " ")
@@ -61,11 +63,14 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		for _, key := range p.Factors {
 			cell := columns.Gap
 			if v, ok := p.Rows[s.Row].Factors[key]; ok {
-				cell = plan.Spell(v)
+				cell = setting.Spell(v)
 			}
 			line = append(line, cell)
 		}
 		cost := lasting(costs[i].Seconds)
+		if math.IsNaN(costs[i].Seconds) {
+			cost = "?"
+		}
 		if !s.Done() {
 			todo++
 			cost = "~" + cost
@@ -78,7 +83,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 	}
 	columns.Text(a.out, "", rows, columns.AllLeft)
 	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
-	if todo > 0 {
+	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
 		case 0:

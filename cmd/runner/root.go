@@ -15,8 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -106,7 +105,7 @@ func meant(cmd *cobra.Command, name string) string {
 	})
 	nearest := plan.Nearest(name, known)
 	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
-	if keys := plan.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
+	if keys := detector.Settings.Named(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
 		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))
 	}
 	return "; nearest: --" + nearest
@@ -210,12 +209,12 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 
 // loadPlan is plan.Load that Ctrl-C stops.
 func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
-	return reading(ctx, func() (*plan.Plan, error) { return plan.Load(source, sel) })
+	return reading(ctx, func() (*plan.Plan, error) { return detector.Settings.Load(source, sel) })
 }
 
 // loadBaseline is plan.LoadBaseline that Ctrl-C stops.
 func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
-	return reading(ctx, func() (plan.Config, error) { return plan.LoadBaseline(source, sel) })
+	return reading(ctx, func() (plan.Config, error) { return detector.Settings.LoadBaseline(source, sel) })
 }
 
 // selectionFlags adds the flags that select settings and rows of a grid file.
@@ -311,71 +310,6 @@ func checkFormat(format string, known ...string) error {
 		return bad(fmt.Errorf("--format %s: unknown; known: %s", format, strings.Join(known, ", ")))
 	}
 	return nil
-}
-
-// machine holds the flags of verbs that compute.
-type machine struct {
-	threads int
-	engine  string
-	cache   string
-}
-
-func machineFlags(cmd *cobra.Command, m *machine) {
-	f := cmd.Flags()
-	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
-	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engines, ", ")+"; this build computes only on the CPU")
-	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
-	complete(cmd, "engine", engines)
-}
-
-// engines are the values of --engine. cpu-exact uses only direct convolutions; its trials have their own
-// identities.
-var engines = []string{"auto", "cpu", "cpu-exact"}
-
-// maxThreads is far more than any machine has; it catches mistyped numbers.
-const maxThreads = 4096
-
-// rig is a machine ready to compute.
-type rig struct {
-	*experiments.Runner
-	pool *kernel.Pool
-}
-
-// open starts the engine. The caller closes the rig.
-func (m *machine) open(a *app) (*rig, error) {
-	if !slices.Contains(engines, m.engine) {
-		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engines, ", ")))
-	}
-	if m.threads < 0 || m.threads > maxThreads {
-		return nil, bad(fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", m.threads, maxThreads))
-	}
-	cache := m.cache
-	if cache == "" {
-		var err error
-		if cache, err = experiments.CacheDir(); err != nil {
-			return nil, bad(err)
-		}
-	}
-	pool := kernel.NewPool(m.threads)
-	pool.Exact = m.engine == "cpu-exact"
-	return &rig{
-		Runner: &experiments.Runner{
-			Engine: gorgonia.New(pool, gorgonia.Options{}),
-			Cache:  cache,
-			Now:    a.now,
-			Host:   experiments.DescribeHost(string(pool.Level()), pool.Threads()),
-		},
-		pool: pool,
-	}, nil
-}
-
-// close ends the pool and, if one is open, the store.
-func (r *rig) close() {
-	if r.Store != nil {
-		r.Store.Close()
-	}
-	r.Runner.Close()
-	r.pool.Close()
 }
 
 // openIfThere opens a database for reading. It returns nil if the file does not exist, or is older and

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
-	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/results/report"
 )
@@ -70,7 +70,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 		}
 	}
 	if o.format == "text" {
-		t.Config = plan.Telling(t.Config)
+		t.Config = detector.Settings.Telling(t.Config)
 	}
 	classes, err := store.Classes(t.Key)
 	if err != nil {

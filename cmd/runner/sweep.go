@@ -161,7 +161,7 @@ func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, 
 		}
 		return nil, bad(err) // a folder or a weights file that cannot be used
 	}
-	rate := experiments.ProbeRate(r.pool, a.now)
+	rate := experiments.Rate(r.Engine, a.now)
 	costs, err := r.Costs(states, rate)
 	if err != nil {
 		return nil, err

@@ -71,10 +71,10 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		return err
 	}
 	r.Store = store
-	defer r.pool.Close()
+	defer r.Engine.Close()
 	r.Observe = a.preparing()
-	if !r.Exact() {
-		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference may not be an error.\n", r.Engine.Name())
+	if !r.Engine.Info().Exact {
+		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference may not be an error.\n", r.Engine.Info().Name)
 	}
 	v, err := r.Verify(ctx, t, from)
 	if err != nil {
@@ -89,7 +89,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	if v.Differs != nil {
 		return &coded{exitFailed, fmt.Errorf("trial %.12s differs: %w", t.Key, v.Differs)}
 	}
-	fmt.Fprintln(a.out, verified(t.Key, v, r.pool.Threads()))
+	fmt.Fprintln(a.out, verified(t.Key, v, r.Engine.Info().Threads))
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (a *app) version() error {
 		{"version", programVersion()},
 		{"revision", revision},
 		{"go", r.Host.Go},
-		{"engine", r.Engine.Name()},
+		{"engine", r.Engine.Info().Name},
 		{"kernels", r.Host.Kernels},
 		{"numerics", strconv.Itoa(plan.Numerics)},
 	}, columns.AllLeft)

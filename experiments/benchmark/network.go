@@ -104,7 +104,7 @@ func (b *Network) config(images int) (plan.Config, error) {
 	if b.Model != "mini" {
 		set = append(set, deepSettings...)
 	}
-	return plan.LoadBaseline("mini", plan.Selection{Set: set})
+	return detector.Settings.LoadBaseline("mini", plan.Selection{Set: set})
 }
 
 // open returns the detector with random weights, and its training split.
@@ -116,27 +116,31 @@ func (b *Network) open(ctx context.Context, r *experiments.Runner) (*detector.De
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
+	set, err := r.OpenSplit(ctx, &cfg, cfg.Text("data.train"))
 	if err != nil {
 		return nil, nil, err
 	}
 	return detector.New(cfg, len(set.Classes), r.Engine, engine.NewState(), detector.Drawer(0)), set, nil
 }
 
-// damp gives the residual blocks' last frozen norms their weight.
-func damp(d *detector.Detector) {
+// damp gives the residual blocks' last frozen norms, where the network has them, their weight.
+func damp(d *detector.Detector, e engine.Engine) error {
+	if d.Cfg.Text("model.norm") != "frozen" {
+		return nil
+	}
 	last := ".bn2.weight"
-	if d.Cfg.Model.Depth >= 50 {
+	if d.Cfg.Int("model.depth") >= 50 {
 		last = ".bn3.weight"
 	}
 	for _, name := range d.State.Names() {
 		if strings.HasPrefix(name, "backbone.body.layer") && strings.HasSuffix(name, last) {
-			v := d.State.Get(name).Values
-			for i := range v {
-				v[i] = residualNorm
+			shape := d.State.Get(name).Shape
+			if err := d.State.Set(name, shape, slices.Repeat([]float32{residualNorm}, shape[0])); err != nil {
+				return err
 			}
 		}
 	}
+	return e.Load(d.State)
 }
 
 // Step measures training steps: those of a trial, from the loader's batch to the
@@ -156,8 +160,8 @@ func Step(ctx context.Context, r *experiments.Runner, b Network) (Measured, erro
 	if _, err := d.Network(b.Batch, b.Pixels, b.Pixels, true); err != nil {
 		return Measured{}, err
 	}
-	if d.Cfg.Model.Norm == "frozen" {
-		damp(d)
+	if err := damp(d, r.Engine); err != nil {
+		return Measured{}, err
 	}
 	t := b.timer(r.Now)
 	if b.Loader {
@@ -205,11 +209,11 @@ func Infer(ctx context.Context, r *experiments.Runner, b Network) (Measured, err
 	if _, err := d.Network(detector.EvalBatch, b.Pixels, b.Pixels, false); err != nil {
 		return Measured{}, err
 	}
-	if d.Cfg.Model.Norm == "frozen" {
-		damp(d)
+	if err := damp(d, r.Engine); err != nil {
+		return Measured{}, err
 	}
 	t := b.timer(r.Now)
-	post := d.Cfg.PostConfig()
+	post := detector.PostConfig(&d.Cfg)
 	for range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return Measured{}, err
@@ -233,7 +237,7 @@ func Loader(ctx context.Context, r *experiments.Runner, b Network) (files, kept 
 	if err != nil {
 		return files, kept, err
 	}
-	set, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
+	set, err := r.OpenSplit(ctx, &cfg, cfg.Text("data.train"))
 	if err != nil {
 		return files, kept, err
 	}

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/metrics"
 	"focalgrid/results"
 	"focalgrid/results/report"
+	"focalgrid/setting"
 )
 
 // Store says how big a results database is measured.
@@ -54,7 +56,7 @@ type StoreTimes struct {
 func (b Store) grid() string {
 	rates := make([]string, b.Trials/b.Seeds)
 	for i := range rates {
-		rates[i] = plan.Spell(1e-5 * float64(i+1))
+		rates[i] = setting.Spell(1e-5 * float64(i+1))
 	}
 	return fmt.Sprintf("profile: mini\ngrid:\n  optim.lr: [%s]\nseeds: 0..%d\n", strings.Join(rates, ", "), b.Seeds-1)
 }
@@ -65,9 +67,9 @@ func (b Store) bundle(r *experiments.Runner, p *experiments.Prepared, index int)
 	wave := func(i int) float64 { return .5 + .5*math.Sin(float64(i)) }
 	out := &results.Bundle{Trial: results.Trial{
 		Key: p.Key, Kind: results.KindTrain, Config: string(plan.Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.Data, Init: p.Init,
-		Engine: r.Engine.Name(), Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
+		Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
 		Attempts: []results.Attempt{{
-			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Trial.Config.Train.Iters, Started: at, Ended: at,
+			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Trial.Config.Int("train.iters"), Started: at, Ended: at,
 			WallSeconds: 60, Exit: results.StatusDone, Environment: r.Host.Provenance(),
 		}},
 		Outcome: results.Outcome{Status: results.StatusDone, Finished: at, WallSeconds: 60, Metrics: map[string]float64{"AP.001": wave(index)}},
@@ -75,7 +77,7 @@ func (b Store) bundle(r *experiments.Runner, p *experiments.Prepared, index int)
 	for i, name := range metrics.StatNames[:9] {
 		out.Metrics[name] = wave(index + i)
 	}
-	for i := range p.Trial.Config.Data.Classes {
+	for i := range p.Trial.Config.Int("data.classes") {
 		out.Classes = append(out.Classes, results.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
 	}
 	for i := range b.Steps {
@@ -107,14 +109,14 @@ func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (
 		do    func() error
 	}{
 		{"plan, nothing recorded", storeReads, func() (err error) {
-			if p, err = plan.Load(grid, plan.Selection{}); err == nil {
+			if p, err = detector.Settings.Load(grid, plan.Selection{}); err == nil {
 				prep, err = r.Prepare(ctx, p)
 			}
 			return err
 		}},
 		{"record", 1, func() error { return recordBench(ctx, r, path, b, p, prep) }},
 		{"plan, all recorded", storeReads, reading(r, path, func() error {
-			p, err := plan.Load(grid, plan.Selection{})
+			p, err := detector.Settings.Load(grid, plan.Selection{})
 			if err == nil {
 				_, err = r.States(ctx, p)
 			}
@@ -123,7 +125,7 @@ func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (
 		{"ls", storeReads, reading(r, path, func() error { return listBench(r, "text") })},
 		{"ls, JSON", storeReads, reading(r, path, func() error { return listBench(r, "json") })},
 		{"table", storeReads, reading(r, path, func() error {
-			p, err := plan.Load(grid, plan.Selection{})
+			p, err := detector.Settings.Load(grid, plan.Selection{})
 			if err != nil {
 				return err
 			}
