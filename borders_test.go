@@ -53,7 +53,7 @@ var borders = map[string]border{
 	"paper":   {nil, "the published figures are data, whatever we measured"},
 	"results": {[]string{"atomicfile"}, "a results file must open on a machine with no ML installed"},
 
-	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "stats"}, "how a record is printed is apart from how it is kept"},
+	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "loss", "model", "optim", "sampler", "setting"},
 		"it joins what the components declare, and reads nothing"},

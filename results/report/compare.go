@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"focalgrid/results"
+	"focalgrid/setting"
 	"focalgrid/stats"
 )
 
@@ -53,7 +54,7 @@ func Matching(trials []results.Trial, settings map[string]string) ([]results.Tri
 		for key, want := range settings {
 			v, ok := flat[key]
 			known[key] = known[key] || ok
-			fits = fits && ok && sameText(factorText(v), want)
+			fits = fits && ok && sameText(setting.Spell(v), want)
 		}
 		if fits {
 			out = append(out, t)
@@ -97,7 +98,7 @@ func contrasts(a, b Side, values func(results.Trial) (map[string]any, error)) ([
 				return nil, fmt.Errorf("trial %s: %w", results.Short(t.Key), err)
 			}
 			for key, v := range flat {
-				if text := factorText(v); !slices.Contains(out[key], text) {
+				if text := setting.Spell(v); !slices.Contains(out[key], text) {
 					out[key] = append(out[key], text)
 				}
 			}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"focalgrid/setting"
 )
 
 // leaves reads a JSON object of objects as dotted keys with the text of their values:
@@ -83,7 +85,9 @@ func valueOf(text string) (v any) {
 }
 
 // sameValue reports whether two leaves are printed the same.
-func sameValue(v, w string) bool { return v == w || factorText(valueOf(v)) == factorText(valueOf(w)) }
+func sameValue(v, w string) bool {
+	return v == w || setting.Spell(valueOf(v)) == setting.Spell(valueOf(w))
+}
 
 // flatten reads the leaves with their values.
 func flatten(config string) (map[string]any, error) {

@@ -12,6 +12,7 @@ import (
 
 	"focalgrid/columns"
 	"focalgrid/results"
+	"focalgrid/setting"
 )
 
 // WriteList prints trials in the order given, as text or json. Of the settings
@@ -49,7 +50,7 @@ func writeListText(w io.Writer, trials []results.Trial, varying []ordered) error
 				settings = append(settings, "…")
 				break
 			}
-			settings = append(settings, m.key+"="+factorText(m.value))
+			settings = append(settings, m.key+"="+setting.Spell(m.value))
 		}
 		if t.Error != "" {
 			first, _, _ := strings.Cut(t.Error, "\n")

@@ -10,6 +10,7 @@ import (
 
 	"focalgrid/columns"
 	"focalgrid/safecsv"
+	"focalgrid/setting"
 )
 
 // tableFormats names every form a table can be written in. To add one, add a
@@ -96,7 +97,7 @@ func (t *Table) cells(bold bool) (header []string, lines [][]string) {
 	for i, r := range t.Rows {
 		var line []string
 		for _, key := range t.Factors {
-			line = append(line, factorText(r.Factors[key]))
+			line = append(line, setting.Spell(r.Factors[key]))
 		}
 		line = append(line, strconv.Itoa(r.N))
 		for _, name := range metrics {
@@ -159,7 +160,7 @@ func (t *Table) writeCSV(w io.Writer) error {
 	for _, r := range t.Rows {
 		var line []string
 		for _, key := range t.Factors {
-			line = append(line, factorText(r.Factors[key]))
+			line = append(line, setting.Spell(r.Factors[key]))
 		}
 		for _, n := range []int{r.N, r.Status.Done, r.Status.Diverged, r.Status.Failed} {
 			line = append(line, strconv.Itoa(n))

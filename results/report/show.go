@@ -14,6 +14,7 @@ import (
 	"focalgrid/columns"
 	"focalgrid/nullable"
 	"focalgrid/results"
+	"focalgrid/setting"
 )
 
 // WriteTrial prints all that is known of one trial, as text or json.
@@ -99,7 +100,7 @@ func writeSettings(w *bytes.Buffer, title string, flat map[string]any) {
 		width = max(width, len(key))
 	}
 	for _, key := range slices.Sorted(maps.Keys(flat)) {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, columns.OneLine(key), columns.OneLine(factorText(flat[key])))
+		fmt.Fprintf(w, "  %-*s  %s\n", width, columns.OneLine(key), columns.OneLine(setting.Spell(flat[key])))
 	}
 }
 
@@ -160,7 +161,7 @@ func writeAttempts(w *bytes.Buffer, t results.Trial) error {
 		}
 		maps.DeleteFunc(flat, func(key string, v any) bool {
 			other, ok := last[key]
-			return ok && factorText(other) == factorText(v)
+			return ok && setting.Spell(other) == setting.Spell(v)
 		})
 		writeSettings(w, fmt.Sprintf("attempt %d ran with", a.Number), flat)
 	}
