@@ -30,6 +30,7 @@ var borders = map[string]border{
 	"setting":    {nil, "a leaf: what a setting is does not depend on whose it is"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors knows no network"},
 	"guard":      {nil, "a leaf: a panic is brought on from whatever code it happened in"},
+	"localdisk":  {nil, "a leaf: where a file lies does not depend on what is in it"},
 	"columns":    {nil, "a leaf: how cells are laid out does not depend on what they say"},
 	"nullable":   {nil, "a leaf: a number without a value is null in any JSON"},
 	"stats":      {nil, "a leaf: a mean is a mean of whatever was measured"},
@@ -51,8 +52,9 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":   {nil, "the published figures are data, whatever we measured"},
-	"results": {[]string{"atomicfile"}, "a results file must open on a machine with no ML installed"},
+	"results": {[]string{"atomicfile", "localdisk", "results/files"}, "a results file must open on a machine with no ML installed"},
 
+	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
 	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "loss", "model", "optim", "sampler", "setting"},

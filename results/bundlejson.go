@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"focalgrid/results/files"
 )
 
 // Versions of the JSON of bundles and exports. Every one is read; the newest is written.
@@ -59,7 +61,7 @@ type (
 		Finished     string            `json:"finished"`
 		WallSeconds  number            `json:"wall_seconds"`
 		Weights      string            `json:"weights"`
-		Detections   *Blob             `json:"detections"`
+		Detections   *files.Blob       `json:"detections"`
 		Config       json.RawMessage   `json:"config"`
 		Labels       []Label           `json:"labels"`
 		Provenance   json.RawMessage   `json:"provenance"`
@@ -124,7 +126,7 @@ func seal(line []byte, err error) ([]byte, error) {
 		return nil, err
 	}
 	content := bytes.TrimSuffix(line, []byte("}\n"))
-	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, blobOf(content).Hash, sealEnd), nil
+	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, files.BlobOf(content).Hash, sealEnd), nil
 }
 
 // checkSeal compares a line with the checksum that ends it.
@@ -134,7 +136,7 @@ func checkSeal(line []byte) error {
 	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sealStart)) || !bytes.HasSuffix(line, []byte(sealEnd)) {
 		return fmt.Errorf("%w: it does not end with its checksum: it was altered or cut off", ErrBundle)
 	}
-	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != blobOf(line[:at]).Hash {
+	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != files.BlobOf(line[:at]).Hash {
 		return fmt.Errorf("%w: its content has another checksum than it carries: it was altered or damaged", ErrBundle)
 	}
 	return nil
@@ -151,7 +153,7 @@ func (b *Bundle) encode() ([]byte, error) {
 		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: metricsJSON(b.Metrics),
 		Classes: classesJSON(b.Classes), Steps: columns(b.Steps),
 	}
-	if b.Detections != (Blob{}) {
+	if b.Detections != (files.Blob{}) {
 		j.Detections = &b.Detections
 	}
 	for i, a := range b.Attempts {
@@ -273,7 +275,7 @@ func decodeSweep(text []byte) (*sweepBundle, error) {
 	case !s.Unsealed:
 	case j.SHA256 != "":
 		return nil, errPlain
-	case blobOf([]byte(s.File)).Hash != s.Hash:
+	case files.BlobOf([]byte(s.File)).Hash != s.Hash:
 		return nil, fmt.Errorf("%w: its file has another hash than it says: it was altered or damaged", ErrBundle)
 	}
 	for i, p := range s.Plan {

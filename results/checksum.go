@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"math"
+
+	"focalgrid/results/files"
 )
 
 // The parts of a database that have a checksum each, as the table checksums names them.
@@ -111,7 +113,7 @@ func sumClasses(classes []ClassMetric) string {
 	return d.hex()
 }
 
-func (b Blob) sum() string {
+func sumBlob(b files.Blob) string {
 	d := newDigest()
 	d.text(b.Hash)
 	d.int(b.Size)
@@ -131,7 +133,7 @@ func (s *sweepBundle) sum() string {
 // keepSums records the checksums of a trial that has ended.
 func (b *Bundle) keepSums(tx *sql.Tx, id int64) error {
 	for part, sum := range map[string]string{
-		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: b.Detections.sum(),
+		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: sumBlob(b.Detections),
 	} {
 		if err := keepSum(tx, part, id, sum); err != nil {
 			return err

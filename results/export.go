@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"focalgrid/results/files"
 )
 
 // walk calls sweep for every sweep, in order of time, and trial for every trial
@@ -199,8 +201,8 @@ func (s *Store) bundleImported(sweeps []*sweepBundle, taken map[string]bool) (mi
 			return nil, fmt.Errorf("import: %w", err)
 		}
 		for _, f := range b.blobs(s.path) {
-			if !exists(f.path) {
-				absent[f.path] = true
+			if !exists(f.Path) {
+				absent[f.Path] = true
 			}
 		}
 	}
@@ -216,7 +218,7 @@ func (s *Store) mendBundle(b *Bundle, written bool) error {
 		return err
 	}
 	path := bundlePath(BundleDir(s.path), b.Key)
-	if old, err := readBounded(path); err == nil && bytes.Equal(old, text) {
+	if old, err := files.Read(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
 	_, err = ReadBundle(path)
@@ -300,7 +302,7 @@ func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle, err error) 
 		return fmt.Errorf("%s: it is a database: import what `runner db export --db %s` writes", src.Name, src.Name)
 	}
 	in := bufio.NewScanner(text)
-	in.Buffer(make([]byte, 0, 1<<16), maxText)
+	in.Buffer(make([]byte, 0, 1<<16), files.MaxText)
 	for n := 1; in.Scan(); n++ {
 		text := bytes.TrimSpace(in.Bytes())
 		if len(text) == 0 {

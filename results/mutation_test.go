@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"focalgrid/results/files"
 )
 
 // TestFlippedBits: one bit flipped in any file that a database needs is found by Check, or
@@ -17,19 +19,19 @@ func TestFlippedBits(t *testing.T) {
 	s := newStore(t)
 	path := s.Path()
 	weights := []byte(strings.Repeat("weights", 100))
-	must(t, writeFile(s.WeightsPath(blobOf(weights).Hash), weights))
+	must(t, files.Write(s.WeightsPath(files.BlobOf(weights).Hash), weights))
 	diff := []byte("- old\n+ new\n")
 	must(t, s.KeepDiff(diff))
 	for _, name := range []string{"a", "b", "c"} {
 		trial := trialNamed(name)
 		trial.Labels = []Label{{7, "disc"}, {2, "ring"}}
-		trial.Provenance = `{"go":"go1.26.8","diff":"` + blobOf(diff).Hash + `"}`
+		trial.Provenance = `{"go":"go1.26.8","diff":"` + files.BlobOf(diff).Hash + `"}`
 		begin(t, s, trial)
 	}
 	must(t, s.SaveSweep(Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"},
 		[]Planned{{keyOf("a"), 0}, {keyOf("b"), 1}, {keyOf("c"), 2}}))
 	done := finishDone()
-	done.Weights = blobOf(weights).Hash
+	done.Weights = files.BlobOf(weights).Hash
 	must(t, s.FinishTrial(keyOf("a"), 1, done))
 	step := 1
 	must(t, s.FinishTrial(keyOf("b"), 1, Finish{Outcome: Outcome{Status: StatusDiverged, DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"}, Steps: done.Steps}))

@@ -9,6 +9,8 @@ import (
 	"math"
 	"regexp"
 	"slices"
+
+	"focalgrid/results/files"
 )
 
 // Kinds of trial.
@@ -212,7 +214,7 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 	if !isEnd(f.Status) {
 		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", Short(key), f.Status)
 	}
-	var detections Blob
+	var detections files.Blob
 	if f.Detections != nil {
 		var err error
 		if detections, err = s.keepDetections(f.Detections); err != nil {
