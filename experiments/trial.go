@@ -55,7 +55,7 @@ func (r *Runner) runTrial(ctx context.Context, index int, p *Prepared) (results.
 	}
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
-		r.kept = nil // whatever state its networks were left in
+		r.Close() // its networks may be left in any state
 	}
 	var div *detector.Diverged
 	switch {
