@@ -46,7 +46,7 @@ var borders = map[string]border{
 
 	"metrics/report": {[]string{"atomicfile", "coco", "metrics", "safecsv"}, "how a number is shown is apart from what it is"},
 
-	"paper":   {nil, "the published figures are data, whatever we measured"},
+	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
 	"results": {[]string{"atomicfile", "safecsv"}, "a results file must open on a machine with no ML installed"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "loss", "model", "optim", "sampler", "setting"},
