@@ -59,8 +59,8 @@ func (s *networks) closeFirst(many int) error {
 	return err
 }
 
-// maxNetworks is how many networks are compiled at a time. Photographs come in up to some 200 sizes, and each network
-// takes the memory of all its maps; the sizes of a data set whose pictures are alike, trained on and scored, are fewer.
+// maxNetworks is how many networks are compiled at a time. Each holds the memory of all its maps, which is gigabytes
+// for the paper's network; batches of COCO come in some 200 sizes, of data whose pictures are alike in two or three.
 const maxNetworks = 16
 
 // Detector is a detector with its weights, of which the parts are compiled for each size of input.

@@ -65,6 +65,8 @@ type Analysis struct {
 	Inputs [Phases][]*Node // the inputs that each phase needs beyond the earlier ones
 	Params []*Node         // the trainable parameters that the loss reaches
 	Norms  []*Node         // the batch norms whose running statistics a step moves
+
+	p *Program
 }
 
 // Analyze returns the analysis of p, or what makes p impossible to compile.
@@ -72,7 +74,7 @@ func Analyze(p *Program) (*Analysis, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	a := &Analysis{}
+	a := &Analysis{p: p}
 	a.Nodes[PhasePredictions] = p.Predictions
 	fed := map[*Node]bool{}
 	for _, n := range p.Predictions {
@@ -197,8 +199,8 @@ func (u Update) Slots(param string) []string {
 
 // Prepare checks that s holds every parameter and buffer of the program in its shape, and adds the slots of the update
 // that s lacks.
-func (a *Analysis) Prepare(p *Program, s *State) error {
-	for _, n := range p.Graph.Nodes() {
+func (a *Analysis) Prepare(s *State) error {
+	for _, n := range a.p.Graph.Nodes() {
 		if n.Op != OpParam && n.Op != OpBuffer {
 			continue
 		}
@@ -211,7 +213,7 @@ func (a *Analysis) Prepare(p *Program, s *State) error {
 		}
 	}
 	for _, n := range a.Params {
-		for _, kind := range slots[p.Update.Kind] {
+		for _, kind := range slots[a.p.Update.Kind] {
 			shape, size := n.Shape, n.Size()
 			if kind == stepsTaken {
 				shape, size = []int{1}, 1

@@ -8,10 +8,10 @@
 // Session, which runs training steps. Reading a Graph (parameters,
 // multiply-adds, its hash) needs no engine.
 //
-// Tensors at the seam are flat float32 in row-major order, images are NCHW. A
-// scalar has the empty shape and one value. What an op means, with its gradient, is
-// said at its builder method and held by the conformance suite in
-// engine/enginetest.
+// Tensors at the seam are flat float32 in row-major order, images are NCHW; inputs
+// may be fed bytes and int32. A scalar has the empty shape and one value. What an op
+// means, with its gradient, is said at its builder method and held by the conformance
+// suite in engine/enginetest.
 package engine
 
 import (

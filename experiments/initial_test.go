@@ -127,6 +127,11 @@ func TestEmbeddedOnEveryEngine(t *testing.T) {
 	if key := own.PretrainKey(&cfg); p.Key != key || p.Where != "embedded in the program" || !other.HasPretrained(&cfg) {
 		t.Errorf("%+v, want the embedded backbone %s", p, key)
 	}
+	exact := newBench(t, 1)
+	exact.Engine = renamed{exact.Engine, ownBackbone}
+	if exact.PretrainKey(&cfg) == p.Key {
+		t.Error("trials recorded on " + ownBackbone + " lose their identity")
+	}
 	cfg.Set("pretrain.seed", uint64(1))
 	if own.PretrainKey(&cfg) == other.PretrainKey(&cfg) || other.HasPretrained(&cfg) {
 		t.Error("a pretraining on another engine counts as this one's")

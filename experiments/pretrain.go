@@ -78,15 +78,20 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 }
 
 // embeddedEngine is the name of the engine that made the embedded backbones, which their identities hold. Trials start
-// from them on every engine.
+// from them on every engine but ownBackbone.
 const embeddedEngine = "gorgonia"
+
+// ownBackbone is the name of an engine that has recorded trials from backbones that it pretrained itself: those trials
+// keep their identities.
+const ownBackbone = "gorgonia-exact"
 
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
 func (r *Runner) PretrainKey(cfg *plan.Config) string {
-	if key := pretrainKey(cfg, embeddedEngine); isEmbedded(key) {
+	engineName := r.Engine.Info().Name
+	if key := pretrainKey(cfg, embeddedEngine); engineName != ownBackbone && isEmbedded(key) {
 		return key
 	}
-	return pretrainKey(cfg, r.Engine.Info().Name)
+	return pretrainKey(cfg, engineName)
 }
 
 // pretrainKey is the identity of a pretraining on the engine of that name.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 )
 
@@ -54,22 +55,13 @@ func Describe(cfg Config, h, w int) (string, error) {
 		line(p.Name, p.Form, fmt.Sprintf("%s×%d", thousands(int64(p.Node.Shape[1])), p.Size), p.Notes...)
 	}
 
-	var width [3]int
-	for _, r := range rows {
-		for i := range width {
-			width[i] = max(width[i], len([]rune(r[i])))
-		}
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, ResNet-%d", head.Title, cfg.Depth)
 	if cfg.Width != 1 {
 		fmt.Fprintf(&b, " of width %g", cfg.Width)
 	}
 	fmt.Fprintf(&b, ", FPN of %d channels\n", cfg.FPN)
-	for _, r := range rows {
-		text := fmt.Sprintf("  %-*s  %-*s  %-*s  %s", width[0], r[0], width[1], r[1], width[2], r[2], r[3])
-		b.WriteString(strings.TrimRight(text, " ") + "\n")
-	}
+	columns.Text(&b, "  ", rows, columns.AllLeft)
 	return b.String(), nil
 }
 

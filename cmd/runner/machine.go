@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// machine are the flags of verbs that compute.
+// machine holds the flags of verbs that compute.
 type machine struct {
 	threads int
 	engine  string
@@ -42,14 +42,14 @@ func cpu(threads int) engine.Engine {
 	return gorgonia.New(kernel.NewPool(threads), gorgonia.Options{})
 }
 
-// cpuExact keeps to direct convolutions; its trials have identities of their own.
+// cpuExact uses only direct convolutions; its trials have their own identities.
 func cpuExact(threads int) engine.Engine {
 	pool := kernel.NewPool(threads)
 	pool.Exact = true
 	return gorgonia.New(pool, gorgonia.Options{})
 }
 
-// maxThreads is far above any machine; a mistyped number is refused.
+// maxThreads is far more than any machine has; it catches mistyped numbers.
 const maxThreads = 4096
 
 // rig is a machine ready to compute.

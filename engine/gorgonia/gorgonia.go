@@ -103,7 +103,7 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Prepare(p, s); err != nil {
+	if err := a.Prepare(s); err != nil {
 		return nil, err
 	}
 	l := &lowering{pool: e.pool, g: gg.NewGraph(), node: map[int]*gg.Node{}, stats: map[int]*gg.Node{}, joined: map[string]*gg.Node{}}
