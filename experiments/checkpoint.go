@@ -133,6 +133,21 @@ const (
 	metaRows     = "rows"
 )
 
+// loggedStep is a row of the training log as a checkpoint has it. ClsLoss and BoxLoss are the
+// losses of one that was written before losses had names.
+type loggedStep struct {
+	results.Step
+	ClsLoss, BoxLoss *float64 `json:",omitempty"`
+}
+
+// step returns the row with its losses by name.
+func (l loggedStep) step() results.Step {
+	if l.ClsLoss != nil && l.BoxLoss != nil {
+		l.Losses = results.FirstLosses(*l.ClsLoss, *l.BoxLoss)
+	}
+	return l.Step
+}
+
 // write puts the checkpoint into dir, whole or not at all, and drops all but
 // the last two.
 func (c *checkpoint) write(dir, key string) error {
@@ -187,8 +202,12 @@ func checkpointOf(f *weights.File, key string) (*checkpoint, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader([]byte(meta[metaRows])))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&c.rows); err != nil {
+	var log []loggedStep
+	if err := d.Decode(&log); err != nil {
 		return nil, fmt.Errorf("its training log: %w", err)
+	}
+	for _, l := range log {
+		c.rows = append(c.rows, l.step())
 	}
 	return c, nil
 }

@@ -20,8 +20,8 @@ import (
 	"focalgrid/weights"
 )
 
-// stepRows is about how many steps of a trial are logged.
-const stepRows = 200
+// loggedSteps is about how many steps of a trial are logged.
+const loggedSteps = 200
 
 // runTrial trains and evaluates one trial, from its last checkpoint if it has
 // one, and records how it ended: a panic is a failure like another. The error is nil
@@ -239,13 +239,17 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session
 	return err
 }
 
-// logged tells which steps of a training its log keeps: about stepRows of them.
+// logged tells which steps of a training its log keeps: about loggedSteps of them.
 func logged(step, iters int) bool {
-	return step%max(1, iters/stepRows) == 0 || step == iters-1
+	return step%max(1, iters/loggedSteps) == 0 || step == iters-1
 }
 
 func stepRow(s detector.StepInfo) results.Step {
-	return results.Step{Step: s.Step, Loss: s.Loss, ClsLoss: s.ClsLoss, BoxLoss: s.BoxLoss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	row := results.Step{Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	for _, l := range s.Losses {
+		row.Losses = append(row.Losses, results.Loss(l))
+	}
+	return row
 }
 
 func (r *Runner) evaluate(ctx context.Context, index int, p *Prepared, d *detector.Detector, set *dataset.Set) ([]coco.Detection, error) {

@@ -183,8 +183,7 @@ func FuzzFinite(f *testing.F) {
 		if !finite(x) {
 			return
 		}
-		for _, name := range ClassificationNames() {
-			c := classifications[name]
+		for name, c := range classifications {
 			v := settingtest.Draw(rand.New(rand.NewPCG(seed, 0)), c.Params, math.MaxFloat32)
 			if l, g := c.Value(x, positive, v); !finite(l, g) || l < 0 {
 				t.Errorf("%s at x %g, %v, positive %t: loss %g, gradient %g", name, x, v, positive, l, g)
@@ -369,14 +368,14 @@ func notFiniteBox(b Box, r *rand.Rand) error {
 func FuzzBoxFinite(f *testing.F) {
 	f.Add(0.0, 0.0, 0.0, 0.0, uint64(0))
 	f.Add(1e30, -1e30, 1e30, -1e30, uint64(1))
-	f.Fuzz(func(t *testing.T, a, b, c, d float64, seed uint64) {
-		pred := [4]float64{float64(float32(a)), float64(float32(b)), float64(float32(c)), float64(float32(d))}
+	f.Fuzz(func(t *testing.T, dx, dy, dw, dh float64, seed uint64) {
+		pred := [4]float64{float64(float32(dx)), float64(float32(dy)), float64(float32(dw)), float64(float32(dh))}
 		if !finite(pred[:]...) {
 			return
 		}
-		for _, name := range BoxNames() {
-			v := settingtest.Draw(rand.New(rand.NewPCG(seed, 0)), boxes[name].Params, math.MaxFloat32)
-			if l, g := boxes[name].Value(pred, [4]float64{1, 2, 9, 7}, [4]float64{0, 0, 8, 8}, v); !finite(append(g[:], l)...) {
+		for name, b := range boxes {
+			v := settingtest.Draw(rand.New(rand.NewPCG(seed, 0)), b.Params, math.MaxFloat32)
+			if l, g := b.Value(pred, [4]float64{1, 2, 9, 7}, [4]float64{0, 0, 8, 8}, v); !finite(append(g[:], l)...) {
 				t.Errorf("%s at %v, %v: loss %g, gradient %v", name, pred, v, l, g)
 			}
 		}
@@ -470,13 +469,11 @@ func wrongBoxGraph(b Box, r *rand.Rand) error {
 // Every loss builds to a scalar whose scalar inputs are those that Scalars feeds.
 func TestGraphForms(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 0))
-	for _, name := range ClassificationNames() {
-		c := classifications[name]
+	for name, c := range classifications {
 		holdScalars(t, name, buildClassification(t, c.Build), ClassPrefix, c.Scalars(settingtest.Draw(r, c.Params, 5)))
 	}
 	holdScalars(t, "composed focal", buildClassification(t, FocalComposed), ClassPrefix, focal.Scalars(settingtest.Draw(r, focal.Params, 5)))
-	for _, name := range BoxNames() {
-		b := boxes[name]
+	for name, b := range boxes {
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := BoxInputs{Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7), Anchors: g.Input("anchors", 7, 4)}
 			if out := b.Build(g, in, ScalarInputs(g, BoxPrefix)); len(out.Shape) != 0 {

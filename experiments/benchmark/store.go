@@ -15,6 +15,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/metrics"
 	"focalgrid/results"
+	"focalgrid/results/report"
 	"focalgrid/setting"
 )
 
@@ -80,7 +81,7 @@ func (b Store) bundle(r *experiments.Runner, p *experiments.Prepared, index int)
 		out.Classes = append(out.Classes, results.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
 	}
 	for i := range b.Steps {
-		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), ClsLoss: wave(index + i + 1), BoxLoss: wave(index + i + 2), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
+		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), Losses: results.FirstLosses(wave(index+i+1), wave(index+i+2)), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
 	}
 	return out
 }
@@ -179,7 +180,7 @@ func listBench(r *experiments.Runner, format string) error {
 	if err != nil {
 		return err
 	}
-	return results.WriteList(io.Discard, trials, format)
+	return report.WriteList(io.Discard, trials, format)
 }
 
 // recordBench records the plan, and a result and a bundle for each trial.

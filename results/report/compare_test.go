@@ -1,11 +1,14 @@
-package results
+package report
 
 import (
 	"bytes"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/results"
 )
 
 // sideOf is a side of trials with those seeds, each AP that many hundredths above .28.
@@ -18,13 +21,13 @@ func sideOf(name, config string, above map[uint64]float64) Side {
 		}
 		t := trialNamed(name + string(rune('0'+seed)))
 		t.Config, t.Seed = config, seed
-		t.Outcome = finishDone().Outcome
+		t.Outcome = outcomeDone()
 		t.Metrics["AP"] = .28 + more/100
-		t.Attempts = []Attempt{{Number: 1, Environment: t.Provenance}}
+		t.Attempts = []results.Attempt{{Number: 1, Environment: t.Provenance}}
 		s.Trials = append(s.Trials, t)
-		var log []Step
+		var log []results.Step
 		for i := range 100 {
-			log = append(log, Step{Step: i, Loss: 2 / float64(i+1), ClsLoss: 1 / float64(i+1), BoxLoss: 1 / float64(i+1), LR: .01, GradNorm: 1 + more, Positives: 9})
+			log = append(log, results.Step{Step: i, Loss: 2 / float64(i+1), Losses: results.FirstLosses(1/float64(i+1), 1/float64(i+1)), LR: .01, GradNorm: 1 + more, Positives: 9})
 		}
 		s.Logs = append(s.Logs, log)
 	}
@@ -60,7 +63,7 @@ func TestCompareSameTrials(t *testing.T) {
 	must(t, WriteComparison(&buf, a, b, "text"))
 	for _, want := range []string{
 		"2 of these trials are on both sides: 1 equal to the bit, 1 not\n",
-		"  " + short(a.Trials[1].Key) + " differs in weights, AP\n",
+		"  " + results.Short(a.Trials[1].Key) + " differs in weights, AP\n",
 		"\nsettings: no difference\n",
 		"\nenvironment: no difference\n",
 	} {
@@ -74,7 +77,7 @@ func TestMatching(t *testing.T) {
 	all := append(sideOf("a", `{"loss.gamma":0.5,"loss.type":"focal"}`, map[uint64]float64{0: 0}).Trials,
 		sideOf("b", `{"anchors.ratios":[0.5,1,2],"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
 	pretraining := trialNamed("p")
-	pretraining.Kind, pretraining.Config = KindPretrain, `{"loss.gamma":2}`
+	pretraining.Kind, pretraining.Config = results.KindPretrain, `{"loss.gamma":2}`
 	all = append(all, pretraining)
 	for _, tt := range []struct {
 		settings map[string]string
@@ -95,5 +98,21 @@ func TestMatching(t *testing.T) {
 	}
 	if _, err := Matching(all, map[string]string{"loss.gama": "2"}); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
 		t.Errorf("an unknown setting: %v", err)
+	}
+}
+
+// Every loss that a side's logs have is compared, after the sum.
+func TestQuantities(t *testing.T) {
+	two := results.Step{Losses: results.FirstLosses(1, 2)}
+	three := results.Step{Losses: []results.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: 3}, {Name: "box", Value: 2}}}
+	var names []string
+	for _, q := range quantities(Side{Logs: [][]results.Step{{}, {two}}}, Side{Logs: [][]results.Step{{three}}}) {
+		names = append(names, q.name)
+		if got := q.of(two); q.name == "centerness_loss" && !math.IsNaN(got) || q.name == "box_loss" && got != 2 {
+			t.Errorf("%s of two losses is %g", q.name, got)
+		}
+	}
+	if want := []string{"loss", "cls_loss", "box_loss", "centerness_loss", "lr", "grad_norm", "positives"}; !slices.Equal(names, want) {
+		t.Errorf("compared are %v, want %v", names, want)
 	}
 }
