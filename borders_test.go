@@ -65,7 +65,7 @@ var borders = map[string]border{
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
 		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model",
-		"paper", "portable", "results", "results/report", "weights",
+		"paper", "results", "results/report", "weights",
 	}, "it joins the others, but takes an engine as a value: two engines, one harness"},
 	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results", "results/report", "setting"},
 		"it measures what the others do, and nothing needs it"},
