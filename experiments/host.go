@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
@@ -26,7 +27,7 @@ type Host struct {
 	Name     string            `json:"host"`
 	Jobs     int               `json:"jobs,omitempty"` // trials at a time; 0: 1
 
-	diff []byte
+	Changes []byte `json:"-"` // how the code differs from its revision, as git writes it; nil: it does not, or by too much
 }
 
 // numericModules are the libraries a result can depend on.
@@ -65,7 +66,7 @@ func DescribeHost(kernels string, threads int) Host {
 	}
 	if here.diff != nil && here.revision == h.Revision {
 		sum := sha256.Sum256(here.diff)
-		h.Diff, h.diff = hex.EncodeToString(sum[:]), here.diff
+		h.Diff, h.Changes = hex.EncodeToString(sum[:]), here.diff
 	}
 	return h
 }
@@ -129,6 +130,7 @@ func checkoutAt(top string) checkout {
 	return c
 }
 
+// Provenance returns the host as records have it.
 func (h Host) Provenance() string {
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -156,6 +158,23 @@ func cpuName() string {
 		return name
 	}
 	return runtime.GOARCH
+}
+
+// resetPeak makes peakBytes count from now, where the system can.
+func resetPeak() {
+	// 5 resets the peak of the resident set (Linux); an error leaves it that
+	// of the whole process.
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
+}
+
+// peakBytes returns the most memory that the process had since resetPeak, 0 if the
+// system does not show it.
+func peakBytes() int64 {
+	kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/self/status", "VmHWM"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
 }
 
 // fieldOf is the first value of that key in a file of lines "key: value", or "".

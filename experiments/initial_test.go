@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"focalgrid/detector"
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -19,7 +17,7 @@ func TestInitialWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := estimator(t, nil, Host{})
+	r := newLab(t, 1)
 	a, err := r.InitialWeights(t.Context(), &cfg, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +54,7 @@ func TestInitialIdentityRefuses(t *testing.T) {
 	} {
 		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: tt.set})
 		if err == nil {
-			_, err = (&Runner{}).initIdentity(&cfg)
+			_, err = (&Trainer{}).InitIdentity(&cfg)
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: %v; want %q", tt.set, err, tt.want)
@@ -71,9 +69,7 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := kernel.NewPool(1)
-	defer pool.Close()
-	r := &Runner{Engine: gorgonia.New(pool, gorgonia.Options{})}
+	r := newLab(t, 1)
 	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
 		"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file, "model.norm=frozen",
 	}})

@@ -29,8 +29,8 @@ var embedded embed.FS
 // accuracy is measured on.
 const pretrainHoldout = 500
 
-// initIdentity says which weights a trial starts from, without making them.
-func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
+// InitIdentity returns the identity of the weights that a trial starts from, without making them; empty: random ones.
+func (t *Trainer) InitIdentity(cfg *plan.Config) (string, error) {
 	switch {
 	case cfg.Pretrain.Type == "file":
 		classes := 0
@@ -42,14 +42,14 @@ func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
 	case cfg.Pretrain.File != "":
 		return "", detector.CheckInitial(cfg, 0)
 	case plan.Crops(cfg):
-		return r.PretrainKey(cfg), nil
+		return t.PretrainKey(cfg), nil
 	}
 	return "", nil
 }
 
 // initialise gives the detector its first weights, which must be those of the
 // planned identity.
-func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init string) error {
+func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init string) error {
 	var w detector.Tensors
 	var id string
 	var err error
@@ -58,7 +58,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 	case "crops":
 		var f *weights.File
 		var p Pretrained
-		if f, p, err = r.pretrained(ctx, &d.Cfg); err == nil {
+		if f, p, err = t.pretrained(ctx, &d.Cfg); err == nil {
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
@@ -78,8 +78,8 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 }
 
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
-func (r *Runner) PretrainKey(cfg *plan.Config) string {
-	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), r.Engine.Name(), plan.Numerics)
+func (t *Trainer) PretrainKey(cfg *plan.Config) string {
+	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), t.Engine.Name(), plan.Numerics)
 }
 
 // Pretrained says where a pretrained backbone is.
@@ -90,25 +90,25 @@ type Pretrained struct {
 }
 
 // Pretrain returns the pretrained backbone of cfg: embedded, from the cache, or made now.
-func (r *Runner) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
-	_, p, err := r.pretrained(ctx, cfg)
+func (t *Trainer) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
+	_, p, err := t.pretrained(ctx, cfg)
 	return p, err
 }
 
-func (r *Runner) pretrainedPath(key string) string {
-	return filepath.Join(r.Cache, "pretrained", key+tensorsSuffix)
+func (t *Trainer) pretrainedPath(key string) string {
+	return filepath.Join(t.Cache, "pretrained", key+tensorsSuffix)
 }
 
 // pretrainWork is the folder for the checkpoints of a pretraining.
-func (r *Runner) pretrainWork(key string) string { return r.pretrainedPath(key) + ".work" }
+func (t *Trainer) pretrainWork(key string) string { return t.pretrainedPath(key) + ".work" }
 
 // HasPretrained tells whether the backbone is there already.
-func (r *Runner) HasPretrained(cfg *plan.Config) bool {
-	key := r.PretrainKey(cfg)
+func (t *Trainer) HasPretrained(cfg *plan.Config) bool {
+	key := t.PretrainKey(cfg)
 	if _, err := fs.Stat(embedded, embeddedName(key)); err == nil {
 		return true
 	}
-	_, err := os.Stat(r.pretrainedPath(key))
+	_, err := os.Stat(t.pretrainedPath(key))
 	return err == nil
 }
 
@@ -116,8 +116,8 @@ func embeddedName(key string) string { return "pretrained/" + key + tensorsSuffi
 
 // pretrained returns the backbone's file: whole, and of its identity. One in the cache
 // that is damaged is made again.
-func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
-	p := Pretrained{Key: r.PretrainKey(cfg)}
+func (t *Trainer) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
+	p := Pretrained{Key: t.PretrainKey(cfg)}
 	if text, err := embedded.ReadFile(embeddedName(p.Key)); err == nil {
 		f, err := weights.Decode(text, embeddedName(p.Key))
 		if err == nil {
@@ -129,7 +129,7 @@ func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.Fil
 		p.Where, p.Accuracy = "embedded in the program", f.Metadata["accuracy"]
 		return f, p, nil
 	}
-	p.Where = r.pretrainedPath(p.Key)
+	p.Where = t.pretrainedPath(p.Key)
 	f, err := weights.Read(p.Where)
 	if err == nil {
 		err = checkPretrained(f, p.Key)
@@ -142,14 +142,14 @@ func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.Fil
 	case unreadable(err) != nil:
 		return nil, p, fmt.Errorf("pretrained backbone: %w", unreadable(err))
 	default:
-		r.tell(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
+		t.Report(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
 	}
-	if f, err = r.pretrain(ctx, cfg, p.Key); err == nil {
+	if f, err = t.pretrain(ctx, cfg, p.Key); err == nil {
 		if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
 			err = weights.Write(p.Where, f.Tensors, f.Metadata)
 		}
 		if err == nil {
-			err = os.RemoveAll(r.pretrainWork(p.Key))
+			err = os.RemoveAll(t.pretrainWork(p.Key))
 		}
 	}
 	if err != nil {
@@ -174,7 +174,7 @@ func checkPretrained(f *weights.File, key string) error {
 // pretrain trains the backbone as a classifier of synthetic crops: SGD with
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
 // trial's, its state is kept on the way, beside where the weights will be.
-func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
+func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
 	crops, err := dataset.NewCrops(cfg.CropConfig())
 	if err != nil {
 		return nil, err
@@ -191,19 +191,19 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 	}
 	draw := detector.Drawer(p.Seed)
 	state := engine.NewState()
-	work := r.pretrainWork(key)
+	work := t.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
 	if err != nil {
 		return nil, err
 	}
 	start := 0
 	if from != nil {
-		start = from.step
+		start = from.Step
 		if err := from.restore(state); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.setAside(work, damaged, start); err != nil {
+	if err := t.setAside(work, damaged, start); err != nil {
 		return nil, err
 	}
 	compile := func(n int, train bool) (engine.Session, error) {
@@ -223,19 +223,19 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		if err := state.AddMissing(prog.Graph, draw); err != nil {
 			return nil, err
 		}
-		return r.Engine.Compile(prog, state)
+		return t.Engine.Compile(prog, state)
 	}
 	train, err := compile(p.Batch, true)
 	if err != nil {
 		return nil, err
 	}
 	defer train.Close()
-	t := cfg.Transform()
-	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error { return c.write(work, key) }}
+	transform := cfg.Transform()
+	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: start, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
 	for step := start; step < p.Iters; step++ {
 		stopped := ctx.Err()
 		if stopped != nil || step > start && k.due(step) {
-			if err := errors.Join(stopped, k.keep(&checkpoint{step: step, tensors: detector.StateTensors(state)})); err != nil {
+			if err := errors.Join(stopped, k.keep(&Checkpoint{Step: step, tensors: detector.StateTensors(state)})); err != nil {
 				return nil, err
 			}
 		}
@@ -244,7 +244,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		for i := range indices {
 			indices[i], flips[i] = pick.IntN(p.Crops), pick.Uint64()&1 == 1
 		}
-		x, y, err := set.Batch(indices, flips, t)
+		x, y, err := set.Batch(indices, flips, transform)
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +252,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}
-		r.tell(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
+		t.Report(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
 	}
 
 	const batch = 50
@@ -267,7 +267,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		for i := range indices {
 			indices[i] = first + i
 		}
-		x, y, err := set.Batch(indices, nil, t)
+		x, y, err := set.Batch(indices, nil, transform)
 		if err != nil {
 			return nil, err
 		}
@@ -282,7 +282,7 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 		}
 	}
 	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
-	r.tell(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	t.Report(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
 	for _, name := range state.Names() {
 		if detector.IsBody(name) {

@@ -16,33 +16,33 @@ import (
 
 // Trained is a trained network ready to look at images.
 type Trained struct {
-	r       *Runner
+	trainer *Trainer
 	d       *detector.Detector
-	t       *results.Trial
+	trial   *results.Trial
 	cfg     plan.Config
 	classes []dataset.Class // by label
 }
 
-// OpenDetector loads a recorded trial's final weights. What they mean by their labels is
-// recorded with them; only of a trial that an older version recorded must the data be there.
-func (r *Runner) OpenDetector(ctx context.Context, t *results.Trial) (*Trained, error) {
-	cfg, err := recordedConfig(t)
+// OpenDetector loads a recorded trial's final weights from that file. What they mean by their labels is
+// recorded with the trial; only of one that an older version recorded must the data be there.
+func (t *Trainer) OpenDetector(ctx context.Context, trial *results.Trial, weights string) (*Trained, error) {
+	cfg, err := recordedConfig(trial)
 	if err != nil {
 		return nil, err
 	}
-	classes, err := r.recordedClasses(ctx, t, &cfg)
+	classes, err := t.recordedClasses(ctx, trial, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	tensors, err := r.weightsOf(t)
+	tensors, err := finalWeights(trial, weights)
 	if err != nil {
 		return nil, err
 	}
-	d := detector.New(cfg, len(classes), r.Engine, engine.NewState(), detector.Drawer(t.Seed))
+	d := detector.New(cfg, len(classes), t.Engine, engine.NewState(), detector.Drawer(trial.Seed))
 	if err := d.Load(tensors); err != nil {
 		return nil, err
 	}
-	return &Trained{r: r, d: d, t: t, cfg: cfg, classes: classes}, nil
+	return &Trained{trainer: t, d: d, trial: trial, cfg: cfg, classes: classes}, nil
 }
 
 // recordedConfig are a recorded trial's settings. The synthetic set is what its settings say:
@@ -81,12 +81,12 @@ func Relocate(t *results.Trial, dir string) error {
 
 // recordedClasses are the classes of a recorded trial's detector: those recorded with it,
 // else, as for what older versions recorded, those of its training split.
-func (r *Runner) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
+func (d *Data) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
 	if t.Labels != nil {
 		return classesOf(t.Labels), nil
 	}
 	if plan.Synthetic(cfg) {
-		s, err := r.source(ctx, cfg)
+		s, err := d.Identify(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ var ErrOtherData = errors.New("the data is not that of trial")
 // Scored opens the split that the trial was scored on, under the detector's classes.
 // Other data than the trial had is ErrOtherData, unless changed says that it may be other.
 func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
-	set, err := d.r.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
+	set, err := d.trainer.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error
 	}
 	note, err := set.Relabel(d.classes)
 	if changed && err == nil && note != "" {
-		d.r.tell(Noted{Text: note})
+		d.trainer.Report(Noted{Text: note})
 	}
 	return set, err
 }
@@ -127,15 +127,15 @@ func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error
 // sameSplit refuses a scored split that is not what it was; its pictures are then used only as
 // they were.
 func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
-	if scored, known := d.r.scoredPart(d.t.Dataset); known {
-		if err := set.Identify(ctx, d.r.hashing(set.Split)); err != nil {
+	if scored, known := d.trainer.scoredPart(d.trial.Dataset); known {
+		if err := set.Identify(ctx, d.trainer.hashing(set.Split)); err != nil {
 			return err
 		}
 		if set.Identity() == scored {
 			return nil
 		}
 	}
-	s, err := d.r.sameData(ctx, d.t, &d.cfg)
+	s, err := d.trainer.sameData(ctx, d.trial, &d.cfg)
 	if err == nil {
 		set.Sums = s.Sums[1]
 	}
@@ -143,10 +143,10 @@ func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
 }
 
 // SameData refuses the folder of a recorded trial if its data is not that of the trial.
-func (r *Runner) SameData(ctx context.Context, t *results.Trial) error {
+func (d *Data) SameData(ctx context.Context, t *results.Trial) error {
 	cfg, err := recordedConfig(t)
 	if err == nil {
-		_, err = r.sameData(ctx, t, &cfg)
+		_, err = d.sameData(ctx, t, &cfg)
 	}
 	return err
 }
@@ -154,13 +154,13 @@ func (r *Runner) SameData(ctx context.Context, t *results.Trial) error {
 // sameData returns the data that a recorded trial names, if it is the data that the
 // trial had: by its own identity, or by that which older versions recorded. The error is
 // ErrOtherData if it is not.
-func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*source, error) {
-	s, err := r.source(ctx, cfg)
+func (d *Data) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*Source, error) {
+	s, err := d.Identify(ctx, cfg)
 	if err != nil || s.Identity == t.Dataset {
 		return s, err
 	}
 	if !plan.Synthetic(cfg) {
-		if older, err := r.olderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
+		if older, err := d.OlderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
 			return s, err
 		}
 	}

@@ -164,7 +164,7 @@ func (a *app) benchInfer(ctx context.Context, o *benchOptions) error {
 	return a.bench(ctx, o, benchmark.Infer)
 }
 
-func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Runner, benchmark.Network) (benchmark.Measured, error)) error {
+func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Trainer, benchmark.Network) (benchmark.Measured, error)) error {
 	if err := checkFormat(o.format, "text", "json"); err != nil {
 		return err
 	}
@@ -178,10 +178,10 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 	defer r.close()
 	profile := gorgonia.NewProfile(a.now)
 	r.Engine = gorgonia.New(r.pool, gorgonia.Options{Profile: profile})
-	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.Host.Kernels, Peak: a.peak(r.pool.Level())}
+	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.host.Kernels, Peak: a.peak(r.pool.Level())}
 	rep.Bare = memoryNow()
 	o.Begin = profile.Reset
-	if rep.measured, err = measure(ctx, r.Runner, o.Network); err != nil {
+	if rep.measured, err = measure(ctx, r.Trainer, o.Network); err != nil {
 		return err
 	}
 	rep.fill(profile)
@@ -294,7 +294,7 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 		return err
 	}
 	defer r.close()
-	files, kept, err := benchmark.Loader(ctx, r.Runner, o.Network)
+	files, kept, err := benchmark.Loader(ctx, r.Trainer, o.Network)
 	if err != nil {
 		return err
 	}

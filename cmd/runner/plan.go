@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 )
 
 // noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
@@ -24,7 +24,7 @@ func factors(p *plan.Plan, t *plan.Trial) string {
 }
 
 // stateOf says in a word how far a trial is.
-func stateOf(s *experiments.State) string {
+func stateOf(s *sweep.State) string {
 	if s.Recorded == nil {
 		return "to do"
 	}
@@ -39,7 +39,7 @@ func stateOf(s *experiments.State) string {
 
 // printPlan prints what a sweep does: the trials in their order, with their factors,
 // state and cost, what the paper found, and the sum, which as many jobs share.
-func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64, jobs int) {
+func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -95,7 +95,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		}
 	}
 	fmt.Fprintf(a.out, "\n%s.\n", foot)
-	for _, line := range experiments.Inputs(p, states) {
+	for _, line := range sweep.Inputs(p, states) {
 		fmt.Fprintln(a.out, line)
 	}
 }

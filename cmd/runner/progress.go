@@ -10,6 +10,7 @@ import (
 
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -23,7 +24,7 @@ type progress interface {
 
 // newProgress shows bars on a terminal, plain lines elsewhere. Results go to
 // stdout and progress to stderr, so that a table can be kept in a file.
-func (a *app) newProgress(plan *plan.Plan, states []experiments.State) progress {
+func (a *app) newProgress(plan *plan.Plan, states []sweep.State) progress {
 	t := newTracker(plan, states, a.now)
 	if terminal(a.err) {
 		return newBars(t, a.err)
@@ -54,7 +55,7 @@ type atWork struct {
 	begun    time.Time // at its first step
 }
 
-func newTracker(plan *plan.Plan, states []experiments.State, now func() time.Time) *tracker {
+func newTracker(plan *plan.Plan, states []sweep.State, now func() time.Time) *tracker {
 	t := &tracker{plan: plan, now: now, numbers: map[int]int{}, at: map[int]*atWork{}}
 	for i := range states {
 		if !states[i].Done() {
@@ -74,7 +75,7 @@ func (t *tracker) label(index int) string {
 }
 
 // start takes a trial in. One that was begun before, and whose worker died, begins anew.
-func (t *tracker) start(e experiments.TrialStarted) {
+func (t *tracker) start(e sweep.TrialStarted) {
 	if t.begun.IsZero() {
 		t.begun = t.now()
 	}
@@ -99,7 +100,7 @@ func (t *tracker) stepped(e experiments.Stepped) *atWork {
 }
 
 // end takes the end of a trial in, and returns its label.
-func (t *tracker) end(e experiments.TrialEnded) string {
+func (t *tracker) end(e sweep.TrialEnded) string {
 	t.ended++
 	if a := t.at[e.Index]; a != nil {
 		t.done += a.of - a.step // of a trial that ended early
@@ -138,7 +139,7 @@ func (t *tracker) allLeft() (seconds float64, ok bool) {
 }
 
 // started says which trial begins.
-func (t *tracker) started(e experiments.TrialStarted) string {
+func (t *tracker) started(e sweep.TrialStarted) string {
 	s := fmt.Sprintf("%s (%.12s): %s", t.label(e.Index), e.Key, factors(t.plan, &e.Trial))
 	if e.Step > 0 {
 		s += fmt.Sprintf(", from step %d", e.Step)
@@ -147,12 +148,12 @@ func (t *tracker) started(e experiments.TrialStarted) string {
 }
 
 // waiting says what a sweep without work of its own waits for.
-func waiting(e experiments.Waiting) string {
+func waiting(e sweep.Waiting) string {
 	return "waiting for " + count(e.Trials, "trial") + " that other processes are at work on"
 }
 
 // ended says how a trial ended, and where if not here.
-func ended(e experiments.TrialEnded) string {
+func ended(e sweep.TrialEnded) string {
 	if e.Elsewhere {
 		return fmt.Sprintf("(%.12s), by another process: %s", e.Key, outcome(e.Outcome))
 	}
@@ -222,7 +223,7 @@ func (l *lines) event(e experiments.Event) {
 			}
 			fmt.Fprintf(l.w, "%s, %d of %d%s\n", e.What, e.Done, e.Total, note)
 		}
-	case experiments.TrialStarted:
+	case sweep.TrialStarted:
 		l.start(e)
 		fmt.Fprintln(l.w, l.started(e))
 	case experiments.Stepped:
@@ -245,12 +246,12 @@ func (l *lines) event(e experiments.Event) {
 		}
 	case experiments.Noted:
 		fmt.Fprintln(l.w, e.Text)
-	case experiments.Waiting:
+	case sweep.Waiting:
 		if said := waiting(e); said != l.said {
 			l.said = said
 			fmt.Fprintln(l.w, said)
 		}
-	case experiments.TrialEnded:
+	case sweep.TrialEnded:
 		fmt.Fprintf(l.w, "%s %s", l.end(e), ended(e))
 		if s, ok := l.allLeft(); ok && l.ended < l.trials {
 			fmt.Fprintf(l.w, "; %s left", lasting(s))

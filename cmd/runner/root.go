@@ -19,6 +19,7 @@ import (
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -333,7 +334,8 @@ const maxThreads = 4096
 
 // rig is a machine ready to compute.
 type rig struct {
-	*experiments.Runner
+	*experiments.Trainer
+	host experiments.Host
 	pool *kernel.Pool
 }
 
@@ -355,22 +357,23 @@ func (m *machine) open(a *app) (*rig, error) {
 	pool := kernel.NewPool(m.threads)
 	pool.Exact = m.engine == "cpu-exact"
 	return &rig{
-		Runner: &experiments.Runner{
+		Trainer: &experiments.Trainer{
+			Data:   experiments.Data{Cache: cache},
 			Engine: gorgonia.New(pool, gorgonia.Options{}),
-			Cache:  cache,
 			Now:    a.now,
-			Host:   experiments.DescribeHost(string(pool.Level()), pool.Threads()),
 		},
+		host: experiments.DescribeHost(string(pool.Level()), pool.Threads()),
 		pool: pool,
 	}, nil
 }
 
-// close ends the pool and, if one is open, the store.
+// records looks up what a database holds; nil: nothing.
+func (r *rig) records(store *results.Store) sweep.Records {
+	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host}
+}
+
 func (r *rig) close() {
-	if r.Store != nil {
-		r.Store.Close()
-	}
-	r.Runner.Close()
+	r.Trainer.Close()
 	r.pool.Close()
 }
 

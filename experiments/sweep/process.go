@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"errors"
@@ -28,11 +28,6 @@ func numberedName(pid int) string {
 		machine, _ = os.Hostname()
 	}
 	return fmt.Sprintf("%s %d", machine, pid)
-}
-
-// hasNumber tells whether a name stands for a process of this machine with that number.
-func hasNumber(name string, pid int) bool {
-	return name == numberedName(pid) || strings.HasPrefix(name, numberedName(pid)+" ")
 }
 
 // processState tells whether the process of that name is alive; known is false
@@ -104,21 +99,4 @@ func processStart(pid int) (string, error) {
 		return "", errEnded
 	}
 	return fields[start], nil
-}
-
-// resetPeak makes peakBytes count from now, where the system can.
-func resetPeak() {
-	// 5 resets the peak of the resident set (Linux); an error leaves it that
-	// of the whole process.
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
-}
-
-// peakBytes is the most memory that the process had since resetPeak, 0 if the
-// system does not tell.
-func peakBytes() int64 {
-	kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/self/status", "VmHWM"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kib << 10
 }

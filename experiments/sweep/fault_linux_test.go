@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"errors"
@@ -131,7 +131,7 @@ func TestDataChanged(t *testing.T) {
 	if err := os.WriteFile(names[0], append(text, 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b.sources = nil // as in a new process
+	b.forget()
 	_, err = b.Sweep(t.Context(), p)
 	if !errors.Is(err, ErrDataChanged) || !strings.Contains(err.Error(), "--allow-changed-data") || !strings.Contains(err.Error(), folder) {
 		t.Fatalf("changed data: %v", err)

@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // Table gathers what is recorded of a plan's rows, beside the published figures; with
 // everySeed, of all recorded seeds and not just the plan's. Where data or first weights are not
 // at hand, trials are matched by their settings, and a remark says so.
-func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*results.Table, error) {
+func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*results.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -56,7 +56,7 @@ func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*resu
 }
 
 // noteOthers says under a table without any trial how many are recorded with other settings.
-func (r *Runner) noteOthers(t *results.Table, states []State) error {
+func (r *Records) noteOthers(t *results.Table, states []State) error {
 	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
 		return nil
 	}
@@ -72,7 +72,7 @@ func (r *Runner) noteOthers(t *results.Table, states []State) error {
 // this engine and numerics. Where the same data settings stand for several data, or the same
 // pretraining for several first weights, those of the trial begun last count; the others are
 // left out, and the remark says how many.
-func (r *Runner) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
+func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
 	type source struct {
 		plan.Data
 		split string
@@ -168,7 +168,7 @@ func Inputs(p *plan.Plan, states []State) []string {
 	var data, start []string
 	for i := range states {
 		c := &states[i].Config
-		if d := c.DescribeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
+		if d := c.DescribeData(states[i].Classes()); d != "" && !slices.Contains(data, d) {
 			data = append(data, d)
 		}
 		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {

@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/loss"
 	"focalgrid/results"
@@ -31,11 +32,11 @@ const asWorker = "FOCALGRID_TEST_WORKER"
 // testWorker says where a worker works, and how it dies: in a trial with that
 // gamma after that step, by a panic or as if killed by the system.
 type testWorker struct {
-	DB, Cache string
-	Die       string // "panic", "kill" or ""
-	Once      string // a file that is made before, and prevents it
-	Gamma     float64
-	Step      int
+	Cache string
+	Die   string // "panic", "kill" or ""
+	Once  string // a file that is made before, and prevents it
+	Gamma float64
+	Step  int
 }
 
 func TestMain(m *testing.M) {
@@ -54,15 +55,9 @@ func work(text string) error {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return err
 	}
-	store, err := results.Open(w.DB)
-	if err != nil {
-		return err
-	}
-	r := &Runner{
-		Engine: deadly{gorgonia.New(kernel.NewPool(1), gorgonia.Options{}), w}, Store: store, Cache: w.Cache,
-		Now: time.Now, Host: DescribeHost("test", 1), CheckpointEvery: 2,
-	}
-	return r.Work(context.Background(), os.Stdin, os.Stdout)
+	return Work(&experiments.Trainer{
+		Data: experiments.Data{Cache: w.Cache}, Engine: deadly{gorgonia.New(kernel.NewPool(1), gorgonia.Options{}), w}, Now: time.Now, CheckpointEvery: 2,
+	}, os.Stdin, os.Stdout)
 }
 
 // deadly is an engine whose sessions end their process.
@@ -110,17 +105,17 @@ func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Resul
 
 // jobs gives a bench that many worker processes.
 func (b *bench) jobs(n int, w testWorker) {
-	w.DB, w.Cache = b.Store.Path(), b.Cache
+	w.Cache = b.Cache
 	text, err := json.Marshal(w)
 	if err != nil {
 		panic(err)
 	}
-	b.Jobs = n
-	b.Worker = func() *exec.Cmd {
+	b.workers = true
+	b.Executor = Processes(n, func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), asWorker+"="+string(text))
 		return cmd
-	}
+	})
 }
 
 // whole is what the four trials of the tiny grid leave, by key. They are run once.
@@ -151,7 +146,7 @@ func TestJobs(t *testing.T) {
 	var mu sync.Mutex
 	steps, pids := map[int][]int{}, map[int]bool{}
 	var started, ended []int
-	b.Observe = func(e Event) {
+	b.Notify = func(e experiments.Event) {
 		if !mu.TryLock() {
 			t.Error("two events at once")
 			return
@@ -160,7 +155,7 @@ func TestJobs(t *testing.T) {
 		switch e := e.(type) {
 		case TrialStarted:
 			started = append(started, e.Index)
-		case Stepped:
+		case experiments.Stepped:
 			steps[e.Index] = append(steps[e.Index], e.Step)
 		case TrialEnded:
 			ended = append(ended, e.Index)
@@ -214,9 +209,9 @@ func TestJobsDie(t *testing.T) {
 			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 			var noted []string
 			var last TrialEnded
-			b.Observe = func(e Event) {
+			b.Notify = func(e experiments.Event) {
 				switch e := e.(type) {
-				case Noted:
+				case experiments.Noted:
 					noted = append(noted, e.Text)
 				case TrialEnded:
 					if e.Index == 1 {
@@ -274,7 +269,7 @@ func TestPanicFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			bad := states[0].Recorded
-			if !strings.HasPrefix(bad.Error, "panic: out of luck\nfocalgrid/experiments.(*deadlySession).Step(") {
+			if !strings.HasPrefix(bad.Error, "panic: out of luck\nfocalgrid/experiments/sweep.(*deadlySession).Step(") {
 				t.Errorf("recorded is %q, want the panic and where it was", bad.Error)
 			}
 			if n := strings.Count(bad.Error, "\n"); n > 12 {
@@ -291,8 +286,8 @@ func TestJobsInterrupted(t *testing.T) {
 	b.jobs(2, testWorker{})
 	p := b.plan(t, tiny, plan.Selection{Set: nil})
 	ctx, cancel := context.WithCancel(t.Context())
-	b.Observe = func(e Event) {
-		if s, ok := e.(Stepped); ok && s.Step == 1 {
+	b.Notify = func(e experiments.Event) {
+		if s, ok := e.(experiments.Stepped); ok && s.Step == 1 {
 			cancel()
 		}
 	}
@@ -304,7 +299,7 @@ func TestJobsInterrupted(t *testing.T) {
 			t.Errorf("trial %.12s is %s", tr.Key, tr.Status)
 		}
 	}
-	b.Observe = nil
+	b.Notify = nil
 	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 4 {
 		t.Fatalf("continued: %+v, %v", c, err)
 	}
@@ -348,13 +343,13 @@ func TestTwoSweeps(t *testing.T) {
 // foreign begins the plan's only trial as a process of another machine would.
 func (b *bench) foreign(t *testing.T, p *plan.Plan) (key string, number int) {
 	t.Helper()
-	prep, err := b.Prepare(t.Context(), p)
+	states, err := b.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := prep[0]
+	q := states[0]
 	number, err = b.Store.BeginTrial(results.Trial{
-		Key: q.Key, Config: string(plan.Resolved(&q.Trial.Config)), Dataset: q.Data, Engine: "gorgonia", Numerics: fmt.Sprint(plan.Numerics), Started: "2026-01-01T00:00:00Z",
+		Key: q.Key, Config: string(plan.Resolved(&q.Config)), Dataset: q.Data, Engine: "gorgonia", Numerics: fmt.Sprint(plan.Numerics), Started: "2026-01-01T00:00:00Z",
 	}, results.Attempt{Owner: "elsewhere", Host: "elsewhere", PID: 7}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -370,8 +365,8 @@ func TestLiveIsLeftAlone(t *testing.T) {
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
 	looks := 0
-	var last Event
-	b.Observe = func(e Event) {
+	var last experiments.Event
+	b.Notify = func(e experiments.Event) {
 		last = e
 		if _, ok := e.(Waiting); !ok {
 			return
@@ -441,9 +436,9 @@ func TestPausedWakesUp(t *testing.T) {
 	var left results.Trial
 	var steps int
 	var end *TrialEnded
-	a.Observe = func(e Event) {
+	a.Notify = func(e experiments.Event) {
 		switch e := e.(type) {
-		case Stepped:
+		case experiments.Stepped:
 			if steps++; e.Step == 2 { // asleep, with a checkpoint after step 2
 				if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
 					t.Errorf("the other: %+v, %v", c, err)
@@ -476,7 +471,7 @@ func TestPausedWakesUp(t *testing.T) {
 // back makes the wait longer, not shorter.
 func TestSilence(t *testing.T) {
 	clock := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	r := &Runner{Now: func() time.Time { return clock }}
+	r := &Coordinator{Records: Records{Trainer: &experiments.Trainer{Now: func() time.Time { return clock }}}}
 	for i, tt := range []struct {
 		clock  time.Duration // since the last look
 		number int

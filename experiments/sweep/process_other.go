@@ -1,6 +1,6 @@
 //go:build !linux
 
-package experiments
+package sweep
 
 import "os/exec"
 

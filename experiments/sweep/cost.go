@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/results"
@@ -45,7 +46,7 @@ func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
 
 // Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
 // costs what it took, one with a checkpoint what is left.
-func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
+func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
 	walls, err := r.recordedWalls()
 	if err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 }
 
 // PretrainSeconds estimates the pretrainings that the trials still need.
-func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) {
+func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error) {
 	seen, total := map[string]bool{}, 0.
 	for _, s := range states {
 		cfg := s.Config
@@ -111,7 +112,7 @@ func trialMACs(cfg *plan.Config) (float64, error) {
 
 // recordedWalls are the seconds that finished trials took on this machine with as many
 // threads, by their work, ascending.
-func (r *Runner) recordedWalls() (map[string][]float64, error) {
+func (r *Records) recordedWalls() (map[string][]float64, error) {
 	out := map[string][]float64{}
 	if r.Store == nil {
 		return out, nil
@@ -122,7 +123,7 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 	}
 	works := map[string]string{} // by config
 	for _, t := range done {
-		var h Host
+		var h experiments.Host
 		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
 			continue
 		}
