@@ -39,7 +39,7 @@ var borders = map[string]border{
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
-	"loss":    {[]string{"engine"}, "a loss must be checkable by hand, without building a network"},
+	"loss":    {[]string{"box", "engine"}, "a loss must be checkable by hand, without building a network"},
 	"model":   {[]string{"engine", "portable"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable"}, "which anchors learn what is a pure function of boxes and scores"},
@@ -59,12 +59,12 @@ var borders = map[string]border{
 		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model", "portable", "results", "weights",
 	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
 	"experiments/sweep": {[]string{
-		"atomicfile", "dataset", "detector", "engine/kernel", "experiments", "experiments/plan", "model", "paper", "results",
-	}, "it decides what is run and records it, and learns nothing (it has the kernels to measure a machine by)"},
+		"atomicfile", "dataset", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results",
+	}, "it decides what is run and records it, and learns nothing"},
 	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "dataset", "detector", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "metrics",
+		"coco", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "metrics",
 		"metrics/report", "results", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }

@@ -1,8 +1,6 @@
-// Package ablations holds the grid files of the paper's tables, with the
-// profiles they build on under profiles/, so that the runner finds them by
-// name in any folder. What the keys mean is said in package experiments, which
-// alone reads them; each file opens with what it reproduces, what to expect and
-// what it costs.
+// Package ablations holds the grid files of the paper's tables, and the profiles they use in profiles/, so that the
+// runner finds them by name in any folder. The header of each file says what the file reproduces, what to expect and
+// what it costs. Only package plan reads the files and knows what the keys mean.
 package ablations
 
 import "embed"

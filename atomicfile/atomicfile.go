@@ -13,14 +13,14 @@ import (
 	"syscall"
 )
 
-// Prefix begins the name under which a file is written before it is whole; a
-// process that is killed leaves such a file behind.
+// Prefix begins the temporary name of a file that is not complete yet. A process that is
+// killed leaves such a file behind.
 const Prefix = "."
 
-// Write lets write fill a new file beside path, brings it to the disk, moves it to
-// path and brings the folder's names to the disk. After an error path is as it was.
-// Errors name path. Who may read the file is for the umask to say, or is as it was for a
-// file that is replaced.
+// Write lets write fill a new file beside path, syncs the file, renames it to path and
+// syncs the folder. After an error, path is as it was. Errors name path. A new file gets
+// its permissions from the umask; a file that replaces another keeps the permissions of
+// the other.
 func Write(path string, write func(io.Writer) error) (err error) {
 	f, err := createBeside(path)
 	if err != nil {
@@ -48,8 +48,9 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	return Move(f.Name(), path)
 }
 
-// createBeside makes a file of a new name beside path. The system takes the umask off its
-// mode, which os.CreateTemp's files, their owner's alone, would have to be given afterwards.
+// createBeside makes a file with a new name beside path. The system applies the umask to
+// its mode; files of os.CreateTemp are readable by their owner only and would need a chmod
+// afterwards.
 func createBeside(path string) (*os.File, error) {
 	name := filepath.Join(filepath.Dir(path), Prefix+filepath.Base(path)+"."+rand.Text()[:10])
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
@@ -70,8 +71,7 @@ func keepMode(path string, f *os.File) error {
 	return f.Chmod(old.Mode().Perm())
 }
 
-// Move renames a file that is whole and on the disk, and brings the folder's names
-// to the disk.
+// Move renames a complete, synced file and syncs the folder.
 func Move(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
@@ -79,10 +79,9 @@ func Move(from, to string) error {
 	return SyncFolder(filepath.Dir(to))
 }
 
-// Publish gives a file that is whole and on the disk another name, and brings the folder's
-// names to the disk. A file that has the name is never replaced: the error is then
-// fs.ErrExist, and all is as it was. Both names must lie on one file system, and that must know
-// hard links.
+// Publish gives a complete, synced file a second name and syncs the folder. It never
+// replaces a file that already has the name: the error is then fs.ErrExist, and nothing has
+// changed. Both names must be on one file system, which must support hard links.
 func Publish(from, to string) error {
 	if err := os.Link(from, to); err != nil {
 		return err
@@ -90,8 +89,8 @@ func Publish(from, to string) error {
 	return errors.Join(os.Remove(from), SyncFolder(filepath.Dir(to)))
 }
 
-// SyncFolder makes new names in a folder outlast a power cut, where the file system
-// can do that.
+// SyncFolder makes new names in a folder survive a power cut, if the file system can do
+// that.
 func SyncFolder(dir string) error {
 	if runtime.GOOS == "windows" { // cannot open a folder, and keeps names by itself
 		return nil

@@ -3,21 +3,21 @@
 #
 #   bench/compare.sh > table.md
 #
-# The two take turns, so that both see the same disturbances; a figure is the median over
-# the rounds of each run's median, and "at best" the ratio of each side's fastest step: where
-# the two ratios differ much, the machine was not quiet. One thread runs on one core
-# (taskset), two on any two. Memory is what a process held at most beyond its bare self: for
-# PyTorch an interpreter that has imported torch. Ours matches anchors with objects in every
-# step; PyTorch's step starts from targets at hand.
+# The two alternate, so that both see the same disturbances. A figure is the median over the
+# rounds of each run's median; "at best" is the ratio of the fastest steps. If the two ratios
+# differ much, the machine was not quiet. One thread runs on one core (taskset), two on any
+# two. Memory is the peak of a process above the bare process: for PyTorch an interpreter that
+# has imported torch. Our step matches anchors with objects; PyTorch's step starts from ready
+# targets.
 #
 # From the environment:
 #   PYTHON   interpreter with torch and torchvision                   (python3)
 #   CASES    networks, sides in pixels and threads, as model:px:threads, space-separated
-#   ROUNDS   turns a case                                             (3)
+#   ROUNDS   turns per case                                           (3)
 #   STEPS    steps measured in a turn                                 (10)
 #   RUNNER   our program; without it one is built
 #   COMPILE  1: PyTorch runs through torch.compile
-#   LOADER   1: our step reads its batches from disk, as in a sweep; PyTorch's never does
+#   LOADER   1: our step reads its batches from disk, as in a sweep; PyTorch's step never does
 set -eu
 cd "$(dirname "$0")/.."
 

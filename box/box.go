@@ -1,24 +1,16 @@
-// Package box is the geometry of axis-aligned boxes: overlap, the R-CNN
-// encoding, clipping, non-maximum suppression and the way from a detector's
-// outputs to detections.
+// Package box is the geometry of axis-aligned boxes: overlap, the coders between boxes and what heads
+// predict, clipping, non-maximum suppression, and the way from a detector's outputs to detections.
 //
-// A box is x1,y1,x2,y2 in pixels, its width is x2-x1 (no "+1"), and the
-// functions take float32 or float64 alike and compute in float64. COCO's
-// x,y,w,h boxes and the overlap rules of its evaluation are package metrics'
-// business; losses on boxes are package loss's.
+// A box is x1,y1,x2,y2 in pixels, and its width is x2-x1 (no "+1"). The functions accept
+// float32 and float64 and compute in float64. COCO's x,y,w,h boxes and the overlap rules of
+// its evaluation are the business of package metrics; losses on boxes are the business of
+// package loss.
 package box
 
-import "focalgrid/portable"
-
-// Float is what a coordinate may be.
+// Float is the type of a coordinate.
 type Float interface{ ~float32 | ~float64 }
 
-// MaxLogSize bounds dw and dh in Decode: a box is at most 1000/16 = 62.5 times
-// as wide or high as its anchor, so that exp cannot overflow. The paper is
-// silent; every public code base uses this bound.
-const MaxLogSize = 4.135166556742356 // log(1000/16)
-
-// Area is width times height; 0 for a box whose sides are in the wrong order.
+// Area returns width times height; 0 for a box whose sides are in the wrong order.
 func Area[F Float](b [4]F) float64 {
 	return float64(max(0, float64(b[2])-float64(b[0])) * max(0, float64(b[3])-float64(b[1])))
 }
@@ -32,8 +24,8 @@ func intersection[F Float](a, b [4]F) float64 {
 	return float64(w * h)
 }
 
-// IoU is intersection over union, in [0,1]; 0 where both boxes have no area
-// (0/0 counts as no overlap).
+// IoU returns intersection over union, in [0,1]. It is 0 if both boxes have no area (0/0 counts
+// as no overlap).
 func IoU[F Float](a, b [4]F) float64 {
 	i := intersection(a, b)
 	if i == 0 {
@@ -42,27 +34,7 @@ func IoU[F Float](a, b [4]F) float64 {
 	return i / (Area(a) + Area(b) - i)
 }
 
-// GIoU is IoU - (hull-union)/hull, in (-1,1], with hull the area of the
-// smallest box around both (Rezatofighi et al., 2019). Where the hull has no
-// area it is 0.
-func GIoU[F Float](a, b [4]F) float64 {
-	i := intersection(a, b)
-	union := Area(a) + Area(b) - i
-	hull := Area([4]float64{
-		float64(min(a[0], b[0])), float64(min(a[1], b[1])),
-		float64(max(a[2], b[2])), float64(max(a[3], b[3])),
-	})
-	if hull == 0 {
-		return 0
-	}
-	iou := 0.0
-	if union > 0 {
-		iou = i / union
-	}
-	return iou - (hull-union)/hull
-}
-
-// PairwiseIoU returns IoU of every a with every b, row-major [len(a),len(b)].
+// PairwiseIoU returns the IoU of every a with every b, row-major [len(a),len(b)].
 func PairwiseIoU[F Float](a, b [][4]F) []float64 {
 	out := make([]float64, 0, len(a)*len(b))
 	for _, x := range a {
@@ -73,33 +45,7 @@ func PairwiseIoU[F Float](a, b [][4]F) []float64 {
 	return out
 }
 
-// Encode gives the deltas that Decode turns into gt (§4 of the paper, after
-// R-CNN, with all weights 1): dx = (centre x of gt - centre x of anchor) /
-// anchor width, dw = log(gt width / anchor width), dy and dh alike. Both boxes
-// need width and height above 0; else deltas are not finite.
-func Encode[F Float](anchor, gt [4]F) [4]F {
-	ax, ay, aw, ah := centre(anchor)
-	gx, gy, gw, gh := centre(gt)
-	return [4]F{F((gx - ax) / aw), F((gy - ay) / ah), F(portable.Log(gw / aw)), F(portable.Log(gh / ah))}
-}
-
-// Decode is the box that deltas dx,dy,dw,dh mean at an anchor. dw and dh are
-// clipped from above at MaxLogSize.
-func Decode[F Float](anchor, delta [4]F) [4]F {
-	ax, ay, aw, ah := centre(anchor)
-	x, y := ax+float64(float64(delta[0])*aw), ay+float64(float64(delta[1])*ah)
-	w := portable.Exp(min(float64(delta[2]), MaxLogSize)) * aw
-	h := portable.Exp(min(float64(delta[3]), MaxLogSize)) * ah
-	w, h = float64(w/2), float64(h/2)
-	return [4]F{F(x - w), F(y - h), F(x + w), F(y + h)}
-}
-
-func centre[F Float](b [4]F) (x, y, w, h float64) {
-	w, h = float64(b[2])-float64(b[0]), float64(b[3])-float64(b[1])
-	return float64(b[0]) + float64(w/2), float64(b[1]) + float64(h/2), w, h
-}
-
-// Clip moves what lies outside an image of that size to its border.
+// Clip moves the parts of b outside an image of the given size to its border.
 func Clip[F Float](b [4]F, width, height int) [4]F {
 	w, h := F(width), F(height)
 	return [4]F{

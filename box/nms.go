@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// NMS is greedy non-maximum suppression: boxes are visited by falling score
-// (equal scores in input order) and one is dropped if its IoU with a box kept
-// before is above threshold; exactly at the threshold it stays. It returns the
-// indices kept, in the order visited. scores has one value a box.
+// NMS does greedy non-maximum suppression. It visits boxes by falling score (equal scores in input
+// order) and drops a box if its IoU with an already kept box is above threshold; a box exactly at
+// the threshold is kept. It returns the indices of the kept boxes, in the order visited. scores
+// has one value for each box.
 func NMS[F Float](boxes [][4]F, scores []F, threshold float64) []int {
 	return Suppress([]int{}, boxes, nil, byFallingScore(scores), threshold, len(boxes))
 }
 
-// NMSPerClass is NMS in which only boxes of one label suppress each other. The
-// indices of all labels together come by falling score.
+// NMSPerClass is NMS in which only boxes with the same label suppress each other. The indices of
+// all labels are returned together, by falling score.
 func NMSPerClass[F Float](boxes [][4]F, scores []F, labels []int32, threshold float64) []int {
 	return Suppress([]int{}, boxes, labels, byFallingScore(scores), threshold, len(boxes))
 }
@@ -30,10 +30,10 @@ func byFallingScore[F Float](scores []F) []int {
 	return order
 }
 
-// Suppress is the loop of NMS for callers who have an order already: it visits
-// boxes in that order, appends the indices it keeps to keep, which is usually
-// empty, and stops when keep holds limit of them. Only boxes of one label suppress each
-// other; labels may be nil. Both slices are read at the indices of order alone.
+// Suppress is the loop of NMS for callers that already have an order. It visits boxes in that
+// order and appends the indices of the kept boxes to keep, which is usually empty, until keep
+// holds limit indices. Only boxes with the same label suppress each other; labels may be nil.
+// boxes and labels are read only at the indices in order.
 func Suppress[F Float](keep []int, boxes [][4]F, labels []int32, order []int, threshold float64, limit int) []int {
 visit:
 	for _, i := range order {

@@ -18,7 +18,7 @@ type Detection struct {
 
 // Post holds the settings of Postprocess; start from DefaultPost.
 type Post struct {
-	Score         float64 // a class of an anchor counts above this probability
+	Score         float64 // a class of a prior counts above this probability
 	TopK          int     // candidates kept a pyramid level
 	NMS           float64 // IoU above which the lower score goes, within a class
 	MaxDetections int     // an image
@@ -44,21 +44,21 @@ func (p Post) Validate() error {
 }
 
 // Postprocess turns one image's head outputs into detections by falling score:
-// on each pyramid level the best TopK (anchor, class) pairs above Score are
-// kept, decoded and clipped to the image (width × height pixels, without
+// on each pyramid level the best TopK (prior, class) pairs above Score are
+// kept, decoded by c and clipped to the image (width × height pixels, without
 // padding); the levels' candidates pass NMS within each class; the best
 // MaxDetections remain.
 //
-// logits is [A,K], deltas [A,4], anchors [A], all in the order of the levels,
-// and levels tells how many anchors each has. Equal scores keep the order of
-// level, anchor, class. A logit that is NaN is never above Score.
-func Postprocess(logits, deltas []float32, anchors [][4]float32, levels []int, width, height int, p Post) ([]Detection, error) {
+// logits is [A,K], values [A,c.Values()], priors [A], all in the order of the levels,
+// and levels holds how many priors each has. Equal scores keep the order of
+// level, prior, class. A logit that is NaN is never above Score.
+func Postprocess(logits, values []float32, priors [][4]float32, levels []int, c Coder[float32], width, height int, p Post) ([]Detection, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	a := len(anchors)
-	if a == 0 || len(logits)%a != 0 || len(logits) == 0 || len(deltas) != 4*a {
-		return nil, fmt.Errorf("%d logits and %d deltas for %d anchors; want K and 4 values an anchor", len(logits), len(deltas), a)
+	a, size := len(priors), c.Values()
+	if a == 0 || len(logits)%a != 0 || len(logits) == 0 || len(values) != size*a {
+		return nil, fmt.Errorf("%d logits and %d box values for %d priors; want K and %d for a prior", len(logits), len(values), a, size)
 	}
 	total := 0
 	for _, n := range levels {
@@ -68,7 +68,7 @@ func Postprocess(logits, deltas []float32, anchors [][4]float32, levels []int, w
 		}
 	}
 	if total != a {
-		return nil, fmt.Errorf("levels %v hold %d anchors, got %d", levels, total, a)
+		return nil, fmt.Errorf("levels %v hold %d priors, got %d", levels, total, a)
 	}
 	classes := len(logits) / a
 
@@ -93,7 +93,7 @@ func Postprocess(logits, deltas []float32, anchors [][4]float32, levels []int, w
 		})
 		for _, i := range level[:min(len(level), p.TopK)] {
 			k := i / classes
-			boxes = append(boxes, Clip(Decode(anchors[k], [4]float32(deltas[4*k:4*k+4])), width, height))
+			boxes = append(boxes, Clip(c.Decode(priors[k], values[size*k:size*(k+1)]), width, height))
 			scores = append(scores, logits[i])
 			labels = append(labels, int32(i%classes))
 		}

@@ -61,7 +61,7 @@ func TestPostprocessAgainstTorchvision(t *testing.T) {
 		logits := in["cls_logits"][i*perImage : (i+1)*perImage]
 		deltas := in["bbox_regression"][i*4*len(anchors) : (i+1)*4*len(anchors)]
 		hw := ref.ImageShapesHW[i]
-		got, err := Postprocess(logits, deltas, anchors, ref.LevelCounts, hw[1], hw[0], p)
+		got, err := Postprocess(logits, deltas, anchors, ref.LevelCounts, Deltas[float32]{}, hw[1], hw[0], p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestPostprocessAgainstTorchvision(t *testing.T) {
 			}
 		}
 		// The count above the threshold is the number found when nothing else is in the way.
-		all, err := Postprocess(logits, deltas, anchors, ref.LevelCounts, hw[1], hw[0],
+		all, err := Postprocess(logits, deltas, anchors, ref.LevelCounts, Deltas[float32]{}, hw[1], hw[0],
 			Post{Score: ref.ScoreThresh, TopK: math.MaxInt, NMS: 1, MaxDetections: math.MaxInt})
 		sum := 0
 		for _, n := range ref.AboveThreshold[i] {
@@ -105,7 +105,7 @@ func TestPostprocessByHand(t *testing.T) {
 		1, -1,
 		3, -9,
 	}
-	got, err := Postprocess(logits, make([]float32, 12), anchors, []int{2, 1}, 30, 10, DefaultPost())
+	got, err := Postprocess(logits, make([]float32, 12), anchors, []int{2, 1}, Deltas[float32]{}, 30, 10, DefaultPost())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestPostprocessThresholdIsStrict(t *testing.T) {
 	logits := []float32{0, math.Nextafter32(0, 1)}
 	p := DefaultPost()
 	p.Score = .5
-	got, err := Postprocess(logits, make([]float32, 8), anchors, []int{2}, 40, 40, p)
+	got, err := Postprocess(logits, make([]float32, 8), anchors, []int{2}, Deltas[float32]{}, 40, 40, p)
 	if err != nil || len(got) != 1 || got[0].Box[0] != 20 {
 		t.Errorf("got %v, %v: want the second anchor alone, as sigmoid(0) is not above .5", got, err)
 	}
@@ -149,9 +149,9 @@ func TestPostprocessRefuses(t *testing.T) {
 		edit func(logits, deltas *[]float32, levels *[]int, p *Post)
 		want string
 	}{
-		{"logits", func(l, _ *[]float32, _ *[]int, _ *Post) { *l = (*l)[:5] }, "5 logits and 8 deltas for 2 anchors"},
-		{"deltas", func(_, d *[]float32, _ *[]int, _ *Post) { *d = (*d)[:4] }, "6 logits and 4 deltas for 2 anchors"},
-		{"levels", func(_, _ *[]float32, l *[]int, _ *Post) { *l = []int{1} }, "levels [1] hold 1 anchors, got 2"},
+		{"logits", func(l, _ *[]float32, _ *[]int, _ *Post) { *l = (*l)[:5] }, "5 logits and 8 box values for 2 priors"},
+		{"deltas", func(_, d *[]float32, _ *[]int, _ *Post) { *d = (*d)[:4] }, "6 logits and 4 box values for 2 priors"},
+		{"levels", func(_, _ *[]float32, l *[]int, _ *Post) { *l = []int{1} }, "levels [1] hold 1 priors, got 2"},
 		{"negative level", func(_, _ *[]float32, l *[]int, _ *Post) { *l = []int{3, -1} }, "below 0"},
 		{"score", func(_, _ *[]float32, _ *[]int, p *Post) { p.Score = 1 }, "score: 1 is not in [0,1)"},
 		{"score NaN", func(_, _ *[]float32, _ *[]int, p *Post) { p.Score = math.NaN() }, "score: NaN"},
@@ -162,7 +162,7 @@ func TestPostprocessRefuses(t *testing.T) {
 	for _, tt := range tests {
 		logits, deltas, levels, p := ok()
 		tt.edit(&logits, &deltas, &levels, &p)
-		if _, err := Postprocess(logits, deltas, anchors, levels, 10, 10, p); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Postprocess(logits, deltas, anchors, levels, Deltas[float32]{}, 10, 10, p); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)
 		}
 	}
@@ -174,7 +174,7 @@ func FuzzPostprocess(f *testing.F) {
 	f.Add(float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), float32(-4), float32(1e38))
 	f.Fuzz(func(t *testing.T, a, b, c, d, e float32) {
 		anchors := [][4]float32{{0, 0, 10, 10}, {5, 5, 25, 20}}
-		got, err := Postprocess([]float32{a, b, c, d}, []float32{a, b, c, d, e, d, c, b}, anchors, []int{1, 1}, 32, 32, DefaultPost())
+		got, err := Postprocess([]float32{a, b, c, d}, []float32{a, b, c, d, e, d, c, b}, anchors, []int{1, 1}, Deltas[float32]{}, 32, 32, DefaultPost())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func BenchmarkPostprocess(b *testing.B) {
 		logits[i] = float32(i*7919%1000)/200 - 4
 	}
 	for b.Loop() {
-		if _, err := Postprocess(logits, deltas, anchors, []int{2304, 576, 144, 36, 9}, 128, 128, DefaultPost()); err != nil {
+		if _, err := Postprocess(logits, deltas, anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, DefaultPost()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -43,7 +43,7 @@ func TestPostprocessOfARealHead(t *testing.T) {
 			n, p := len(anchors), DefaultPost()
 			p.Score = v.Detections.Float32.Score
 			got, err := Postprocess(in["cls_logits"][4*n*i:4*n*(i+1)], in["bbox_regression"][4*n*i:4*n*(i+1)],
-				anchors, []int{2304, 576, 144, 36, 9}, 128, 128, p)
+				anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, p)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,9 +19,9 @@ type Dataset struct {
 	Annotations []Annotation
 	Categories  []Category
 
-	// Unread tells of the file names, widths and heights of images and the names of
-	// categories that are of another type than they should be. They read as if the file
-	// did not say: scoring needs none of them, but whoever does must look here.
+	// Unread counts the file names, widths and heights of images and the names of
+	// categories that have the wrong type. They are read as absent: scoring needs none of
+	// them, but a caller that does must check Unread.
 	Unread []*Error
 }
 

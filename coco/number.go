@@ -47,9 +47,9 @@ func (s *scanner) numberBytes() ([]byte, error) {
 	}
 }
 
-// decimal is a number's text taken apart: value = ±digits × 10^exp10, where
-// digits is exact if it did not overflow. whole tells that the text has
-// neither point nor exponent.
+// decimal is the parsed text of a number: value = ±digits × 10^exp10, where digits
+// is exact if it did not overflow. whole is true if the text has neither point nor
+// exponent.
 type decimal struct {
 	negative bool
 	digits   uint64
@@ -132,7 +132,7 @@ func (d decimal) float(b []byte) (float64, error) {
 	return strconv.ParseFloat(string(b), 64)
 }
 
-// decimal reads a number's characters, and what they say; what is what the caller expects.
+// decimal reads and parses a number; what names what the caller expects.
 func (s *scanner) decimal(what string) ([]byte, decimal, error) {
 	at := s.offset()
 	b, err := s.numberBytes()

@@ -9,9 +9,9 @@ import (
 	"focalgrid/guard"
 )
 
-// block is a stretch of the stream between two entries, and the entries read of it.
-// Blocks are used again and again: what is allocated at every turn, the collector
-// makes the reader pay for.
+// block is a part of the stream between two entries, and the entries read from it.
+// Blocks are reused: the garbage collector would slow the reader down if every part
+// were allocated.
 type block[T any] struct {
 	buf  []byte
 	text []byte // of buf; pad zero bytes follow
@@ -20,15 +20,14 @@ type block[T any] struct {
 	done chan struct{} // has room for the one message that list is complete
 }
 
-// parallel appends to list, of an array that began at offset start, the entries
-// that follow the scanner's position, which is right after an entry. Its workers
-// read them, each entry in its everyday form. It stops where anything else comes:
-// the scanner then stands right after the last entry of list, and the rest is read
-// as if nothing had happened. So results and errors are those of a single reader.
+// parallel appends entries to list, which is an array that began at offset start. It
+// reads the entries that follow the scanner's position, which is right after an entry.
+// Its workers read entries in the everyday form. At anything else parallel stops: the
+// scanner is then right after the last entry of list, and the rest is read as without
+// parallel. So results and errors are the results and errors of a single reader.
 //
-// The stream is cut where an entry seems to begin. A cut in a wrong place, inside
-// a string for example, leaves a block that does not end with an entry, which is
-// such a stop as well.
+// The stream is cut where an entry seems to begin. If a cut is in a wrong place, such as
+// inside a string, the block does not end with an entry, and parallel stops there too.
 func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i int, e *T) int) []T {
 	atOnce := 2 * s.workers // some wait, so that no worker does
 	todo := make(chan *block[T], atOnce)
@@ -96,9 +95,9 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 	return list
 }
 
-// cut fills b with rest and what follows it in the stream, up to the end of the
-// last entry that seems to be whole, and returns what is left. At the end of the
-// stream, or if there is no such entry, it returns false and all that it read.
+// cut fills b with rest and the bytes of the stream after it, up to the end of the last
+// entry that seems to be complete, and returns the bytes that are left. At the end of the
+// stream, or if there is no such entry, it returns false and all that it has read.
 func (b *block[T]) cut(rest []byte, r io.Reader) ([]byte, bool) {
 	n := copy(b.buf[:bufferSize], rest)
 	more, err := io.ReadFull(r, b.buf[n:bufferSize])
@@ -113,8 +112,8 @@ func (b *block[T]) cut(rest []byte, r io.Reader) ([]byte, bool) {
 	return rest, true
 }
 
-// lastEntry returns the end of the last object that a comma and another object
-// seem to follow, 0 if there is none.
+// lastEntry returns the end of the last object that seems to be followed by a comma and
+// another object, or 0 if there is none.
 func lastEntry(b []byte) int {
 	for {
 		i := bytes.LastIndexByte(b, '{')

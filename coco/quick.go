@@ -7,14 +7,14 @@ import (
 	"strconv"
 )
 
-// The functions here read the everyday form of an entry, at several times the
-// scanner's speed: whole in the buffer, and no escapes in the names of the fields
-// that count. Each takes a buffer and a position and returns the position after
-// what it read, or -1 for anything else, right or wrong, which is then the
-// scanner's to read or to complain about.
+// The functions here read the everyday form of an entry, several times as fast as the
+// scanner: the entry lies completely in the buffer, and the names of the needed fields
+// have no escapes. Each function takes a buffer and a position and returns the position
+// after what it has read. For anything else, valid or not, it returns -1, and the scanner
+// reads the entry or reports the error.
 //
-// The buffer ends in pad zero bytes, which belong to no everyday form: whoever
-// compares before he goes on needs no other check for the end.
+// The buffer ends in pad zero bytes, which are in no everyday form. So a comparison with
+// the expected byte is also the check for the end.
 const pad = 16
 
 // quickDetection reads one entry of a results file.
@@ -103,7 +103,7 @@ func quickAnnotation(b []byte, i int, a *Annotation) int {
 	return i + 1
 }
 
-// quickSpace passes white space.
+// quickSpace skips white space.
 func quickSpace(b []byte, i int) int {
 	for b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t' {
 		i++
@@ -111,7 +111,7 @@ func quickSpace(b []byte, i int) int {
 	return i
 }
 
-// quickColon passes the colon after a field name and the white space around it.
+// quickColon skips the colon after a field name and the white space around it.
 func quickColon(b []byte, i int) int {
 	if b[i] == ':' && b[i+1] == ' ' && b[i+2] > ' ' {
 		return i + 2
@@ -122,11 +122,11 @@ func quickColon(b []byte, i int) int {
 	return quickSpace(b, i+1)
 }
 
-// quickDepth is how deep a field that nobody needs may be nested in the everyday form.
+// quickDepth limits how deep an unused field may be nested in the everyday form.
 const quickDepth = 8
 
-// quickField passes a field that nobody needs, of a name without escapes: with them it
-// might be one that somebody does. depth limits how deep its value is nested.
+// quickField skips an unused field whose name has no escapes: a name with escapes might
+// be the name of a needed field. depth limits how deep its value is nested.
 func quickField(b []byte, i, depth int) int {
 	if b[i] != '"' {
 		return -1
@@ -139,7 +139,7 @@ func quickField(b []byte, i, depth int) int {
 	return quickValue(b, quickColon(b, i+1), depth)
 }
 
-// quickString passes a string whose opening quote is b[i].
+// quickString skips a string whose opening quote is b[i].
 func quickString(b []byte, i int) int {
 	for {
 		i++
@@ -167,7 +167,7 @@ func quickString(b []byte, i int) int {
 	}
 }
 
-// quickValue passes a value of any kind; depth limits how deep it is nested.
+// quickValue skips a value of any kind; depth limits how deep it is nested.
 func quickValue(b []byte, i, depth int) int {
 	c := b[i]
 	switch {
@@ -329,8 +329,8 @@ func quickNumber(b []byte, i int) (float64, int) {
 	return f, i
 }
 
-// allDigits tells whether all eight bytes of v are digits: '0' to '9' have the
-// upper half 3, and still have it with 6 added.
+// allDigits reports whether all eight bytes of v are digits: '0' to '9' have the upper
+// half 3, and still have it after 6 is added.
 func allDigits(v uint64) bool {
 	const upper = 0xf0f0f0f0f0f0f0f0
 	return v&upper == 0x3030303030303030 && (v+0x0606060606060606)&upper == 0x3030303030303030
@@ -357,14 +357,14 @@ var (
 	}()
 )
 
-// nearest returns the float64 nearest to n × 10^exp10, halves to even; false
-// where it has no short way.
+// nearest returns the float64 nearest to n × 10^exp10, halves to even, or false if it has
+// no fast way to compute it.
 //
-// With at most 53 bits of n and an exact power of ten, one multiplication or
-// division of exact operands is rounded once and so is correct (Clinger, "How to
-// Read Floating Point Numbers Accurately", 1990). With more bits n is divided by
-// the power of five in integers, to 63 bits or more and a last bit that stands for
-// the remainder; these are rounded once.
+// If n has at most 53 bits and the power of ten is exact, one multiplication or division
+// of exact operands is rounded once and so is correct (Clinger, "How to Read Floating
+// Point Numbers Accurately", 1990). If n has more bits, it is divided by the power of five
+// in integers, to 63 bits or more and a last bit that represents the remainder; the
+// quotient is rounded once.
 func nearest(n uint64, exp10 int) (float64, bool) {
 	switch {
 	case n < 1<<53 && exp10 <= 0 && -exp10 < len(tens):

@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// longEntry is more bytes than most entries have: with fewer in the buffer it is
-// filled up before the next.
+// longEntry is more bytes than most entries have. If the buffer holds fewer, it is
+// refilled before the next entry.
 const longEntry = 4 << 10
 
-// firstEntries are those after which the length of the rest is estimated and, with
-// several processors, reading goes on in parallel.
+// firstEntries is the number of entries after which the length of the rest is estimated
+// and, with several processors, reading continues in parallel.
 const firstEntries = 1024
 
 // ReadDataset reads a ground-truth file, or standard input where path is "-"; see
@@ -44,19 +44,18 @@ func read[T any](path, what string, decode func(*scanner) (T, error)) (v T, err 
 	return decode(s)
 }
 
-// DecodeDataset reads ground truth in the format of COCO's instances_*.json:
-// an object with the arrays images, annotations and categories. A stream that
-// gzip has compressed is decompressed, whatever it is called. name stands for the
-// stream in errors. Long arrays are read by as many goroutines as GOMAXPROCS
-// allows; nothing but the time depends on it.
+// DecodeDataset reads ground truth in the format of COCO's instances_*.json: an object
+// with the arrays images, annotations and categories. A gzip stream is recognised by its
+// first bytes and decompressed. name stands for the stream in errors. Up to GOMAXPROCS
+// goroutines read long arrays; their number changes only the time.
 //
-// images and categories must be there; annotations may be missing, as in the
-// files of COCO's test sets. An image and a category need their id; an
-// annotation needs id, image_id, category_id and bbox, and Absent tells
-// whether area and iscrowd were given. What scoring needs none of (file_name, width,
-// height, name) may be of any type, and Unread tells where it is of a wrong one. Fields that
-// are not of these types (segmentation, licenses, ...) are skipped. Of a field given twice the last
-// counts. References between entries are not checked.
+// images and categories are required; annotations may be missing, as in the files of
+// COCO's test sets. An image and a category need their id. An annotation needs id,
+// image_id, category_id and bbox; its Absent records whether area and iscrowd are missing.
+// Fields that scoring does not need (file_name, width, height, name) may be of any type;
+// Unread counts those of a wrong type. Other fields (segmentation, licenses, ...) are
+// skipped. If a field is given twice, the last one counts. References between entries are
+// not checked.
 //
 // An error in the content is an *Error; an error of r is wrapped.
 func DecodeDataset(r io.Reader, name string) (*Dataset, error) {
@@ -112,10 +111,9 @@ func decodeDataset(s *scanner) (*Dataset, error) {
 	return d, nil
 }
 
-// DecodeDetections reads a results file of box detection: an array of objects
-// with image_id, category_id, bbox and score, all needed; other fields are
-// skipped. An empty array is valid. Compression, name and errors are as in
-// DecodeDataset.
+// DecodeDetections reads a results file of box detection: an array of objects with
+// image_id, category_id, bbox and score. All four are required; other fields are skipped.
+// An empty array is valid. Compression, name and errors are as in DecodeDataset.
 func DecodeDetections(r io.Reader, name string) ([]Detection, error) {
 	return decodeDetections(newScanner(r, name))
 }
@@ -134,8 +132,8 @@ func decodeDetections(s *scanner) ([]Detection, error) {
 	return dets, nil
 }
 
-// entries reads an array of objects, each by quick or else by read. quick may be
-// nil, for arrays of which no speed is asked. The result is not nil.
+// entries reads an array of objects. It reads each object by quick, or by read where quick
+// fails; quick may be nil, for arrays that need no speed. The result is not nil.
 func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T) int, read func(*scanner, *T) error) ([]T, error) {
 	s.section = section
 	if err := s.open('[', "an array of objects"); err != nil {
@@ -186,18 +184,18 @@ func entries[T any](s *scanner, section string, quick func(b []byte, i int, e *T
 	return list, nil
 }
 
-// grow returns list with room for n more entries. It does not write to the room, as
-// slices.Grow does: memory that is never touched is never taken from the system.
+// grow returns list with room for n more entries. Unlike slices.Grow it does not write to
+// the room: the system provides memory only when it is touched.
 func grow[T any](list []T, n int) []T {
 	bigger := make([]T, len(list), len(list)+n)
 	copy(bigger, list)
 	return bigger
 }
 
-// expect returns how many more entries there may be after n, of an array that
-// began at offset start. With the stream's size known it is an estimate a little
-// too high, so that a list needn't be copied to grow; room that stays unused costs
-// addresses, not memory.
+// expect returns how many more entries there may be after n entries of an array that
+// began at offset start. If the size of the stream is known, expect estimates a little too
+// high, so that the list need not be copied to grow; unused room costs addresses, not
+// memory.
 func (s *scanner) expect(n int, start int64) int {
 	rest := s.size - s.offset()
 	if n < firstEntries {
@@ -299,7 +297,7 @@ func (d *Dataset) category(s *scanner, c *Category) error {
 			}
 		case "supercategory":
 			s.field = "supercategory"
-			c.Supercategory, _, err = s.text() // of no use to anyone here
+			c.Supercategory, _, err = s.text() // not needed here
 		default:
 			err = s.skip(2)
 		}
@@ -400,8 +398,8 @@ func (s *scanner) box(b *[4]float64) error {
 	}
 }
 
-// flag reads 0, 1, true or false. Any whole number up to 255 but 0 is true, as
-// for COCO's own tools.
+// flag reads 0, 1, true or false. Any whole number from 1 to 255 is true, as for COCO's own
+// tools.
 func (s *scanner) flag() (bool, error) {
 	const what = "0 or 1"
 	c, err := s.peek()
@@ -424,8 +422,8 @@ func (s *scanner) flag() (bool, error) {
 	return n != 0, nil
 }
 
-// pixels reads a length in pixels; null reads as 0, unknown. Any other value that is no
-// such length reads so too, and wrong tells what it is.
+// pixels reads a length in pixels; null reads as 0, unknown. Any value that is not a length
+// also reads as 0, and wrong describes the value.
 func (s *scanner) pixels() (n int, wrong *Error, err error) {
 	const what = "a whole number"
 	c, err := s.peek()
@@ -456,8 +454,8 @@ func (s *scanner) pixels() (n int, wrong *Error, err error) {
 	return int(f), nil, nil
 }
 
-// text reads a name; null reads as "", unknown. Any other value that is no text reads so
-// too, and wrong tells what it is.
+// text reads a name; null reads as "", unknown. Any value that is not text also reads as "",
+// and wrong describes the value.
 func (s *scanner) text() (text string, wrong *Error, err error) {
 	const what = "a string"
 	c, err := s.peek()
@@ -480,7 +478,7 @@ func (s *scanner) text() (text string, wrong *Error, err error) {
 	return string(b), nil, nil
 }
 
-// unfit is the complaint about a value of another kind, which begins here.
+// unfit returns the error for a value of the wrong kind, which begins here.
 func (s *scanner) unfit(what string, c byte) *Error {
 	return s.errAt(s.offset(), "expected %s, found %s", what, describe(c))
 }

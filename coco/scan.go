@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// Error is a complaint about a file's content. File, entry and field say where
-// a person should look; Offset counts bytes from the start of the file.
+// Error describes a problem in the content of a file. File, Entry and Field say where to
+// look; Offset counts bytes from the start of the file.
 type Error struct {
 	File    string
 	Offset  int64
@@ -79,14 +79,14 @@ func (s *scanner) unzip() error {
 	return nil
 }
 
-// Text of these files takes a tenth to a thirtieth of its size in gzip. What unfolds to
-// far more was made to fill the memory.
+// Gzip compresses these files to a tenth to a thirtieth of their size. A file that unpacks
+// to far more was made to fill the memory.
 const (
-	unzipFree  = 64 << 20 // bytes that any file may unfold to
-	unzipRatio = 200      // times its own size, beyond them
+	unzipFree  = 64 << 20 // bytes to which any file may unpack
+	unzipRatio = 200      // times the size of the file, above unzipFree
 )
 
-// unzipped is a stream that gzip has compressed.
+// unzipped is a gzip stream while it is read.
 type unzipped struct {
 	in         io.Reader
 	z          *gzip.Reader
@@ -235,7 +235,7 @@ func (s *scanner) next() (byte, error) {
 	return c, nil
 }
 
-// open reads the given bracket; what says in words what it should begin.
+// open reads the given bracket; what describes what the bracket should begin.
 func (s *scanner) open(bracket byte, what string) error {
 	c, err := s.peek()
 	if err != nil || c != bracket {
@@ -245,9 +245,9 @@ func (s *scanner) open(bracket byte, what string) error {
 	return nil
 }
 
-// more reads what stands between the elements of an array or object whose
-// closing bracket is given: it returns true when an element follows. first
-// tells that none has been read yet.
+// more reads what is between the elements of an array or object with the given closing
+// bracket. It returns true if an element follows. first is true if no element has been
+// read yet.
 func (s *scanner) more(closing byte, first bool) (bool, error) {
 	c, err := s.peek()
 	switch {
@@ -412,8 +412,8 @@ func (s *scanner) hex4(at int64) (rune, error) {
 	return r, nil
 }
 
-// literal reads the given word (true, false, null, ...); what is what the
-// caller would accept, for the error.
+// literal reads the given word (true, false, null, ...); what names what the caller
+// accepts, for the error.
 func (s *scanner) literal(word, what string) error {
 	at := s.offset()
 	for i := range len(word) {
@@ -428,8 +428,8 @@ func (s *scanner) literal(word, what string) error {
 	return nil
 }
 
-// skip reads a value of any shape and keeps nothing of it. Its grammar is
-// checked. NaN and Infinity, which Python writes, are let pass: nobody looks.
+// skip reads a value of any kind, checks its grammar and discards it. NaN and Infinity,
+// which Python writes, are allowed, because the value is not used.
 func (s *scanner) skip(depth int) error {
 	c, err := s.peek()
 	if err != nil {
@@ -485,8 +485,8 @@ func (s *scanner) skip(depth int) error {
 	return s.expected("a value", c, nil)
 }
 
-// skipString reads a string of any length, checks its escapes and keeps
-// nothing: run-length masks are strings of many kilobytes.
+// skipString reads a string of any length, checks its escapes and discards it: run-length
+// masks are strings of many kilobytes.
 func (s *scanner) skipString() error {
 	s.pos++
 	for {
@@ -513,7 +513,7 @@ func (s *scanner) skipString() error {
 	}
 }
 
-// finish demands that nothing but white space is left.
+// finish checks that only white space is left.
 func (s *scanner) finish() error {
 	c, err := s.peek()
 	if err == io.EOF {

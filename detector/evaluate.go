@@ -74,7 +74,7 @@ func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, er
 	for i := range out {
 		it := &b.Items[i]
 		k := a * d.Classes
-		out[i], err = box.Postprocess(v["logits"][i*k:(i+1)*k], v["deltas"][i*a*4:(i+1)*a*4], net.anchors, net.levels, it.NetWidth, it.NetHeight, post)
+		out[i], err = box.Postprocess(v["logits"][i*k:(i+1)*k], v["deltas"][i*a*4:(i+1)*a*4], net.anchors, net.levels, box.Deltas[float32]{}, it.NetWidth, it.NetHeight, post)
 		if err != nil {
 			return nil, fmt.Errorf("image %d: %w", it.ID, err)
 		}

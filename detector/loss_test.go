@@ -15,7 +15,7 @@ func onEngine(t *testing.T, x []float32, shape []int, feeds engine.Feeds, build 
 	t.Helper()
 	pool := kernel.NewPool(1)
 	defer pool.Close()
-	p := &engine.Program{Update: engine.Update{Kind: "sgd"}}
+	p := &engine.Program{Update: engine.Update{Kind: "sgd"}, KeepGradients: true}
 	var err error
 	p.Graph, err = engine.Build(func(g *engine.Graph) error {
 		p.Loss = build(g, g.Param("x", engine.Constant(0), true, shape...))

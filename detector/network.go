@@ -5,6 +5,7 @@
 package detector
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,7 +19,7 @@ import (
 
 // network is the detector compiled for one size of input batch.
 type network struct {
-	n, h, w  int
+	size     size
 	program  string // what the session was compiled from
 	session  engine.Session
 	anchors  [][4]float32
@@ -27,61 +28,95 @@ type network struct {
 	boxes    []float32 // the anchors as a feed, where the box loss wants them
 }
 
+// size is what a network is compiled for.
+type size struct {
+	n, h, w int
+	train   bool
+}
+
+// networks lists networks, the least recently used first.
+type networks []*network
+
+// take removes the network of a size from the list and returns it, nil if there is none.
+func (s *networks) take(z size) *network {
+	i := slices.IndexFunc(*s, func(n *network) bool { return n.size == z })
+	if i < 0 {
+		return nil
+	}
+	n := (*s)[i]
+	*s = slices.Delete(*s, i, i+1)
+	return n
+}
+
+// closeFirst closes that many networks from the front of the list.
+func (s *networks) closeFirst(many int) error {
+	var err error
+	for _, n := range (*s)[:many] {
+		err = errors.Join(err, n.session.Close())
+	}
+	*s = slices.Delete(*s, 0, many)
+	return err
+}
+
+// maxNetworks is how many networks are compiled at a time. Each holds the memory of all its maps, which is gigabytes
+// for the paper's network; batches of COCO come in some 200 sizes, of data whose pictures are alike in two or three.
+const maxNetworks = 16
+
 // Detector holds what all sizes share: settings, engine and weights.
 type Detector struct {
 	Cfg     plan.Config
 	Classes int
 	engine  engine.Engine
-	State   *engine.State
+	State   *engine.State // out of date after a step, until Stored
 	Draw    engine.Draw
-	nets    map[[4]int]*network // by images, height, width, training
-	Running float64             // of the normaliser "ema", over all sizes
-	Kept    *Compiled           // of an earlier trial, to be used again; nil: none
+	nets    networks
+	Running float64   // of the normaliser "ema", over all sizes
+	Kept    *Compiled // of an earlier trial, to be used again; nil: none
 }
 
+// New returns a detector that has compiled nothing yet.
 func New(cfg plan.Config, classes int, e engine.Engine, state *engine.State, draw engine.Draw) *Detector {
-	return &Detector{Cfg: cfg, Classes: classes, engine: e, State: state, Draw: draw, nets: map[[4]int]*network{}}
+	return &Detector{Cfg: cfg, Classes: classes, engine: e, State: state, Draw: draw}
 }
 
+// Close frees the networks.
 func (d *Detector) Close() { d.HandOver().Close() }
 
+// Stored returns the state, up to date with the steps that were made, and good until the next one.
+func (d *Detector) Stored() (*engine.State, error) { return d.State, d.engine.Store(d.State) }
+
 // Compiled is the networks of a trial that has ended, with the state that their
-// sessions are bound to: the next trial need not compile the same programs.
+// sessions share: the next trial need not compile the same programs.
 type Compiled struct {
 	state *engine.State
-	nets  map[[4]int]*network
+	nets  networks
 }
 
-func (c *Compiled) Close() {
-	for _, n := range c.nets {
-		n.session.Close()
-	}
-}
+// Close frees the networks.
+func (c *Compiled) Close() { c.nets.closeFirst(len(c.nets)) }
 
 // HandOver returns what the detector compiled, or took over itself. The detector
 // must not be used, nor closed, afterwards.
 func (d *Detector) HandOver() *Compiled {
 	if d.Kept != nil {
-		for key, n := range d.Kept.nets {
-			if d.nets[key] == nil {
-				d.nets[key] = n
-			} else {
-				n.session.Close()
-			}
-		}
+		d.nets = append(d.Kept.nets, d.nets...)
 	}
 	return &Compiled{d.State, d.nets}
 }
 
 // reuse returns the session of an earlier trial's program, nil if there is none.
-// All sessions share one state: with the first, the detector's goes into that of the
-// earlier trial; if the first does not fit, none does.
-func (d *Detector) reuse(key [4]int, program string) (engine.Session, error) {
+// All sessions share one state: with the first, the earlier trial's state starts again as the
+// detector's; if the first does not fit, none does.
+func (d *Detector) reuse(z size, program string) (engine.Session, error) {
 	if d.Kept == nil {
 		return nil, nil
 	}
-	old := d.Kept.nets[key]
-	if old == nil || old.program != program {
+	old := d.Kept.nets.take(z)
+	if old != nil && old.program != program {
+		old.session.Close()
+		old = nil
+	}
+	if old == nil {
 		if len(d.nets) == 0 {
 			d.Kept.Close()
 			d.Kept = nil
@@ -89,30 +124,37 @@ func (d *Detector) reuse(key [4]int, program string) (engine.Session, error) {
 		return nil, nil
 	}
 	if theirs := d.Kept.state; d.State != theirs {
-		for _, name := range theirs.Names() {
-			if d.State.Get(name) == nil {
-				clear(theirs.Get(name).Values) // a slot of the optimiser
-			}
+		if err := theirs.Restart(d.State); err != nil {
+			return nil, err
 		}
-		for _, name := range d.State.Names() {
-			t := d.State.Get(name)
-			if err := theirs.Set(name, t.Shape, t.Values); err != nil {
-				return nil, err
-			}
+		if err := d.engine.Load(theirs); err != nil {
+			return nil, err
 		}
 		d.State = theirs
 	}
-	delete(d.Kept.nets, key)
 	return old.session, nil
+}
+
+// bound closes the networks that were used least recently, an earlier trial's first, until no more than maxNetworks
+// are left.
+func (d *Detector) bound() error {
+	over := len(d.nets) - maxNetworks
+	if d.Kept != nil {
+		over += len(d.Kept.nets)
+		some := min(max(over, 0), len(d.Kept.nets))
+		if err := d.Kept.nets.closeFirst(some); err != nil {
+			return err
+		}
+		over -= some
+	}
+	return d.nets.closeFirst(max(over, 0))
 }
 
 // Network returns the detector for n images of h × w pixels, compiled on first use.
 func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
-	key := [4]int{n, h, w}
-	if train {
-		key[3] = 1
-	}
-	if net, ok := d.nets[key]; ok {
+	z := size{n, h, w, train}
+	if net := d.nets.take(z); net != nil {
+		d.nets = append(d.nets, net)
 		return net, nil
 	}
 	mc := d.Cfg.ModelConfig(d.Classes)
@@ -133,7 +175,7 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 	if err := d.State.AddMissing(prog.Graph, d.Draw); err != nil {
 		return nil, err
 	}
-	net := &network{n: n, h: h, w: w, program: fmt.Sprintf("%s %+v", prog.Graph.Hash(), prog.Update), anchors: out.Anchors}
+	net := &network{size: z, program: fmt.Sprintf("%s %+v", prog.Graph.Hash(), prog.Update), anchors: out.Anchors}
 	for _, l := range mc.Anchors.Levels(h, w) {
 		net.levels = append(net.levels, l.Anchors)
 	}
@@ -148,14 +190,14 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 			d.Running = net.assigner.Running
 		}
 	}
-	if net.session, err = d.reuse(key, net.program); err == nil && net.session == nil {
+	if net.session, err = d.reuse(z, net.program); err == nil && net.session == nil {
 		net.session, err = d.engine.Compile(prog, d.State)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("network for %d images of %d×%d: %w", n, h, w, err)
 	}
-	d.nets[key] = net
-	return net, nil
+	d.nets = append(d.nets, net)
+	return net, d.bound()
 }
 
 // losses adds targets, both losses and their sum to the graph. What is swept

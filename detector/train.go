@@ -60,7 +60,11 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 			return err
 		}
 	}
-	if name := d.State.NonFinite(); name != "" {
+	s, err := d.Stored()
+	if err != nil {
+		return err
+	}
+	if name := s.NonFinite(); name != "" {
 		return &Diverged{At: StepInfo{Step: d.Cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}
 	}
 	return nil
@@ -93,7 +97,7 @@ func (d *Detector) Step(b *dataset.Batch, scalars engine.Feeds, info *StepInfo) 
 	if err != nil {
 		return err
 	}
-	feeds := engine.Feeds{"image": b.Pixels, engine.LR: {float32(info.LR)}}
+	feeds := engine.Feeds{"image": b.Pixels, engine.LR: []float32{float32(info.LR)}}
 	for name, v := range scalars {
 		feeds[name] = v
 	}

@@ -188,7 +188,7 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	pool := kernel.NewPool(2)
 	pool.Exact = exact
 	defer pool.Close()
-	d := New(cfg, 4, gorgonia.New(pool, gorgonia.Options{}), engine.NewState(), Drawer(0))
+	d := New(cfg, 4, keeping{gorgonia.New(pool, gorgonia.Options{})}, engine.NewState(), Drawer(0))
 	defer d.Close()
 	net, err := d.Network(2, 128, 128, true)
 	if err != nil {
@@ -201,6 +201,9 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 				t.Fatal(err)
 			}
 		}
+	}
+	if err := d.engine.Load(d.State); err != nil {
+		t.Fatal(err)
 	}
 	scalars, err := d.Scalars()
 	if err != nil {
@@ -236,11 +239,24 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 			}
 		}
 		if lim.parts && i == len(ref.Steps)-2 { // ten updates are done; the last pass only tells the loss
+			state, err := d.Stored()
+			if err != nil {
+				t.Fatal(err)
+			}
 			for name, norm := range ref.ParamNorms {
-				near("norm of "+name+" after ten steps", l2(d.State.Get(name).Values), norm, 20*lim.late)
+				near("norm of "+name+" after ten steps", l2(state.Get(name).Values), norm, 20*lim.late)
 			}
 		}
 	}
+}
+
+// keeping is an engine that keeps gradients.
+type keeping struct{ engine.Engine }
+
+func (k keeping) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	kept := *p
+	kept.KeepGradients = true
+	return k.Engine.Compile(&kept, s)
 }
 
 func l2(v []float32) float64 {

@@ -8,15 +8,15 @@
 // Session, which runs training steps. Reading a Graph (parameters,
 // multiply-adds, its hash) needs no engine.
 //
-// Tensors at the seam are flat float32 in row-major order, images are NCHW. A
-// scalar has the empty shape and one value. What an op means, with its gradient, is
-// said at its builder method and held by the conformance suite in
-// engine/enginetest.
+// Tensors at the seam are flat float32 in row-major order, images are NCHW; inputs
+// may be fed bytes and int32. A scalar has the empty shape and one value. What an op
+// means, with its gradient, is said at its builder method and held by the conformance
+// suite in engine/enginetest.
 package engine
 
 import (
 	"errors"
-	"fmt"
+	"time"
 )
 
 // ErrNonFinite is wrapped by Session.Step when the loss or the norm of the
@@ -26,13 +26,46 @@ var ErrNonFinite = errors.New("not finite")
 // ErrUnsupported is wrapped by Engine.Compile for an op the engine lacks.
 var ErrUnsupported = errors.New("not supported by this engine")
 
-// Engine turns programs into sessions.
+// Engine turns programs into sessions. It may hold the values of a State on a device for as long as a session of
+// that State is open: they then move at Compile, Load and Store alone, and the State's own values are out of date
+// from a step to the next Store. Nobody writes to values that State.Get returned.
 type Engine interface {
-	// Name is part of a trial's identity, e.g. "gorgonia".
-	Name() string
-	// Compile prepares p over s. Several sessions may share one State, such as
+	Info() Info
+	// Compile prepares p over s, adds the slots that s lacks, and takes from s the values of the tensors
+	// that it does not hold yet. Several sessions may share one State, such as
 	// a training and an evaluation program; they must not run at once.
 	Compile(p *Program, s *State) (Session, error)
+	// Load makes the sessions of s go on from the values of s, where something was Set since they were compiled.
+	Load(s *State) error
+	// Store brings the values of s up to date with the steps of its sessions.
+	Store(s *State) error
+	// Close frees what the engine holds. Its sessions are closed before.
+	Close() error
+}
+
+// Info says what an engine is.
+type Info struct {
+	Name      string // is part of a trial's identity: engines and settings that give other bits have other names
+	Device    string // what computes, such as "CPU"
+	Threads   int    // that compute; 0 where the device does not count them
+	Precision string // of arithmetic: "float32"
+	Exact     bool   // the same program gives the same bits every time
+	Kernels   string // the set of kernels in use, such as "avx512"
+	Plugin    string // what was loaded to compute; empty: it is part of the program
+}
+
+// A Prober measures the machine that it computes on.
+type Prober interface {
+	// ProbeRate estimates the multiply-adds a second of a training.
+	ProbeRate(now func() time.Time) float64
+	// ProbePeak measures the floating point operations a second that one core reaches at most.
+	ProbePeak(now func() time.Time) float64
+}
+
+// A Profiler is an engine that measures its ops.
+type Profiler interface {
+	// Profile adds the time of each op to p, in sessions that are compiled from then on.
+	Profile(p *Profile)
 }
 
 // Session runs one compiled Program.
@@ -52,14 +85,16 @@ type Session interface {
 	Step(f Feeds, assign Assign) (Result, error)
 
 	// Gradient returns the last step's gradient of the named parameter, after
-	// clipping, valid until the next call, or nil if it has none.
+	// clipping, valid until the next call. It is nil if the parameter has none, or the program keeps none.
 	Gradient(param string) []float32
 
+	// Close frees the session. The last one of a State takes along what the engine holds of it: Store comes before.
 	Close() error
 }
 
-// Feeds gives input nodes their values by name, plus the learning rate under LR.
-type Feeds map[string][]float32
+// Feeds gives input nodes their values by name, plus the learning rate under LR as one float32. The values of an input
+// are a slice of its kind: []float32, []byte or []int32.
+type Feeds map[string]any
 
 // LR is the key of the learning rate among the feeds of Session.Step.
 const LR = "lr"
@@ -84,6 +119,8 @@ type Program struct {
 	Predictions []*Node // named nodes that Assign sees
 	Outputs     []*Node // named nodes reported by Step and Forward
 	Update      Update
+
+	KeepGradients bool // for Session.Gradient; on a device they cost memory
 }
 
 // Update is the optimiser's rule; its state lives in State beside the parameter.
@@ -101,27 +138,4 @@ type Update struct {
 // Decays tells whether weight decay applies to the parameter p.
 func (u Update) Decays(p *Node) bool {
 	return u.WeightDecay != 0 && (u.DecayBias || len(p.Shape) > 1)
-}
-
-// Validate reports what makes the program impossible to compile.
-func (p *Program) Validate() error {
-	if p.Graph == nil {
-		return errors.New("program without a graph")
-	}
-	if p.Loss != nil && len(p.Loss.Shape) != 0 {
-		return fmt.Errorf("loss must be a scalar, has shape %v", p.Loss.Shape)
-	}
-	for _, n := range append(append([]*Node{}, p.Predictions...), p.Outputs...) {
-		if n.Name == "" {
-			return fmt.Errorf("node %d (%s) is an output without a name", n.ID, n.Op)
-		}
-	}
-	if p.Loss == nil {
-		return nil
-	}
-	switch p.Update.Kind {
-	case "sgd", "adamw":
-		return nil
-	}
-	return fmt.Errorf("update %q; known: adamw, sgd", p.Update.Kind)
 }

@@ -31,6 +31,9 @@ const (
 	OpAdd      Op = "add"
 	OpSub      Op = "sub"
 	OpMul      Op = "mul"
+	OpDiv      Op = "div"
+	OpMin      Op = "min"
+	OpMax      Op = "max"
 	OpNeg      Op = "neg"
 	OpAbs      Op = "abs"
 	OpExp      Op = "exp"
@@ -46,11 +49,19 @@ const (
 	OpReshape   Op = "reshape"
 	OpTranspose Op = "transpose"
 	OpConcat    Op = "concat"
+	OpSlice     Op = "slice"
 
-	OpFocal     Op = "focal"
-	OpSmoothL1  Op = "smooth_l1"
-	OpGIoU      Op = "giou"
-	OpSoftmaxCE Op = "softmax_cross_entropy"
+	OpSumLast       Op = "sum_last"
+	OpSoftmaxLast   Op = "softmax_last"
+	OpLogSumExpLast Op = "log_sum_exp_last"
+	OpStopGradient  Op = "stop_gradient"
+
+	OpDecodeBoxes Op = "decode_boxes"
+
+	OpFocal      Op = "focal"
+	OpSmoothL1   Op = "smooth_l1"
+	OpBoxIoULoss Op = "box_iou_loss"
+	OpSoftmaxCE  Op = "softmax_cross_entropy"
 )
 
 // Node is one value of a Graph.
@@ -77,7 +88,23 @@ type Attr struct {
 	Train               bool
 	Trainable           bool
 	Init                Init
+	Kind                Kind
+	Code                BoxCode
+	Overlap             string
 }
+
+// Kind says what an input is fed with. Ops compute with the float32 values nearest to what is fed, which are the same
+// numbers for every byte and for integers up to 2^24 in magnitude.
+type Kind int
+
+// The kinds of inputs.
+const (
+	Float32 Kind = iota
+	Bytes        // such as the channels of pixels
+	Int32        // such as labels
+)
+
+func (k Kind) String() string { return [...]string{"[]float32", "[]byte", "[]int32"}[k] }
 
 // Size is the number of values of the node's tensor.
 func (n *Node) Size() int {
@@ -171,6 +198,7 @@ func (g *Graph) String() string {
 }
 
 func (g *Graph) add(op Op, shape []int, a Attr, in ...*Node) *Node {
+	check(op, ops[op] != nil, "the op has no line in the table of ops")
 	for _, n := range in {
 		if n == nil || n.ID >= len(g.nodes) || g.nodes[n.ID] != n {
 			panic(&ShapeError{op, "an input is nil or of another graph"})
@@ -191,10 +219,13 @@ func (g *Graph) Named(n *Node, name string) *Node {
 	return n
 }
 
-// Input adds a value fed at each step; no dims make it a scalar.
-func (g *Graph) Input(name string, dims ...int) *Node {
+// Input adds float32 values fed at each step; no dims make it a scalar.
+func (g *Graph) Input(name string, dims ...int) *Node { return g.InputOf(Float32, name, dims...) }
+
+// InputOf is Input for values of any kind.
+func (g *Graph) InputOf(kind Kind, name string, dims ...int) *Node {
 	checkDims(OpInput, name, dims)
-	return g.Named(g.add(OpInput, slices.Clone(dims), Attr{}), name)
+	return g.Named(g.add(OpInput, slices.Clone(dims), Attr{Kind: kind}), name)
 }
 
 // Param adds a tensor kept in State. One that is not trainable gets no gradient.

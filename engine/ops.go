@@ -115,7 +115,8 @@ func (g *Graph) PackLevels(size int, levels ...*Node) *Node {
 	return g.add(OpPackLevels, []int{levels[0].Shape[0], rows, size}, Attr{Size: size}, levels...)
 }
 
-// Add is a + b; here and in Sub and Mul the shapes are equal, or b is a scalar.
+// Add is a + b; here and in Sub, Mul, Div, Min and Max the shapes are equal, or b is a
+// scalar, such as a parameter without dims that scales a level: its gradient is a sum.
 func (g *Graph) Add(a, b *Node) *Node { return g.binary(OpAdd, a, b) }
 
 // Sub is a - b.
@@ -123,6 +124,16 @@ func (g *Graph) Sub(a, b *Node) *Node { return g.binary(OpSub, a, b) }
 
 // Mul is a · b, value by value.
 func (g *Graph) Mul(a, b *Node) *Node { return g.binary(OpMul, a, b) }
+
+// Div is a / b, value by value, with gradients dy/b and -dy·a/b².
+func (g *Graph) Div(a, b *Node) *Node { return g.binary(OpDiv, a, b) }
+
+// Min is the lesser of a and b, value by value, and NaN where one is. The gradient goes to
+// the lesser, and half of it to each of two equal values.
+func (g *Graph) Min(a, b *Node) *Node { return g.binary(OpMin, a, b) }
+
+// Max is the greater of a and b, as Min is the lesser.
+func (g *Graph) Max(a, b *Node) *Node { return g.binary(OpMax, a, b) }
 
 func (g *Graph) binary(op Op, a, b *Node) *Node {
 	check(op, slices.Equal(a.Shape, b.Shape) || len(b.Shape) == 0, "shapes %v and %v", a.Shape, b.Shape)
@@ -206,6 +217,59 @@ func (g *Graph) Concat(axis int, xs ...*Node) *Node {
 	return g.add(OpConcat, shape, Attr{Axis: axis}, xs...)
 }
 
+// Slice takes the indices from … to-1 of an axis; the gradient of the others is 0.
+func (g *Graph) Slice(x *Node, axis, from, to int) *Node {
+	check(OpSlice, axis >= 0 && axis < len(x.Shape) && from >= 0 && from < to && to <= x.Shape[axis], "%d to %d along axis %d of %v", from, to, axis, x.Shape)
+	shape := slices.Clone(x.Shape)
+	shape[axis] = to - from
+	return g.add(OpSlice, shape, Attr{Axis: axis, Dims: []int{from, to}}, x)
+}
+
+// SumLast adds along the last axis: x [d…,k] becomes [d…], with gradient dy for each value.
+func (g *Graph) SumLast(x *Node) *Node { return g.reduceLast(OpSumLast, x) }
+
+// LogSumExpLast is log Σ e^x along the last axis, finite for every finite x: x [d…,k]
+// becomes [d…], with gradient dy·softmax(x). The log of SoftmaxLast is x less it.
+func (g *Graph) LogSumExpLast(x *Node) *Node { return g.reduceLast(OpLogSumExpLast, x) }
+
+func (g *Graph) reduceLast(op Op, x *Node) *Node {
+	check(op, len(x.Shape) > 0, "x is a scalar")
+	return g.add(op, slices.Clone(x.Shape[:len(x.Shape)-1]), Attr{}, x)
+}
+
+// SoftmaxLast is y = e^x / Σ e^x along the last axis, finite for every finite x, with
+// gradient y·(dy - Σ dy·y).
+func (g *Graph) SoftmaxLast(x *Node) *Node {
+	check(OpSoftmaxLast, len(x.Shape) > 0, "x is a scalar")
+	return g.unary(OpSoftmaxLast, x)
+}
+
+// StopGradient is x, to which no gradient goes.
+func (g *Graph) StopGradient(x *Node) *Node { return g.unary(OpStopGradient, x) }
+
+// BoxCode says how values at a prior mean a box, as the coders of package box do. A prior
+// is x1,y1,x2,y2; of a point, a square around it as wide as its stride.
+type BoxCode struct {
+	// Kind is one of
+	//	"deltas"       4 values: centre = prior's + (dx·w, dy·h), size = (w·e^dw, h·e^dh)
+	//	"distances"    4 values: left, top, right and bottom from the prior's centre
+	//	"distribution" 4·Bins logits: each distance, in the prior's sides, is Σ bin·softmax
+	Kind       string
+	MaxLogSize float64 // of deltas: dw and dh are clipped there, and have no gradient beyond
+	InSides    bool    // of distances: they count in the prior's width and height, not in pixels
+	Bins       int     // of distributions: as many logits a side, one side after the other
+}
+
+// DecodeBoxes turns values [N,A,V] at priors [A,4] into boxes x1,y1,x2,y2 [N,A,4]. The
+// gradient goes to the values.
+func (g *Graph) DecodeBoxes(c BoxCode, values, priors *Node) *Node {
+	size := map[string]int{"deltas": 4, "distances": 4, "distribution": 4 * c.Bins}[c.Kind]
+	check(OpDecodeBoxes, size > 0, "no such code: %+v", c)
+	s := values.Shape
+	check(OpDecodeBoxes, len(s) == 3 && s[2] == size && slices.Equal(priors.Shape, []int{s[1], 4}), "values %v, priors %v, want [N A %d] and [A 4]", s, priors.Shape, size)
+	return g.add(OpDecodeBoxes, []int{s[0], s[1], 4}, Attr{Code: c}, values, priors)
+}
+
 // Focal is Σ weight·a·(1-pt)^gamma·(-log pt) over logits [N,A,K] (eq. 5 of the
 // paper): labels [N,A] hold the class of an anchor or a negative number for
 // background, weight [N,A] its weight (0 leaves the anchor out), a is alphaPos
@@ -226,13 +290,23 @@ func (g *Graph) SmoothL1(pred, target, weight, beta *Node) *Node {
 	return g.add(OpSmoothL1, []int{}, Attr{}, pred, target, weight, beta)
 }
 
-// GIoU is Σ weight·(1-GIoU(decode(pred, anchors), target)): pred [N,A,4] are
-// deltas (dx,dy,dw,dh), anchors [A,4] and target [N,A,4] are x1,y1,x2,y2, weight is [N,A].
-// dw and dh are clipped at log(1000/16) as in box.Decode; quotients have 1e-7 added below.
-func (g *Graph) GIoU(pred, anchors, target, weight *Node) *Node {
-	checkBoxes(OpGIoU, pred, target, weight)
-	check(OpGIoU, slices.Equal(anchors.Shape, pred.Shape[1:]), "anchors %v for %v", anchors.Shape, pred.Shape)
-	return g.add(OpGIoU, []int{}, Attr{}, pred, anchors, target, weight)
+// BoxIoULoss is Σ weight·(1-overlap) of predicted boxes with their targets, both [N,A,4] and
+// x1,y1,x2,y2; weight is [N,A], and boxes of weight 0 are left out. The gradient goes to pred.
+// With I = pred∩target, U = |pred∪target|, H the smallest box around both, d the distance of the
+// centres and c the diagonal of H, overlap is
+//
+//	"iou"  |I|/U
+//	"giou" |I|/U - (|H|-U)/|H|
+//	"diou" |I|/U - d²/c²
+//	"ciou" |I|/U - d²/c² - α·v, v = 4/π²·(atan(w/h) of target - atan(w/h) of pred)²,
+//	       α = v/(1-|I|/U+v) without gradient
+//
+// where 1e-7 is added to all that is divided by. An engine may keep a box of DecodeBoxes in
+// more than float32 on its way here.
+func (g *Graph) BoxIoULoss(overlap string, pred, target, weight *Node) *Node {
+	checkBoxes(OpBoxIoULoss, pred, target, weight)
+	check(OpBoxIoULoss, slices.Contains([]string{"iou", "giou", "diou", "ciou"}, overlap), "no such overlap: %q", overlap)
+	return g.add(OpBoxIoULoss, []int{}, Attr{Overlap: overlap}, pred, target, weight)
 }
 
 func checkBoxes(op Op, pred, target, weight *Node) {

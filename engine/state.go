@@ -83,10 +83,11 @@ func (s *State) AddMissing(g *Graph, draw Draw) error {
 	return nil
 }
 
-// Get returns the tensor of that name, or nil. Its values are shared, not copied.
+// Get returns the tensor of that name, or nil. Its values are shared, not copied: they are read, never written, and
+// where sessions have made steps Engine.Store comes first.
 func (s *State) Get(name string) *Tensor { return s.tensors[name] }
 
-// Set copies values under the name, replacing what was there.
+// Set copies values under the name, replacing what was there. Sessions go on from them after Engine.Load.
 func (s *State) Set(name string, shape []int, values []float32) error {
 	n := 1
 	for _, d := range shape {
@@ -96,10 +97,26 @@ func (s *State) Set(name string, shape []int, values []float32) error {
 		return fmt.Errorf("tensor %s: shape %v holds %d values, got %d", name, shape, n, len(values))
 	}
 	if t, ok := s.tensors[name]; ok && slices.Equal(t.Shape, shape) {
-		copy(t.Values, values) // sessions may hold the slice
+		copy(t.Values, values) // sessions on the CPU compute in the slice
 		return nil
 	}
 	s.tensors[name] = &Tensor{Shape: slices.Clone(shape), Values: slices.Clone(values)}
+	return nil
+}
+
+// Restart gives s the values of another state of the same network, and clears what that one has not: the slots of
+// steps that it did not make. Sessions go on from them after Engine.Load.
+func (s *State) Restart(from *State) error {
+	for name, t := range s.tensors {
+		if from.tensors[name] == nil {
+			clear(t.Values)
+		}
+	}
+	for name, t := range from.tensors {
+		if err := s.Set(name, t.Shape, t.Values); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -91,10 +91,10 @@ func LastStep(dir string) (step int, err error) {
 	return step, nil
 }
 
-// take copies nothing: the checkpoint shares the detector's tensors, and is
-// good until the next step.
-func take(d *detector.Detector, step int, rows []results.Step) *Checkpoint {
-	return &Checkpoint{Step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(d.State)}
+// take returns a checkpoint that shares the values of the detector's state, and is good until the next step.
+func take(d *detector.Detector, step int, rows []results.Step) (*Checkpoint, error) {
+	s, err := d.Stored()
+	return &Checkpoint{Step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(s)}, err
 }
 
 // restore gives a detector that has no networks yet the state of a checkpoint.

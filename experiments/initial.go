@@ -52,7 +52,7 @@ func (t *Trainer) InitialWeights(ctx context.Context, cfg *plan.Config, seed uin
 func (t *Trainer) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
 	var f *weights.File
 	if again {
-		p.Key = t.PretrainKey(cfg)
+		p.Key = pretrainKey(cfg, t.Engine.Info().Name)
 		f, err = t.pretrain(ctx, cfg, p.Key)
 	} else {
 		f, p, err = t.pretrained(ctx, cfg)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"focalgrid/detector"
+	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -94,5 +95,39 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	}
 	if v := given["layer3.1.bn2.running_var"].Data; v[0] == 1 {
 		t.Error("the file's statistics are those of a new network: the test proves nothing")
+	}
+}
+
+// renamed is an engine of another name.
+type renamed struct {
+	engine.Engine
+	name string
+}
+
+func (r renamed) Info() engine.Info {
+	i := r.Engine.Info()
+	i.Name = r.name
+	return i
+}
+
+// TestEmbeddedOnEveryEngine: trials of the settings that an embedded backbone was made from start from it whatever
+// computes; other pretrainings are each engine's own.
+func TestEmbeddedOnEveryEngine(t *testing.T) {
+	own, other := newLab(t, 1), newLab(t, 1)
+	other.Engine = renamed{other.Engine, "another"}
+	cfg, err := plan.LoadBaseline("gamma", plan.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, p, err := other.pretrained(t.Context(), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := own.PretrainKey(&cfg); p.Key != key || p.Where != "embedded in the program" || !other.HasPretrained(&cfg) {
+		t.Errorf("%+v, want the embedded backbone %s", p, key)
+	}
+	cfg.Pretrain.Seed++
+	if own.PretrainKey(&cfg) == other.PretrainKey(&cfg) || other.HasPretrained(&cfg) {
+		t.Error("a pretraining on another engine counts as this one's")
 	}
 }

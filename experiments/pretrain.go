@@ -77,9 +77,21 @@ func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init str
 	return d.Load(w)
 }
 
+// embeddedEngine is the name of the engine that made the embedded backbones, which their identities hold. Trials start
+// from them on every engine.
+const embeddedEngine = "gorgonia"
+
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
 func (t *Trainer) PretrainKey(cfg *plan.Config) string {
-	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), t.Engine.Name(), plan.Numerics)
+	if key := pretrainKey(cfg, embeddedEngine); isEmbedded(key) {
+		return key
+	}
+	return pretrainKey(cfg, t.Engine.Info().Name)
+}
+
+// pretrainKey is the identity of a pretraining on the engine of that name.
+func pretrainKey(cfg *plan.Config, engineName string) string {
+	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
 // Pretrained says where a pretrained backbone is.
@@ -105,10 +117,12 @@ func (t *Trainer) pretrainWork(key string) string { return t.pretrainedPath(key)
 // HasPretrained tells whether the backbone is there already.
 func (t *Trainer) HasPretrained(cfg *plan.Config) bool {
 	key := t.PretrainKey(cfg)
-	if _, err := fs.Stat(embedded, embeddedName(key)); err == nil {
-		return true
-	}
 	_, err := os.Stat(t.pretrainedPath(key))
+	return err == nil || isEmbedded(key)
+}
+
+func isEmbedded(key string) bool {
+	_, err := fs.Stat(embedded, embeddedName(key))
 	return err == nil
 }
 
@@ -213,7 +227,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Pixels, p.Pixels), crops.Labels(), train)
 			prog.Outputs = []*engine.Node{logits}
 			if train {
-				prog.Loss = g.SoftmaxCE(logits, g.Input("label", n))
+				prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
 			}
 			return nil
 		})
@@ -235,7 +249,11 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 	for step := start; step < p.Iters; step++ {
 		stopped := ctx.Err()
 		if stopped != nil || step > start && k.due(step) {
-			if err := errors.Join(stopped, k.keep(&Checkpoint{Step: step, tensors: detector.StateTensors(state)})); err != nil {
+			err := t.Engine.Store(state)
+			if err == nil {
+				err = k.keep(&Checkpoint{Step: step, tensors: detector.StateTensors(state)})
+			}
+			if err = errors.Join(stopped, err); err != nil {
 				return nil, err
 			}
 		}
@@ -249,7 +267,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 			return nil, err
 		}
 		lr := p.LR / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
-		if _, err := train.Step(engine.Feeds{"image": x, "label": labelFeed(y), engine.LR: {float32(lr)}}, nil); err != nil {
+		if _, err := train.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}
 		t.Report(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
@@ -283,6 +301,9 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 	}
 	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
 	t.Report(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	if err := t.Engine.Store(state); err != nil {
+		return nil, err
+	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
 	for _, name := range state.Names() {
 		if detector.IsBody(name) {
@@ -294,14 +315,6 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		return nil, err
 	}
 	return f, nil
-}
-
-func labelFeed(labels []int32) []float32 {
-	out := make([]float32, len(labels))
-	for i, l := range labels {
-		out[i] = float32(l)
-	}
-	return out
 }
 
 func argmax(v []float32) int {

@@ -67,7 +67,7 @@ func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 	err := guard.Run(func() error { return r.run(ctx) })
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
-		t.reusable = nil // whatever state its networks were left in
+		t.Close() // its networks may be left in any state
 	}
 	if errors.Is(err, results.ErrLost) {
 		return err
@@ -132,7 +132,11 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.train(ctx, s); err != nil {
 		return err
 	}
-	if r.finish.Weights, err = writeFinal(r.dir, s.d.State); err != nil {
+	state, err := s.d.Stored()
+	if err != nil {
+		return err
+	}
+	if r.finish.Weights, err = writeFinal(r.dir, state); err != nil {
 		return err
 	}
 	dets, err := s.evaluate(ctx, r.order.Index)
@@ -195,6 +199,13 @@ func (r *run) train(ctx context.Context, s *session) error {
 		c.Training = r.order.Training
 		return c.Write(r.dir, r.order.Key)
 	}}
+	keep := func() error {
+		c, err := take(d, r.done, *log)
+		if err != nil {
+			return err
+		}
+		return k.keep(c)
+	}
 	err := d.Train(ctx, s.train, s.loader, r.done, func(i detector.StepInfo) error {
 		r.done = i.Step + 1
 		e := Stepped{Index: r.order.Index, Iters: iters, StepInfo: i}
@@ -204,7 +215,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 		}
 		r.Report(e)
 		if k.due(r.done) && r.done < iters {
-			return k.keep(take(d, r.done, *log))
+			return keep()
 		}
 		return nil
 	})
@@ -215,7 +226,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 			*log = append(*log, stepRow(diverged.At))
 		}
 	case err == nil || ctx.Err() != nil && !errors.Is(err, results.ErrLost):
-		if kerr := k.keep(take(d, r.done, *log)); kerr != nil {
+		if kerr := keep(); kerr != nil {
 			return kerr
 		}
 	}

@@ -63,7 +63,7 @@ func (l *lab) order(t *testing.T, sel plan.Selection) Order {
 	if o.Init, err = l.InitIdentity(&cfg); err != nil {
 		t.Fatal(err)
 	}
-	id := plan.Identity{Config: plan.Canonical(&cfg), Seed: o.Seed, Data: o.Source.Identity, Init: o.Init, Engine: l.Engine.Name(), Numerics: plan.Numerics}
+	id := plan.Identity{Config: plan.Canonical(&cfg), Seed: o.Seed, Data: o.Source.Identity, Init: o.Init, Engine: l.Engine.Info().Name, Numerics: plan.Numerics}
 	o.Key = id.Key()
 	id.Data = o.Source.Training
 	o.Training = id.Key()
@@ -113,7 +113,7 @@ func (l *lab) recorded(o Order, f results.Finish) Recorded {
 	return Recorded{
 		Trial: &results.Trial{
 			Key: o.Key, Kind: results.KindTrain, Config: o.Config, Seed: o.Seed, Dataset: o.Source.Identity, Init: o.Init,
-			Labels: o.Source.Labels(), Engine: l.Engine.Name(), Numerics: fmt.Sprint(plan.Numerics), Outcome: f.Outcome,
+			Labels: o.Source.Labels(), Engine: l.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Outcome: f.Outcome,
 		},
 		Log: f.Steps, Detections: func() ([]byte, error) { return f.Detections, nil },
 		Weights: FinalPath(l.work(o), f.Outcome.Weights), Work: l.work(o),

@@ -151,8 +151,8 @@ func (v *verifier) checkIdentity(ctx context.Context) error {
 	if t.Numerics != strconv.Itoa(plan.Numerics) {
 		return differs("numerics", t.Numerics, strconv.Itoa(plan.Numerics))
 	}
-	if t.Engine != v.trainer.Engine.Name() {
-		return differs("engine", t.Engine, v.trainer.Engine.Name())
+	if t.Engine != v.trainer.Engine.Info().Name {
+		return differs("engine", t.Engine, v.trainer.Engine.Info().Name)
 	}
 	data, err := v.trainer.sameData(ctx, t, cfg)
 	if err != nil {
@@ -223,7 +223,11 @@ func (v *verifier) make(ctx context.Context, step int) (*Checkpoint, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := take(s.d, step, nil).Write(dir, v.trial.Key); err != nil {
+	c, err := take(s.d, step, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Write(dir, v.trial.Key); err != nil {
 		return nil, err
 	}
 	return readCheckpoint(filepath.Join(dir, checkpointName(step)), v.trial.Key)
@@ -237,7 +241,11 @@ func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
 			return err
 		}
 		if c := v.kept[i.Step+1]; c != nil {
-			if err := v.compareTensors(i.Step+1, detector.StateTensors(s.d.State), c.tensors); err != nil {
+			now, err := take(s.d, i.Step+1, nil)
+			if err != nil {
+				return err
+			}
+			if err := v.compareTensors(i.Step+1, now.tensors, c.tensors); err != nil {
 				return err
 			}
 		}
@@ -325,7 +333,11 @@ func indexOf(i int, shape []int) []int {
 
 // compareResult compares the final weights and what they score.
 func (v *verifier) compareResult(ctx context.Context, s *session) error {
-	now := detector.NetworkTensors(s.d.State)
+	state, err := s.d.Stored()
+	if err != nil {
+		return err
+	}
+	now := detector.NetworkTensors(state)
 	hash, err := weights.Hash(now)
 	if err != nil {
 		return err
@@ -362,13 +374,4 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	}
 	v.Detections = len(dets)
 	return nil
-}
-
-// inexact is an engine that does not promise the same bits every time.
-type inexact interface{ Inexact() bool }
-
-// Exact tells whether the engine promises that the same trial gives the same bits.
-func (t *Trainer) Exact() bool {
-	e, ok := t.Engine.(inexact)
-	return !ok || !e.Inexact()
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/weights"
@@ -158,19 +157,3 @@ func TestVerifyDiverged(t *testing.T) {
 		t.Errorf("recorded as diverged a step later: %+v, %v", v, err)
 	}
 }
-
-// An engine may say that it makes no promise.
-func TestExact(t *testing.T) {
-	b := newLab(t, 1)
-	if !b.Exact() {
-		t.Error("the CPU engine promises bits")
-	}
-	b.Engine = loose{b.Engine}
-	if b.Exact() {
-		t.Error("an engine that says it is inexact is taken to be exact")
-	}
-}
-
-type loose struct{ engine.Engine }
-
-func (loose) Inexact() bool { return true }

@@ -1,6 +1,6 @@
-// Package guard brings a panic from the goroutine in which it happened to the one
-// that waits for it, and makes an error of it there. A panic that nobody recovers in its
-// own goroutine ends the whole program, and with it the work of every other.
+// Package guard turns a panic of one goroutine into an error in the goroutine that waits
+// for it. A panic that is not recovered in its own goroutine ends the whole program, and
+// with it the work of every other goroutine.
 package guard
 
 import (
@@ -10,28 +10,28 @@ import (
 	"sync/atomic"
 )
 
-// Panic is what some code panicked with, and where.
+// Panic is the value that some code panicked with, and the place.
 type Panic struct {
 	Value any
 	Stack string // of its goroutine, from the line that panicked
 }
 
-// stackLines is how much of a stack an error shows: some five calls.
+// stackLines limits the stack that an error shows, to about five calls.
 const stackLines = 10
 
-// Error is the value, and the innermost calls of the stack below it.
+// Error returns the value, and the innermost calls of the stack below it.
 func (p *Panic) Error() string {
 	lines := strings.Split(p.Stack, "\n")
 	return fmt.Sprintf("panic: %v\n%s", p.Value, strings.Join(lines[:min(stackLines, len(lines))], "\n"))
 }
 
-// Unwrap returns the value where it is an error.
+// Unwrap returns the value if it is an error.
 func (p *Panic) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
 }
 
-// of makes a Panic of a recovered value; one that is brought on keeps its stack.
+// of makes a Panic of a recovered value; a value that is already a Panic keeps its stack.
 func of(v any) *Panic {
 	if p, ok := v.(*Panic); ok {
 		return p
@@ -46,17 +46,17 @@ func of(v any) *Panic {
 	return &Panic{v, stack}
 }
 
-// Catcher keeps the first panic of several goroutines. Its zero value is ready.
+// Catcher stores the first panic of several goroutines. Its zero value is ready to use.
 type Catcher struct{ first atomic.Pointer[Panic] }
 
-// Catch recovers from a panic and keeps it. It must be deferred itself.
+// Catch recovers from a panic and stores it. It must be deferred directly.
 func (c *Catcher) Catch() {
 	if v := recover(); v != nil {
 		c.first.CompareAndSwap(nil, of(v))
 	}
 }
 
-// Throw panics with what was caught, if anything was. The caller has waited for the
+// Throw panics with the stored panic, if there is one. The caller must have waited for the
 // goroutines.
 func (c *Catcher) Throw() {
 	if p := c.first.Load(); p != nil {
@@ -64,7 +64,7 @@ func (c *Catcher) Throw() {
 	}
 }
 
-// Run returns f's error, which is a *Panic if f panicked.
+// Run returns the error of f, or a *Panic if f panicked.
 func Run(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 
+	"focalgrid/box"
 	"focalgrid/engine"
 )
 
@@ -31,7 +32,10 @@ var classifications = map[string]Classification{
 
 // boxes names every box loss. To add one, write a file and add a line.
 var boxes = map[string]Box{
-	"giou":      giou,
+	"ciou":      overlap(box.CIoU),
+	"diou":      overlap(box.DIoU),
+	"giou":      overlap(box.GIoU),
+	"iou":       overlap(box.PlainIoU),
 	"l1":        l1,
 	"smooth_l1": smoothL1,
 }

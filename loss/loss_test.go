@@ -13,7 +13,7 @@ func TestLookup(t *testing.T) {
 	if got, want := strings.Join(ClassificationNames(), " "), "ce focal focal_star"; got != want {
 		t.Errorf("classification losses %q, want %q", got, want)
 	}
-	if got, want := strings.Join(BoxNames(), " "), "giou l1 smooth_l1"; got != want {
+	if got, want := strings.Join(BoxNames(), " "), "ciou diou giou iou l1 smooth_l1"; got != want {
 		t.Errorf("box losses %q, want %q", got, want)
 	}
 	for name, c := range classifications {
@@ -29,7 +29,7 @@ func TestLookup(t *testing.T) {
 	if _, err := ClassificationByName("focla"); err == nil || err.Error() != `unknown classification loss "focla"; known: ce, focal, focal_star` {
 		t.Errorf("error %v", err)
 	}
-	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: giou, l1, smooth_l1` {
+	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: ciou, diou, giou, iou, l1, smooth_l1` {
 		t.Errorf("error %v", err)
 	}
 }

@@ -13,14 +13,6 @@ type array struct {
 	Data  []float64
 }
 
-func (a array) boxes() [][4]float64 {
-	out := make([][4]float64, len(a.Data)/4)
-	for i := range out {
-		out[i] = [4]float64(a.Data[4*i : 4*i+4])
-	}
-	return out
-}
-
 func readRef(t *testing.T, name string, into any) {
 	t.Helper()
 	f, err := os.Open("testdata/" + name + ".json.gz")

@@ -5,12 +5,12 @@ import (
 	"math"
 )
 
-// Calibration tells how far a score can be read as the probability of being
-// right at an IoU threshold: in the expected calibration error of Guo et al.,
-// "On Calibration of Modern Neural Networks" (2017), eq. 3, with precision in
-// place of accuracy as Küppers et al., "Multivariate Confidence Calibration for
-// Object Detection" (2020), define it for detectors. Detections that count for
-// nothing, such as those in crowds, are left out.
+// Calibration measures how far a score can be read as the probability of being right at an
+// IoU threshold. The measure is the expected calibration error of Guo et al., "On
+// Calibration of Modern Neural Networks" (2017), eq. 3, with precision in place of accuracy
+// as Küppers et al., "Multivariate Confidence Calibration for Object Detection" (2020),
+// define it for detectors. Detections that count for nothing, such as detections in crowds,
+// are left out.
 type Calibration struct {
 	IoU float64
 	// ECE is the mean over detections of the distance between the mean score of
@@ -18,20 +18,20 @@ type Calibration struct {
 	// lies outside [0,1].
 	ECE  float64
 	Bins []CalibrationBin
-	// PerCategory is the ECE of each category's own detections, by ascending id.
+	// PerCategory is the ECE of the detections of each category, by ascending id.
 	PerCategory []float64
 }
 
-// CalibrationBin are the detections with From <= score < To, and those of score
-// 1 in the last bin.
+// CalibrationBin describes the detections with From <= score < To; the last bin also has
+// the detections with score 1.
 type CalibrationBin struct {
 	From, To         float64
 	Detections       int
 	Score, Precision float64 // mean score, and the share that is right; NaN without detections
 }
 
-// Calibration uses bins of equal width over [0,1], at an IoU threshold of
-// Options. The error is ErrOptions.
+// Calibration uses bins of equal width over [0,1], at an IoU threshold of Options. The error
+// is ErrOptions.
 func (m *Matches) Calibration(iou float64, bins int) (*Calibration, error) {
 	t, err := m.threshold(iou)
 	if err != nil {
@@ -64,7 +64,7 @@ func (m *Matches) Calibration(iou float64, bins int) (*Calibration, error) {
 	return c, nil
 }
 
-// reliability sums up detections by bins of their score.
+// reliability counts detections by bins of their score.
 type reliability struct {
 	n, right []int
 	score    []float64

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Comparison is how much better one detector is than another on the same
-// images, and how far chance in the choice of images may account for it.
+// Comparison is the difference between two detectors on the same images, and how far the
+// choice of images may explain it.
 type Comparison struct {
 	A, B       [12]float64 // the numbers of each, in the order of StatNames; AP is the first
 	Difference float64     // in AP, A - B
@@ -17,20 +17,20 @@ type Comparison struct {
 	// (the percentile bootstrap of Efron, "Bootstrap Methods: Another Look at the
 	// Jackknife", 1979). NaN without resamples.
 	Low, High float64
-	// StdErr is the standard deviation of those differences; NaN for fewer than two.
+	// StdErr is the standard deviation of these differences; NaN for fewer than two.
 	StdErr float64
-	// Resamples counts those in which there was an object.
+	// Resamples counts the resamples in which there was an object.
 	Resamples int
 }
 
-// Compare draws as many images as there are, with replacement, resamples times,
-// and takes each time the difference in AP of a and b, paired: both see the same
-// images. An image drawn twice counts as two images that stand side by side
-// in the order of ids, which decides among equal scores.
+// Compare draws as many images as there are, with replacement, resamples times, and each
+// time takes the difference in AP of a and b on the same images. An image that is drawn
+// twice counts as two images side by side in the order of ids, which decides among equal
+// scores.
 //
-// A draw depends on seed, the resample and the place in it alone. AP is that of
-// area all at the largest of MaxDets. a and b must be of the same ground truth
-// and options; if not, the error is ErrOptions.
+// A draw depends only on seed, the number of the resample and the place in it. AP is AP in
+// the area range all at the largest of MaxDets. a and b must have the same ground truth and
+// options; otherwise the error is ErrOptions.
 func Compare(a, b *Matches, resamples int, seed uint64) (*Comparison, error) {
 	if err := comparable(a, b); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Compare(a, b *Matches, resamples int, seed uint64) (*Comparison, error) {
 	return c, nil
 }
 
-// comparable tells in what a and b differ.
+// comparable returns an error that says how a and b differ, nil if they can be compared.
 func comparable(a, b *Matches) error {
 	differ := func(what string) error {
 		return fmt.Errorf("%w: the two results to compare differ in their %s", ErrOptions, what)
@@ -85,10 +85,10 @@ func comparable(a, b *Matches) error {
 	return nil
 }
 
-// lineup is a category's detections, best first, as far down as one is right at
-// some threshold. Most are wrong at all of them and only count; the others are in
-// stops. A stop's detections are of one image and one score: of the image's copies
-// the first has all of them ranked before the second.
+// lineup has the detections of a category, best first, down to the last one that is right at
+// some threshold. Most detections are wrong at all thresholds and are only counted; the
+// others are in stops. The detections of a stop have one image and one score: of several
+// copies of the image, the first copy has all its detections ranked before the second.
 type lineup struct {
 	images []int32
 	stops  []span    // of images
@@ -104,8 +104,8 @@ func (m *Matches) lineups() []lineup {
 	return all
 }
 
-// lineup leaves out detections that are ignored at all thresholds. In marks,
-// matched has the thresholds at which a detection is right.
+// lineup leaves out detections that are ignored at all thresholds. In marks, matched has the
+// thresholds at which a detection is right.
 func (rk *ranking) lineup(o *outcome) lineup {
 	rk.rank(o.score)
 	every := uint64(math.MaxUint64) >> (64 - len(rk.opt.IoUThresholds))
@@ -145,7 +145,7 @@ func (rk *ranking) lineup(o *outcome) lineup {
 	return l
 }
 
-// resampler computes AP of resamples. It is reused, one a worker.
+// resampler computes the AP of resamples. Each worker reuses its own.
 type resampler struct {
 	of      *Matches
 	times   []int32   // how often each image was drawn
@@ -173,7 +173,7 @@ func (s *resampler) draw(seed, resample uint64) {
 	}
 }
 
-// ap returns AP of both results in the resample drawn; NaN without objects.
+// ap returns the AP of both results in the current resample; NaN without objects.
 func (s *resampler) ap(pair [2][]lineup) (ap [2]float64) {
 	n := 0.0
 	for k := range s.of.matched {
@@ -207,10 +207,10 @@ func (s *resampler) reach(objects int) {
 	}
 }
 
-// category returns a category's AP, the mean over all IoU thresholds.
+// category returns the AP of a category, the mean over all IoU thresholds.
 //
-// Copies of a detection follow each other in the ranking. If it is right,
-// precision rises with each: that of the last is what counts for all.
+// Copies of a detection follow each other in the ranking. If the detection is right,
+// precision rises with each copy, so the precision at the last copy counts for all.
 func (s *resampler) category(l *lineup) float64 {
 	const guard = 0x1p-52 // as in Evaluate
 	thresholds := len(s.of.opt.IoUThresholds)
@@ -270,7 +270,7 @@ func (s *resampler) category(l *lineup) float64 {
 	return sum / float64(thresholds*len(s.of.opt.RecallThresholds))
 }
 
-// quantile of ascending values, linear between two; NaN of none.
+// quantile returns a quantile of ascending values, linear between two; NaN of none.
 func quantile(sorted []float64, p float64) float64 {
 	if len(sorted) == 0 {
 		return math.NaN()
@@ -283,7 +283,7 @@ func quantile(sorted []float64, p float64) float64 {
 	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
 }
 
-// deviation is the standard deviation with n-1.
+// deviation returns the standard deviation with n-1.
 func deviation(v []float64) float64 {
 	mean := 0.0
 	for _, x := range v {

@@ -12,15 +12,15 @@ type Curve struct {
 	CategoryID int64
 	Name       string
 	IoU        float64
-	// Precision is the highest at a recall or any greater one, in [0,1], for
+	// Precision is the highest precision at a recall or any greater one, in [0,1], for
 	// each of Curves.Recall; its mean is AP. NaN without objects.
 	Precision []float64
-	// Score is that of the detection which reaches the recall: a detector cut
-	// there finds this share of the objects. NaN if it is not reached.
+	// Score is the score of the detection that reaches the recall: a detector that keeps
+	// the scores from there up finds this share of the objects. NaN if it is not reached.
 	Score []float64
 }
 
-// Curves are what average precision averages.
+// Curves are the precision over recall that average precision averages.
 type Curves struct {
 	Recall      []float64 // ascending, in [0,1]
 	IoU         []float64
@@ -59,7 +59,7 @@ func (m *Matches) Curves() *Curves {
 	return c
 }
 
-// curves fills those of one category.
+// curves fills the curves of one category.
 func (rk *ranking) curves(curves []Curve, class coco.Category, o *outcome) {
 	rk.rank(o.score)
 	recalls := len(rk.reach)
@@ -92,21 +92,21 @@ func (rk *ranking) curves(curves []Curve, class coco.Category, o *outcome) {
 	}
 }
 
-// right and counts tell whether a detection is right at threshold t, and whether
-// it is one or the other at all.
+// right and counts report whether a detection is right at threshold t, and whether it counts
+// there, right or wrong.
 func (v verdict) right(t int) bool  { return v.matched&^v.ignored>>t&1 == 1 }
 func (v verdict) counts(t int) bool { return v.ignored>>t&1 == 0 }
 
-// OperatingPoint is what a detector does that keeps detections from Score up.
+// OperatingPoint describes a detector that keeps the detections with a score from Score up.
 type OperatingPoint struct {
 	Score, Precision, Recall float64
 	F1                       float64 // 2PR/(P+R)
 }
 
-// BestF1 returns, for each category, the point of highest F1 at an IoU threshold
-// of Options, the one of highest score if several are. Detections of equal score
-// are kept or cut together. F1 is NaN for a category without objects, and 0 where
-// nothing right was found; the rest is then NaN. The error is ErrOptions.
+// BestF1 returns, for each category, the point of highest F1 at an IoU threshold of Options;
+// of several such points, the one with the highest score. Detections of equal score are kept
+// or cut together. F1 is NaN for a category without objects, and 0 if nothing right was
+// found; the other values are then NaN. The error is ErrOptions.
 func (m *Matches) BestF1(iou float64) ([]OperatingPoint, error) {
 	t, err := m.threshold(iou)
 	if err != nil {

@@ -11,10 +11,10 @@ import (
 // ErrorKind says why a detection is wrong or an object is not found.
 type ErrorKind int
 
-// The kinds of error, in the manner of Bolya et al., "TIDE: A General Toolbox
-// for Identifying Object Detection Errors" (2020), §2.2. f is the IoU from which
-// a detection is right, b the one below which it has nothing to do with an
-// object. A wrong detection is of the first of these kinds that fits:
+// The kinds of error, in the manner of Bolya et al., "TIDE: A General Toolbox for Identifying
+// Object Detection Errors" (2020), §2.2. f is the IoU from which a detection is right, b the
+// IoU below which it has nothing to do with an object. A wrong detection is of the first of
+// these kinds that fits:
 const (
 	// Localisation: its highest overlap with an object of its class is in [b,f).
 	Localisation ErrorKind = iota
@@ -25,10 +25,10 @@ const (
 	Duplicate
 	// Background: it overlaps every object by less than b.
 	Background
-	// BothWrong: class and place are wrong: what remains.
+	// BothWrong: none of these; class and place are wrong.
 	BothWrong
-	// Missed: an object that no detection has found, and that no Localisation
-	// or Classification error would have.
+	// Missed: an object that no detection has found, and at which no Localisation or
+	// Classification error is aimed.
 	Missed
 	errorKinds
 )
@@ -40,25 +40,25 @@ func (k ErrorKind) String() string { return errorNames[k] }
 // ErrorOptions are the overlaps f and b of the kinds of error, 0 < b <= f <= 1.
 type ErrorOptions struct{ Foreground, Background float64 }
 
-// DefaultErrorOptions are those of the paper.
+// DefaultErrorOptions returns the overlaps of the paper.
 func DefaultErrorOptions() ErrorOptions { return ErrorOptions{Foreground: .5, Background: .1} }
 
-// Errors tells what AP at one IoU threshold is lost to.
+// Errors says how much AP each kind of error costs at one IoU threshold.
 //
-// A kind of error is fixed alone, the others staying: a Localisation or
-// Classification error becomes right, keeping its score, if it is the one of
-// highest score aimed at an object that is not found, and is removed if not; a
-// Duplicate, Background or BothWrong error is removed; a Missed object is taken
-// out of the count. DAP is what AP would rise by.
+// One kind of error is fixed at a time, and the others stay. A Localisation or
+// Classification error becomes right and keeps its score, if its object is not found and no
+// error of higher score is aimed at this object; otherwise it is removed. A Duplicate,
+// Background or BothWrong error is removed. A Missed object is no longer counted. DAP is the
+// rise of AP.
 //
-// A category with objects stays in the mean even when all of them were taken
-// out: its AP is then 1 without wrong detections, else 0.
+// A category with objects stays in the mean even when none of its objects is counted any
+// more: its AP is then 1 without wrong detections, otherwise 0.
 type Errors struct {
 	ErrorOptions
 	AP    float64 // at IoU Foreground, as in Result; NaN without objects
 	Kinds [errorKinds]ErrorCost
-	// FalsePositives is the cost of all wrong detections, FalseNegatives that
-	// of all objects not found: taken out of the count, detections as they are.
+	// FalsePositives is the cost of all wrong detections. FalseNegatives is the cost of all
+	// objects that are not found: they are no longer counted, and the detections stay.
 	FalsePositives, FalseNegatives ErrorCost
 	// PerCategory counts errors, by the detection's or the object's category, by
 	// ascending id.
@@ -71,10 +71,10 @@ type ErrorCost struct {
 	DAP   float64 // 0 or more; NaN without objects
 }
 
-// FindErrors sorts what is wrong in the detections dt by its cause. opt is as in
-// Evaluate (its IoU thresholds do not matter), and so are the errors; objects
-// and detections are those of its area range all and the largest of MaxDets.
-// Crowds, and what is ignored in them, are no errors and no objects.
+// FindErrors sorts the wrong detections among dt by their cause. opt (whose IoU thresholds do
+// not matter) and the errors are as in Evaluate. Objects and detections are taken in the area
+// range all and at the largest of MaxDets. Crowds, and detections that are ignored in crowds,
+// are neither errors nor objects.
 func FindErrors(gt *coco.Dataset, dt []coco.Detection, opt Options, e ErrorOptions) (*Errors, error) {
 	if !(0 < e.Background && e.Background <= e.Foreground && e.Foreground <= 1) {
 		return nil, fmt.Errorf("%w: expected overlaps of background and foreground 0 < b <= f <= 1, found %g and %g", ErrOptions, e.Background, e.Foreground)
@@ -95,7 +95,7 @@ func FindErrors(gt *coco.Dataset, dt []coco.Detection, opt Options, e ErrorOptio
 	return s.errors(e), nil
 }
 
-// errorSorter knows every object that counts and every detection that does.
+// errorSorter has every object and every detection that counts.
 type errorSorter struct {
 	in         *input
 	opt        *Options
@@ -113,8 +113,8 @@ type errorObject struct {
 	box      *[4]float64
 	category int32
 	found    bool
-	// aimed is the detection of highest score that would find it but for an
-	// error of kind Localisation or Classification, by that kind; -1 for none.
+	// aimed has, for Localisation and for Classification, the error of this kind with the
+	// highest score that is aimed at the object; -1 for none.
 	aimed [Classification + 1]int32
 }
 
@@ -156,7 +156,7 @@ func newErrorSorter(in *input, opt *Options) *errorSorter {
 	return s
 }
 
-// sort gives the wrong detections of an image their kind, and aims them.
+// sort gives each wrong detection of an image its kind and the object it is aimed at.
 func (s *errorSorter) sort(number int, e ErrorOptions) {
 	image := &s.images[number]
 	for i := range image.detections {
@@ -193,8 +193,8 @@ type neighbour struct {
 	iou    float64
 }
 
-// nearest returns the objects of highest overlap of d's category and of others,
-// the first of equals; -1 where there is none.
+// nearest returns the objects that d overlaps most, in its own category and in the others; the
+// first of equals, -1 if there is none.
 func (s *errorSorter) nearest(image *errorImage, d *errorDetection) (own, other neighbour) {
 	own, other = neighbour{-1, -1}, neighbour{-1, -1}
 	box := &s.in.detections[d.entry].BBox
@@ -218,7 +218,7 @@ type scenario struct {
 	onlyFound bool // without any object that is not found
 }
 
-// errors counts and prices all kinds.
+// errors counts all kinds and computes their costs.
 func (s *errorSorter) errors(e ErrorOptions) *Errors {
 	r := &Errors{ErrorOptions: e, PerCategory: make([][errorKinds]int, s.categories)}
 	for i := range s.images {
@@ -282,13 +282,13 @@ func (a *errorDetection) compare(b *errorDetection) int {
 	)
 }
 
-// judged is a detection as a scenario leaves it.
+// judged is a detection in a scenario.
 type judged struct {
 	*errorDetection
 	right bool
 }
 
-// ap is the mean AP of the categories with objects after the errors f are fixed.
+// ap returns the mean AP of the categories with objects after the errors f are fixed.
 func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario) float64 {
 	lists := make([][]judged, s.categories)
 	for _, of := range ranked {
@@ -314,8 +314,8 @@ func (s *errorSorter) ap(ranked [][]*errorDetection, f scenario) float64 {
 	return sum / float64(n)
 }
 
-// judgedAP is the AP of detections, best first; with no object left to find, 1 if
-// nothing is wrong, else 0.
+// judgedAP returns the AP of detections, best first. If no object is left to find, it is 1 if
+// nothing is wrong, otherwise 0.
 func (rk *ranking) judgedAP(list []judged, objects int) float64 {
 	if objects == 0 && len(list) == 0 {
 		return 1
@@ -338,8 +338,8 @@ func (rk *ranking) judgedAP(list []judged, objects int) float64 {
 	return sum / float64(len(rk.reach))
 }
 
-// fate tells what becomes of a detection: its category, -1 if it is removed,
-// and whether it is right.
+// fate returns the category of a detection in scenario f, -1 if it is removed, and whether it
+// is right.
 func (s *errorSorter) fate(d *errorDetection, f scenario) (category int32, right bool) {
 	switch {
 	case d.right:
@@ -357,7 +357,7 @@ func (s *errorSorter) fate(d *errorDetection, f scenario) (category int32, right
 	return -1, false
 }
 
-// finder is the detection that finds obj once f is fixed.
+// finder returns the detection that finds obj once f is fixed.
 func (s *errorSorter) finder(image *errorImage, obj *errorObject, f scenario) *errorDetection {
 	var best *errorDetection
 	for kind, i := range obj.aimed {

@@ -13,11 +13,10 @@ import (
 // Evaluate scores the detections dt against the ground truth gt by COCO's
 // rules for boxes. Neither is changed.
 //
-// A detection on an image that gt does not list is ErrUnknownImage; one of a
-// category that gt does not list is left out. An annotation without iscrowd,
-// or without area unless it is a crowd, is ErrMissingField. No detections at
-// all is valid and scores 0 where there are objects. These errors name the
-// entry and the field, not the file.
+// A detection on an image that gt does not list is ErrUnknownImage; a detection of a category
+// that gt does not list is left out. An annotation without iscrowd is ErrMissingField, and so
+// is an annotation without area unless it is a crowd. No detections at all are valid and score
+// 0 where there are objects. These errors name the entry and the field, not the file.
 func Evaluate(gt *coco.Dataset, dt []coco.Detection, opt Options) (*Result, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
@@ -32,7 +31,7 @@ func Evaluate(gt *coco.Dataset, dt []coco.Detection, opt Options) (*Result, erro
 	return tab.result(classes(gt.Categories, in.categories), &opt, in.zeroIDs), nil
 }
 
-// classes returns the categories by ascending id; of those with one id the last.
+// classes returns the categories by ascending id; of several with one id, the last.
 func classes(list []coco.Category, numbers *index) []coco.Category {
 	out := make([]coco.Category, len(numbers.ids))
 	for _, c := range list {
@@ -49,7 +48,7 @@ type table struct {
 	objects, detections []int // by category
 }
 
-// column is one category in one area range; both are nil without objects there.
+// column is one category in one area range; both slices are nil if it has no objects there.
 type column struct {
 	precision []float64 // [threshold, recall]
 	recall    []float64 // [threshold]
@@ -66,8 +65,8 @@ func newTable(categories int) *table {
 	return t
 }
 
-// fill computes the table, category by category, the largest first. A category
-// writes to its own places alone, so threads change nothing but the time.
+// fill computes the table, category by category, the largest first. Each category writes only
+// to its own places, so the number of threads changes only the time.
 func (t *table) fill(in *input, opt *Options) {
 	order := make([]int, len(t.objects))
 	for k := range order {
@@ -114,8 +113,8 @@ func (t *table) fillTogether(in *input, k int, opt *Options) {
 	})
 }
 
-// ranking has a category's detections in order of falling score, and turns their
-// verdicts into columns of the table. It is reused, one a worker.
+// ranking has the detections of a category in order of falling score, and turns their verdicts
+// into columns of the table. Each worker reuses its own.
 type ranking struct {
 	opt       *Options
 	sorted    []ranked
@@ -149,7 +148,7 @@ func (rk *ranking) area(t *table, k, a int, o *outcome) {
 	}
 }
 
-// common fills what category k has outside its columns.
+// common fills the values of category k outside its columns.
 func (rk *ranking) common(t *table, k int, o *outcome) {
 	t.objects[k], t.detections[k] = o.objects[areaAll], len(o.score)
 	if o.objects[areaAll] > 0 {
@@ -159,7 +158,7 @@ func (rk *ranking) common(t *table, k int, o *outcome) {
 	}
 }
 
-// rank sets rk.sorted to falling scores, equal ones in the order given.
+// rank sets rk.sorted to falling scores; equal scores keep the given order.
 func (rk *ranking) rank(scores []float64) {
 	rk.sorted = rk.sorted[:0]
 	for i, s := range scores {
@@ -225,7 +224,7 @@ func (rk *ranking) column(verdicts []verdict, objects int) column {
 	return c
 }
 
-// cappedRecall is recall at each threshold with at most maxDets detections an image.
+// cappedRecall returns recall at each threshold with at most maxDets detections an image.
 func (rk *ranking) cappedRecall(o *outcome, maxDets int) []float64 {
 	recall := make([]float64, len(rk.precision))
 	for i, v := range o.verdict[areaAll] {
@@ -241,7 +240,7 @@ func (rk *ranking) cappedRecall(o *outcome, maxDets int) []float64 {
 	return recall
 }
 
-// result sums up a filled table of the given categories. zeroIDs counts the
+// result computes the Result of a filled table of the given categories. zeroIDs counts the
 // annotations with id 0.
 func (t *table) result(classes []coco.Category, opt *Options, zeroIDs int) *Result {
 	res := &Result{IoUThresholds: slices.Clone(opt.IoUThresholds), PerCategory: make([]CategoryResult, len(classes))}
@@ -262,7 +261,7 @@ func (t *table) result(classes []coco.Category, opt *Options, zeroIDs int) *Resu
 	return res
 }
 
-// summary holds the values that are averaged, of the categories that have any.
+// summary holds the values to average, from the categories that have any.
 type summary struct {
 	precision [areaCount][]float64 // [threshold, recall, category]
 	recall    [areaCount][]float64 // [threshold, category]
@@ -314,7 +313,7 @@ func transpose(dst []float64, rows [][]float64, n int) []float64 {
 	return dst
 }
 
-// stats are COCO's twelve numbers.
+// stats returns COCO's twelve numbers.
 func (s *summary) stats(opt *Options) [12]float64 {
 	mean, byIoU := opt.Sum.mean, s.byIoU(opt)
 	at := func(iou float64) float64 {
@@ -331,7 +330,7 @@ func (s *summary) stats(opt *Options) [12]float64 {
 	}
 }
 
-// byIoU is AP at each IoU threshold.
+// byIoU returns AP at each IoU threshold.
 func (s *summary) byIoU(opt *Options) []float64 {
 	ap := make([]float64, len(opt.IoUThresholds))
 	n := len(s.precision[areaAll]) / len(ap)

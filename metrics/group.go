@@ -57,12 +57,12 @@ func (x *index) number(id int64) int32 {
 	return -1
 }
 
-// place is the cell of one object or detection: number of its category and of
-// its image. A category of -1 takes no part.
+// place says where an object or detection belongs: the number of its category and the number
+// of its image. With category -1 it takes no part.
 type place struct{ category, image int32 }
 
-// grouped holds entries by category, within it by image, and within that in
-// the order given.
+// grouped holds entries by category, within a category by image, and within an image in the
+// given order.
 type grouped struct {
 	entry []int32 // index of the entry
 	image []int32 // number of its image
@@ -123,8 +123,8 @@ func (in *input) whole(k int) part {
 	return part{span{in.gt.start[k], in.gt.start[k+1]}, span{in.dt.start[k], in.dt.start[k+1]}}
 }
 
-// split cuts category k between images, into at most n parts of about as many
-// detections each.
+// split divides category k by images into at most n parts with about the same number of
+// detections.
 func (in *input) split(k, n int) []part {
 	rest := in.whole(k)
 	var parts []part
@@ -144,7 +144,7 @@ func (in *input) split(k, n int) []part {
 	return append(parts, rest)
 }
 
-// object is what matching knows of an annotation.
+// object is the part of an annotation that matching needs.
 type object struct {
 	box    [4]float64
 	area   float64
@@ -152,7 +152,7 @@ type object struct {
 	zeroID bool // pycocotools takes a match with annotation id 0 for none
 }
 
-// input is an evaluation's material, grouped.
+// input is the grouped material of an evaluation.
 type input struct {
 	images, categories *index
 	objects            []object // by annotation index after repeated ids are resolved
@@ -162,9 +162,9 @@ type input struct {
 	zeroIDs            int
 }
 
-// prepare groups gt and dt. An object or detection of a category that the
-// ground truth does not list is dropped, and so is an object on an unlisted
-// image; a detection there is an error.
+// prepare groups gt and dt. It drops objects and detections of a category that the ground truth
+// does not list, and objects on an image that it does not list. A detection on such an image
+// is an error.
 func prepare(gt *coco.Dataset, dt []coco.Detection) (*input, error) {
 	if len(gt.Annotations) > math.MaxInt32 || len(dt) > math.MaxInt32 || len(gt.Images) >= math.MaxInt32 {
 		return nil, fmt.Errorf("more than 2^31 images, annotations or detections")
@@ -197,9 +197,9 @@ func prepare(gt *coco.Dataset, dt []coco.Detection) (*input, error) {
 
 // prepareObjects fills in.objects and in.gt.
 //
-// Where ids repeat, pycocotools looks each annotation up by its id and finds
-// the last one of that id: that one then stands in all their places, in its
-// own image and category, in the order of the annotations it replaces.
+// If ids repeat, pycocotools looks each annotation up by its id and finds the last annotation
+// with that id: this annotation then replaces all of them, with its own image and category,
+// in the order of the annotations it replaces.
 func (in *input) prepareObjects(anns []coco.Annotation) error {
 	order := lookup(anns, in)
 	places := make([]place, len(order))
@@ -233,8 +233,8 @@ func (in *input) placeOf(a *coco.Annotation) place {
 	return p
 }
 
-// lookup returns the annotations to evaluate, as indices: all in their order,
-// unless ids repeat.
+// lookup returns the indices of the annotations to evaluate: all in their order, unless ids
+// repeat.
 func lookup(anns []coco.Annotation, in *input) []int32 {
 	order := make([]int32, len(anns))
 	ascending := true

@@ -45,14 +45,14 @@ func greater(a, b float64) float64 {
 	return b
 }
 
-// ranked is an entry and the key that sorts it: ascending keys are falling scores.
+// ranked is an entry and its sort key: ascending keys are falling scores.
 type ranked struct {
 	key   uint64
 	entry int32
 }
 
-// scoreKey maps a score to a key. Equal scores have equal keys, 0 and -0
-// among them, and NaN comes last, as numpy sorts -score.
+// scoreKey maps a score to a key. Equal scores have equal keys, also 0 and -0, and NaN comes
+// last, as in numpy's sort of -score.
 func scoreKey(score float64) uint64 {
 	if score != score {
 		return math.MaxUint64
@@ -68,8 +68,8 @@ func scoreKey(score float64) uint64 {
 	return bits | 1<<63
 }
 
-// sortRanked sorts by falling score, equal ones by entry: a stable sort,
-// given ascending entries.
+// sortRanked sorts by falling score, and equal scores by entry. If the entries ascend, the sort
+// is stable.
 func sortRanked(r []ranked) {
 	slices.SortFunc(r, func(a, b ranked) int {
 		if a.key != b.key {
@@ -79,9 +79,9 @@ func sortRanked(r []ranked) {
 	})
 }
 
-// sortMany is sortRanked for long lists: from the last byte of the keys to the
-// first, each time by counting and stably. spare is memory to work in; what is
-// returned is for the next call.
+// sortMany is sortRanked for long lists. It counts, stably, by each byte of the keys from the
+// last to the first. spare is memory to work in; the returned slice is the spare of the next
+// call.
 func sortMany(r, spare []ranked) []ranked {
 	if len(r) < 256 { // where counting doesn't pay
 		sortRanked(r)
@@ -118,9 +118,9 @@ func sortMany(r, spare []ranked) []ranked {
 	return spare
 }
 
-// verdict is the outcome of one detection in one area range; bit t belongs to
-// IoU threshold t. A detection that is neither matched nor ignored is a false
-// positive; one that is ignored counts for nothing.
+// verdict is the outcome of one detection in one area range; bit t belongs to IoU threshold t.
+// A detection that is neither matched nor ignored is a false positive; an ignored detection
+// counts for nothing.
 type verdict struct{ matched, ignored uint64 }
 
 // outcome is a matched category: for each detection kept, in ascending order
@@ -149,7 +149,7 @@ func (o *outcome) reset(objects, detections int) {
 	o.taken = slices.Grow(o.taken[:0], objects)
 }
 
-// share returns an empty outcome that grows into the given stretches of o's memory.
+// share returns an empty outcome that grows into the given parts of o's memory.
 func (o *outcome) share(objects, detections span) outcome {
 	from, upto := detections.from, detections.upto
 	s := outcome{
@@ -162,8 +162,8 @@ func (o *outcome) share(objects, detections span) outcome {
 	return s
 }
 
-// add appends what came of a category's next images. That may be a share of o's own
-// memory, which then closes up.
+// add appends the outcome of the next images of a category. It may be a share of o's own memory;
+// the gap before it is then closed.
 func (o *outcome) add(next *outcome) {
 	o.score, o.image = append(o.score, next.score...), append(o.image, next.image...)
 	o.rank, o.entry = append(o.rank, next.rank...), append(o.entry, next.entry...)
@@ -174,21 +174,21 @@ func (o *outcome) add(next *outcome) {
 	o.taken = append(o.taken, next.taken...)
 }
 
-// scored is a detection as matching sees it.
+// scored is a detection while it is matched.
 type scored struct {
 	box   [4]float64
 	score float64
 }
 
-// target is an object of a cell: which area ranges ignore it, and which
-// detections' thresholds have used it up in each.
+// target is an object of a cell: which area ranges ignore it, and at which thresholds
+// detections have used it up in each.
 type target struct {
 	*object
 	ignored [areaCount]bool
 	taken   [areaCount]uint64
 }
 
-// candidate is a target that overlaps a detection enough for the thresholds whose
+// candidate is a target whose overlap with a detection is large enough for the thresholds whose
 // bits are in reach.
 type candidate struct {
 	target int32 // within the cell
@@ -196,8 +196,7 @@ type candidate struct {
 	reach  uint64
 }
 
-// matcher matches detections to objects, cell by cell. It is reused, one a
-// worker.
+// matcher matches detections to objects, cell by cell. Each worker reuses its own.
 type matcher struct {
 	in         *input
 	areas      [areaCount]AreaRange
@@ -233,7 +232,7 @@ func (m *matcher) category(k int) *outcome {
 	return &m.out
 }
 
-// part appends to m.out what comes of some images of a category.
+// part appends to m.out the outcome of some images of a category.
 func (m *matcher) part(p part) {
 	objects, dets := m.in.gt.image, m.in.dt.image
 	fetched := span{p.dt.from, p.dt.from} // what m.dets holds
@@ -260,8 +259,8 @@ func (m *matcher) part(p part) {
 	}
 }
 
-// fetchAtOnce is so many detections that they come from memory many at a time, and
-// so few that they are still in the processor's cache when their turn comes.
+// fetchAtOnce is large enough that many detections are loaded from memory at a time, and small
+// enough that they are still in the processor's cache when they are matched.
 const fetchAtOnce = 1024
 
 // fetch copies grouped detections, which lie scattered in memory, to m.dets.
@@ -273,8 +272,8 @@ func (m *matcher) fetch(s span) {
 	}
 }
 
-// cell matches the detections of one image and category, which are entry by their
-// index, with the objects objs.
+// cell matches the detections of one image and category, given by their indices in entry, with
+// the objects objs.
 func (m *matcher) cell(image int32, objs, entry []int32, dets []scored) {
 	m.targets = m.targets[:0]
 	for _, e := range objs {
@@ -324,10 +323,10 @@ func (m *matcher) cell(image int32, objs, entry []int32, dets []scored) {
 	}
 }
 
-// approach sets m.near to the targets that a box overlaps enough for any
-// threshold, by falling overlap, the later first of equal ones. If an overlap is
-// NaN, which two boxes have whose areas are too small or too large for a float64,
-// it returns false with all targets in their order.
+// approach sets m.near to the targets that a box overlaps enough for any threshold, by falling
+// overlap; of equal ones the later comes first. Two boxes whose areas are too small or too
+// large for a float64 have the overlap NaN. If an overlap is NaN, approach returns false with
+// all targets in their order.
 func (m *matcher) approach(box *[4]float64) bool {
 	m.near = m.near[:0]
 	comparable := true
@@ -361,11 +360,11 @@ func (m *matcher) approach(box *[4]float64) bool {
 
 // choose gives a detection its targets in area range a.
 //
-// Detections choose in order of falling score. Each takes, at each threshold and
-// of the targets not taken before, the one of highest overlap at or above the
-// threshold, the last of equals. Targets to ignore (crowds, and those outside the
-// area range) are looked at only if none else is found; a crowd is never used up.
-// What matched an ignored target is ignored.
+// Detections choose in order of falling score. At each threshold, a detection takes the target
+// with the highest overlap at or above the threshold, among the targets not taken before; the
+// last of equals. Ignored targets (crowds, and objects outside the area range) are considered
+// only if no other target is found; a crowd is never used up. A detection that matched an
+// ignored target is ignored.
 func (m *matcher) choose(a int) (v verdict) {
 	left := m.all // thresholds at which none is found yet
 	for _, ignored := range [...]bool{false, true} {
@@ -386,7 +385,7 @@ func (m *matcher) choose(a int) (v verdict) {
 	return v
 }
 
-// add notes that target t is taken in area range a at the thresholds got.
+// add records that target t is taken in area range a at the thresholds got.
 func (v *verdict) add(t *target, a int, got uint64) {
 	t.taken[a] |= got
 	if t.ignored[a] {
@@ -397,9 +396,8 @@ func (v *verdict) add(t *target, a int, got uint64) {
 	}
 }
 
-// chooseOneByOne is choose for overlaps among which is NaN. As in pycocotools each
-// target is compared with the best so far, so that NaN always wins and is beaten by
-// whatever follows.
+// chooseOneByOne is choose for overlaps that include NaN. As in pycocotools each target is
+// compared with the best so far, so NaN always wins and loses to whatever follows.
 func (m *matcher) chooseOneByOne(a int) (v verdict) {
 	for t, threshold := range m.thresholds {
 		bit := uint64(1) << t
@@ -422,9 +420,8 @@ func (m *matcher) chooseOneByOne(a int) (v verdict) {
 	return v
 }
 
-// excludes tells whether an area lies outside the range.
+// excludes reports whether an area is outside the range.
 func (r *AreaRange) excludes(area float64) bool { return area < r.Min || area > r.Max }
 
-// boxArea returns width times height, the area by which a detection is sorted
-// into a range.
+// boxArea returns width times height, the area that decides the range of a detection.
 func boxArea(box *[4]float64) float64 { return float64(box[2] * box[3]) }

@@ -13,9 +13,8 @@ import (
 	"focalgrid/guard"
 )
 
-// Matches is what every detection turned out to be, without the boxes: about
-// 80 bytes a detection. Result, Curves, BestF1 and Calibration read it, and
-// Compare sets two of them against each other.
+// Matches holds the verdict on every detection, without the boxes: about 80 bytes a detection.
+// Result, Curves, BestF1 and Calibration read it, and Compare compares two of them.
 type Matches struct {
 	opt     Options
 	classes []coco.Category // by ascending id
@@ -24,14 +23,14 @@ type Matches struct {
 	zeroIDs int
 }
 
-// matched is a category's outcome, kept.
+// matched is the stored outcome of a category.
 type matched struct {
 	outcome             // with images by number; entry and taken are left out
 	objectImage []int32 // the image of each object that counts, area all
 }
 
-// Match matches detections with objects as Evaluate does, with the same
-// errors, and keeps what came of it.
+// Match matches detections with objects as Evaluate does, with the same errors, and returns the
+// verdicts.
 func Match(gt *coco.Dataset, dt []coco.Detection, opt Options) (*Matches, error) {
 	if err := opt.check(); err != nil {
 		return nil, err
@@ -54,15 +53,15 @@ func Match(gt *coco.Dataset, dt []coco.Detection, opt Options) (*Matches, error)
 	return m, nil
 }
 
-// clone returns a copy that shares nothing with o, MaxDets ascending.
+// clone returns a copy that shares nothing with o, with MaxDets ascending.
 func (o Options) clone() Options {
 	o.IoUThresholds, o.RecallThresholds = slices.Clone(o.IoUThresholds), slices.Clone(o.RecallThresholds)
 	slices.Sort(o.MaxDets[:])
 	return o
 }
 
-// objectImages are the numbers of the images of category k's objects that count
-// in the area range.
+// objectImages returns the image numbers of the objects of category k that count in the area
+// range.
 func (in *input) objectImages(k int, area AreaRange) []int32 {
 	var images []int32
 	for i := in.gt.start[k]; i < in.gt.start[k+1]; i++ {
@@ -73,7 +72,7 @@ func (in *input) objectImages(k int, area AreaRange) []int32 {
 	return images
 }
 
-// add appends a copy of o, whose images begin at number first.
+// add appends a copy of o, whose image numbers begin at first.
 func (m *matched) add(o *outcome, objectImage []int32, first int32) {
 	m.score, m.rank = append(m.score, o.score...), append(m.rank, o.rank...)
 	for _, i := range o.image {
@@ -88,7 +87,7 @@ func (m *matched) add(o *outcome, objectImage []int32, first int32) {
 	}
 }
 
-// renumbered returns m with image i called number[i], in ascending order.
+// renumbered returns m with image i renumbered to number[i], in ascending order.
 func (m *matched) renumbered(number []int32) matched {
 	order := make([]int32, len(m.image))
 	for i := range order {
@@ -110,7 +109,7 @@ func (m *matched) renumbered(number []int32) matched {
 	return r
 }
 
-// Result computes the twelve numbers and those of each category, in the bits of
+// Result computes the twelve numbers and the numbers of each category, with the same bits as
 // Evaluate.
 func (m *Matches) Result() *Result {
 	t := newTable(len(m.classes))
@@ -121,7 +120,7 @@ func (m *Matches) Result() *Result {
 	return t.result(m.classes, &m.opt, m.zeroIDs)
 }
 
-// threshold is the index of the IoU threshold iou, or an error that names those there are.
+// threshold returns the index of the IoU threshold iou, or an error that lists the thresholds.
 func (m *Matches) threshold(iou float64) (int, error) {
 	t := slices.Index(m.opt.IoUThresholds, iou)
 	if t < 0 {
@@ -130,7 +129,7 @@ func (m *Matches) threshold(iou float64) (int, error) {
 	return t, nil
 }
 
-// atOnce is the goroutines that Options.Threads stands for.
+// atOnce returns the number of goroutines that Options.Threads stands for.
 func atOnce(threads int) int {
 	if threads == 0 {
 		return runtime.GOMAXPROCS(0)
@@ -138,8 +137,8 @@ func atOnce(threads int) int {
 	return threads
 }
 
-// parallel calls work(0) to work(n-1), in any order, from as many goroutines as
-// there are threads (0: one a core), each with a worker of its own.
+// parallel calls work(0) to work(n-1), in any order, from as many goroutines as there are
+// threads (0: one per core). Each goroutine has its own worker.
 func parallel(n, threads int, worker func() (work func(i int))) {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -157,9 +156,8 @@ func parallel(n, threads int, worker func() (work func(i int))) {
 	panics.Throw()
 }
 
-// Accumulator evaluates a detector that shows one image at a time, during
-// training for example. It keeps scores and verdicts, no boxes. It is not for
-// use by several goroutines at once.
+// Accumulator evaluates a detector one image at a time, for example during training. It keeps
+// scores and verdicts, but no boxes. Several goroutines must not use it at the same time.
 type Accumulator struct {
 	seen  map[int64]int32 // image id to its place in the order of Add
 	found Matches         // images in the order of Add
@@ -175,12 +173,11 @@ func NewAccumulator(categories []coco.Category, opt Options) (*Accumulator, erro
 	return &Accumulator{seen: map[int64]int32{}, found: *none}, nil
 }
 
-// Add matches the detections of one image with its objects. The ImageID of
-// these is not looked at. After an error, which is one of Evaluate's or about an
-// image that was added before, the Accumulator is as it was.
+// Add matches the detections of one image with its objects. It ignores their ImageID. After an
+// error (one of Evaluate's, or a repeated image) the Accumulator is unchanged.
 //
-// Evaluate treats annotations whose id repeats in another image as one, as
-// pycocotools does; Add cannot know.
+// Evaluate treats annotations whose id repeats in another image as one, as pycocotools does;
+// Add cannot detect this.
 func (a *Accumulator) Add(image int64, objects []coco.Annotation, detections []coco.Detection) error {
 	if _, twice := a.seen[image]; twice {
 		return fmt.Errorf("image %d is added twice", image)
@@ -210,9 +207,9 @@ func (a *Accumulator) Add(image int64, objects []coco.Annotation, detections []c
 	return nil
 }
 
-// Matches returns what was found in the images so far, by ascending id of the
-// image, in which order pycocotools ranks equal scores. More may be added
-// afterwards; it does not show in what was returned.
+// Matches returns the verdicts for the images so far, by ascending id of the image; pycocotools
+// ranks equal scores in this order. More images may be added afterwards; they do not change
+// the returned value.
 func (a *Accumulator) Matches() *Matches {
 	m := a.found
 	m.images = slices.Sorted(maps.Keys(a.seen))
@@ -230,5 +227,5 @@ func (a *Accumulator) Matches() *Matches {
 	return &m
 }
 
-// Result evaluates the images so far, in the bits of Evaluate on all of them.
+// Result evaluates the images so far, with the same bits as Evaluate on all of them.
 func (a *Accumulator) Result() *Result { return a.Matches().Result() }

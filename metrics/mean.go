@@ -2,8 +2,7 @@ package metrics
 
 import "math"
 
-// mean returns the mean of the values, in the bits of numpy's mean; NaN if there
-// are none.
+// mean returns the mean of the values with the bits of numpy's mean, or NaN if there are none.
 func (s Summation) mean(values []float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()

@@ -1,20 +1,20 @@
 // Package metrics scores detections the way COCO does.
 //
-// Evaluate averages precision over the ten IoU thresholds .50:.05:.95, and also
-// reports AP50, AP75 and the small, medium and large splits, per category too.
-// Every value is a fraction in [0,1]; multiplying by 100 is the table printer's
-// business. A quantity with no ground truth behind it is NaN: not 0, and not
-// COCO's -1, which Result.COCO puts in its place; a table writes null.
+// Evaluate averages precision over the ten IoU thresholds .50:.05:.95, and also reports AP50,
+// AP75 and the small, medium and large splits, per category too. Every value is a fraction in
+// [0,1]; multiplying by 100 is the business of the table printer. A quantity with no ground
+// truth behind it is NaN: not 0, and not COCO's -1, which Result.COCO puts in its place; a
+// table writes null.
 //
-// Every number equals that of pycocotools 2.0 to the last bit, and so do its
-// customs: they are named where they are kept. One of them shows at once: a
-// perfect score is 1-2^-52 or so, not 1 (see ranking). Boxes are x, y, width, height in
-// pixels as in COCO's files, which package coco reads.
+// Every number equals the number of pycocotools 2.0 to the last bit. So the customs of
+// pycocotools are followed; comments name them where the code follows them. One of them is
+// easy to see: a perfect score is about 1-2^-52, not 1 (see ranking). Boxes are x, y, width,
+// height in pixels as in COCO's files, which package coco reads.
 //
-// Match keeps what each detection turned out to be, and an Accumulator does so for
-// one image at a time; from these come precision over recall, the best F1,
-// calibration, and by Compare whether one detector is better than another.
-// FindErrors tells what AP is lost to, and Mistakes what looks wrong in the files themselves.
+// Match keeps the verdict on each detection, and an Accumulator does so one image at a time.
+// From these verdicts come precision over recall, the best F1 and calibration, and Compare
+// says whether one detector is better than another. FindErrors says what costs AP, and
+// Mistakes reports what looks wrong in the files themselves.
 package metrics
 
 import (
@@ -24,9 +24,9 @@ import (
 	"slices"
 )
 
-// The three errors below can be told apart by errors.Is.
+// Use errors.Is to distinguish these three errors.
 var (
-	// ErrOptions: the options make no evaluation.
+	// ErrOptions: no evaluation is possible with these options.
 	ErrOptions = errors.New("bad evaluation options")
 	// ErrUnknownImage: a detection is on an image that the ground truth does
 	// not list; most often the two files are of different splits.
@@ -67,26 +67,24 @@ const (
 // Options says what to evaluate. The zero value evaluates nothing and is
 // refused: start from DefaultOptions.
 type Options struct {
-	// IoUThresholds are the overlaps at which a detection counts as right, 1
-	// to 64 of them in [0,1]. AP50 and AP75 read those equal to .5 and .75 and
-	// are NaN without.
+	// IoUThresholds are the overlaps at which a detection counts as right, 1 to 64 of them
+	// in [0,1]. AP50 and AP75 read the thresholds .5 and .75 and are NaN without them.
 	IoUThresholds []float64
 	// RecallThresholds are the recalls at which precision is read, ascending.
 	RecallThresholds []float64
-	// AreaRanges are those of AP (and AR), APs, APm and APl in this order.
+	// AreaRanges are the ranges of AP (and AR), APs, APm and APl in this order.
 	AreaRanges [areaCount]AreaRange
-	// MaxDets are the detections kept for each image and category, best
-	// first, in AR1, AR10 and AR100; the largest holds for everything else.
-	// They are used in ascending order.
+	// MaxDets are the numbers of detections per image and category, best first, for AR1,
+	// AR10 and AR100. Everything else uses the largest. They are sorted before use.
 	MaxDets [3]int
 	// Sum is the order of summation in means.
 	Sum Summation
-	// Threads is the number of goroutines that compute; 0 means one for each
-	// core. The result does not depend on it.
+	// Threads is the number of goroutines that compute; 0 means one per core. The result
+	// does not depend on it.
 	Threads int
 }
 
-// DefaultOptions are those of COCO's box detection challenge.
+// DefaultOptions returns the options of COCO's box detection challenge.
 func DefaultOptions() Options {
 	return Options{
 		IoUThresholds:    linspace(.5, .95, 10),
@@ -101,9 +99,9 @@ func DefaultOptions() Options {
 	}
 }
 
-// linspace returns n >= 2 evenly spaced values from start to stop with the bits
-// of numpy's function of that name: start + i*step, where step is the rounded
-// (stop-start)/(n-1), and stop itself at the end. .9 becomes .8999999999999999.
+// linspace returns n >= 2 evenly spaced values from start to stop with the bits of numpy's
+// linspace: start + i*step, where step is the rounded (stop-start)/(n-1), and stop itself at
+// the end. .9 becomes .8999999999999999.
 func linspace(start, stop float64, n int) []float64 {
 	v := make([]float64, n)
 	step := (stop - start) / float64(n-1)
@@ -114,7 +112,7 @@ func linspace(start, stop float64, n int) []float64 {
 	return v
 }
 
-// check reports every reason why o makes no evaluation.
+// check reports every reason why no evaluation is possible with o.
 func (o *Options) check() error {
 	var problems []error
 	bad := func(format string, args ...any) {
@@ -185,7 +183,7 @@ type CategoryResult struct {
 	ByIoU []float64 // AP at each IoU threshold
 	// Objects counts the ground truth that can be found: without crowds.
 	Objects int
-	// Detections counts those that took part: at most MaxDets an image.
+	// Detections counts the detections that took part: at most MaxDets an image.
 	Detections int
 }
 

@@ -9,21 +9,21 @@ import (
 	"focalgrid/coco"
 )
 
-// doubtful is the AP50 below which Mistakes looks for another reading of the detections.
+// doubtful is the AP50 below which Mistakes tries other readings of the detections.
 const doubtful = .2
 
-// Mistakes says with counts what in the detections looks like a mistake in the file rather
-// than in the detector; nothing is scored by it. ap50 is what they scored, NaN where they
+// Mistakes reports, with counts, what looks like a mistake in the file of the detections rather
+// than in the detector. It changes no score. ap50 is the AP50 of the detections, NaN if they
 // could not be scored.
 //
-// Two findings are facts: ids that the ground truth lacks, and boxes within 0…1 where its own
-// are not. Where AP50 is low, another reading of the file is named if under it at least a fifth
-// of the best detections (in each image as many as it has objects) find an object of their
-// category at an IoU of .5, and more than twice as many as in the file as it is: ids that are off
-// by one or count the categories, boxes that are two corners, or centre and size, or y before x.
-// A detector that is merely bad finds no more under a wrong reading than under the right one, but
-// for chance: the difference has to be three times its standard deviation, as 10 to 0 is; or all
-// of three or more, to none.
+// Two findings are facts: ids that the ground truth lacks, and boxes within 0…1 where the boxes
+// of the ground truth are not. If AP50 is low, Mistakes also tries other readings of the file:
+// ids that are off by one or count the categories; boxes that are two corners, or centre and
+// size, or y before x. A reading is reported if under it at least a fifth of the best detections
+// (in each image as many as it has objects) find an object of their category at an IoU of .5,
+// and more than twice as many as without it. A detector that is merely bad finds no more under a
+// wrong reading than under the right one, except by chance. So the difference must be at least
+// three times its standard deviation, as 10 to 0 is; or all of three or more, to none.
 func Mistakes(gt *coco.Dataset, dt []coco.Detection, ap50 float64) []string {
 	var out []string
 	images, categories := map[int64]bool{}, map[int64]bool{}
@@ -49,8 +49,8 @@ func Mistakes(gt *coco.Dataset, dt []coco.Detection, ap50 float64) []string {
 	return append(out, newScanOf(gt, dt).misread()...)
 }
 
-// strays counts the detections whose id is not known, and names the first of these ids; it
-// is empty where there is none.
+// strays returns, as text, the number of detections with an unknown id and the first of these
+// ids; "" if there is none.
 func strays(dt []coco.Detection, known map[int64]bool, id func(*coco.Detection) int64) string {
 	const most = 4
 	n, seen := 0, map[int64]bool{}
@@ -77,7 +77,7 @@ func strays(dt []coco.Detection, known map[int64]bool, id func(*coco.Detection) 
 	return fmt.Sprintf("%d of %d detections (id %s)", n, len(dt), strings.Join(names, ", "))
 }
 
-// countWithin1 counts the boxes of which no number is above 1.
+// countWithin1 counts the boxes without a number above 1.
 func countWithin1(n int, box func(int) *[4]float64) int {
 	count := 0
 	for i := range n {
@@ -88,7 +88,7 @@ func countWithin1(n int, box func(int) *[4]float64) int {
 	return count
 }
 
-// scanOf looks at detections in other ways than their file's.
+// scanOf looks at detections in other ways than the way of their file.
 type scanOf struct {
 	objects map[int64][]*coco.Annotation // by image, without crowds
 	byImage map[int64][]*coco.Detection  // best first
@@ -116,7 +116,8 @@ func newScanOf(gt *coco.Dataset, dt []coco.Detection) *scanOf {
 	return s
 }
 
-// misread names the reading under which most detections find an object, if that tells.
+// misread reports the reading under which most detections find an object, if the difference is
+// significant.
 func (s *scanOf) misread() []string {
 	place := func(from int64) func(*coco.Detection) {
 		return func(d *coco.Detection) {
@@ -161,7 +162,8 @@ func (s *scanOf) misread() []string {
 	return []string{fmt.Sprintf("%d of the %d best detections would find an object if %s; as they are, %d do", most, of, words, asIs)}
 }
 
-// found counts the best detections, and those of them that find an object, under a reading.
+// found returns how many of the best detections find an object under a reading, and how many best
+// detections there are.
 func (s *scanOf) found(read func(*coco.Detection)) (found, of int) {
 	for id, list := range s.byImage {
 		moved := coco.Detection{ImageID: id}

@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// ParseIoUThresholds reads thresholds as people write them: ".5:.95:.05" (from,
-// to, step) or ".5,.75". A range has the bits of DefaultOptions' where it is
-// COCO's.
+// ParseIoUThresholds reads thresholds as people write them: ".5:.95:.05" (from, to, step) or
+// ".5,.75". COCO's range has the bits of DefaultOptions' thresholds.
 func ParseIoUThresholds(s string) ([]float64, error) {
 	parts := strings.Split(s, ":")
 	if len(parts) == 1 {
@@ -37,9 +36,9 @@ func ParseIoUThresholds(s string) ([]float64, error) {
 	return linspace(from, to, int(n)), nil
 }
 
-// SetAreas changes bounds of o.AreaRanges as people write them: "name:min:max"
-// in square pixels, joined by commas, such as "small:0:1024,medium:1024:9216".
-// A range that is not named keeps its bounds.
+// SetAreas changes ranges of o.AreaRanges as people write them: "name:min:max" in square
+// pixels, joined by commas, such as "small:0:1024,medium:1024:9216". A range that is not
+// named stays as it is.
 func (o *Options) SetAreas(s string) error {
 	for area := range strings.SplitSeq(s, ",") {
 		parts := strings.Split(area, ":")

@@ -1,12 +1,12 @@
-// Package paper holds the published results of Lin, Goyal, Girshick, He and
-// Dollár, "Focal Loss for Dense Object Detection" (ICCV 2017, arXiv 1708.02002
-// v2): Tables 1a to 1e, 2 and 3, one CSV file a table under tables/.
+// Package paper holds the published results of Lin, Goyal, Girshick, He and Dollár, "Focal Loss
+// for Dense Object Detection" (ICCV 2017, arXiv 1708.02002 v2): Tables 1a to 1e, 2 and 3, one
+// CSV file for each table in tables/.
 //
-// In the files a figure stands as the paper prints it (AP × 100, one decimal);
-// in a Row it is a fraction in [0,1], and nil where the paper gives none. What
-// separates the rows is named by the keys of an ablation grid (loss.gamma,
-// model.depth, …), so that Lookup finds the published row of a trial by its
-// settings. How a number of ours was trained, stored or printed is elsewhere.
+// In the files a figure is written as the paper prints it (AP × 100, one decimal). In a Row it is
+// a fraction in [0,1], or nil if the paper does not publish it. The settings that distinguish the
+// rows are named by the keys of an ablation grid (loss.gamma, model.depth, …), so Lookup finds the
+// published row of a trial by its settings. How our numbers are trained, stored or printed is the
+// business of other packages.
 package paper
 
 import (
@@ -24,7 +24,7 @@ import (
 //go:embed tables/*.csv
 var files embed.FS
 
-// ErrNoTable is returned by Load when the paper has no table of that id.
+// ErrNoTable is returned by Load if the paper has no table with this id.
 var ErrNoTable = errors.New("no such table in the paper")
 
 // Metrics are the names of the published figures, in the order of the paper.
@@ -39,11 +39,11 @@ type Table struct {
 	Scale    int    // shorter side in pixels, training and test; 0 where it varies between rows
 	Finding  string // one line: what the paper concludes from it
 
-	// Factors are the columns that tell the rows apart. A row may leave one out
-	// (OHEM's batch size says nothing about focal loss).
+	// Factors are the columns that distinguish the rows. A row may lack one (OHEM's batch size
+	// has no meaning for focal loss).
 	Factors []string
-	// Fixed are settings that all rows share and without which a trial is
-	// another experiment: Table 1a is only about gamma 0.
+	// Fixed are settings that all rows share; a trial with other values is another
+	// experiment: Table 1a is only about gamma 0.
 	Fixed map[string]any
 	Rows  []Row
 }
@@ -56,7 +56,7 @@ type Row struct {
 	Millis  *float64            // inference time per image on an Nvidia M40, milliseconds (Table 1e)
 }
 
-// about says what a table is; its figures are in tables/<id>.csv.
+// about describes the tables; their figures are in tables/<id>.csv.
 var about = map[string]Table{
 	"1a": {
 		Caption: "α-balanced cross entropy (γ = 0)", Split: "minival", Backbone: "ResNet-50-FPN", Scale: 600,
@@ -103,9 +103,8 @@ func IDs() []string {
 	return ids
 }
 
-// Load returns the published table of that id ("1a" … "1e", "2", "3"). The
-// value is the caller's own. The error is ErrNoTable, with the known ids, if
-// there is none.
+// Load returns the published table with this id ("1a" … "1e", "2", "3"). The caller owns the
+// value. The error is ErrNoTable, with the known ids, if there is no such table.
 func Load(id string) (*Table, error) {
 	t, ok := about[id]
 	if !ok {
@@ -127,8 +126,8 @@ func Load(id string) (*Table, error) {
 	return &t, nil
 }
 
-// Setting says in words under which conditions the table was measured, leaving
-// out what varies between its rows: "COCO minival, ResNet-50-FPN, 600 px".
+// Setting describes the conditions under which the table was measured, without those that vary
+// between its rows: "COCO minival, ResNet-50-FPN, 600 px".
 func (t *Table) Setting() string {
 	parts := []string{"COCO " + t.Split}
 	if t.Backbone != "varies" {
@@ -140,8 +139,8 @@ func (t *Table) Setting() string {
 	return strings.Join(parts, ", ")
 }
 
-// parse fills Factors and Rows from CSV text: a header of factor keys, metric
-// names and perhaps "label" and "ms", then a line a row. Metrics are AP × 100.
+// parse fills Factors and Rows from CSV text: a header of factor keys, metric names and perhaps
+// "label" and "ms", then one line for each row. Metrics are AP × 100.
 func (t *Table) parse(text string) error {
 	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil {
@@ -167,7 +166,7 @@ func (t *Table) parse(text string) error {
 			case name == "label":
 				row.Label = cell
 			case cell == "":
-				// not stated, or without meaning for this row
+				// not stated, or has no meaning for this row
 			case name == "ms":
 				v, err := strconv.ParseFloat(cell, 64)
 				if err != nil {
@@ -175,8 +174,8 @@ func (t *Table) parse(text string) error {
 				}
 				row.Millis = &v
 			case slices.Contains(Metrics, name):
-				// Shifting the decimal point in the text gives the float
-				// nearest to .311; 31.1/100 is one bit beside it.
+				// Moving the decimal point in the text gives the float nearest to .311;
+				// 31.1/100 differs from it by one bit.
 				v, err := strconv.ParseFloat(cell+"e-2", 64)
 				if err != nil || !(v >= 0 && v <= 1) {
 					return fmt.Errorf("line %d: %s is %q, want a number from 0 to 100", i+2, name, cell)
@@ -193,10 +192,9 @@ func (t *Table) parse(text string) error {
 	return nil
 }
 
-// parseFactor reads one factor cell: a number if it looks like one, else text.
-// Anchors stand in the paper as counts: n scales are 2^(k/n) for k < n (§5.2
-// gives n = 3 and 4; 1 and 2 follow the same rule), 1 ratio is the square, 3
-// are 1:2, 1:1 and 2:1.
+// parseFactor reads one factor cell: a number if it looks like one, otherwise text. The paper
+// gives anchors as counts: n scales are 2^(k/n) for k < n (§5.2 gives n = 3 and 4; 1 and 2 follow
+// the same rule); 1 ratio is the square, 3 ratios are 1:2, 1:1 and 2:1.
 func parseFactor(name, cell string) (any, error) {
 	v, err := strconv.ParseFloat(cell, 64)
 	if err != nil {

@@ -1,20 +1,21 @@
-// Package portable holds the elementary functions on which recorded bits depend:
-// those of package math, whose results differ in the last bit from one kind of
-// processor to another, in one form for all.
+// Package portable holds the elementary functions on which recorded bits depend. The
+// functions of package math differ in the last bit between kinds of processors; the
+// functions here give the same bits on all of them.
 //
-// Each does what package math does on an amd64 processor with fused multiply-adds,
-// step by step. A product is converted to float64 before it is added to: the
-// language lets a compiler fuse the two otherwise, and for some processors it does.
-// Whatever math computes exactly (Sqrt, Floor, Frexp, Abs, …) needs no form of its own.
+// Each function does, step by step, what package math does on an amd64 processor with
+// fused multiply-adds. A product is converted to float64 before something is added to it:
+// otherwise the language allows a compiler to fuse the two, and for some processors it
+// does. Functions that math computes exactly (Sqrt, Floor, Frexp, Abs, …) are not needed
+// here.
 package portable
 
 import "math"
 
 // Exp returns e^x.
 //
-// The method is Naoki Shibata's (Efficient evaluation methods of elementary functions
-// suitable for SIMD computation, ISC'10): x = k·ln 2 + 16·r, a Taylor series for
-// e^r - 1, and four squarings, (1+y)² - 1 = y·(2+y).
+// The method is by Naoki Shibata (Efficient evaluation methods of elementary functions
+// suitable for SIMD computation, ISC'10): x = k·ln 2 + 16·r, a Taylor series for e^r - 1,
+// and four squarings, (1+y)² - 1 = y·(2+y).
 func Exp(x float64) float64 {
 	const (
 		ln2High = 0.69314718055966295651160180568695068359375
@@ -49,8 +50,8 @@ func Exp(x float64) float64 {
 	}
 }
 
-// High and low parts of ln 2, and the coefficients of log's series, which are those
-// of FreeBSD's e_log.c and s_log1p.c.
+// The high and low parts of ln 2, and the coefficients of the series of log, from FreeBSD's
+// e_log.c and s_log1p.c.
 const (
 	ln2Hi = 6.93147180369123816490e-01
 	ln2Lo = 1.90821492927058770002e-10
@@ -89,7 +90,7 @@ func Log(x float64) float64 {
 	return float64(k*ln2Hi) - ((half - (float64(s*(half+(t1+t2))) + float64(k*ln2Lo))) - f)
 }
 
-// Log1p returns log(1+x), precise also near zero.
+// Log1p returns log(1+x), also precisely near zero.
 func Log1p(x float64) float64 {
 	switch {
 	case x < -1 || x != x:
@@ -106,7 +107,7 @@ func Log1p(x float64) float64 {
 	case size < 0x1p-29:
 		return x - float64(float64(x*x)*.5)
 	}
-	// 1+x = 2^k·(1+f), √½ < 1+f < √2; c makes up for what rounding 1+x lost.
+	// 1+x = 2^k·(1+f), √½ < 1+f < √2; c corrects the rounding of 1+x.
 	f, c, k, small := x, 0., 0, false
 	if !(x > -2.928932188134524755992e-01 && size < 4.142135623730950488017e-01) {
 		u := x
@@ -226,4 +227,40 @@ func Cos(x float64) float64 {
 		return -y
 	}
 	return y
+}
+
+// The coefficients of the Cephes library's atan.c, numerator and denominator.
+var (
+	atanOver  = [...]float64{-8.750608600031904122785e-01, -1.615753718733365076637e+01, -7.500855792314704667340e+01, -1.228866684490136173410e+02, -6.485021904942025371773e+01}
+	atanUnder = [...]float64{1, 2.485846490142306297962e+01, 1.650270098316988542046e+02, 4.328810604912902668951e+02, 4.853903996359136964868e+02, 1.945506571482613964425e+02}
+)
+
+// Atan returns the arctangent of x, in radians.
+func Atan(x float64) float64 {
+	const (
+		half         = 3.061616997868382943065e-17 // of what π/2 lacks as a float64
+		tan3Eighths  = 2.41421356237309504880      // tan(3π/8)
+		seriesBefore = .66
+	)
+	series := func(x float64) float64 {
+		z := x * x
+		over, under := atanOver[0], atanUnder[0]
+		for i := range atanOver[1:] {
+			over = float64(over*z) + atanOver[i+1]
+		}
+		for _, c := range atanUnder[1:] {
+			under = float64(under*z) + c
+		}
+		return float64(x*(z*over/under)) + x
+	}
+	switch size := math.Abs(x); {
+	case x == 0 || x != x:
+		return x
+	case size <= seriesBefore:
+		return math.Copysign(series(size), x)
+	case size > tan3Eighths:
+		return math.Copysign(math.Pi/2-series(1/size)+2*half, x)
+	default:
+		return math.Copysign(math.Pi/4+series((size-1)/(size+1))+half, x)
+	}
 }

@@ -233,7 +233,7 @@ func TestOHEMSuppression(t *testing.T) {
 	none := make([]float32, 16)
 	// Decoded, the large negative lies on the first positive.
 	onto := append(make([]float32, 12), 0, 0, 0, 0)
-	d := box.Encode(anchors[3], anchors[0])
+	d := box.Deltas[float32]{}.Encode(anchors[3], anchors[0])
 	copy(onto[12:], d[:])
 	tests := []struct {
 		name   string

@@ -154,7 +154,7 @@ func (a *Assigner) survivors(m Matched, image int, logits, deltas []float32, lim
 		s.selected[at] = false
 		loss := crossEntropy(logits[at*k:(at+1)*k], a.targets.Labels[at])
 		if object := m.Match[at]; object >= 0 && o.Score == "class+box" {
-			want := box.Encode(a.anchors[at-image*n], m.Images[image].Boxes[object])
+			want := a.coder.Encode(a.anchors[at-image*n], m.Images[image].Boxes[object])
 			for j, w := range want {
 				loss += float64(a.config.BoxWeight * smoothL1(float64(deltas[4*at+j])-float64(w), o.ScoreBeta))
 			}
@@ -177,7 +177,7 @@ func (a *Assigner) survivors(m Matched, image int, logits, deltas []float32, lim
 			s.order = append(s.order, j)
 			s.boxes[j], s.labels[j] = a.anchors[j], 0
 			if o.NMSOn == "decoded" {
-				s.boxes[j] = box.Decode(a.anchors[j], [4]float32(deltas[4*e.at:4*e.at+4]))
+				s.boxes[j] = a.coder.Decode(a.anchors[j], deltas[4*e.at:4*e.at+4])
 			}
 			if o.NMSClass == "per_class" {
 				s.labels[j] = largest(logits[e.at*k : (e.at+1)*k])

@@ -35,7 +35,7 @@ type Config struct {
 	//	"ema"    a running mean of max(1, positives of the batch), started at 100 (detectron2)
 	Normaliser string `yaml:"normaliser"`
 
-	BoxTarget string  `yaml:"box_target"` // "deltas" (box.Encode) or "boxes" (pixels), as the box loss wants
+	BoxTarget string  `yaml:"box_target"` // "deltas" (box.Deltas) or "boxes" (pixels), as the box loss wants
 	BoxWeight float64 `yaml:"box_weight"` // of the box loss beside the classification loss
 
 	Miner string `yaml:"miner"` // "all", "ssd" or "ohem"
@@ -119,6 +119,7 @@ type Assigner struct {
 
 	config     Config
 	anchors    [][4]float32
+	coder      box.Coder[float32]
 	index      *index[float32] // of the anchors
 	background []float32       // [A·4], box targets of an image without objects
 	classes    int
@@ -144,7 +145,7 @@ func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error)
 	}
 	a := &Assigner{
 		Running: emaInitial, config: c, classes: classes, miner: miners[c.Miner],
-		anchors: anchors, index: newIndex(anchors), background: make([]float32, 4*len(anchors)),
+		anchors: anchors, coder: box.Deltas[float32]{}, index: newIndex(anchors), background: make([]float32, 4*len(anchors)),
 	}
 	if c.BoxTarget == "boxes" {
 		for i, b := range anchors {
@@ -270,7 +271,7 @@ func (a *Assigner) label(m Matched, image int) {
 			labels[j], boxed[j] = float32(objects.Labels[k]), true
 			b := objects.Boxes[k]
 			if a.config.BoxTarget == "deltas" {
-				b = box.Encode(a.anchors[j], b)
+				b = a.coder.Encode(a.anchors[j], b)
 			}
 			copy(target[4*j:], b[:])
 			c.positives++

@@ -67,7 +67,7 @@ func TestTargetsByHand(t *testing.T) {
 	}
 	for at, want := range map[int][4]float32{
 		0: {}, 3: {}, 7: {},
-		1: box.Encode(fiveAnchors[1], twoObjects.Boxes[0]),
+		1: box.Deltas[float32]{}.Encode(fiveAnchors[1], twoObjects.Boxes[0]),
 		4: {0, .5, 0, float32(math.Log(2))},
 	} {
 		if d := [4]float32(got.BoxTarget[4*at : 4*at+4]); d != want {

@@ -8,8 +8,7 @@ import (
 	"math"
 )
 
-// The values that a pickle of tensors is made of, besides nil, bool, int64, float64
-// and string.
+// The values in a pickle of tensors, besides nil, bool, int64, float64 and string.
 type (
 	tuple []any
 	list  struct{ items []any }
@@ -31,14 +30,14 @@ type (
 	}
 )
 
-// The classes of which a pickle may hold anything; all others are refused.
+// The classes that a pickle may use; all others are refused.
 const (
 	orderedDict      class = "collections.OrderedDict"
 	rebuildTensor    class = "torch._utils._rebuild_tensor_v2"
 	rebuildParameter class = "torch._utils._rebuild_parameter"
 )
 
-// storages are PyTorch's classes of numbers, with the safetensors format's names.
+// storages maps PyTorch's classes of numbers to the names of the safetensors format.
 var storages = map[class]struct {
 	dtype string
 	width int
@@ -48,7 +47,7 @@ var storages = map[class]struct {
 	"torch.ByteStorage": {"U8", 1}, "torch.BoolStorage": {"BOOL", 1},
 }
 
-// kindOf names a value's kind in an error.
+// kindOf names the kind of a value in an error.
 func kindOf(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -71,14 +70,14 @@ func kindOf(v any) string {
 	return "a mark"
 }
 
-// unpickle runs the instructions of a pickle, those alone that torch.save writes for
-// tensors in dictionaries and lists; it is to a pickle what torch.load is with
-// weights_only. Each adds at most a few words to memory, so that no pickle takes
-// more than some times its size.
+// unpickle runs the instructions of a pickle. It knows only the instructions that torch.save
+// writes for tensors in dictionaries and lists, like torch.load with weights_only. Each
+// instruction adds at most a few words to memory, so no pickle takes more than a small
+// multiple of its size.
 //
-// It is our own for that bound and for the list of classes:
-// github.com/nlpodyssey/gopickle takes as much memory as a length in the file says, and
-// makes objects of some classes before its caller is asked.
+// We have our own because of this limit and because of the list of classes:
+// github.com/nlpodyssey/gopickle allocates as much memory as a length in the file says, and
+// makes objects of some classes before it asks its caller.
 func unpickle(text []byte) (any, error) {
 	u := unpickler{text: text, memo: map[uint32]any{}}
 	for {
@@ -182,7 +181,7 @@ func (u *unpickler) string(n int) error {
 	return err
 }
 
-// put remembers the last value as number k.
+// put stores the last value as number k.
 func (u *unpickler) put(k uint64, err error) error {
 	if err != nil {
 		return err
@@ -194,7 +193,7 @@ func (u *unpickler) put(k uint64, err error) error {
 	return nil
 }
 
-// get pushes the value remembered as number k.
+// get pushes the value stored as number k.
 func (u *unpickler) get(k uint64, err error) error {
 	if err != nil {
 		return err
@@ -207,7 +206,7 @@ func (u *unpickler) get(k uint64, err error) error {
 	return nil
 }
 
-// integer pushes a number read; bits is its width where it is signed.
+// integer pushes an integer; bits is its width if it is signed.
 func (u *unpickler) integer(v uint64, err error, bits int) error {
 	u.push(int64(v<<(64-bits)) >> (64 - bits))
 	return err
@@ -360,8 +359,8 @@ func (u *unpickler) do(op byte) error {
 	return nil
 }
 
-// added takes what an instruction adds to a list or a dictionary: the last n values
-// where it adds one entry, else all after the last mark.
+// added returns what an instruction adds to a list or a dictionary: the last n values if it
+// adds one entry, otherwise everything after the last mark.
 func (u *unpickler) added(one bool, n int) ([]any, error) {
 	if one {
 		return u.popN(n)
@@ -369,7 +368,7 @@ func (u *unpickler) added(one bool, n int) ([]any, error) {
 	return u.popMark()
 }
 
-// last is the last value on the stack, nil if there is none.
+// last returns the last value on the stack, or nil if there is none.
 func (u *unpickler) last() any {
 	if len(u.stack) == 0 {
 		return nil
@@ -377,7 +376,7 @@ func (u *unpickler) last() any {
 	return u.stack[len(u.stack)-1]
 }
 
-// global pushes a class, if it is one of those known.
+// global pushes a class, if the class is known.
 func (u *unpickler) global(module, name string) error {
 	c := class(module + "." + name)
 	if _, ok := storages[c]; !ok && c != orderedDict && c != rebuildTensor && c != rebuildParameter {
@@ -402,7 +401,7 @@ func newStorage(v any) (*storage, error) {
 	return &storage{c, key, size}, nil
 }
 
-// call makes what a class makes of arguments.
+// call returns what a class makes of its arguments.
 func call(of, arguments any) (any, error) {
 	args, _ := arguments.(tuple)
 	wrong := fmt.Errorf("%s called with %d arguments it does not have", kindOf(of), len(args))

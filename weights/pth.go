@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// Open reads a file of weights of any format known here, by what is in it and
-// whatever its name: safetensors (see Decode), or what PyTorch's torch.save writes
-// of a state_dict, as torchvision's .pth files are.
+// Open reads a file of weights in any known format. The content decides, not the name:
+// safetensors (see Decode), or a state_dict written by PyTorch's torch.save, such as
+// torchvision's .pth files.
 //
-// Of the latter, tensors of float32, float64, float16 and bfloat16 are read, in any
-// strides; those of other types are listed in Skipped. Names of dictionaries within
-// dictionaries are joined by a dot. Nothing in the file is run: whatever it holds
-// besides tensors, dictionaries, lists and plain values is refused by its name.
+// In a .pth file, tensors of float32, float64, float16 and bfloat16 are read, with any
+// strides; tensors of other types are listed in Skipped. The names of nested dictionaries
+// are joined by a dot. Nothing in the file is run: anything but tensors, dictionaries, lists
+// and plain values is refused by its name.
 func Open(path string) (*File, error) { return readFile(path, openAny) }
 
 func openAny(r io.ReaderAt, size int64, name string) (*File, error) {
@@ -41,16 +41,16 @@ func openAny(r io.ReaderAt, size int64, name string) (*File, error) {
 	return decode(r, size, name)
 }
 
-// Bounds on what is read of a .pth file. That of a ResNet-152 has 932 tensors, which
-// its pickle describes in 140 kB.
+// Limits on a .pth file. The file of a ResNet-152 has 932 tensors, which its pickle describes
+// in 140 kB.
 const (
 	maxPickle  = 4 << 20
 	maxTensors = 50_000
 	maxGrowth  = 8 // times the file's size: float16 takes 2, tensors may share memory
 )
 
-// decodePTH reads the archive that torch.save writes: a pickle, NAME/data.pkl, that
-// describes the object, and the numbers of each storage in a file NAME/data/KEY.
+// decodePTH reads the archive that torch.save writes: a pickle, NAME/data.pkl, that describes
+// the object, and a file NAME/data/KEY with the numbers of each storage.
 func decodePTH(r io.ReaderAt, size int64) (*File, error) {
 	if size > maxFile {
 		return nil, fmt.Errorf("%d bytes, more than the %d that are read", size, int64(maxFile))
@@ -102,8 +102,8 @@ func decodePTH(r io.ReaderAt, size int64) (*File, error) {
 	return p.file, nil
 }
 
-// stored is the content of a file of the archive, of at most limit bytes. torch.save
-// does not compress, so that it takes no more than its bytes in the file.
+// stored returns the content of a file of the archive, of at most limit bytes. torch.save
+// does not compress, so the content is no longer than the bytes in the archive.
 func stored(f *zip.File, limit int64) ([]byte, error) {
 	switch {
 	case f.Method != zip.Store || f.UncompressedSize64 != f.CompressedSize64:
@@ -116,7 +116,7 @@ func stored(f *zip.File, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	defer r.Close()
-	// The buffer grows with what is there, whatever the archive's directory says.
+	// The buffer grows with the bytes that are there, whatever the archive's directory says.
 	var b bytes.Buffer
 	if _, err := io.Copy(&b, io.LimitReader(r, limit+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w: is the file complete?", f.Name, err)
@@ -150,7 +150,7 @@ func (p *archive) add(name string, object any, depth int) error {
 		for i, key := range v.keys {
 			k, ok := key.(string)
 			if !ok {
-				continue // of an optimiser's state, for one
+				continue // for example the state of an optimiser
 			}
 			if name != "" {
 				k = name + "." + k
@@ -230,7 +230,7 @@ func (p *archive) tensor(name string, t *tensor) error {
 	return nil
 }
 
-// float is the first number of b, rounded to float32 where it is a float64.
+// float returns the first number of b, rounded to float32 if it is a float64.
 func float(dtype string, b []byte) float32 {
 	switch dtype {
 	case "F64":

@@ -19,13 +19,13 @@ const metadataKey = "__metadata__"
 // Read reads a safetensors file; see Decode.
 func Read(path string) (*File, error) { return readFile(path, decode) }
 
-// readFile reads a regular file by decode.
+// readFile reads a regular file with decode.
 func readFile(path string, decode func(r io.ReaderAt, size int64, name string) (*File, error)) (*File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w", err)
 	}
-	if !info.Mode().IsRegular() { // to open a pipe would wait for its writer
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return nil, fmt.Errorf("%s: expected a regular file", path)
 	}
 	f, err := os.Open(path)
@@ -39,19 +39,19 @@ func readFile(path string, decode func(r io.ReaderAt, size int64, name string) (
 	return decode(f, info.Size(), path)
 }
 
-// Decode reads the bytes of a file; name stands for it in errors, which also
-// name the tensor. F32, F16 and BF16 numbers are read exactly, F64 rounded; tensors of
+// Decode reads the bytes of a file; name stands for the file in errors, which also name the
+// tensor. F32, F16 and BF16 numbers are read exactly, F64 numbers are rounded. Tensors of
 // other types are listed in Skipped.
 //
-// The header must describe the rest of the file without gap or overlap, each
-// name once, with shapes that fit the bytes given to them. Numbers may be
-// infinite or NaN: that is for the caller to judge.
+// The header must describe the rest of the file without gap or overlap, each name once,
+// with shapes that fit the given bytes. Numbers may be infinite or NaN; the caller decides
+// whether that is an error.
 func Decode(b []byte, name string) (*File, error) {
 	return decode(bytes.NewReader(b), int64(len(b)), name)
 }
 
-// entry is a tensor as the header tells it. Its bytes are begin to end of what
-// follows the header.
+// entry is a tensor as the header describes it. Its bytes are begin to end of the bytes
+// after the header.
 type entry struct {
 	name       string
 	dtype      string
@@ -122,7 +122,7 @@ func readNumbers(r io.ReaderAt, offset int64, e entry, chunk []byte) ([]float32,
 		b := chunk[:min(left, int64(len(chunk)))]
 		if n, err := r.ReadAt(b, offset); n < len(b) {
 			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF // the file has shrunk since its size was asked
+				err = io.ErrUnexpectedEOF // the file has shrunk since its size was read
 			}
 			return nil, err
 		}
@@ -135,8 +135,8 @@ func readNumbers(r io.ReaderAt, offset int64, e entry, chunk []byte) ([]float32,
 	return data, nil
 }
 
-// checkLayout demands that the entries cover size bytes without gap or
-// overlap, and that each has the bytes of its shape.
+// checkLayout checks that the entries cover size bytes without gap or overlap, and that
+// each entry has the bytes of its shape.
 func checkLayout(entries []entry, size int64) error {
 	for _, e := range entries {
 		width, ok := sizes[e.dtype]
@@ -171,8 +171,8 @@ func checkLayout(entries []entry, size int64) error {
 	return nil
 }
 
-// parseHeader reads the header's JSON, refusing what is unknown or given
-// twice, of which encoding/json alone would keep the last.
+// parseHeader reads the JSON of the header. It refuses unknown and repeated keys; of repeated
+// keys, encoding/json would silently use the last.
 func parseHeader(b []byte) ([]entry, map[string]string, error) {
 	if b[0] != '{' {
 		return nil, nil, errors.New("header: expected a JSON object; is it a safetensors file?")
@@ -211,7 +211,7 @@ func parseHeader(b []byte) ([]entry, map[string]string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("header: %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF { // spaces that fill the header up are no token
+	if _, err := d.Token(); err != io.EOF { // the spaces that pad the header are not a token
 		return nil, nil, errors.New("header: text after its end")
 	}
 	return entries, metadata, nil

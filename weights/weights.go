@@ -1,13 +1,11 @@
-// Package weights keeps tensors in files of the safetensors format: 8 bytes
-// that give the length of a JSON header (little-endian), the header, and the
-// numbers one after the other, row-major and little-endian. Such a file holds
-// data alone: reading one runs no code, and every size is checked before memory
-// is taken for it.
+// Package weights stores tensors in files of the safetensors format: 8 bytes with the
+// length of a JSON header (little-endian), the header, and the numbers one after the other,
+// row-major and little-endian. Such a file holds only data: reading it runs no code, and
+// every size is checked before memory is allocated.
 //
-// In memory all numbers are float32. Files hold F32 or, at half the size, F16;
-// BF16 and F64 are read as well, and what PyTorch's torch.save wrote of tensors by
-// Open. What a tensor's name means is the business of package
-// model.
+// In memory all numbers are float32. Files hold F32 or, at half the size, F16. BF16 and F64
+// are read as well, and Open also reads the tensors in files of PyTorch's torch.save. What
+// the name of a tensor means is the business of package model.
 package weights
 
 import (
@@ -33,8 +31,8 @@ type Tensor struct {
 	Data  []float32
 }
 
-// Skipped tells of a tensor in a file whose numbers have a type that float32
-// does not stand for, such as the I64 counters of PyTorch's batch norms.
+// Skipped describes a tensor in a file whose numbers have a type that float32 cannot
+// represent, such as the I64 counters of PyTorch's batch norms.
 type Skipped struct {
 	Name  string
 	DType string // as the file says
@@ -45,28 +43,28 @@ type Skipped struct {
 type File struct {
 	Tensors  []Tensor // by ascending name
 	Metadata map[string]string
-	Skipped  []Skipped // by ascending name; checked like all, but not read
+	Skipped  []Skipped // by ascending name; checked like the others, but not read
 }
 
-// DType is the type of the numbers in a file that is written.
+// DType is the type of the numbers in a written file.
 type DType int
 
 const (
 	// F32 keeps every bit.
 	F32 DType = iota
-	// F16 rounds to the nearest half-precision number, ties to even, and
-	// refuses what is beyond its range of ±65504.
+	// F16 rounds to the nearest half-precision number, ties to even, and refuses numbers
+	// beyond its range of ±65504.
 	F16
 )
 
-// Bounds on what is read.
+// Limits on the file.
 const (
 	maxHeader = 100_000_000 // bytes, as in the format's own library
 	maxFile   = 16 << 30    // bytes
 	maxDims   = 32
 )
 
-// sizes are the bytes a number takes, for every type of the format.
+// sizes maps every type of the format to the bytes of one number.
 var sizes = map[string]int64{
 	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1,
 	"I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -74,9 +72,8 @@ var sizes = map[string]int64{
 	"I64": 8, "U64": 8, "F64": 8, "C64": 8,
 }
 
-// Encode writes ts in the one form that equal tensors have: sorted by name,
-// metadata by key, the header filled up with spaces to a multiple of 8 bytes.
-// Names must differ and must not be empty.
+// Encode writes ts in a canonical form: tensors sorted by name, metadata by key, the header
+// padded with spaces to a multiple of 8 bytes. Names must differ and must not be empty.
 func Encode(w io.Writer, ts []Tensor, metadata map[string]string, as DType) error {
 	ts = slices.Clone(ts)
 	slices.SortStableFunc(ts, func(a, b Tensor) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
@@ -180,11 +177,11 @@ func encodeHeader(ts []Tensor, metadata map[string]string, as DType) ([]byte, er
 	return h.Bytes(), nil
 }
 
-// writeString writes s as JSON; what is not UTF-8 in it becomes U+FFFD.
+// writeString writes s as JSON; bytes that are not UTF-8 become U+FFFD.
 func writeString(h *bytes.Buffer, s string) {
 	e := json.NewEncoder(h)
 	e.SetEscapeHTML(false)
-	// Encoding a string into memory has no way to go wrong.
+	// Encoding a string into memory cannot fail.
 	_ = e.Encode(s)
 	h.Truncate(h.Len() - 1) // Encode ends the line
 }
@@ -213,8 +210,8 @@ func elements(shape []int) (int64, error) {
 	return n, nil
 }
 
-// Write writes ts to a file; see Encode, with F32. The file appears whole or
-// not at all: it is written beside path, brought to the disk and moved there.
+// Write writes ts to a file; see Encode, with F32. The file appears whole or not at all: it
+// is written beside path, synced and renamed.
 func Write(path string, ts []Tensor, metadata map[string]string) error {
 	return WriteAs(path, ts, metadata, F32)
 }
@@ -224,9 +221,9 @@ func WriteAs(path string, ts []Tensor, metadata map[string]string, as DType) err
 	return atomicfile.Write(path, func(w io.Writer) error { return Encode(w, ts, metadata, as) })
 }
 
-// Hash identifies tensors: the SHA-256, in hexadecimal, of what Encode writes
-// for them as F32 without metadata. The order of ts does not matter; names,
-// shapes and every bit of the numbers do.
+// Hash identifies tensors: it returns the SHA-256, in hexadecimal, of Encode's output for
+// them as F32 without metadata. The order of ts does not matter; names, shapes and every bit
+// of the numbers do.
 func Hash(ts []Tensor) (string, error) {
 	h := sha256.New()
 	if err := Encode(h, ts, nil, F32); err != nil {

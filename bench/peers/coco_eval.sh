@@ -3,13 +3,13 @@
 #
 #   bench/peers/coco_eval.sh > table.md
 #
-# The programs take turns, so that all see the same disturbances. A run is a whole process
-# that reads both files and prints the twelve numbers; `seconds` is the median over the
-# rounds, `at best` the shortest, and the two ratios are ours over theirs: below 1 we take
-# less. Where the ratios of median and best differ much, the machine was not quiet. One
-# thread runs on one core (taskset), two on any two. Memory is the most that the process
-# held (ru_maxrss). Peers that are not installed are left out: vernier (vernier-cli) and
-# coco-eval (hotcoco-cli) are looked up on the path, ultrafast-pycocotools in PYTHON.
+# The programs alternate, so that all see the same disturbances. A run is a whole process that
+# reads both files and prints the twelve numbers. `seconds` is the median over the rounds,
+# `at best` the shortest time. The two ratios are ours over theirs: below 1 ours takes less. If
+# the ratios of median and best differ much, the machine was not quiet. One thread runs on one
+# core (taskset), two on any two. Memory is the peak of the process (ru_maxrss). Programs that
+# are not installed are left out: vernier (vernier-cli) and coco-eval (hotcoco-cli) are looked
+# up on the path, ultrafast-pycocotools in PYTHON.
 #
 # From the environment:
 #   PYTHON   interpreter                              (python3)

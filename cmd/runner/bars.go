@@ -18,25 +18,25 @@ import (
 // barWidth leaves room for the texts on a terminal of 80 columns.
 const barWidth = 24
 
-// bars draws bars at the foot of a terminal: one of the sweep, and one of each
-// trial at hand or of what is prepared. Lines about ended trials scroll above them.
+// bars draws bars at the bottom of a terminal: one for the sweep, and one for each running trial or
+// preparation. Lines about ended trials scroll above them.
 type bars struct {
 	mu sync.Mutex // the drawing goroutine reads the tracker
 	*tracker
 	p      *mpb.Progress
 	all    *mpb.Bar
 	ones   map[int]*oneBar // by index of the trial
-	waited string          // the last line said of waiting
+	waited string          // the last line printed about waiting
 	w      *output
 }
 
-// oneBar shows what is done of one thing.
+// oneBar is the bar of one trial or preparation.
 type oneBar struct {
 	*mpb.Bar
 	what string // "trial 1 of 2", "trial 1 of 2 evaluates", "preparing synthetic images"
 }
 
-// preparing stands for the index of a trial.
+// preparing is used instead of the index of a trial.
 const preparing = -1
 
 func newBars(t *tracker, w *output, options ...mpb.ContainerOption) *bars {
@@ -60,8 +60,8 @@ func newBars(t *tracker, w *output, options ...mpb.ContainerOption) *bars {
 	return b
 }
 
-// lineStart begins each drawing at the start of the line: the echo of a Ctrl-C has moved
-// the cursor from there.
+// lineStart begins each drawing at the start of the line, because the echo of a Ctrl-C moves the
+// cursor.
 type lineStart struct{ io.Writer }
 
 func (l lineStart) Write(drawing []byte) (int, error) {
@@ -79,7 +79,7 @@ func (b *bars) locked(f func() string) decor.DecorFunc {
 	}
 }
 
-// begin puts a new bar in the place of the one that index has.
+// begin replaces the bar of index by a new one.
 func (b *bars) begin(index int, what string, total int) {
 	b.finish(index)
 	b.ones[index] = &oneBar{what: what, Bar: b.p.AddBar(int64(max(total, 1)),
@@ -96,7 +96,7 @@ func (b *bars) finish(index int) {
 	}
 }
 
-// detail is the text behind a trial's bar. b.mu is held.
+// detail returns the text behind the bar of a trial. b.mu is held.
 func (b *bars) detail(index int) string {
 	a := b.at[index]
 	if a == nil || a.step == a.from || a.step == a.of {
@@ -138,7 +138,7 @@ func (b *bars) event(e experiments.Event) {
 // above writes lines that scroll above the bars.
 func (b *bars) above(text string) { fmt.Fprintln(b.p, folded(visible(text), b.w.width())) }
 
-// update takes an event in and returns a line worth keeping, if any.
+// update processes an event and returns a line to print, if any.
 func (b *bars) update(e experiments.Event) string {
 	switch e := e.(type) {
 	case sweep.TrialStarted:
@@ -163,7 +163,7 @@ func (b *bars) update(e experiments.Event) string {
 	return ""
 }
 
-// progressOf says what an event is about and how far that is.
+// progressOf returns what an event is about, and its progress.
 func (b *bars) progressOf(e experiments.Event) (index int, what string, total, done int) {
 	switch e := e.(type) {
 	case experiments.Stepped:

@@ -11,8 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/benchmark"
 )
@@ -27,14 +26,16 @@ type benchOptions struct {
 func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the speed of training, inference, loading and evaluation on this machine",
-		Long: `Measure the speed of training, inference, loading and evaluation on this machine.
+		Short: "Measure the speed of training, inference, loading, evaluation and the store on this machine",
+		Long: `Measure the speed of training, inference, loading, evaluation and the store on this machine.
 
-Three networks are compared: mini is that of the profile, r18 and r50 are the paper's RetinaNet
-with ResNet-18 and -50, pyramid of 256 channels, frozen norm, 9 anchors and 4 classes, with
-every convolution learning. Weights are random and images generated. Nothing is recorded.
+There are three networks. mini is the network of the profile mini. r18 and r50 are the paper's
+RetinaNet with ResNet-18 and -50, a pyramid of 256 channels, frozen norm, 9 anchors and 4
+classes; every convolution learns. Weights are random and images are generated. Nothing is
+recorded.
 
-Other work on the machine disturbs: compare medians of runs that alternate, and look at min.`,
+Other load on the machine distorts the timings: compare medians of runs that alternate, and
+look at the minimum.`,
 		Example: `  runner bench step --model r18 --px 256 --threads 1
   runner bench infer --format json
   runner bench loader --batch 16
@@ -52,7 +53,7 @@ func benchFlags(cmd *cobra.Command, o *benchOptions, steps int, what string) {
 	f := cmd.Flags()
 	f.StringVar(&o.Model, "model", "mini", "`network`: "+strings.Join(benchmark.Models, ", "))
 	f.IntVar(&o.Pixels, "px", 0, "side of the square input in `pixels` (default 128)")
-	f.IntVar(&o.Steps, "steps", steps, "`number` of "+what+" measured")
+	f.IntVar(&o.Steps, "steps", steps, "`number` of "+what+" to measure")
 	machineFlags(cmd, &o.m)
 	formatFlag(cmd, &o.format, "text", "json")
 	complete(cmd, "model", benchmark.Models)
@@ -62,13 +63,14 @@ func newBenchStep(a *app) *cobra.Command {
 	o := &benchOptions{}
 	cmd := &cobra.Command{
 		Use:   "step",
-		Short: "Measure a whole training step, and which ops it spends its time on",
-		Long: `Measure a whole training step, and which ops it spends its time on.
+		Short: "Measure a whole training step and the time of each kind of op",
+		Long: `Measure a whole training step and the time of each kind of op.
 
-It is the step of a sweep: a batch from the loader, matching and targets, forward pass, losses,
-gradients, update. An op's GFLOP/s count two operations a multiply-add of convolutions alone;
-"host" is what is outside the engine: waiting for the loader, matching, targets. The peak of memory is
-that of the whole process; bare is what the program held before it built a network.`,
+It is the step of a sweep: a batch from the loader, matching and targets, forward pass,
+losses, gradients, update. GFLOP/s count only convolutions, two operations a multiply-add.
+"host" is the time outside the engine: waiting for the loader, matching, targets. The peak of
+memory is the peak of the whole process; "bare" is the memory of the process before it built
+a network.`,
 		Example: `  runner bench step
   runner bench step --model r50 --px 256 --threads 1 --format json
   runner bench step --no-loader --steps 30`,
@@ -78,9 +80,9 @@ that of the whole process; bare is what the program held before it built a netwo
 	}
 	benchFlags(cmd, o, 20, "steps")
 	f := cmd.Flags()
-	f.IntVar(&o.Batch, "batch", 0, "`images` a step (default 16 for mini, 2 for the others)")
-	f.IntVar(&o.Warmup, "warmup", 5, "`number` of steps before them")
-	f.BoolVar(&o.noLoader, "no-loader", false, "take one batch for all steps, read before")
+	f.IntVar(&o.Batch, "batch", 0, "`images` per step (default 16 for mini, 2 for the others)")
+	f.IntVar(&o.Warmup, "warmup", 5, "`number` of steps before the measured ones")
+	f.BoolVar(&o.noLoader, "no-loader", false, "use one batch, loaded before, for all steps")
 	return cmd
 }
 
@@ -88,8 +90,8 @@ func newBenchInfer(a *app) *cobra.Command {
 	o := &benchOptions{}
 	cmd := &cobra.Command{
 		Use:   "infer",
-		Short: "Measure detection as an evaluation does it, 10 images at a time",
-		Long:  "Measure detection as an evaluation does it, 10 images at a time: forward pass, decoding and NMS. Loading is left out.",
+		Short: "Measure detection as in an evaluation, 10 images at a time",
+		Long:  "Measure detection as in an evaluation, 10 images at a time: forward pass, decoding and NMS.\nLoading is not included.",
 		Example: `  runner bench infer
   runner bench infer --model r18 --threads 1 --format json`,
 		Args:              asUsed,
@@ -97,7 +99,7 @@ func newBenchInfer(a *app) *cobra.Command {
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchInfer(ctx, o) }),
 	}
 	benchFlags(cmd, o, 20, "batches")
-	cmd.Flags().IntVar(&o.Warmup, "warmup", 3, "`number` of batches before them")
+	cmd.Flags().IntVar(&o.Warmup, "warmup", 3, "`number` of batches before the measured ones")
 	return cmd
 }
 
@@ -105,8 +107,8 @@ func newBenchLoader(a *app) *cobra.Command {
 	o := &benchOptions{}
 	cmd := &cobra.Command{
 		Use:   "loader",
-		Short: "Measure how fast training batches are made, with nothing else running",
-		Long:  "Measure how fast training batches are made, with nothing else running: from image files, as in the first epoch of a trial, and from pictures kept in memory, as in all others.",
+		Short: "Measure how fast training batches are loaded, with nothing else running",
+		Long:  "Measure how fast training batches are loaded, with nothing else running: from image files, as in\nthe first epoch of a trial, and from decoded images in memory, as in all other epochs.",
 		Example: `  runner bench loader
   runner bench loader --px 256 --batch 2 --format json`,
 		Args:              asUsed,
@@ -114,22 +116,22 @@ func newBenchLoader(a *app) *cobra.Command {
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchLoader(ctx, o) }),
 	}
 	benchFlags(cmd, o, 20, "batches")
-	cmd.Flags().IntVar(&o.Batch, "batch", 0, "`images` a batch (default 16 for mini, 2 for the others)")
+	cmd.Flags().IntVar(&o.Batch, "batch", 0, "`images` per batch (default 16 for mini, 2 for the others)")
 	return cmd
 }
 
-// spread are times in milliseconds.
+// spread holds times in milliseconds.
 type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// opShare is what a step spends on one kind of op.
+// opShare is the part of a step that one kind of op takes.
 type opShare struct {
 	Op     string  `json:"op"`
 	MS     float64 `json:"ms"`     // a step
-	GFLOPS float64 `json:"gflops"` // a second; 0 where arithmetic is not the work
+	GFLOPS float64 `json:"gflops"` // a second; 0 if the op does no convolution
 	Calls  float64 `json:"calls"`  // a step
 }
 
@@ -146,7 +148,7 @@ type benchReport struct {
 	Images   float64   `json:"images_per_second"`
 	GFLOPS   float64   `json:"gflops"`      // of convolutions, over the whole step
 	Peak     float64   `json:"peak_gflops"` // of one core, measured before
-	Memory   int64     `json:"peak_bytes"`  // above bare; 0 where the system does not tell
+	Memory   int64     `json:"peak_bytes"`  // above bare; 0 if the system does not report it
 	Bare     int64     `json:"bare_bytes"`  // of the process before it built the network
 	Alloc    float64   `json:"alloc_bytes_per_step"`
 	Allocs   float64   `json:"allocs_per_step"`
@@ -176,9 +178,14 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 		return err
 	}
 	defer r.close()
-	profile := gorgonia.NewProfile(a.now)
-	r.Engine = gorgonia.New(r.pool, gorgonia.Options{Profile: profile})
-	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.pool.Threads(), Kernels: r.host.Kernels, Peak: a.peak(r.pool.Level())}
+	profile := engine.NewProfile(a.now)
+	if e, ok := r.Engine.(engine.Profiler); ok {
+		e.Profile(profile)
+	}
+	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.host.Threads, Kernels: r.host.Kernels}
+	if e, ok := r.Engine.(engine.Prober); ok {
+		rep.Peak = e.ProbePeak(a.now) / 1e9
+	}
 	rep.Bare = memoryNow()
 	o.Begin = profile.Reset
 	if rep.measured, err = measure(ctx, r.Trainer, o.Network); err != nil {
@@ -195,22 +202,8 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 	return nil
 }
 
-// peak is what one core does at most, in GFLOP/s: the fastest of some runs of
-// nothing but multiply-adds.
-func (a *app) peak(level kernel.Level) float64 {
-	best := 0.0
-	for range 5 {
-		t := a.now()
-		flops := kernel.PeakLoop(level, 200_000)
-		if s := a.now().Sub(t).Seconds(); s > 0 {
-			best = max(best, flops/s/1e9)
-		}
-	}
-	return best
-}
-
-// fill sums up what was measured.
-func (r *benchReport) fill(profile *gorgonia.Profile) {
+// fill computes the figures from the measurements.
+func (r *benchReport) fill(profile *engine.Profile) {
 	m := &r.measured
 	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
 	r.MS = spreadOf(m.Seconds)
@@ -328,15 +321,15 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// memoryReset makes memoryPeak forget what was before, and returns memoryNow. Where
-// it can't, the peak stays that of the whole run.
+// memoryReset makes memoryPeak forget earlier peaks, and returns memoryNow. Where that is impossible,
+// the peak stays the peak of the whole run.
 func memoryReset() int64 {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // see proc(5)
 	return memoryNow()
 }
 
-// memoryNow and memoryPeak are the bytes of main memory that the process holds,
-// and held at most; 0 where the system does not tell (it does on Linux).
+// memoryNow and memoryPeak return the main memory of the process in bytes, now and at its peak; 0 if
+// the system does not report it (Linux does).
 func memoryNow() int64  { return memoryLine("VmRSS:") }
 func memoryPeak() int64 { return memoryLine("VmHWM:") }
 

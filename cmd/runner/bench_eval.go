@@ -34,9 +34,10 @@ func newBenchEval(a *app) *cobra.Command {
 		Short: "Measure COCO evaluation: reading the two files, matching, accumulation",
 		Long: `Measure COCO evaluation: reading the two files, matching, accumulation.
 
-The files are generated, the same at every run. "match" and "accumulate" do again, one
-after the other, what "evaluate" does class by class. The peak of memory is that of the first
-round's reading and evaluation, in the whole process; bare is what it held before.`,
+The files are generated and the same in every run. "evaluate" matches and accumulates class by
+class; "match" and "accumulate" do the same work again, one after the other. The peak of memory
+is the peak of the whole process in the first round of reading and evaluation; "bare" is its
+memory before that.`,
 		Example: `  runner bench eval
   runner bench eval --case coco --threads 1 --format json
   runner bench eval --case large --keep /tmp/eval`,
@@ -51,9 +52,9 @@ round's reading and evaluation, in the whole process; bare is what it held befor
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&o.names, "case", names, "`cases`: "+strings.Join(names, ", "))
-	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one a core. Results do not depend on it")
-	f.IntVar(&o.rounds, "rounds", 5, "`number` of evaluations measured")
-	f.StringVar(&o.keep, "keep", "", "`folder` to leave the generated files in, CASE-gt.json and CASE-dt.json")
+	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one per core. Results do not depend on it")
+	f.IntVar(&o.rounds, "rounds", 5, "`number` of evaluations to measure")
+	f.StringVar(&o.keep, "keep", "", "`folder` for the generated files, CASE-gt.json and CASE-dt.json, which then stay")
 	formatFlag(cmd, &o.format, "text", "json")
 	complete(cmd, "case", names)
 	return cmd
@@ -89,14 +90,14 @@ type evalBenchReport struct {
 	Rounds     int         `json:"rounds"`
 	MS         spread      `json:"ms"` // reading and evaluation
 	Phases     []evalPhase `json:"phases"`
-	Memory     int64       `json:"peak_bytes"` // 0 where the system does not tell
+	Memory     int64       `json:"peak_bytes"` // 0 if the system does not report it
 	Bare       int64       `json:"bare_bytes"`
 }
 
 type evalPhase struct {
 	Phase string  `json:"phase"`
 	MS    spread  `json:"ms"`
-	Rate  float64 `json:"mb_per_second"` // of the file read; 0 where none is
+	Rate  float64 `json:"mb_per_second"` // of the file; 0 if no file is read
 }
 
 func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
@@ -126,7 +127,7 @@ func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
 		m, err := benchmark.Eval{
 			Case: c, Dir: dir, Rounds: o.rounds, Threads: o.threads, Now: a.now,
 			Begin: func() {
-				debug.FreeOSMemory() // what generating left
+				debug.FreeOSMemory() // garbage of the generation
 				r.Bare = memoryReset()
 			},
 			Evaluated: func() { r.Memory = memoryPeak() },

@@ -22,10 +22,10 @@ func newBenchStore(a *app) *cobra.Command {
 		Short: "Measure plans, lists and tables of a large results database",
 		Long: `Measure plans, lists and tables of a large results database.
 
-One of made-up results is filled in a temporary folder, with a bundle for each trial, and
-removed at the end: 10,000 trials with 500 log rows each take minutes and 1.5 GB of disk.
-A plan is what sweep --dry-run does before it estimates costs. What only reads is done three
-times, and the shortest time counts.`,
+The database has made-up results and a bundle for each trial. It is written to a temporary
+folder and removed at the end; 10,000 trials with 500 log rows each take minutes and 1.5 GB of
+disk. "plan" measures what sweep --dry-run does before it estimates costs. Work that only reads
+runs three times, and the shortest time counts.`,
 		Example: `  runner bench store --trials 1000
   runner bench store --trials 10000 --seeds 1 --steps 500 --format json`,
 		Args:              asUsed,
@@ -34,8 +34,8 @@ times, and the shortest time counts.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.Trials, "trials", 10_000, "`number` of trials")
-	f.IntVar(&o.Seeds, "seeds", 10, "`number` of seeds, trials of one row of the table")
-	f.IntVar(&o.Steps, "steps", 500, "`rows` of each trial's log")
+	f.IntVar(&o.Seeds, "seeds", 10, "`number` of seeds: the trials of one row of the table")
+	f.IntVar(&o.Steps, "steps", 500, "`rows` in the log of each trial")
 	formatFlag(cmd, &o.format, "text", "json")
 	return cmd
 }
@@ -52,7 +52,7 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 	if err != nil {
 		return err
 	}
-	defer r.pool.Close()
+	defer r.Engine.Close()
 	dir, err := os.MkdirTemp("", "focalgrid-store")
 	if err != nil {
 		return err

@@ -17,15 +17,19 @@ func newCompare(a *app) *cobra.Command {
 	o := &compareOptions{}
 	cmd := &cobra.Command{
 		Use:   "compare A B",
-		Short: "Say in what two trials, rows or databases differ",
-		Long: `Say in what two trials, rows or databases differ: settings, environment, results, and
-their training curves side by side.
+		Short: "Show how two trials, rows or databases differ",
+		Long: `Show how two trials, rows or databases differ: settings, environment, results, and their
+training curves side by side.
 
-A and B are each the first digits of a trial's key; settings, such as loss.gamma=2 or
-loss.gamma=2,anchors.ratios=[.5,1,2], for all trials that have them; a database file, for
-all its trials; or FILE:KEY and FILE:settings, for those in a file other than --db. Several
-trials count by their mean, and their difference by pairs of one seed where there are any. A
-trial that is on both sides is compared to the bit.`,
+A and B are each one of these:
+  the first digits of a trial's key
+  settings, such as loss.gamma=2 or loss.gamma=2,anchors.ratios=[.5,1,2]: all trials that
+    have these settings
+  a database file: all its trials
+  FILE:KEY or FILE:settings: the trial or trials in another file than --db
+
+Several trials are compared by their means. Where both sides have trials of the same seed,
+the differences are taken by pairs. A trial that is on both sides is compared bit by bit.`,
 		Example: `  runner compare 3fa85f64 9b1c
   runner compare loss.gamma=0 loss.gamma=2
   runner compare 3fa8 9b1c --format csv > curves.csv

@@ -21,9 +21,9 @@ var dataVerbs = []func(*app) *cobra.Command{newDataSynth, newDataStats, newDataC
 func newData(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "Make, check, count and look at images",
-		Long: `Make, check, count and look at images: folders in COCO's layout, with
-annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.`,
+		Short: "Draw, check, count and look at data sets",
+		Long: `Draw, check, count and look at data sets: folders in COCO's layout, with a file
+annotations/instances_SPLIT.json and a folder SPLIT of JPEG or PNG files for each split.`,
 		Example: `  runner data synth synthetic
   runner data check synthetic
   runner data stats mini
@@ -37,10 +37,10 @@ annotations/instances_SPLIT.json beside a folder SPLIT of JPEG or PNG files.`,
 	return cmd
 }
 
-// defaultConfig is the profile where a verb on data names none.
+// defaultConfig is the profile of the data verbs if none is given.
 const defaultConfig = "mini"
 
-// source is what a verb on data looks at: a folder, or the data of a CONFIG.
+// source is the input of a data verb: a folder, or the data of a CONFIG.
 type source struct {
 	name   string // as typed, empty for the default
 	sel    plan.Selection
@@ -54,8 +54,8 @@ func sourceFlags(cmd *cobra.Command, s *source) {
 	machineFlags(cmd, &s.m)
 }
 
-// folder returns the folder, the settings that go with it, and its splits. The data
-// of a CONFIG is made if it is synthetic and not there.
+// folder returns the folder, its settings and its splits. Synthetic data of a CONFIG is drawn if it
+// does not exist.
 func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Config, splits []string, err error) {
 	config := s.name
 	named := slices.Concat(plan.Ablations(), plan.Profiles())

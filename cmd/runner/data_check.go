@@ -17,14 +17,14 @@ func newDataCheck(a *app) *cobra.Command {
 		Use:   "check [DIR|CONFIG]",
 		Short: "Find everything wrong with a folder before any training",
 		Long: `Find everything wrong with a folder before any training: invalid JSON, unknown or
-repeated ids, a split without images or categories, categories that are not those trained on,
-and each image that is missing, truncated, of another kind or of another size than stated.
-Every image is decoded in full.
+repeated ids, splits without images or categories, categories that are not the categories
+to train on, and images that are missing, truncated, of another format, or of another size
+than stated. Every image is decoded completely.
 
-A finding names the file and the entry's id. A note is about something that training and
-scoring cope with: a box that is cut or left out (at the image size of --profile and --set),
-a gap that is filled, a file that the annotations do not name, a picture that EXIF turns,
-and a split that a sweep would look for under another name.
+A finding names the file and the id of the entry. A note is about something that training and
+scoring can handle: a box that is cut or left out (at the image size of --profile and --set),
+a value that is filled in, a file that the annotations do not name, an image with an EXIF
+orientation, and a split that a sweep would look for under another name.
 The exit code is 1 if anything but notes was found.`,
 		Example: `  runner data check COCO
   runner data check COCO --split val2017
@@ -72,8 +72,8 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 	return nil
 }
 
-// trainingFirst puts the split to train on before the others: the one of that name, or
-// else one whose name begins like train2017.
+// trainingFirst puts the split to train on before the others: the split with this name, or else the
+// first split whose name begins with "train", such as train2017.
 func trainingFirst(splits []string, name string) []string {
 	i := slices.Index(splits, name)
 	if i < 0 {

@@ -24,8 +24,8 @@ func newDataShow(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [DIR|CONFIG] -o FILE",
 		Short: "Draw images with their boxes on one sheet",
-		Long: `Draw images with their boxes and labels on one sheet, crowds in orange, and with --anchors
-the anchors that learn each object in grey.`,
+		Long: `Draw images with their boxes and labels on one sheet. Crowds are orange. With --anchors the
+anchors that learn each object are drawn in grey.`,
 		Example: `  runner data show -o sheet.png
   runner data show mini --split train --n 12 --anchors -o sheet.png
   runner data show COCO --profile paper --split val2017 -o sheet.png`,
@@ -40,7 +40,7 @@ the anchors that learn each object in grey.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.out, "out", "o", "", "PNG `file` to write")
 	f.IntVar(&o.n, "n", 24, "show the first `N` images")
-	f.BoolVar(&o.anchors, "anchors", false, "draw the positive anchors")
+	f.BoolVar(&o.anchors, "anchors", false, "also draw the positive anchors")
 	return cmd
 }
 

@@ -21,13 +21,13 @@ func newDataStats(a *app) *cobra.Command {
 	o := &statsOptions{}
 	cmd := &cobra.Command{
 		Use:   "stats [DIR|CONFIG]",
-		Short: "Count objects, sizes, and how rare foreground is among anchors",
-		Long: `Count a data set: objects an image, by size (COCO's: small below 32², medium below
-96² pixels) and by class; and for the configured anchors how many are an object's, how
-many background for each of them, and which share is ignored.
+		Short: "Count objects, their sizes, and how rare foreground anchors are",
+		Long: `Count a data set: objects per image, by size (COCO's: small below 32², medium below 96²
+pixels) and by class. For the configured anchors, count how many belong to an object, how many
+background anchors there are for each of these, and what share is ignored.
 
-Without an argument it is the profile's data (mini's if none is given). For a folder, image
-size and anchors are those of --profile and --set.`,
+Without an argument the data is the data of --profile (default mini). For a folder, the image
+size and the anchors come from --profile and --set.`,
 		Example: `  runner data stats
   runner data stats gamma --set anchors.scales=1
   runner data stats COCO --profile paper --split val2017`,
@@ -108,7 +108,7 @@ func sizes(name string, objects int, s dataset.SizeCounts) []string {
 	return []string{name, strconv.Itoa(objects), share(s.Small, objects), share(s.Medium, objects), share(s.Large, objects)}
 }
 
-// share is a part in per cent, "–" of nothing.
+// share prints a part in per cent, "–" if the whole is 0.
 func share(part, whole int) string {
 	if whole == 0 {
 		return noValue

@@ -21,10 +21,10 @@ func newDataSynth(a *app) *cobra.Command {
 	o := &synthOptions{}
 	cmd := &cobra.Command{
 		Use:   "synth DIR",
-		Short: "Draw the synthetic set into a folder",
-		Long: `Draw the synthetic set into a folder, in COCO's layout: train, tune and val. Equal settings
-give equal files on every machine. A folder that holds this very set already is left as it
-is; one that holds anything else is refused.`,
+		Short: "Draw the synthetic data set into a folder",
+		Long: `Draw the synthetic data set into a folder, in COCO's layout: train, tune and val. Equal
+settings give equal files on every machine. A folder that already holds exactly this data set
+is left as it is; a folder that holds anything else is refused.`,
 		Example: `  runner data synth synthetic
   runner data synth busy --set data.objects=6 --set data.clutter=1
   runner sweep gamma --data synthetic`,

@@ -13,9 +13,10 @@ func newDB(a *app) *cobra.Command {
 		Short: "Export, merge, rebuild, check and tidy up results databases",
 		Long: `Export, merge, rebuild, check and tidy up results databases.
 
-Beside a database FILE lie the folder FILE.bundles with one JSON file a trial, from
-which FILE can be made anew, and the folders weights and detections with files named by
-the SHA-256 of their content, which all databases of a folder share.`,
+Beside a database FILE lie these folders:
+  FILE.bundles                  one JSON file for each trial, from which FILE can be rebuilt
+  weights, detections, diffs    files named by the SHA-256 of their content; all databases
+                                of the folder share them`,
 		Example: `  runner db export > results.jsonl
   runner db import --db all.db first.jsonl second.jsonl
   runner db rebuild --db runs/lost.db

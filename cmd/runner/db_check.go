@@ -16,17 +16,17 @@ func newDBCheck(a *app) *cobra.Command {
 	var mend bool
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Find damage in a database and in all that lies beside it",
-		Long: `Find damage in a database, in its bundles, and in the weights, detections and changes of the
-code that its trials name; say what to do about each. The exit code is 1 if anything is damaged
-or missing.
+		Short: "Find damage in a database and in the files beside it",
+		Long: `Find damage in a database, in its bundles, and in the weights, detections and code changes
+that its trials name, and report what to do about each. The exit code is 1 if anything is
+damaged or missing.
 
-All of them carry checksums. What older versions recorded has none, but for files named by their
-hash: it is compared with its bundle, and its key with its settings. Of a trial that is at
-work only the key can be checked.
+All of them carry checksums. Records of older versions have none, except for files that are
+named by their hash: such a record is compared with its bundle, and its key with its settings.
+For a running trial only the key can be checked.
 
-Nothing is changed; but with --mend bundles that are damaged or missing are written anew from
-the database, where that is sound.`,
+Nothing is changed, except with --mend: damaged or missing bundles are then written again from
+the database, if the database is sound.`,
 		Example: `  runner db check
   runner db check --mend --db runs/short.db`,
 		Args:              cobra.NoArgs,
@@ -34,7 +34,7 @@ the database, where that is sound.`,
 		RunE:              a.work(func(context.Context, []string) error { return a.dbCheck(db, mend) }),
 	}
 	dbFlag(cmd, &db)
-	cmd.Flags().BoolVar(&mend, "mend", false, "write damaged and missing bundles anew")
+	cmd.Flags().BoolVar(&mend, "mend", false, "write damaged and missing bundles again")
 	return cmd
 }
 
@@ -47,7 +47,7 @@ func (a *app) dbCheck(db string, mend bool) error {
 		count(c.Trials, "trial"), count(c.Sweeps, "sweep"), count(c.Bundles, "bundle"), count(c.Files, "file"))
 	a.unchecked(c.Unchecked)
 	for _, file := range c.Mended {
-		fmt.Fprintf(a.out, "%s is written anew\n", file)
+		fmt.Fprintf(a.out, "%s: written again\n", file)
 	}
 	for _, f := range c.Found {
 		fmt.Fprintf(a.out, "%s\n  %s\n", f.What, f.Do)
@@ -67,7 +67,7 @@ func (a *app) missing(paths []string) {
 	if len(paths) == 0 {
 		return
 	}
-	fmt.Fprintf(a.out, "%s of weights or detections missing beside it; copy from where they come from:\n", count(len(paths), "file"))
+	fmt.Fprintf(a.out, "%s of weights or detections missing beside the database; copy them from the machine they come from:\n", count(len(paths), "file"))
 	for _, path := range paths[:min(mostNamed, len(paths))] {
 		fmt.Fprintf(a.out, "  %s\n", path)
 	}
@@ -76,17 +76,18 @@ func (a *app) missing(paths []string) {
 	}
 }
 
-// unchecked says what of a record could not be checked.
+// unchecked prints what could not be checked.
 func (a *app) unchecked(u results.Unchecked) {
 	if u.Unsealed > 0 {
-		fmt.Fprintf(a.out, "%d without a checksum, as older versions and trials at work have none: all else of them was checked\n", u.Unsealed)
+		fmt.Fprintf(a.out, "%d without a checksum (older records and running trials have none): everything else about them was checked\n", u.Unsealed)
 	}
 	if u.Unkeyed > 0 {
-		fmt.Fprintf(a.out, "%s of other settings or numerics than this version's: taken under the key recorded\n", count(u.Unkeyed, "trial"))
+		fmt.Fprintf(a.out, "%s with settings or numerics of another version: accepted under the recorded key\n", count(u.Unkeyed, "trial"))
 	}
 }
 
-// refused joins bundles and lines that were not taken into one error; nil if all were.
+// refused joins the errors of bundles and lines that were left out into one error; nil if there are
+// none.
 func refused(list []error) error {
 	if n := len(list) - mostNamed; n > 0 {
 		list = append(list[:mostNamed:mostNamed], fmt.Errorf("and %d more", n))

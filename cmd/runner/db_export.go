@@ -12,9 +12,10 @@ func newDBExport(a *app) *cobra.Command {
 	var db string
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Print all that is recorded as JSON Lines",
-		Long: `Print all that is recorded as JSON Lines: a line for each sweep with its plan, then one
-for each trial that has ended, with settings, environment, attempts, metrics and training log.
+		Short: "Print everything that is recorded as JSON Lines",
+		Long: `Print everything that is recorded as JSON Lines: one line for each sweep with its plan, then
+one line for each trial that has ended, with settings, environment, attempts, metrics and
+training log.
 
 The same results give the same bytes. Weights and detections are named by their hash; their
 files lie beside the database.`,

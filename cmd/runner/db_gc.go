@@ -20,13 +20,13 @@ func newDBGC(a *app) *cobra.Command {
 	o := &gcOptions{}
 	cmd := &cobra.Command{
 		Use:   "gc",
-		Short: "List, then delete, files beside a database that nothing needs",
-		Long: `List, and with --delete delete, files beside a database that nothing needs: weights and
-detections that no trial of any database in the same folder has, checkpoints of trials that are
-done, and files that were never written to their end.
+		Short: "List or delete files beside a database that nothing needs",
+		Long: `List files beside a database that nothing needs, and delete them with --delete: weights and
+detections of no trial in any database of the same folder, checkpoints of finished trials, and
+incomplete files.
 
-A trial that is at work has its weights before they are recorded: what has changed of late is
-left alone.`,
+A running trial writes its weights before they are recorded, so recently changed files are left
+alone.`,
 		Example: `  runner db gc
   runner db gc --delete
   runner db gc --db runs/short.db --older 1h --delete`,
@@ -35,8 +35,8 @@ left alone.`,
 		RunE:              a.work(func(context.Context, []string) error { return a.dbGC(o) }),
 	}
 	dbFlag(cmd, &o.db)
-	cmd.Flags().DurationVar(&o.older, "older", 24*time.Hour, "leave what has changed in this last `time`")
-	cmd.Flags().BoolVar(&o.delete, "delete", false, "delete what is listed")
+	cmd.Flags().DurationVar(&o.older, "older", 24*time.Hour, "leave files that have changed within this `time`")
+	cmd.Flags().BoolVar(&o.delete, "delete", false, "delete the listed files")
 	return cmd
 }
 
@@ -71,7 +71,7 @@ func (a *app) dbGC(o *gcOptions) error {
 	case o.delete:
 		fmt.Fprintf(a.out, "%d deleted, %.1f MB\n", len(garbage), float64(total)/1e6)
 	default:
-		fmt.Fprintf(a.out, "%d to delete, %.1f MB; with --delete they are\n", len(garbage), float64(total)/1e6)
+		fmt.Fprintf(a.out, "%d to delete, %.1f MB; --delete deletes them\n", len(garbage), float64(total)/1e6)
 	}
 	return nil
 }

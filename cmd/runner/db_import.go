@@ -22,22 +22,22 @@ func newDBImport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
 		Short: "Merge exported results into a database",
-		Long: `Merge exported results into a database; it is made if it is not there. A line that is damaged,
-was altered, or holds a trial under a key that is not its own is left out and named; the exit
+		Long: `Merge exported results into a database; the database is made if it does not exist. A line that
+is damaged, was altered, or holds a trial under a wrong key is left out and reported; the exit
 code is then 1.
 
-A trial that is there already with the same result is left as it is, whoever computed it when.
-A trial with another result is a conflict: all are named, and nothing is imported unless
---keep says which to keep. A trial that is done or diverged replaces one that failed or was
-interrupted; one that is at work here is left to it. Weights and detections are files: what
-is missing beside the database is told.`,
+A trial that is already there with the same result is left as it is, regardless of who computed
+it and when. A trial with another result is a conflict: all conflicts are reported, and nothing
+is imported unless --keep decides. A trial that is done or diverged replaces a trial that failed,
+was interrupted or is running here; a failed or interrupted trial does not replace a running
+one. Weights and detections are separate files; missing files are reported.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
 		Args: asUsed,
 		RunE: a.work(func(ctx context.Context, args []string) error { return a.dbImport(ctx, o, args) }),
 	}
 	dbFlag(cmd, &o.db)
-	cmd.Flags().StringVar(&o.keep, "keep", "", "in a conflict, keep `ours` (the database's) or theirs (the file's)")
+	cmd.Flags().StringVar(&o.keep, "keep", "", "in a conflict, which `result` to keep: ours (of the database) or theirs (of the file)")
 	complete(cmd, "keep", keeps)
 	return cmd
 }
@@ -63,7 +63,7 @@ func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) er
 		return bad(err)
 	}
 	defer store.Close()
-	// An import that does not come to its end leaves the database as it was.
+	// An interrupted import leaves the database as it was.
 	done, err := reading(ctx, func() (results.Imported, error) {
 		return store.Import(results.Keep(o.keep), sweep.KeyOf(), sources...)
 	})

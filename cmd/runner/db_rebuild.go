@@ -15,13 +15,13 @@ func newDBRebuild(a *app) *cobra.Command {
 	var db string
 	cmd := &cobra.Command{
 		Use:   "rebuild",
-		Short: "Make a lost or damaged database anew from its bundles",
-		Long: `Make a lost or damaged database anew from its bundles, FILE.bundles.
+		Short: "Rebuild a lost or damaged database from its bundles",
+		Long: `Rebuild a lost or damaged database from its bundles, FILE.bundles.
 
-A database that is there is not touched: move it away first. The new one holds every trial that
-has ended, and its export is the same. A trial that was running begins again with the next
-sweep, from its last checkpoint. A bundle that is damaged, was altered, or holds a trial under a
-key that is not its own is left out and named; the exit code is then 1.`,
+An existing database is never touched: move it away first. The new database holds every trial
+that has ended, and its export is the same. A trial that was running continues from its last
+checkpoint with the next sweep. A bundle that is damaged, was altered, or holds a trial under a
+wrong key is left out and reported; the exit code is then 1.`,
 		Example: `  runner db rebuild
   runner db rebuild --db runs/lost.db`,
 		Args:              asUsed,

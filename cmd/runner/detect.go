@@ -17,8 +17,7 @@ import (
 	"focalgrid/experiments/plan"
 )
 
-// Pictures of detect: what they are drawn at most as large as, and how many the
-// contact sheet holds.
+// Sizes of the pictures of detect, and the number of views on the contact sheet.
 const (
 	sheetPixels = 384
 	sheetViews  = 48
@@ -41,17 +40,18 @@ func newDetect(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "detect TRIAL (--val N | IMAGE...)",
 		Short: "Look at what a trained detector finds",
-		Long: `Look at what a trained detector finds, on the first N images that the trial was
-scored on, or on any JPEG or PNG files.
+		Long: `Look at what a trained detector finds, on the first N images that the trial was scored
+on, or on any JPEG or PNG files.
 
-The classes are those recorded with the trial; files of one's own need no annotations, nor
-the folder that the trial was trained on. --val reads that folder, or the one that --data
-names, and refuses other data than the trial had.
+The classes are recorded with the trial. Your own files need no annotations, and the folder
+that the trial was trained on is then not needed. --val reads the images from this folder,
+or from the folder that --data names, and refuses data that is not the data of the trial.
 
 -o writes a picture for each image and one contact sheet, sheet.png.
 On the ` + strings.Replace(detector.Legend, "; ", ";\n", 1) + `.
---coco writes the detections, with all scores that were kept, as COCO results; for
-IMAGE files the image id is the place on the command line, from 1.`,
+--coco writes all detections with a score from the setting eval.low_score on, also below
+--score, as COCO results. For IMAGE files the image id is the position on the command line,
+from 1.`,
 		Example: `  runner detect 3fa85f64 --val 16 -o look
   runner detect 3fa85f64 --val 300 --coco dets.json
   runner detect 3fa85f64 street.jpg park.png -o look --score .5`,
@@ -72,7 +72,7 @@ IMAGE files the image id is the place on the command line, from 1.`,
 	f.StringVarP(&o.out, "out", "o", "", "`folder` for pictures and the contact sheet")
 	f.Float64Var(&o.score, "score", .3, "draw detections above this `score`")
 	f.StringVar(&o.coco, "coco", "", "write COCO results to this `file`")
-	f.BoolVar(&o.changedData, "allow-changed-data", false, "with --val, look at the data as it is, even if it is not that of the trial")
+	f.BoolVar(&o.changedData, "allow-changed-data", false, "with --val, look at the data as it is, even if it is not the data of the trial")
 	recordedDataFlag(cmd, &o.data)
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
@@ -113,7 +113,7 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 		return err
 	}
 	if t.Weights == "" {
-		return bad(fmt.Errorf("trial %.12s is %s: it has no final weights to look with", t.Key, t.Status))
+		return bad(fmt.Errorf("trial %.12s is %s: it has no final weights to detect with", t.Key, t.Status))
 	}
 	r, err := o.m.open(a)
 	if err != nil {
@@ -166,7 +166,7 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 	return nil
 }
 
-// foreign marks an error about data that is not the trial's, or that cannot be read.
+// foreign marks an error about data that is not the data of the trial, or cannot be read.
 func foreign(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -175,13 +175,13 @@ func foreign(ctx context.Context, err error) error {
 	case errors.Is(err, experiments.ErrOtherData):
 		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, plan.ErrNoFolder):
-		err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
+		err = fmt.Errorf("%w; if the data was moved, pass its new folder with --data DIR", err)
 	}
 	return bad(err)
 }
 
-// pictures writes a picture for each view, and keeps panels for the contact
-// sheet. With no dir it only counts.
+// pictures writes a picture for each view, and collects panels for the contact sheet. Without a dir
+// it only counts.
 type pictures struct {
 	dir    string
 	names  map[string]bool // of the files written

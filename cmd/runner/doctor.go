@@ -28,10 +28,10 @@ func newDoctor(a *app) *cobra.Command {
 	o := &doctorOptions{}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say what this machine offers and what is in place",
-		Long: `Say what this machine offers and what is in place: engine, kernels, threads, cache,
-pretrained weights inside the program, database, and GPU or why none is used. It changes
-nothing.`,
+		Short: "Report what this machine offers and what is installed",
+		Long: `Report what this machine offers and what is installed: engine, kernels, threads, cache,
+pretrained weights inside the program, database, and the GPU or why none is used. doctor
+changes nothing.`,
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
 		Args:              asUsed,
@@ -54,9 +54,9 @@ func (a *app) doctor(o *doctorOptions) error {
 		{"program", fmt.Sprintf("%s, revision %.12s, numerics %d", programVersion(), r.host.Revision, plan.Numerics)},
 		{"go", runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH},
 		{"cpu", r.host.CPU},
-		{"engine", r.Engine.Name() + ", on the CPU"},
+		{"engine", r.Engine.Info().Name + ", on the " + r.Engine.Info().Device},
 		{"kernels", r.host.Kernels},
-		{"threads", fmt.Sprintf("%d of %d cores", r.pool.Threads(), runtime.NumCPU())},
+		{"threads", fmt.Sprintf("%d of %d cores", r.Engine.Info().Threads, runtime.NumCPU())},
 		{"gpu", gpuLine()},
 		{"cache", cacheLine(r.Cache)},
 		{"weights", weightsLine(r)},
@@ -66,7 +66,7 @@ func (a *app) doctor(o *doctorOptions) error {
 	return bad(dbErr)
 }
 
-// gpuLine says whether there is a GPU, and why none is used.
+// gpuLine reports whether there is a GPU, and why it is not used.
 func gpuLine() string {
 	const none = "this build has no GPU engine: everything runs on the CPU"
 	if path, err := exec.LookPath("nvidia-smi"); err == nil {
@@ -100,8 +100,8 @@ func cacheLine(dir string) string {
 	return fmt.Sprintf("%s, %s, %.1f MB", dir, count(files, "file"), float64(size)/1e6)
 }
 
-// weightsLine lists the backbones inside the program, and whether the mini
-// profile starts from one of them.
+// weightsLine lists the backbones inside the program, and reports whether the profile mini starts from
+// one of them.
 func weightsLine(r *rig) string {
 	found, err := experiments.Embedded()
 	if err != nil {
@@ -116,21 +116,20 @@ func weightsLine(r *rig) string {
 		if r.HasPretrained(&cfg) {
 			return fmt.Sprintf("none inside; mini's backbone %.12s is in the cache", key)
 		}
-		return fmt.Sprintf("none inside; mini's backbone %.12s is made on first use", key)
+		return fmt.Sprintf("none inside; mini's backbone %.12s is trained on first use", key)
 	}
 	var parts []string
 	for _, p := range found {
 		parts = append(parts, fmt.Sprintf("%.12s %s, accuracy %s", p.Key, p.Where, p.Accuracy))
 	}
-	fits := "not what mini starts from: its backbone " + key[:12] + " is made on first use"
+	fits := "not what mini starts from: its backbone " + key[:12] + " is trained on first use"
 	if slices.ContainsFunc(found, func(p experiments.Pretrained) bool { return p.Key == key }) {
 		fits = "mini starts from it"
 	}
 	return strings.Join(parts, "; ") + "; " + fits
 }
 
-// databaseLine counts the trials of the database. The error is about a file that is
-// none.
+// databaseLine counts the trials of the database. The error is about a file that is not a database.
 func databaseLine(path string) (string, error) {
 	store, err := results.OpenExisting(path)
 	if errors.Is(err, results.ErrNoDatabase) {

@@ -34,33 +34,33 @@ type evalOptions struct {
 	resamples          int
 	seed               uint64
 
-	minAP, maxDrop *float64 // what the exit code asks for; nil: nothing
+	minAP, maxDrop *float64 // gates of the exit code; nil: none
 }
 
 func newEval(a *app) *cobra.Command {
 	o := &evalOptions{}
 	cmd := &cobra.Command{
 		Use:   "eval --gt FILE --dt FILE",
-		Short: "COCO AP of a results file",
+		Short: "Score a results file by COCO AP",
 		Long: `Score a detector's results against ground truth, both in COCO's JSON, by the rules of
-COCO's box detection challenge. Every number equals that of pycocotools to the last bit.
+COCO's box detection challenge. Every number equals pycocotools' number to the last bit.
 
---gt is an object with images, annotations and categories; --dt an array of boxes with
+--gt is an object with images, annotations and categories. --dt is an array of boxes with
 image_id, category_id, bbox and score. "-" reads one of them from standard input.
 
-Where there is no object to find, text and JSON say -1 as pycocotools does. With other
---max-dets than COCO's, AP is that of the largest of them.
+Where there is no object to find, text and JSON print -1, as pycocotools does. With other
+--max-dets than COCO's, AP is the AP at the largest of them.
 
---details adds AP by IoU, the errors that AP is lost to, calibration and the best F1 of
-each class; --html puts everything on one page. --vs compares with another results file
-on the same images, and says how much of the difference chance may account for.
+--details adds AP by IoU, the errors that cost AP, calibration and the best F1 of each
+class. --html writes everything to one page. --vs compares with another results file on the
+same images and reports how much of the difference may be chance.
 
---min-ap and --max-drop are gates: the numbers are printed, and the exit code is 1 if AP is
-below the one, or has dropped from that of --vs by more than the other. Both are fractions,
-as AP is printed: .34, not 34.
+--min-ap and --max-drop are gates. The numbers are printed, and the exit code is 1 if AP is
+below --min-ap, or if AP is lower than the AP of --vs by more than --max-drop. Both are
+fractions, as AP is printed: .34, not 34.
 
-What looks like a mistake in the file (ids that the ground truth lacks or that are off by
-one, boxes as corners or in 0…1) is said on stderr with counts; no number changes by it.`,
+Probable mistakes in the file (ids that are not in the ground truth or are off by one, boxes
+as corners or in 0…1) are reported on stderr with counts. They never change a number.`,
 		Example: `  runner eval --gt instances_val2017.json --dt results.json
   runner eval --gt gt.json --dt dt.json --per-class --format markdown
   runner eval --gt gt.json --dt dt.json --format json > ap.json
@@ -75,22 +75,22 @@ one, boxes as corners or in 0…1) is said on stderr with counts; no number chan
 	f.StringVar(&o.gt, "gt", "", "ground truth `file`")
 	f.StringVar(&o.dt, "dt", "", "results `file`")
 	formatFlag(cmd, &o.format, report.Formats()...)
-	f.BoolVar(&o.perClass, "per-class", false, "also a table of the classes (JSON has it always)")
-	f.IntSliceVar(&o.maxDets, "max-dets", []int{1, 10, 100}, "three `numbers` of detections kept an image and class, for AR1, AR10 and AR100; all else is at the largest")
+	f.BoolVar(&o.perClass, "per-class", false, "also print a table of the classes (JSON always has it)")
+	f.IntSliceVar(&o.maxDets, "max-dets", []int{1, 10, 100}, "three `numbers` of detections per image and class, for AR1, AR10 and AR100; everything else uses the largest")
 	f.StringVar(&o.iou, "iou", ".5:.95:.05", "IoU `thresholds`: from:to:step or a list")
-	f.StringVar(&o.area, "area", "", "other bounds of areas in square pixels: `name:min:max`[,…] with the names all, small, medium, large")
-	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one a core. Results do not depend on it")
-	f.StringVar(&o.numpy, "numpy", "2.3", "have the last bits of means as pycocotools has under this `version` of numpy: 2.3 (and later), 1.24 (up to 2.2)")
-	f.BoolVar(&o.allowEmpty, "allow-empty", false, "score an empty results file (0) instead of refusing it as pycocotools does")
-	f.BoolVar(&o.details, "details", false, "also AP by IoU, errors and their cost, calibration, best F1")
-	f.StringVar(&o.curves, "curves", "", "write precision over recall of every class and IoU to a `file` (.json or .csv)")
-	f.StringVar(&o.plot, "plot", "", "draw precision over recall to a `file` (.png or .svg)")
-	f.StringVar(&o.html, "html", "", "write everything to one page, a `file`")
-	f.StringVar(&o.vs, "vs", "", "compare with another results `file`")
-	f.IntVar(&o.resamples, "resamples", 1000, "`number` of times that images are drawn for the interval of --vs")
-	f.Uint64Var(&o.seed, "seed", 0, "`seed` of these draws")
-	o.minAP = f.Float64("min-ap", 0, "fail, with exit code 1, if AP is below this `fraction`")
-	o.maxDrop = f.Float64("max-drop", 0, "fail, with exit code 1, if AP is lower than that of --vs by more than this `fraction`")
+	f.StringVar(&o.area, "area", "", "other area ranges in square pixels: `name:min:max`[,…] with the names all, small, medium, large")
+	f.IntVar(&o.threads, "threads", 0, "`number` of threads; 0: one per core. Results do not depend on it")
+	f.StringVar(&o.numpy, "numpy", "2.3", "compute the last bits of means like this `version` of numpy: 2.3 (and later) or 1.24 (up to 2.2)")
+	f.BoolVar(&o.allowEmpty, "allow-empty", false, "score an empty results file as 0; without it the file is refused, as by pycocotools")
+	f.BoolVar(&o.details, "details", false, "also print AP by IoU, errors and their cost, calibration and best F1")
+	f.StringVar(&o.curves, "curves", "", "write precision over recall for every class and IoU to this `file` (.json or .csv)")
+	f.StringVar(&o.plot, "plot", "", "draw precision over recall to this `file` (.png or .svg)")
+	f.StringVar(&o.html, "html", "", "write everything to one HTML page, this `file`")
+	f.StringVar(&o.vs, "vs", "", "compare with this other results `file`")
+	f.IntVar(&o.resamples, "resamples", 1000, "`number` of resamples of the images for the interval of --vs")
+	f.Uint64Var(&o.seed, "seed", 0, "`seed` of these resamples")
+	o.minAP = f.Float64("min-ap", 0, "exit with code 1 if AP is below this `fraction`")
+	o.maxDrop = f.Float64("max-drop", 0, "exit with code 1 if AP is lower than the AP of --vs by more than this `fraction`")
 	cmd.RunE = a.work(func(ctx context.Context, _ []string) error {
 		if o.gt == "" || o.dt == "" {
 			return bad(fmt.Errorf("%s: --gt, the ground truth, and --dt, the results, are both needed; usage: runner %s; see `%[1]s --help`", cmd.CommandPath(), cmd.Use))
@@ -107,7 +107,7 @@ one, boxes as corners or in 0…1) is said on stderr with counts; no number chan
 	return cmd
 }
 
-// options are those of the evaluation that the flags ask for.
+// options returns the options of the evaluation that the flags ask for.
 func (o *evalOptions) options() (metrics.Options, error) {
 	opt := metrics.DefaultOptions()
 	var err error
@@ -149,7 +149,7 @@ func (a *app) eval(ctx context.Context, o *evalOptions) error {
 		return bad(err)
 	}
 	if o.threads > 0 {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading goes by it, and the garbage collector
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads)) // reading and the garbage collector depend on it
 	}
 	gt, err := reading(ctx, func() (*coco.Dataset, error) { return coco.ReadDataset(o.gt) })
 	if err != nil {
@@ -185,8 +185,8 @@ func (a *app) eval(ctx context.Context, o *evalOptions) error {
 	return o.gate(r)
 }
 
-// checkFiles refuses, before any work, names of files that say no known form, and gates that
-// nothing can pass or fail.
+// checkFiles refuses, before any work, files whose names have no known extension, and gates that
+// cannot work.
 func (o *evalOptions) checkFiles() error {
 	for _, gate := range []struct {
 		flag  string
@@ -198,7 +198,7 @@ func (o *evalOptions) checkFiles() error {
 	}
 	switch {
 	case o.maxDrop != nil && o.vs == "":
-		return errors.New("--max-drop: the drop from what? pass --vs FILE, the results to compare with")
+		return errors.New("--max-drop: needs --vs FILE, the results to compare with")
 	case o.curves != "" && report.CheckCurves(o.curves) != nil:
 		return report.CheckCurves(o.curves)
 	case o.plot != "" && report.CheckPlot(o.plot) != nil:
@@ -207,8 +207,8 @@ func (o *evalOptions) checkFiles() error {
 	return nil
 }
 
-// gate is the error of an AP that is not what --min-ap and --max-drop ask for. One that is
-// not defined is none that they ask for.
+// gate returns the error of an AP that does not pass --min-ap or --max-drop. An AP that is not defined
+// passes neither.
 func (o *evalOptions) gate(r *report.Report) error {
 	var failed []error
 	if ap := r.Result.Stats[0]; o.minAP != nil && !(ap >= *o.minAP) {
@@ -223,8 +223,8 @@ func (o *evalOptions) gate(r *report.Report) error {
 	return &coded{exitFailed, errors.Join(failed...)}
 }
 
-// evaluate fills r with the numbers and what else is asked for. look is called with each
-// results file and its AP50, NaN where it can't be scored.
+// evaluate fills r with the numbers and the other requested results. look is called with each results
+// file and its AP50, NaN if it cannot be scored.
 func (o *evalOptions) evaluate(ctx context.Context, r *report.Report, gt *coco.Dataset, dt []coco.Detection, look func(file string, dt []coco.Detection, ap50 float64)) error {
 	examine := o.details || o.curves != "" || o.plot != "" || o.html != ""
 	if !examine && o.vs == "" {
@@ -269,7 +269,7 @@ func (o *evalOptions) evaluate(ctx context.Context, r *report.Report, gt *coco.D
 	return nil
 }
 
-// write writes the files that are asked for.
+// write writes the requested files.
 func (o *evalOptions) write(r *report.Report) error {
 	for _, file := range []struct {
 		path  string
@@ -288,12 +288,12 @@ func (o *evalOptions) write(r *report.Report) error {
 func (o *evalOptions) detections(ctx context.Context, path string) ([]coco.Detection, error) {
 	dt, err := reading(ctx, func() ([]coco.Detection, error) { return coco.ReadDetections(path) })
 	if err == nil && len(dt) == 0 && !o.allowEmpty {
-		err = fmt.Errorf("%s: detections: empty; --allow-empty scores that as 0", fileName(path))
+		err = fmt.Errorf("%s: detections: empty; --allow-empty scores it as 0", fileName(path))
 	}
 	return dt, err
 }
 
-// addFields is a command that adds what box-only exports leave out, and keeps what is there.
+// addFields is a command that adds the fields that box-only exports lack, and keeps the others.
 const addFields = `jq '.annotations |= map({iscrowd: 0, area: (.bbox[2] * .bbox[3])} + .)' GT.json > FULL.json`
 
 // inFile names the file that an error of an evaluation is about, dt being the results.
@@ -307,7 +307,7 @@ func (o *evalOptions) inFile(err error, dt string) error {
 	return err
 }
 
-// fileName is path as errors say it.
+// fileName returns path as errors print it.
 func fileName(path string) string {
 	if path == "-" {
 		return "standard input"

@@ -28,8 +28,8 @@ func newLs(a *app) *cobra.Command {
 		Short: "List the recorded trials",
 		Long: `List the recorded trials in order of time, with the settings in which they differ.
 
---watch prints the list again whenever it has changed, until Ctrl-C. Another process may
-be sweeping meanwhile.`,
+--watch prints the list again whenever it changes, until Ctrl-C. Another process may run
+a sweep at the same time.`,
 		Example: `  runner ls
   runner ls --watch
   runner ls --db runs/short.db --format json`,
@@ -39,7 +39,7 @@ be sweeping meanwhile.`,
 	}
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, listFormats...)
-	cmd.Flags().BoolVar(&o.watch, "watch", false, "go on showing the list as it changes")
+	cmd.Flags().BoolVar(&o.watch, "watch", false, "print the list again whenever it changes")
 	return cmd
 }
 

@@ -1,11 +1,11 @@
-// Command runner sweeps ablations of dense object detectors: it trains a full
-// RetinaNet for each row of a grid file, evaluates COCO AP, keeps everything in
-// one SQLite file and prints the paper's table with ours beside it.
+// Command runner sweeps ablations of dense object detectors: it trains a full RetinaNet for each row of
+// a grid file, evaluates COCO AP, records everything in one SQLite file and prints the paper's table
+// with ours beside it.
 //
 //	runner sweep gamma
 //
-// Here are flags, exit codes and printing; one file a verb. What a setting means,
-// and every number, is package experiments' and those below it.
+// This package has flags, exit codes and printing, with one file for each verb. What a setting means and
+// how a number is computed is the business of package experiments and the packages below it.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 // Exit codes.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // a trial failed, or the work did; a trial that diverged has a result
+	exitFailed      = 1 // a trial or other work failed; a trial that diverged has a result
 	exitUsage       = 2 // a bad file or flag; nothing was written
 	exitInterrupted = 3 // stopped by Ctrl-C, SIGTERM or SIGHUP
 )
@@ -49,12 +49,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if lost := a.out.end(); lost != nil && (err == nil || errors.Is(err, lost)) {
-		err = &coded{exitFailed, lost} // an output that nobody can read, whatever the verb made of it
+		err = &coded{exitFailed, lost} // the output is incomplete, whatever the verb returned
 	}
 	if err == nil {
 		return exitOK
 	}
-	code := exitUsage // what cobra itself complains of: verbs, flags, numbers of arguments
+	code := exitUsage // errors of cobra itself: verbs, flags, numbers of arguments
 	var c *coded
 	if errors.As(err, &c) {
 		code = c.code
@@ -76,10 +76,10 @@ type coded struct {
 func (c *coded) Error() string { return c.err.Error() }
 func (c *coded) Unwrap() error { return c.err }
 
-// errInterrupted ends a verb that was stopped before it had anything to keep.
+// errInterrupted ends a verb that was stopped before it had a result.
 var errInterrupted = &coded{exitInterrupted, errors.New("interrupted")}
 
-// bad marks an error that a file or flag is to blame for.
+// bad marks an error that is caused by a file or a flag.
 func bad(err error) error {
 	if err == nil || errors.Is(err, errInterrupted) {
 		return err

@@ -247,7 +247,7 @@ func TestInterrupt(t *testing.T) {
 			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 				t.Fatalf("exit code is %d (%v), want %d; stderr: %s", code, err, exitInterrupted, seen.text.String())
 			}
-			if want := "runner: interrupted; what is done is kept in x.db"; !strings.Contains(seen.text.String(), want) {
+			if want := "runner: interrupted; finished work is recorded in x.db"; !strings.Contains(seen.text.String(), want) {
 				t.Errorf("stderr is %q, want %q in it", seen.text.String(), want)
 			}
 			if kept, err := filepath.Glob(filepath.Join(dir, "x.db.work", "*", "step-*")); err != nil || len(kept) != 1 {

@@ -30,8 +30,8 @@ func newModel(a *app) *cobra.Command {
 		Short: "Describe a network: its parts, parameters, anchors and multiply-adds",
 		Long: `Describe a network: its parts, parameters, anchors and multiply-adds.
 
-CONFIG is a grid file or an ablation (its baseline), or a profile. With --weights the tensors
-are written that a trial with that seed starts from, the pretrained backbone included.`,
+CONFIG is a grid file or an ablation (its baseline), or a profile. --weights writes the
+tensors that a trial with that seed starts from, including the pretrained backbone.`,
 		Example: `  runner model mini
   runner model paper --px 608x800
   runner model gamma --set model.depth=50
@@ -45,7 +45,7 @@ are written that a trial with that seed starts from, the pretrained backbone inc
 	}
 	baselineFlags(cmd, &o.sel)
 	f := cmd.Flags()
-	f.StringVar(&o.px, "px", "", "size of the input as `HxW` in pixels (default that of the data)")
+	f.StringVar(&o.px, "px", "", "size of the input as `HxW` in pixels (default: the size of the data)")
 	f.Uint64Var(&o.seed, "seed", 0, "`seed` of the initial weights")
 	f.StringVar(&o.weights, "weights", "", "write the initial weights to this `file`, as safetensors")
 	machineFlags(cmd, &o.m)

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/term"
 )
 
-// output is standard output or standard error. What is written to it may come from a
-// file: control characters are made visible, so that none moves a terminal's cursor.
-// The first error of a write is kept, so that no verb ends as if it had been read.
+// output is standard output or standard error. Text that is written to it may come from a file, so
+// control characters are made visible and cannot move the cursor of a terminal. The first error of a
+// write is stored, so that no verb ends as if its output had been written.
 type output struct {
 	raw  io.Writer // what the program itself sends to a terminal, such as its bars
-	rest []byte    // the beginning of a character whose end comes with the next write
+	rest []byte    // the first bytes of a character that the next write completes
 	err  error
 }
 
@@ -35,7 +35,7 @@ func (o *output) Write(text []byte) (int, error) {
 	return len(text), o.keep(err)
 }
 
-// end writes what is left, and returns the first error of all writes.
+// end writes the rest, and returns the first error of all writes.
 func (o *output) end() error {
 	if len(o.rest) > 0 {
 		_, err := io.WriteString(o.raw, visible(string(o.rest)))
@@ -51,8 +51,8 @@ func (o *output) keep(err error) error {
 	return err
 }
 
-// verbatim is for bytes that a program reads back, such as those of a patch: as they are,
-// unless a terminal would take them.
+// verbatim is for bytes that a program reads back, such as a patch: they are written unchanged, except
+// to a terminal.
 func (o *output) verbatim() io.Writer {
 	if terminal(o) {
 		return o
@@ -77,9 +77,9 @@ func (o *output) width() int {
 	return 0
 }
 
-// folded breaks sentences that are longer than the width at a space, but not within a
-// command in backticks. Tables, and lines that are indented, are left to the terminal: a command
-// must stay in one piece to be copied. Width 0 folds nothing.
+// folded breaks sentences that are longer than width at a space, but not inside a command in backticks.
+// It leaves tables and indented lines as they are, because a command must stay in one piece to be
+// copied. Width 0 folds nothing.
 func folded(text string, width int) string {
 	if width <= 0 {
 		return text
@@ -108,8 +108,8 @@ func folded(text string, width int) string {
 	return out.String()
 }
 
-// visible writes control characters (but for line ends and tabs) and those that turn the
-// direction of a line as JSON does, "\u001b", and bytes that are no UTF-8 as "\x9b".
+// visible writes control characters (except line ends and tabs) and characters that change the
+// direction of a line as JSON does, "\u001b", and bytes that are not UTF-8 as "\x9b".
 func visible(text string) string {
 	hidden := func(r rune) bool {
 		turns := r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
@@ -139,7 +139,7 @@ func visible(text string) string {
 	return string(append(out, text[from:]...))
 }
 
-// terminal tells whether w is one.
+// terminal reports whether w is a terminal.
 func terminal(w io.Writer) bool {
 	if o, ok := w.(*output); ok {
 		w = o.raw

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
 const noValue = "–"
 
-// factors writes what tells a trial from its neighbours: "loss.gamma=2 seed=0".
+// factors writes what distinguishes a trial from its neighbours: "loss.gamma=2 seed=0".
 func factors(p *plan.Plan, t *plan.Trial) string {
 	var parts []string
 	for _, key := range p.Factors {
@@ -23,7 +24,7 @@ func factors(p *plan.Plan, t *plan.Trial) string {
 	return strings.Join(append(parts, "seed="+strconv.FormatUint(t.Seed, 10)), " ")
 }
 
-// stateOf says in a word how far a trial is.
+// stateOf describes the state of a trial.
 func stateOf(s *sweep.State) string {
 	if s.Recorded == nil {
 		return "to do"
@@ -37,8 +38,8 @@ func stateOf(s *sweep.State) string {
 	return "again (" + s.Recorded.Status + ")"
 }
 
-// printPlan prints what a sweep does: the trials in their order, with their factors,
-// state and cost, what the paper found, and the sum, which as many jobs share.
+// printPlan prints the plan of a sweep: the trials in their order, with their factors, state and cost,
+// the finding of the paper, and the total, which is divided among jobs.
 func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
@@ -68,6 +69,9 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 			line = append(line, cell)
 		}
 		cost := lasting(costs[i].Seconds)
+		if math.IsNaN(costs[i].Seconds) {
+			cost = "?"
+		}
 		if !s.Done() {
 			todo++
 			cost = "~" + cost
@@ -80,7 +84,7 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 	}
 	columns(a.out, rows)
 	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
-	if todo > 0 {
+	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
 		case 0:
@@ -100,8 +104,8 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 	}
 }
 
-// oneSeed says what a single number under --seeds means, where it may be meant as a
-// number of seeds; empty elsewhere.
+// oneSeed explains a single number under --seeds, if it may be meant as a number of seeds; otherwise it
+// returns "".
 func oneSeed(p *plan.Plan, flag string) string {
 	if len(p.Seeds) != 1 || p.Seeds[0] < 2 || p.Seeds[0] > 100 || flag == "" || strings.Contains(flag, "..") {
 		return ""

@@ -22,10 +22,10 @@ func newPretrain(a *app) *cobra.Command {
 	o := &pretrainOptions{}
 	cmd := &cobra.Command{
 		Use:   "pretrain CONFIG",
-		Short: "Make the pretrained backbone that trials start from",
-		Long: `Make the pretrained backbone that trials start from: the same ResNet as a
-classifier of synthetic crops. A sweep does it by itself on first use; it is kept in the
-cache under its identity, unless it is inside the program already.
+		Short: "Train the pretrained backbone that trials start from",
+		Long: `Train the pretrained backbone that trials start from: the same ResNet as a classifier of
+synthetic crops. A sweep does this by itself on first use. The backbone is stored in the
+cache under its identity, unless it is already inside the program.
 
 CONFIG is a grid file, an ablation or a profile.`,
 		Example: `  runner pretrain mini
@@ -39,8 +39,8 @@ CONFIG is a grid file, an ablation or a profile.`,
 		}),
 	}
 	baselineFlags(cmd, &o.sel)
-	cmd.Flags().StringVarP(&o.out, "out", "o", "", "put a copy, IDENTITY.safetensors, into this `folder`")
-	cmd.Flags().BoolVar(&o.again, "again", false, "train it anew, even where it is there (needs -o)")
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "write a copy, IDENTITY.safetensors, to this `folder`")
+	cmd.Flags().BoolVar(&o.again, "again", false, "train it again, even if it exists (needs -o)")
 	machineFlags(cmd, &o.m)
 	return cmd
 }
@@ -53,7 +53,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 	case cfg.Pretrain.Type != "crops":
 		return bad(fmt.Errorf("%s: pretrain.type is %s, so there is nothing to pretrain; --set pretrain.type=crops", o.source, cfg.Pretrain.Type))
 	case o.again && o.out == "":
-		return bad(fmt.Errorf("--again: pass -o FOLDER for what is trained; the cache keeps what it has"))
+		return bad(fmt.Errorf("--again: pass -o FOLDER for the new backbone; the cache keeps the backbone it has"))
 	}
 	r, err := o.m.open(a)
 	if err != nil {
@@ -83,8 +83,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 	return nil
 }
 
-// preparing reports data and pretraining in plain lines, for verbs that do
-// nothing else for long.
+// preparing reports data and pretraining in plain lines, for verbs that do nothing else for long.
 func (a *app) preparing() func(experiments.Event) {
 	l := &lines{tracker: newTracker(nil, nil, a.now), w: a.err, out: a.out}
 	return l.event

@@ -14,16 +14,16 @@ import (
 	"focalgrid/results"
 )
 
-// progress shows how far a sweep is. event and print are called from one goroutine.
+// progress shows the progress of a sweep. event and print are called from one goroutine.
 type progress interface {
 	event(experiments.Event)
-	// print lets something longer be written between the lines.
+	// print writes a longer text between the lines.
 	print(func(io.Writer) error)
 	close()
 }
 
-// newProgress shows bars on a terminal, plain lines elsewhere. Results go to
-// stdout and progress to stderr, so that a table can be kept in a file.
+// newProgress shows bars on a terminal and plain lines elsewhere. Results go to stdout and progress to
+// stderr, so that a table can be redirected to a file.
 func (a *app) newProgress(plan *plan.Plan, states []sweep.State) progress {
 	t := newTracker(plan, states, a.now)
 	if terminal(a.err) {
@@ -32,7 +32,7 @@ func (a *app) newProgress(plan *plan.Plan, states []sweep.State) progress {
 	return &lines{tracker: t, w: a.err, out: a.out}
 }
 
-// tracker counts what events tell.
+// tracker counts trials and steps from events.
 type tracker struct {
 	plan *plan.Plan
 	now  func() time.Time
@@ -43,10 +43,10 @@ type tracker struct {
 	begun         time.Time
 
 	numbers map[int]int     // of the trials, by index, in the order in which they began
-	at      map[int]*atWork // the trials at hand, by index
+	at      map[int]*atWork // the running trials, by index
 }
 
-// atWork is a trial at hand.
+// atWork is a running trial.
 type atWork struct {
 	label    string
 	from     int // steps taken over
@@ -74,7 +74,7 @@ func (t *tracker) label(index int) string {
 	return fmt.Sprintf("trial %d of %d", t.numbers[index], t.trials)
 }
 
-// start takes a trial in. One that was begun before, and whose worker died, begins anew.
+// start adds a trial. A trial whose worker died before starts again.
 func (t *tracker) start(e sweep.TrialStarted) {
 	if t.begun.IsZero() {
 		t.begun = t.now()
@@ -88,10 +88,10 @@ func (t *tracker) start(e sweep.TrialStarted) {
 	t.done += e.Step
 }
 
-// stepped takes a step in, and returns its trial.
+// stepped counts a step, and returns its trial.
 func (t *tracker) stepped(e experiments.Stepped) *atWork {
 	a := t.at[e.Index]
-	if a.begun.IsZero() { // the first step has the data and the network made before it
+	if a.begun.IsZero() { // the first step includes loading the data and building the network
 		a.begun = t.now()
 	}
 	a.step, a.loss = e.Step+1, e.Loss
@@ -99,7 +99,7 @@ func (t *tracker) stepped(e experiments.Stepped) *atWork {
 	return a
 }
 
-// end takes the end of a trial in, and returns its label.
+// end counts the end of a trial, and returns its label.
 func (t *tracker) end(e sweep.TrialEnded) string {
 	t.ended++
 	if a := t.at[e.Index]; a != nil {
@@ -113,7 +113,7 @@ func (t *tracker) end(e sweep.TrialEnded) string {
 	return t.label(e.Index)
 }
 
-// rate is steps a second of a trial, 0 where not known.
+// rate returns the steps a second of a trial, 0 if not known.
 func (t *tracker) rate(a *atWork) float64 {
 	if d := t.now().Sub(a.begun).Seconds(); a.step > a.from+1 && d > 0 {
 		return float64(a.step-a.from-1) / d
@@ -138,7 +138,7 @@ func (t *tracker) allLeft() (seconds float64, ok bool) {
 	return t.now().Sub(t.begun).Seconds() / float64(here) * float64(t.steps-t.done), true
 }
 
-// started says which trial begins.
+// started describes the trial that begins.
 func (t *tracker) started(e sweep.TrialStarted) string {
 	s := fmt.Sprintf("%s (%.12s): %s", t.label(e.Index), e.Key, factors(t.plan, &e.Trial))
 	if e.Step > 0 {
@@ -147,12 +147,12 @@ func (t *tracker) started(e sweep.TrialStarted) string {
 	return s
 }
 
-// waiting says what a sweep without work of its own waits for.
+// waiting describes what a sweep without work of its own waits for.
 func waiting(e sweep.Waiting) string {
-	return "waiting for " + count(e.Trials, "trial") + " that other processes are at work on"
+	return "waiting for " + count(e.Trials, "trial") + " that other processes are training"
 }
 
-// ended says how a trial ended, and where if not here.
+// ended describes how a trial ended, and where if not here.
 func ended(e sweep.TrialEnded) string {
 	if e.Elsewhere {
 		return fmt.Sprintf("(%.12s), by another process: %s", e.Key, outcome(e.Outcome))
@@ -160,7 +160,7 @@ func ended(e sweep.TrialEnded) string {
 	return outcome(e.Outcome)
 }
 
-// outcome says how a trial ended.
+// outcome describes how a trial ended.
 func outcome(o results.Outcome) string {
 	took := " in " + lasting(o.WallSeconds)
 	switch o.Status {
@@ -186,11 +186,11 @@ func percent(metrics map[string]float64, name string) string {
 	return noValue
 }
 
-// lines reports in plain lines, about ten a trial.
+// lines reports in plain lines, about ten for each trial.
 type lines struct {
 	*tracker
 	w, out io.Writer
-	said   string // last of a preparation or of waiting
+	said   string // the last line about a preparation or about waiting
 }
 
 func (l *lines) print(f func(io.Writer) error) {
@@ -203,7 +203,7 @@ func (l *lines) print(f func(io.Writer) error) {
 
 func (l *lines) close() {}
 
-// which names a trial where several are at hand.
+// which names a trial if several are running.
 func (l *lines) which(index int) string {
 	if a := l.at[index]; a != nil && len(l.at) > 1 {
 		return a.label + ": "

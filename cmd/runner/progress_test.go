@@ -130,7 +130,7 @@ trial abc is tried again (1 of 1)
 trial 1 of 2 (abababababab): loss.gamma=2 loss.alpha=0.25 seed=0, from step 11
   trial 1 of 2: evaluated 6 images
 trial 1 of 2 failed in 2s: out of luck; 3s left
-waiting for 1 trial that other processes are at work on
+waiting for 1 trial that other processes are training
 trial 2 of 2 (abababababab), by another process: done in 20s: AP 28.4, AP50 51.2, AP75 27.8
 `
 	if w.String() != want {

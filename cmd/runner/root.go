@@ -15,18 +15,15 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
-	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
-// defaultDB is the results database where --db names none.
+// defaultDB is the results database if --db is not given.
 const defaultDB = "runs/focalgrid.db"
 
-// app is what the verbs share.
+// app is shared by all verbs.
 type app struct {
 	out, err *output
 	now      func() time.Time
@@ -48,20 +45,24 @@ func newRoot(a *app) *cobra.Command {
 		Long: `Ablations of dense object detectors, from a grid file to the paper's table.
 
 A sweep trains a full RetinaNet for each row of a grid file, evaluates COCO AP,
-keeps everything in one SQLite file, and prints the paper's table with ours
-beside it. Without data it draws a synthetic set in COCO's format.
+records everything in one SQLite file, and prints the paper's table with ours
+beside it. Without data it draws a synthetic data set in COCO's format.
 
-Exit codes: 0 fine, 1 a trial or the work failed, an output could not be written or AP is
-not what eval was asked for, 2 a bad file or flag (nothing was written), 3 interrupted.`,
+Exit codes:
+  0  success
+  1  a trial or other work failed, a check found a problem, an output could not be
+     written, or AP did not pass a gate of eval
+  2  a bad file or flag; nothing was written
+  3  interrupted`,
 		Example: `  runner sweep smoke              # does everything work here? about a minute
   runner sweep gamma              # Table 1b of the paper, small
-  runner sweep gamma --dry-run    # what would be trained, and what it costs
+  runner sweep gamma --dry-run    # what the sweep would train, and what it costs
   runner doctor                   # what this machine offers`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownVerb,
 	}
-	version := root.Flags().Bool("version", false, "say which program this is, as `runner version` does")
+	version := root.Flags().Bool("version", false, "print the version, as the command version does")
 	root.RunE = a.work(func(context.Context, []string) error {
 		if *version {
 			return a.version()
@@ -77,7 +78,7 @@ not what eval was asked for, 2 a bad file or flag (nothing was written), 3 inter
 	return root
 }
 
-// flagError says in plain words what is wrong with a flag, and which may be meant.
+// flagError describes what is wrong with a flag, and which flag may be meant.
 func flagError(cmd *cobra.Command, err error) error {
 	text := err.Error()
 	var unknown *pflag.NotExistError
@@ -92,8 +93,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return bad(fmt.Errorf("%s; see `%s --help`", text, cmd.CommandPath()))
 }
 
-// meant names the flag that an unknown one begins like, or the settings of its name, or
-// else the nearest flag.
+// meant names the flag with the same beginning as an unknown one, or the settings with its name, or else
+// the nearest flag.
 func meant(cmd *cobra.Command, name string) string {
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -109,7 +110,7 @@ func meant(cmd *cobra.Command, name string) string {
 	return "; nearest: --" + nearest
 }
 
-// kindOf names what a flag of a type takes.
+// kindOf names the kind of value that a flag of a type takes.
 func kindOf(flagType string) string {
 	switch flagType {
 	case "int", "int64":
@@ -126,7 +127,7 @@ func kindOf(flagType string) string {
 	return "a " + flagType
 }
 
-// knownVerb refuses a word that is no verb, and names the nearest and those there are.
+// knownVerb refuses an unknown verb, and names the nearest verb and all verbs.
 func knownVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -145,8 +146,8 @@ func knownVerb(cmd *cobra.Command, args []string) error {
 	return bad(fmt.Errorf("%s has no command %q; %sit has %s", cmd.CommandPath(), args[0], nearest, strings.Join(known, ", ")))
 }
 
-// asUsed wants as many arguments as the command's usage names, such as FILE|NAME; one in
-// brackets may be left out, and FILE... stands for one or more.
+// asUsed checks that there are as many arguments as the usage of the command names, such as FILE|NAME. A
+// name in brackets is optional, and FILE... stands for one or more.
 func asUsed(cmd *cobra.Command, args []string) error {
 	var names []string
 	for _, word := range strings.Fields(cmd.Use)[1:] {
@@ -168,8 +169,8 @@ func asUsed(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// work runs a parsed verb. An error that no file or flag is to blame for is a
-// failure, or the interruption.
+// work runs a parsed verb. An error that is not caused by a file or a flag is a failure, or the
+// interruption.
 func (a *app) work(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd.Context(), args)
@@ -184,8 +185,8 @@ func (a *app) work(f func(ctx context.Context, args []string) error) func(*cobra
 	}
 }
 
-// reading returns what read returns, or errInterrupted as soon as ctx ends: a pipe that was
-// named as a file may never have a writer, and to open it cannot be called off.
+// reading returns what read returns, or errInterrupted as soon as ctx ends: a pipe that is named as a
+// file may never have a writer, and opening it cannot be cancelled.
 func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -205,39 +206,39 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	}
 }
 
-// loadPlan is experiments.Load, which Ctrl-C stops.
+// loadPlan is plan.Load that Ctrl-C stops.
 func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
 	return reading(ctx, func() (*plan.Plan, error) { return plan.Load(source, sel) })
 }
 
-// loadBaseline is experiments.LoadBaseline, which Ctrl-C stops.
+// loadBaseline is plan.LoadBaseline that Ctrl-C stops.
 func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
 	return reading(ctx, func() (plan.Config, error) { return plan.LoadBaseline(source, sel) })
 }
 
-// selectionFlags adds the flags that say which settings and rows of a file are meant.
+// selectionFlags adds the flags that select settings and rows of a grid file.
 func selectionFlags(cmd *cobra.Command, s *plan.Selection) {
 	baselineFlags(cmd, s)
 	f := cmd.Flags()
-	f.StringArrayVar(&s.Only, "only", nil, "keep the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
-	f.StringVar(&s.Seeds, "seeds", "", "`seeds` in place of the file's: 3, 0..9 or 1,2,5")
+	f.StringArrayVar(&s.Only, "only", nil, "use only the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
+	f.StringVar(&s.Seeds, "seeds", "", "`seeds` instead of the seeds in the file: 3, 0..9 or 1,2,5")
 }
 
-// baselineFlags adds the flags of a verb that looks at the settings all rows share.
+// baselineFlags adds the flags of a verb that uses the settings that all rows share.
 func baselineFlags(cmd *cobra.Command, s *plan.Selection) {
 	f := cmd.Flags()
-	f.StringVar(&s.Profile, "profile", "", "`scale` of data, network and schedule, in place of the file's: "+strings.Join(plan.Profiles(), ", ")+", or a file of your own")
+	f.StringVar(&s.Profile, "profile", "", "`name` of the profile (data, network, schedule) instead of the profile in the file: "+strings.Join(plan.Profiles(), ", ")+", or your own file")
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
 	complete(cmd, "profile", plan.Profiles())
 }
 
 func complete(cmd *cobra.Command, flag string, values []string) {
-	// The error is about an unknown flag, which the tests would see.
+	// An error would mean an unknown flag, which the tests would find.
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// gridNames completes a grid file's name: the embedded ones, then files.
+// gridNames completes the name of a grid file: the embedded files, then files on disk.
 func gridNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
@@ -245,7 +246,7 @@ func gridNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.Shell
 	return plan.Ablations(), cobra.ShellCompDirectiveDefault
 }
 
-// configNames completes what has a baseline: ablations, profiles, files.
+// configNames completes names with a baseline: ablations, profiles, files.
 func configNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	names, directive := gridNames(cmd, args, typed)
 	if len(args) == 0 {
@@ -254,7 +255,7 @@ func configNames(cmd *cobra.Command, args []string, typed string) ([]string, cob
 	return names, directive
 }
 
-// trialKeys completes a trial's key from the database.
+// trialKeys completes the key of a trial from the database.
 func trialKeys(db *string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -281,12 +282,12 @@ func dbFlag(cmd *cobra.Command, db *string) {
 	cmd.Flags().StringVar(db, "db", defaultDB, "results database `file`")
 }
 
-// recordedDataFlag adds --data to a verb that looks at a recorded trial.
+// recordedDataFlag adds --data to a verb that reads a recorded trial.
 func recordedDataFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "data", "", "`folder` of the trial's data, in place of the recorded one")
+	cmd.Flags().StringVar(dir, "data", "", "`folder` of the trial's data, instead of the recorded folder")
 }
 
-// relocate has a recorded trial's data looked for in that folder, if one is named.
+// relocate makes a recorded trial use the data in dir, if dir is not empty.
 func relocate(t *results.Trial, dir string) error {
 	if dir == "" {
 		return nil
@@ -297,7 +298,7 @@ func relocate(t *results.Trial, dir string) error {
 	return nil
 }
 
-// formatFlag adds --format; checkFormat refuses what is not among the known ones.
+// formatFlag adds --format; checkFormat refuses unknown formats.
 func formatFlag(cmd *cobra.Command, format *string, known ...string) {
 	cmd.Flags().StringVar(format, "format", "text", "`form` of the output: "+strings.Join(known, ", "))
 	complete(cmd, "format", known)
@@ -310,75 +311,8 @@ func checkFormat(format string, known ...string) error {
 	return nil
 }
 
-// machine are the flags of verbs that compute.
-type machine struct {
-	threads int
-	engine  string
-	cache   string
-}
-
-func machineFlags(cmd *cobra.Command, m *machine) {
-	f := cmd.Flags()
-	f.IntVar(&m.threads, "threads", 0, "`number` of threads that compute; 0: one a core. Results do not depend on it")
-	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engines, ", ")+"; this build computes on the CPU alone")
-	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
-	complete(cmd, "engine", engines)
-}
-
-// engines are the values of --engine.
-// cpu-exact keeps to direct convolutions; its trials have identities of their own.
-var engines = []string{"auto", "cpu", "cpu-exact"}
-
-// maxThreads is far above any machine; a mistyped number is refused.
-const maxThreads = 4096
-
-// rig is a machine ready to compute.
-type rig struct {
-	*experiments.Trainer
-	host experiments.Host
-	pool *kernel.Pool
-}
-
-// open starts the engine. The caller closes the rig.
-func (m *machine) open(a *app) (*rig, error) {
-	if !slices.Contains(engines, m.engine) {
-		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engines, ", ")))
-	}
-	if m.threads < 0 || m.threads > maxThreads {
-		return nil, bad(fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", m.threads, maxThreads))
-	}
-	cache := m.cache
-	if cache == "" {
-		var err error
-		if cache, err = experiments.CacheDir(); err != nil {
-			return nil, bad(err)
-		}
-	}
-	pool := kernel.NewPool(m.threads)
-	pool.Exact = m.engine == "cpu-exact"
-	return &rig{
-		Trainer: &experiments.Trainer{
-			Data:   experiments.Data{Cache: cache},
-			Engine: gorgonia.New(pool, gorgonia.Options{}),
-			Now:    a.now,
-		},
-		host: experiments.DescribeHost(string(pool.Level()), pool.Threads()),
-		pool: pool,
-	}, nil
-}
-
-// records looks up what a database holds; nil: nothing.
-func (r *rig) records(store *results.Store) sweep.Records {
-	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host}
-}
-
-func (r *rig) close() {
-	r.Trainer.Close()
-	r.pool.Close()
-}
-
-// openIfThere opens a database to look things up in; nil if there is no file yet
-// or, as an older one, it has to be migrated first.
+// openIfThere opens a database for reading. It returns nil if the file does not exist, or is older and
+// must be migrated first.
 func openIfThere(path string) (*results.Store, error) {
 	store, err := results.OpenExisting(path)
 	if errors.Is(err, results.ErrNoDatabase) || errors.Is(err, results.ErrOlder) {
@@ -401,13 +335,13 @@ func openTrial(db, prefix string) (*results.Store, *results.Trial, error) {
 	return store, t, nil
 }
 
-// isFolder tells whether path is an existing folder.
+// isFolder reports whether path is an existing folder.
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }
 
-// makeFolder makes dir, refusing what is a file.
+// makeFolder makes dir, and refuses a path that is a file.
 func makeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		var p *fs.PathError
@@ -419,7 +353,7 @@ func makeFolder(dir string) error {
 	return nil
 }
 
-// makeFolderOf makes the folder that a file will lie in.
+// makeFolderOf makes the folder of a file.
 func makeFolderOf(file string) error { return makeFolder(filepath.Dir(file)) }
 
 // columns prints rows in aligned columns.
@@ -443,7 +377,7 @@ func columns(w io.Writer, rows [][]string) {
 	}
 }
 
-// count is "1 trial" or "2 trials".
+// count returns "1 trial" or "2 trials".
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -20,16 +20,16 @@ func newShow(a *app) *cobra.Command {
 	o := &showOptions{}
 	cmd := &cobra.Command{
 		Use:   "show TRIAL",
-		Short: "Show all that is recorded of one trial",
-		Long: `Show what is recorded of one trial: status, attempts, provenance, settings, metrics and AP
-by class. TRIAL is its key, or the first digits of it. Text leaves out settings that have no
-meaning for the trial, such as optim.beta1 with sgd; JSON has all.
+		Short: "Show everything that is recorded about one trial",
+		Long: `Show what is recorded about one trial: status, attempts, provenance, settings, metrics and
+AP by class. TRIAL is the key of the trial, or its first digits. Text leaves out settings
+that do not matter for the trial, such as optim.beta1 with sgd; JSON has all settings.
 
-With --data it says whether a folder holds the data that the trial had, and shows it in
-place of the recorded one.
+With --data, show checks that the folder holds the data of the trial, and shows this folder
+instead of the recorded folder.
 
-The provenance is that of the last attempt. Where the code had been changed since its
-revision, --diff prints the change instead.`,
+The provenance is the provenance of the last attempt. If the code had uncommitted changes,
+--diff prints these changes instead.`,
 		Example: `  runner show 3fa85f6457c1
   runner show 3fa8 --format json
   runner show 3fa8 --diff`,
@@ -43,7 +43,7 @@ revision, --diff prints the change instead.`,
 	recordedDataFlag(cmd, &o.data)
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, listFormats...)
-	cmd.Flags().BoolVar(&o.diff, "diff", false, "print how the code differed from its revision")
+	cmd.Flags().BoolVar(&o.diff, "diff", false, "print the changes of the code since its revision")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	return results.WriteTrial(a.out, *t, classes, o.format)
 }
 
-// holds has a trial's data looked for in a folder, and refuses one that does not hold it.
+// holds checks that a folder holds the data of a trial.
 func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
 	if err := relocate(t, dir); err != nil {
 		return err

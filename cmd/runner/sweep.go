@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/dataset"
-	"focalgrid/engine/kernel"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
@@ -37,23 +37,24 @@ func newSweep(a *app) *cobra.Command {
 	o := &sweepOptions{}
 	cmd := &cobra.Command{
 		Use:   "sweep FILE|NAME",
-		Short: "Train and evaluate what a grid file plans, and print its table",
-		Long: `Train and evaluate what a grid file plans, and print its table.
+		Short: "Train and evaluate the trials of a grid file, and print its table",
+		Long: `Train and evaluate the trials of a grid file, and print its table.
 
-FILE is a grid file; NAME is one of those inside the program: ` + strings.Join(plan.Ablations(), ", ") + `.
-A file wins over a name. The plan is printed first, and the table at the end; on a terminal
-also the table so far after each seed. Progress goes to stderr: bars on a terminal, plain
-lines elsewhere.
+FILE is a grid file; NAME is an ablation inside the program: ` + strings.Join(plan.Ablations(), ", ") + `.
+A file wins over a name. The plan is printed first and the table at the end; on a terminal
+the table so far is also printed after each seed. Progress goes to stderr: bars on a
+terminal, plain lines elsewhere.
 
-What is done is never done again: the same command goes on where it was stopped,
-and changed settings make new trials. A trial's state is kept on the way, so that one
-that was stopped or killed goes on from there, and ends in the same bits as one that
-never was. Ctrl-C stops after the step at hand, with exit code 3. A trial that diverges
-has a result; one that fails does not stop the others, and the exit code is 1.
+Finished trials are never trained again: the same command continues where it was stopped,
+and changed settings make new trials. An unfinished trial continues from its last
+checkpoint and ends with the same bits as an uninterrupted trial. Ctrl-C stops after the
+current step, with exit code 3. A trial that diverges has a result. A trial that fails does
+not stop the others, and the exit code is then 1.
 
---jobs trains several trials at a time, each in a process of its own with its share of
-the cores, which dies with this one. Several sweeps on this machine may share one database,
-on a local disk: each takes trials that no other has, and those of a sweep that has died.`,
+--jobs trains several trials at the same time, each in a worker process with its share of
+the cores; the workers end with this process. Several sweeps on this machine may share one
+database on a local disk: each sweep takes trials that no other sweep has, and the trials
+of a sweep that has died.`,
 		Example: `  runner sweep smoke
   runner sweep gamma --dry-run
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
@@ -69,15 +70,15 @@ on a local disk: each takes trials that no other has, and those of a sweep that 
 	selectionFlags(cmd, &o.sel)
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan with its cost here, and write nothing")
-	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at a time; each takes the memory of one")
-	cmd.Flags().IntVar(&o.tries, "retries", 1, "how `often` a trial is tried again whose process died, as with --jobs one may for lack of memory")
-	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "go on although the folder of the data was changed since this sweep began: all trials are then trained anew")
-	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps` after which a trial's state is kept; 0: as often as takes a fiftieth of the time. Results do not depend on it")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan and its cost on this machine; write nothing")
+	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at the same time; each needs the memory of one")
+	cmd.Flags().IntVar(&o.tries, "retries", 1, "retry up to `N` times a trial whose worker died, for example out of memory (with --jobs)")
+	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "continue although the data folder has changed since this sweep began; all trials are trained again")
+	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps` between checkpoints of a trial; 0: spend at most 2 % of the time on checkpoints. Results do not depend on it")
 	return cmd
 }
 
-// maxJobs is far above any machine; a mistyped number is refused.
+// maxJobs is far more than any machine can run; it catches mistyped numbers.
 const maxJobs = 1024
 
 func (o *sweepOptions) check() error {
@@ -112,14 +113,14 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	if o.jobs > 1 {
 		r.host.Jobs = o.jobs
 	}
-	r.Notify = a.preparing() // until there are trials to report on
+	r.Notify = a.preparing() // until there are trials to report
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
 		return bad(missing)
 	}
 	records := r.records(nil)
 	records.AllowChangedData = o.changedData
-	states, err := a.plan(ctx, r.pool, records, plan, missing, o)
+	states, err := a.plan(ctx, r.Engine, records, plan, missing, o)
 	if err != nil || o.dryRun {
 		return err
 	}
@@ -136,14 +137,14 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	case err == nil:
 		return a.sum(&c.Records, plan, states, counts, o)
 	case ctx.Err() != nil && !errors.As(err, &code):
-		return &coded{exitInterrupted, fmt.Errorf("interrupted; what is done is kept in %s, and the same command goes on from there", o.db)}
+		return &coded{exitInterrupted, fmt.Errorf("interrupted; finished work is recorded in %s, and the same command continues from there", o.db)}
 	}
 	return err
 }
 
-// plan looks up what is done, and prints the plan. It writes nothing. Where an
-// input is missing, trials have no identity yet and none can be looked up.
-func (a *app) plan(ctx context.Context, pool *kernel.Pool, records sweep.Records, plan *plan.Plan, missing error, o *sweepOptions) ([]sweep.State, error) {
+// plan looks up the state of each trial and prints the plan. It writes nothing. If an input is missing,
+// trials have no identity yet, and none is looked up.
+func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, plan *plan.Plan, missing error, o *sweepOptions) ([]sweep.State, error) {
 	store, err := openIfThere(o.db)
 	if err != nil {
 		return nil, err
@@ -166,7 +167,7 @@ func (a *app) plan(ctx context.Context, pool *kernel.Pool, records sweep.Records
 		}
 		return nil, bad(err) // a folder or a weights file that cannot be used
 	}
-	rate := sweep.ProbeRate(pool, a.now)
+	rate := sweep.Rate(e, a.now)
 	costs, err := records.Costs(states, rate)
 	if err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func (a *app) plan(ctx context.Context, pool *kernel.Pool, records sweep.Records
 	return states, nil
 }
 
-// runPlan opens the database and does what is missing, with progress and, on a terminal, the table so far after each seed.
+// runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after each seed.
 func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts sweep.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
@@ -214,7 +215,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 			}
 		}
 	}
-	// Data first: a folder of other data is found before a database is made.
+	// Data first, so that a folder with other data is found before a database is made.
 	if err := c.PrepareAll(ctx, states); errors.Is(err, dataset.ErrOtherFolder) {
 		return counts, bad(err)
 	} else if err != nil {
@@ -230,7 +231,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 	return counts, err
 }
 
-// sum prints what came of a sweep, and what to type next.
+// sum prints the outcome of a sweep, and what to type next.
 func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts sweep.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
@@ -252,8 +253,8 @@ func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, count
 	return nil
 }
 
-// writeTable prints the table so far. A trial that failed in an earlier sweep is tried
-// again, and counts once it is among those that have ended here; nil: all have.
+// writeTable prints the table so far. A trial that failed in an earlier sweep is retried, and counts only
+// once it is in ended; nil: all trials count.
 func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.State, ended map[int]bool, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
@@ -272,7 +273,7 @@ func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.S
 	return t.Write(w, "text")
 }
 
-// next are three commands worth typing after a sweep.
+// next returns three commands that are useful after a sweep.
 func next(plan *plan.Plan, states []sweep.State, o *sweepOptions) []string {
 	best := ""
 	most := -1.
@@ -305,7 +306,7 @@ func next(plan *plan.Plan, states []sweep.State, o *sweepOptions) []string {
 	return append(lines, command("sweep", o.db, append([]string{o.source}, append(flags, "--seeds", seeds)...)...))
 }
 
-// flagsOf writes a selection as it was typed, but for its seeds.
+// flagsOf writes a selection as it was typed, without its seeds.
 func flagsOf(s *plan.Selection) []string {
 	var out []string
 	if s.Profile != "" {
@@ -323,7 +324,7 @@ func flagsOf(s *plan.Selection) []string {
 	return out
 }
 
-// command writes a command line that a shell reads back.
+// command writes a command line for a shell.
 func command(verb, db string, args ...string) string {
 	words := append([]string{"runner", verb}, args...)
 	if db != defaultDB {
@@ -335,7 +336,7 @@ func command(verb, db string, args ...string) string {
 	return strings.Join(words, " ")
 }
 
-// shellWord quotes a word where a POSIX shell would not take it as it is.
+// shellWord quotes a word that a POSIX shell would change.
 func shellWord(w string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r)

@@ -19,12 +19,12 @@ func newTable(a *app) *cobra.Command {
 	o := &tableOptions{}
 	cmd := &cobra.Command{
 		Use:   "table FILE|NAME",
-		Short: "Print a grid file's table from what is recorded",
-		Long: `Print a grid file's table from what is recorded, beside the published figures.
+		Short: "Print the table of a grid file from recorded trials",
+		Long: `Print the table of a grid file from recorded trials, beside the published figures.
 
-The flags that select settings and rows are those of sweep. Without --seeds every
-recorded seed counts. For people AP is × 100 with one decimal; csv and json give
-fractions with all digits. Data and weights need not be at hand: trials are then matched by
+The flags that select settings and rows are the flags of sweep. Without --seeds every
+recorded seed counts. In text and markdown AP is × 100 with one decimal; csv and json have
+fractions with all digits. If the data or the weights are not there, trials are matched by
 their settings, and a note says so.`,
 		Example: `  runner table gamma
   runner table gamma --format markdown > gamma.md

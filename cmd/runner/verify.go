@@ -24,13 +24,13 @@ func newVerify(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify TRIAL",
 		Short: "Train a recorded trial again and compare every bit",
-		Long: `Train a recorded trial again and compare every bit: training log, final weights,
-metrics and detections. Of a trial that is not finished, the log and tensors up to its last
-checkpoint are compared. Nothing is written.
+		Long: `Train a recorded trial again and compare every bit: training log, final weights, metrics
+and detections. For an unfinished trial, the log and the tensors up to its last checkpoint
+are compared. Nothing is written.
 
-It says that all is equal, or the first step, tensor and value that differ, with exit
-code 1. --from begins with the checkpoint after that many steps; where the trial keeps
-none of them, training stops there, and goes on from a checkpoint of its own.`,
+verify reports that everything is equal, or the first step, tensor and value that differ,
+with exit code 1. --from starts from the checkpoint after that many steps. If the trial has
+no such checkpoint, training stops at this step and continues from a checkpoint of its own.`,
 		Example: `  runner verify 3fa85f6457c1
   runner verify 3fa8 --threads 1
   runner verify 3fa8 --from 200`,
@@ -41,7 +41,7 @@ none of them, training stops there, and goes on from a checkpoint of its own.`,
 			return a.verify(ctx, o)
 		}),
 	}
-	cmd.Flags().StringVar(&o.from, "from", "start", "the `step` to begin with, or start")
+	cmd.Flags().StringVar(&o.from, "from", "start", "the `step` to start from, or start")
 	recordedDataFlag(cmd, &o.data)
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
@@ -73,8 +73,8 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	}
 	defer r.close()
 	r.Notify = a.preparing()
-	if !r.Exact() {
-		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference need not be a fault.\n", r.Engine.Name())
+	if !r.Engine.Info().Exact {
+		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference may not be an error.\n", r.Engine.Info().Name)
 	}
 	recorded, err := sweep.Recorded(store, t)
 	if err != nil {
@@ -86,18 +86,18 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 			return err
 		}
 		if errors.Is(err, plan.ErrNoFolder) {
-			err = fmt.Errorf("%w; if the data was moved, --data DIR says where to", err)
+			err = fmt.Errorf("%w; if the data was moved, pass its new folder with --data DIR", err)
 		}
 		return bad(err)
 	}
 	if v.Differs != nil {
 		return &coded{exitFailed, fmt.Errorf("trial %.12s differs: %w", t.Key, v.Differs)}
 	}
-	fmt.Fprintln(a.out, verified(t.Key, v, r.pool.Threads()))
+	fmt.Fprintln(a.out, verified(t.Key, v, r.Engine.Info().Threads))
 	return nil
 }
 
-// verified says what was equal.
+// verified describes what was equal.
 func verified(key string, v *experiments.Verification, threads int) string {
 	s := fmt.Sprintf("trial %.12s is equal to the bit, steps %d to %d trained again with %s: %s of the training log, %s",
 		key, v.From, v.To, count(threads, "thread"), count(v.Rows, "row"), count(v.Tensors, "tensor"))

@@ -13,9 +13,9 @@ import (
 func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Say which program this is",
-		Long: `Say which program this is: its version and revision, what it was built with, and what
-decides the bits of its results.`,
+		Short: "Print the version and what decides the bits of results",
+		Long: `Print the version and revision of the program, what it was built with, and what decides
+the bits of its results.`,
 		Example: "  runner version",
 		Args:    asUsed,
 		RunE:    a.work(func(context.Context, []string) error { return a.version() }),
@@ -37,7 +37,7 @@ func (a *app) version() error {
 		{"version", programVersion()},
 		{"revision", revision},
 		{"go", r.host.Go},
-		{"engine", r.Engine.Name()},
+		{"engine", r.Engine.Info().Name},
 		{"kernels", r.host.Kernels},
 		{"numerics", strconv.Itoa(plan.Numerics)},
 	})

@@ -13,24 +13,24 @@ import (
 	"focalgrid/experiments/sweep"
 )
 
-// newWorker is a process of a sweep with several jobs, no verb for people.
+// newWorker makes the hidden verb of the worker processes of a sweep with several jobs.
 func newWorker(a *app) *cobra.Command {
 	o := &sweepOptions{}
 	cmd := &cobra.Command{
 		Use:    "worker",
-		Short:  "Train what a sweep with several jobs orders",
+		Short:  "Train the trials that a sweep with several jobs orders",
 		Hidden: true,
 		Args:   asUsed,
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
 	machineFlags(cmd, &o.m)
-	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as of sweep")
+	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as for sweep")
 	return cmd
 }
 
-// workerCommand returns the command of a worker process of that sweep.
+// workerCommand returns the command that starts a worker of a sweep.
 func workerCommand(o *sweepOptions) *exec.Cmd {
-	// The program as it was started, also where its file has been replaced since.
+	// The running program, even if its file has been replaced since the start.
 	self := "/proc/self/exe"
 	if _, err := os.Stat(self); err != nil {
 		if self, err = os.Executable(); err != nil {
@@ -41,14 +41,14 @@ func workerCommand(o *sweepOptions) *exec.Cmd {
 	if o.m.cache != "" {
 		args = append(args, "--cache", o.m.cache)
 	}
-	cmd := exec.Command(self, args...) // which takes no name without a path from the folder one stands in
+	cmd := exec.Command(self, args...) // which does not run a program of the current folder by its bare name
 	cmd.Args[0] = os.Args[0]
 	return cmd
 }
 
 func (a *app) worker(o *sweepOptions) error {
-	// A Ctrl-C reaches every process of a terminal, as does its end: the sweep stops
-	// its workers, and they exit when it does.
+	// A Ctrl-C reaches every process of a terminal, and so does the end of the terminal. The sweep tells its
+	// workers to stop, and they exit when it does.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	r, err := o.m.open(a)
 	if err != nil {
@@ -58,6 +58,6 @@ func (a *app) worker(o *sweepOptions) error {
 	if err := sweep.Work(r.Trainer, os.Stdin, a.out.verbatim()); err != nil {
 		return err
 	}
-	os.Exit(exitOK) // at once: a trial may be at work, whose sweep has died
+	os.Exit(exitOK) // at once: a trial may still be running, and its sweep has died
 	return nil
 }

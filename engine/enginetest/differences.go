@@ -9,7 +9,7 @@ import (
 
 // differences compares gradients with central differences of the output. The
 // cases stay away from kinks: values near 0 of abs and relu are moved.
-func differences(t *testing.T, e engine.Engine) {
+func differences(t *testing.T, e *suite) {
 	type nodes = map[string]*engine.Node
 	positive := func(x tensor) tensor {
 		for i, v := range x.values {
@@ -30,6 +30,10 @@ func differences(t *testing.T, e engine.Engine) {
 	}
 	three := map[string]tensor{"a": random("a", 2, 3, 4), "b": random("b", 2, 3, 4)}
 	one := map[string]tensor{"a": random("a", 2, 3, 4)}
+	small := random("small", 24).values // keeps exponentials near 1
+	for i := range small {
+		small[i] /= 8
+	}
 	maps := map[string]tensor{"a": random("m", 2, 6, 3, 2), "b": random("n", 2, 6, 2, 1)}
 	cases := []struct {
 		name   string
@@ -46,6 +50,15 @@ func differences(t *testing.T, e engine.Engine) {
 		{"scalar of the graph", three, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Mul(g.Sub(g.Add(in["a"], g.Sum(in["b"])), g.Sum(g.Exp(in["b"]))), g.Sum(in["a"]))
 		}},
+		{"scalar parameter", map[string]tensor{"a": random("a", 2, 3, 4), "s": random("s")}, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Add(g.Mul(in["a"], in["s"]), in["s"])
+		}},
+		{"div", map[string]tensor{"a": random("a", 2, 3, 4), "b": positive(random("log", 2, 3, 4))}, func(g *engine.Graph, in nodes) *engine.Node { return g.Div(in["a"], in["b"]) }},
+		{"div by a scalar", map[string]tensor{"a": random("a", 2, 3, 4), "s": {[]int{}, []float32{-1.5}}}, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Div(in["a"], in["s"])
+		}},
+		{"min", three, func(g *engine.Graph, in nodes) *engine.Node { return g.Min(in["a"], in["b"]) }},
+		{"max", three, func(g *engine.Graph, in nodes) *engine.Node { return g.Max(in["a"], in["b"]) }},
 		{"neg", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Neg(in["a"]) }},
 		{"abs", map[string]tensor{"a": offZero(random("abs", 2, 3, 4))}, func(g *engine.Graph, in nodes) *engine.Node { return g.Abs(in["a"]) }},
 		{"exp", one, func(g *engine.Graph, in nodes) *engine.Node { return g.Exp(in["a"]) }},
@@ -65,6 +78,15 @@ func differences(t *testing.T, e engine.Engine) {
 		{"concat", map[string]tensor{"a": random("a", 2, 3, 4), "b": random("b", 2, 2, 4)}, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Concat(1, in["a"], in["b"], in["a"])
 		}},
+		{"slice", three, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Concat(2, g.Slice(g.Slice(in["a"], 0, 1, 2), 1, 0, 2), g.Slice(g.Slice(in["b"], 1, 1, 3), 0, 0, 1), g.Slice(g.Slice(g.Slice(in["a"], 2, 3, 4), 0, 0, 1), 1, 1, 3))
+		}},
+		{"sum last", one, func(g *engine.Graph, in nodes) *engine.Node { return g.SumLast(in["a"]) }},
+		{"softmax last", one, func(g *engine.Graph, in nodes) *engine.Node { return g.SoftmaxLast(in["a"]) }},
+		{"log sum exp last", one, func(g *engine.Graph, in nodes) *engine.Node { return g.LogSumExpLast(in["a"]) }},
+		{"log softmax", one, func(g *engine.Graph, in nodes) *engine.Node {
+			return g.Sub(in["a"], g.Expand(g.LogSumExpLast(in["a"]), 4))
+		}},
 		{"global average pool", maps, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Add(g.GlobalAvgPool(in["a"]), g.GlobalAvgPool(in["b"]))
 		}},
@@ -73,6 +95,14 @@ func differences(t *testing.T, e engine.Engine) {
 		{"shared by levels", map[string]tensor{"a": random("m", 2, 6, 3, 2), "b": random("n", 2, 6, 2, 1), "w": random("w", 4, 6, 3, 3)},
 			func(g *engine.Graph, in nodes) *engine.Node {
 				return g.PackLevels(2, g.Conv2D(in["a"], in["w"], nil, 1, 1, false), g.Conv2D(in["b"], in["w"], nil, 1, 1, false))
+			}},
+		{"shared by levels with a scale each",
+			map[string]tensor{"a": random("m", 2, 6, 3, 2), "b": random("n", 2, 6, 2, 1), "w": {[]int{4, 6, 1, 1}, small}, "s": random("s"), "t": random("t")},
+			func(g *engine.Graph, in nodes) *engine.Node {
+				level := func(x, scale *engine.Node) *engine.Node {
+					return g.Exp(g.Mul(g.Conv2D(x, in["w"], nil, 1, 0, false), scale))
+				}
+				return g.PackLevels(2, level(in["a"], in["s"]), level(in["b"], in["t"]))
 			}},
 	}
 	for _, c := range cases {
@@ -102,7 +132,7 @@ func differences(t *testing.T, e engine.Engine) {
 					v[i] = old
 					want[i] = (up - down) / (2 * h)
 				}
-				close32(t, "gradient of "+n, got.grads[n][:check], want[:check], 2e-3)
+				e.close32(t, "gradient of "+n, got.grads[n][:check], want[:check], max(2e-3, e.tolerance.Differences))
 			}
 		})
 	}
@@ -130,7 +160,7 @@ func shapeOfProbe(t *testing.T, p probe) []int {
 }
 
 // fused compares ops with an epilogue to the same computation in single ops.
-func fused(t *testing.T, e engine.Engine) {
+func fused(t *testing.T, e *suite) {
 	type nodes = map[string]*engine.Node
 	params := map[string]tensor{
 		"x": random("x", 2, 4, 5, 3), "r": random("r", 2, 4, 5, 3), "k": random("k", 4, 4, 3, 3),
@@ -198,9 +228,9 @@ func fused(t *testing.T, e engine.Engine) {
 				p.gy = random("gy", shapeOfProbe(t, p)...).values
 				got[i] = p.run(t, e)
 			}
-			close32(t, "output", got[0].y, to64(got[1].y), 1e-6)
+			e.close32(t, "output", got[0].y, to64(got[1].y), 1e-6)
 			for n := range params {
-				close32(t, "gradient of "+n, got[0].grads[n], to64(got[1].grads[n]), 1e-5)
+				e.close32(t, "gradient of "+n, got[0].grads[n], to64(got[1].grads[n]), 1e-5)
 			}
 		})
 	}

@@ -7,22 +7,62 @@
 package enginetest
 
 import (
+	"flag"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"focalgrid/engine"
 )
 
-// Run runs the whole suite on engines made by open.
-func Run(t *testing.T, open func(t *testing.T) engine.Engine) {
-	e := open(t)
+// Tolerance is the error, relative to a tensor's largest value, that the suite grants an engine beside the rounding of
+// float32, to which the zero value holds it.
+type Tolerance struct {
+	Values      float64 // of outputs, gradients and updates against exact ones
+	Differences float64 // of gradients against differences of outputs, which magnify rounding some 100 times
+}
+
+// suite is the engine under test. It records the ops that it is asked to compile.
+type suite struct {
+	engine.Engine
+	tolerance Tolerance
+	seen      map[engine.Op]bool
+}
+
+func (e *suite) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	for _, n := range p.Graph.Nodes() {
+		e.seen[n.Op] = true
+	}
+	return e.Engine.Compile(p, s)
+}
+
+// Run runs the whole suite on an engine made by open, and fails if an op has no case.
+func Run(t *testing.T, open func(t *testing.T) engine.Engine, tolerance Tolerance) {
+	e := &suite{open(t), tolerance, map[engine.Op]bool{}}
 	t.Run("references", func(t *testing.T) { references(t, e) })
 	t.Run("differences", func(t *testing.T) { differences(t, e) })
+	t.Run("exact", func(t *testing.T) { exact(t, e) })
+	t.Run("boxes", func(t *testing.T) { boxes(t, e) })
 	t.Run("fused", func(t *testing.T) { fused(t, e) })
 	t.Run("losses", func(t *testing.T) { losses(t, e) })
 	t.Run("session", func(t *testing.T) { session(t, e) })
+	if filtered() {
+		return
+	}
+	for _, op := range engine.Ops() {
+		if !e.seen[op] {
+			t.Errorf("op %q has no case in the suite: add one, with its gradient, to engine/enginetest", op)
+		}
+	}
+}
+
+// filtered reports whether the command line leaves out some of the suite's cases.
+func filtered() bool {
+	return slices.ContainsFunc([]string{"test.run", "test.skip"}, func(name string) bool {
+		return strings.Contains(flag.Lookup(name).Value.String(), "/")
+	})
 }
 
 // draw is a source for tests, by purpose.
@@ -65,9 +105,9 @@ func (p probe) names() []string {
 }
 
 // run computes y and the gradients of Σ y·gy.
-func (p probe) run(t *testing.T, e engine.Engine) outcome {
+func (p probe) run(t *testing.T, e *suite) outcome {
 	t.Helper()
-	prog := &engine.Program{Update: engine.Update{Kind: "sgd"}}
+	prog := &engine.Program{Update: engine.Update{Kind: "sgd"}, KeepGradients: true}
 	state := engine.NewState()
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
@@ -104,8 +144,11 @@ func (p probe) run(t *testing.T, e engine.Engine) outcome {
 		t.Fatal(err)
 	}
 	defer ses.Close()
-	r, err := ses.Step(engine.Feeds{"gy": p.gy, engine.LR: {0}}, nil)
+	r, err := ses.Step(engine.Feeds{"gy": p.gy, engine.LR: []float32{0}}, nil)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Store(state); err != nil {
 		t.Fatal(err)
 	}
 	out := outcome{y: slices.Clone(r.Outputs["y"]), grads: map[string][]float32{}, state: state}
@@ -115,14 +158,15 @@ func (p probe) run(t *testing.T, e engine.Engine) outcome {
 	return out
 }
 
-// close32 fails unless got is within tol of want, relative to want's largest
+// close32 fails unless got is within tol, or the engine's tolerance, of want, relative to want's largest
 // value, or to 1 where all are smaller: what cancels keeps the error of its terms.
-func close32(t *testing.T, what string, got []float32, want []float64, tol float64) {
+func (e *suite) close32(t *testing.T, what string, got []float32, want []float64, tol float64) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
 		return
 	}
+	tol = max(tol, e.tolerance.Values)
 	scale := 1.0
 	for _, w := range want {
 		scale = max(scale, math.Abs(w))

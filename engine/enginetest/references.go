@@ -42,7 +42,7 @@ type refCase struct {
 // their references hold to what is left of a standard deviation of .01 at 50.
 const farFromZero = 2e-3
 
-func references(t *testing.T, e engine.Engine) {
+func references(t *testing.T, e *suite) {
 	for _, file := range []string{"layers", "norms"} {
 		packed, err := testdata.ReadFile("testdata/" + file + ".json.gz")
 		if err != nil {
@@ -65,7 +65,7 @@ func references(t *testing.T, e engine.Engine) {
 	}
 }
 
-func reference(t *testing.T, e engine.Engine, c refCase) {
+func reference(t *testing.T, e *suite, c refCase) {
 	p := probe{params: map[string]tensor{}, fixed: map[string]tensor{}, gy: c.GradOutput.tensor().values}
 	for n, a := range c.Inputs {
 		p.params[n] = a.tensor()
@@ -102,12 +102,12 @@ func reference(t *testing.T, e engine.Engine, c refCase) {
 		tol = farFromZero
 	}
 	got := p.run(t, e)
-	close32(t, "output", got.y, c.Output.Data, tol)
+	e.close32(t, "output", got.y, c.Output.Data, tol)
 	for n, want := range c.Grads {
-		close32(t, "gradient of "+n, got.grads[n], want.Data, tol)
+		e.close32(t, "gradient of "+n, got.grads[n], want.Data, tol)
 	}
 	for n, want := range c.After {
-		close32(t, n, got.state.Get(n).Values, want.Data, tol)
+		e.close32(t, n, got.state.Get(n).Values, want.Data, tol)
 	}
 }
 

@@ -33,7 +33,16 @@ func line(t *testing.T, n int, u engine.Update) (*engine.Program, *engine.State)
 	return p, s
 }
 
-func session(t *testing.T, e engine.Engine) {
+// values returns those of a tensor after the steps that were made.
+func (e *suite) values(t *testing.T, s *engine.State, name string) []float32 {
+	t.Helper()
+	if err := e.Store(s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Get(name).Values
+}
+
+func session(t *testing.T, e *suite) {
 	const n = 5
 	x, target, weight := random("x", n).values, random("target", n).values, []float32{1, 2, 0, 1, .5}
 	lr := []float32{.05}
@@ -64,9 +73,9 @@ func session(t *testing.T, e engine.Engine) {
 		}
 		want := make([]float64, n)
 		for i := range want {
-			want[i] = float64(s.Get("w").Values[i]) * float64(x[i])
+			want[i] = float64(e.values(t, s, "w")[i]) * float64(x[i])
 		}
-		close32(t, "y", got["y"], want, 1e-6)
+		e.close32(t, "y", got["y"], want, 1e-6)
 		if _, ok := got["loss"]; ok {
 			t.Error("forward reports an output whose inputs were not fed")
 		}
@@ -91,7 +100,7 @@ func session(t *testing.T, e engine.Engine) {
 			if saw != n {
 				t.Errorf("assign saw %d predictions, want %d", saw, n)
 			}
-			if ra.Loss != rb.Loss || !slices.Equal(sa.Get("w").Values, sb.Get("w").Values) {
+			if ra.Loss != rb.Loss || !slices.Equal(e.values(t, sa, "w"), e.values(t, sb, "w")) {
 				t.Errorf("losses %v and %v, or weights, differ", ra.Loss, rb.Loss)
 			}
 		}
@@ -99,9 +108,9 @@ func session(t *testing.T, e engine.Engine) {
 
 	t.Run("sgd with momentum and decay", func(t *testing.T) {
 		ses, s := compile(t, engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: .01, DecayBias: true})
-		w, v := to64(s.Get("w").Values), make([]float64, n)
+		w, v := to64(e.values(t, s, "w")), make([]float64, n)
 		for range 4 {
-			g := grad(s.Get("w").Values)
+			g := grad(e.values(t, s, "w"))
 			if _, err := ses.Step(static, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -109,27 +118,27 @@ func session(t *testing.T, e engine.Engine) {
 				v[i] = .9*v[i] + g[i] + .01*w[i]
 				w[i] -= .05 * v[i]
 			}
-			close32(t, "w", s.Get("w").Values, w, 1e-5)
+			e.close32(t, "w", e.values(t, s, "w"), w, 1e-5)
 		}
 	})
 
 	t.Run("decay spares rank 1 unless asked", func(t *testing.T) {
 		ses, s := compile(t, engine.Update{Kind: "sgd", WeightDecay: .5})
-		before, g := to64(s.Get("w").Values), grad(s.Get("w").Values)
+		before, g := to64(e.values(t, s, "w")), grad(e.values(t, s, "w"))
 		if _, err := ses.Step(static, nil); err != nil {
 			t.Fatal(err)
 		}
 		for i := range before {
 			before[i] -= .05 * g[i]
 		}
-		close32(t, "w", s.Get("w").Values, before, 1e-6)
+		e.close32(t, "w", e.values(t, s, "w"), before, 1e-6)
 	})
 
 	t.Run("adamw", func(t *testing.T) {
 		ses, s := compile(t, engine.Update{Kind: "adamw", Beta1: .9, Beta2: .99, Eps: 1e-8, WeightDecay: .1, DecayBias: true})
-		w, m, v := to64(s.Get("w").Values), make([]float64, n), make([]float64, n)
+		w, m, v := to64(e.values(t, s, "w")), make([]float64, n), make([]float64, n)
 		for k := 1; k <= 4; k++ {
-			g := grad(s.Get("w").Values)
+			g := grad(e.values(t, s, "w"))
 			if _, err := ses.Step(static, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -141,13 +150,13 @@ func session(t *testing.T, e engine.Engine) {
 					w[i] -= .05 * mh / (math.Sqrt(vh) + 1e-8)
 				}
 			}
-			close32(t, "w", s.Get("w").Values, w, 1e-4)
+			e.close32(t, "w", e.values(t, s, "w"), w, 1e-4)
 		}
 	})
 
 	t.Run("clipping scales the whole gradient", func(t *testing.T) {
 		ses, s := compile(t, engine.Update{Kind: "sgd", Clip: .1})
-		before, g := to64(s.Get("w").Values), grad(s.Get("w").Values)
+		before, g := to64(e.values(t, s, "w")), grad(e.values(t, s, "w"))
 		r, err := ses.Step(static, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +172,7 @@ func session(t *testing.T, e engine.Engine) {
 		for i := range before {
 			before[i] -= .05 * g[i] * .1 / norm
 		}
-		close32(t, "w", s.Get("w").Values, before, 1e-5)
+		e.close32(t, "w", e.values(t, s, "w"), before, 1e-5)
 	})
 
 	t.Run("nothing changes where values are not finite", func(t *testing.T) {
@@ -176,7 +185,7 @@ func session(t *testing.T, e engine.Engine) {
 			t.Fatalf("error %v, want one that is ErrNonFinite", err)
 		}
 		for _, name := range before.Names() {
-			if !slices.Equal(before.Get(name).Values, s.Get(name).Values) {
+			if !slices.Equal(before.Get(name).Values, e.values(t, s, name)) {
 				t.Errorf("tensor %s changed", name)
 			}
 		}
@@ -191,6 +200,82 @@ func session(t *testing.T, e engine.Engine) {
 		} {
 			if _, err := ses.Step(f, nil); err == nil {
 				t.Errorf("feeds %v are accepted", f)
+			}
+		}
+	})
+
+	t.Run("loads what was set", func(t *testing.T) {
+		ses, s := compile(t, engine.Update{Kind: "sgd", Momentum: .9})
+		first := s.Clone()
+		var losses [2]float64
+		for i := range losses {
+			for range 3 {
+				r, err := ses.Step(static, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				losses[i] = r.Loss
+			}
+			if err := errors.Join(s.Restart(first), e.Load(s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if losses[0] != losses[1] {
+			t.Errorf("from the same values three steps end at loss %v and %v", losses[0], losses[1])
+		}
+	})
+
+	t.Run("gradients are there where they are kept", func(t *testing.T) {
+		for _, keep := range []bool{false, true} {
+			p, s := line(t, n, engine.Update{Kind: "sgd"})
+			p.KeepGradients = keep
+			ses, err := e.Compile(p, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ses.Close()
+			want := grad(s.Get("w").Values)
+			if _, err := ses.Step(static, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := ses.Gradient("w"); keep {
+				e.close32(t, "gradient", got, want, 1e-5)
+			} else if got != nil {
+				t.Errorf("gradient %v of a program that keeps none", got)
+			}
+			if got := ses.Gradient("x"); got != nil {
+				t.Errorf("gradient %v of an input", got)
+			}
+		}
+	})
+
+	t.Run("every kind of feed", func(t *testing.T) {
+		for kind, values := range map[engine.Kind]any{
+			engine.Float32: []float32{0, 1, 127, 128, 255}, engine.Bytes: []byte{0, 1, 127, 128, 255}, engine.Int32: []int32{0, 1, 127, 128, 255},
+		} {
+			p := &engine.Program{}
+			var err error
+			p.Graph, err = engine.Build(func(g *engine.Graph) error {
+				p.Outputs = []*engine.Node{g.Named(g.Neg(g.InputOf(kind, "x", n)), "y")}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ses, err := e.Compile(p, engine.NewState())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ses.Close()
+			got, err := ses.Forward(engine.Feeds{"x": values})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.close32(t, kind.String(), got["y"], []float64{0, -1, -127, -128, -255}, 0)
+			for _, other := range []any{[]float64{0, 1, 2, 3, 4}, []float32{1}, []byte{1}, []int32{1}, nil} {
+				if _, err := ses.Forward(engine.Feeds{"x": other}); err == nil {
+					t.Errorf("an input that takes %s accepts %T %v", kind, other, other)
+				}
 			}
 		}
 	})
@@ -217,9 +302,9 @@ func session(t *testing.T, e engine.Engine) {
 			}
 			want := make([]float64, n)
 			for i := range want {
-				want[i] = float64(s.Get("w").Values[i]) * float64(x[i])
+				want[i] = float64(e.values(t, s, "w")[i]) * float64(x[i])
 			}
-			close32(t, "y", got["y"], want, 1e-6)
+			e.close32(t, "y", got["y"], want, 1e-6)
 		}
 	})
 }

@@ -9,10 +9,9 @@
 package gorgonia
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	gg "gorgonia.org/gorgonia"
@@ -26,55 +25,59 @@ type Options struct {
 	// TapeMachine runs graphs on Gorgonia's own virtual machine instead of the
 	// static plan. Slower; kept as the plan's oracle.
 	TapeMachine bool
-	// Profile, if not nil, is told the time of each op of the static plan.
-	Profile *Profile
 }
 
-// Engine compiles programs for the CPU.
+// Engine compiles programs for the CPU. Its sessions compute in the values of their State.
 type Engine struct {
-	pool *kernel.Pool
-	opt  Options
+	pool    *kernel.Pool
+	opt     Options
+	profile *engine.Profile // nil: nobody asks
 }
 
-// New returns an engine that computes on pool.
+// New returns an engine that computes on pool, and closes it.
 func New(pool *kernel.Pool, opt Options) *Engine { return &Engine{pool: pool, opt: opt} }
 
-// Name returns "gorgonia", or "gorgonia-exact" where the pool keeps to direct
+// Info names the engine "gorgonia", or "gorgonia-exact" where the pool keeps to direct
 // convolutions: their results differ in bits.
-func (e *Engine) Name() string {
-	if e.pool.Exact {
-		return "gorgonia-exact"
+func (e *Engine) Info() engine.Info {
+	i := engine.Info{
+		Name: "gorgonia", Device: "CPU", Threads: e.pool.Threads(), Precision: "float32", Exact: true, Kernels: string(e.pool.Level()),
 	}
-	return "gorgonia"
+	if e.pool.Exact {
+		i.Name = "gorgonia-exact"
+	}
+	return i
 }
 
-// The groups in which a session's graph is run.
-const (
-	groupPredictions = iota
-	groupOutputs     // the outputs that need no more than the predictions' feeds
-	groupRest        // loss, gradients, statistics, remaining outputs
-	groups
-)
+// Load does nothing: sessions compute in the State's values.
+func (e *Engine) Load(*engine.State) error { return nil }
+
+// Store does nothing: sessions compute in the State's values.
+func (e *Engine) Store(*engine.State) error { return nil }
+
+// Close ends the pool.
+func (e *Engine) Close() error {
+	e.pool.Close()
+	return nil
+}
+
+// Profile adds the time of each op of the static plan to p.
+func (e *Engine) Profile(p *engine.Profile) { e.profile = p }
 
 type session struct {
 	e      *Engine
 	p      *engine.Program
-	state  *engine.State
+	a      *engine.Analysis
 	run    runner
 	node   map[int]*gg.Node
-	inputs map[string]*engine.Node
-	needs  [groups][]string // inputs that each group adds
-
 	params []param
 	norms  []runningNorm
-	grads  map[string][]float32
 
 	// Made once, valid until the next call.
-	early       []*engine.Node // outputs that Forward computes
+	cast        map[*engine.Node][]float32 // inputs that are fed with other kinds than float32
 	forward     engine.Values
 	predictions engine.Values
 	outputs     engine.Values
-	feeds       engine.Feeds
 }
 
 // param is a trained parameter with what its update needs.
@@ -96,7 +99,11 @@ type runningNorm struct {
 // Compile lowers, differentiates and plans p. Tensors that p's graph needs and
 // s lacks are an error: State.AddMissing comes first.
 func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
-	if err := p.Validate(); err != nil {
+	a, err := engine.Analyze(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Prepare(s); err != nil {
 		return nil, err
 	}
 	l := &lowering{pool: e.pool, g: gg.NewGraph(), node: map[int]*gg.Node{}, stats: map[int]*gg.Node{}, joined: map[string]*gg.Node{}}
@@ -104,223 +111,104 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 		return nil, err
 	}
 	ses := &session{
-		e: e, p: p, state: s, node: l.node, inputs: map[string]*engine.Node{}, grads: map[string][]float32{},
-		forward: engine.Values{}, predictions: engine.Values{}, outputs: engine.Values{}, feeds: engine.Feeds{},
+		e: e, p: p, a: a, node: l.node, cast: map[*engine.Node][]float32{},
+		forward: engine.Values{}, predictions: engine.Values{}, outputs: engine.Values{},
 	}
-
-	var wanted [groups][]*gg.Node
-	fed := map[string]bool{}
-	for _, n := range p.Predictions {
-		wanted[groupPredictions] = append(wanted[groupPredictions], l.node[n.ID])
-		for _, in := range inputsOf(n) {
-			fed[in] = true
+	wanted := make([][]*gg.Node, engine.Phases)
+	for phase, nodes := range a.Nodes {
+		for _, n := range nodes {
+			wanted[phase] = append(wanted[phase], l.node[n.ID])
 		}
-	}
-	for _, n := range p.Outputs {
-		g := groupOutputs
-		if len(p.Predictions) > 0 && slices.ContainsFunc(inputsOf(n), func(in string) bool { return !fed[in] }) {
-			g = groupRest
-		}
-		wanted[g] = append(wanted[g], l.node[n.ID])
 	}
 	if p.Loss != nil {
-		wanted[groupRest] = append(wanted[groupRest], l.node[p.Loss.ID])
-		if err := ses.differentiate(l, &wanted[groupRest]); err != nil {
+		extra, err := ses.differentiate(l, s)
+		if err != nil {
 			return nil, err
 		}
+		wanted[engine.PhaseRest] = append(wanted[engine.PhaseRest], extra...)
 	}
-	var err error
 	if e.opt.TapeMachine {
-		ses.run, err = newTape(wanted[:])
+		ses.run, err = newTape(wanted)
 	} else {
-		ses.run, err = newPlan(wanted[:], e.pool, e.opt.Profile)
+		ses.run, err = newPlan(wanted, e.pool, e.profile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := ses.bindState(); err != nil {
-		return nil, err
+	for _, n := range p.Graph.Nodes() {
+		if n.Op == engine.OpParam || n.Op == engine.OpBuffer {
+			ses.run.bind(l.node[n.ID], s.Get(n.Name).Values)
+		}
 	}
-	ses.listNeeds()
 	return ses, nil
 }
 
-// differentiate adds the gradients of the loss and the slots of the update.
-func (s *session) differentiate(l *lowering, wanted *[]*gg.Node) error {
-	reach := reached(s.p.Loss)
-	var wrt gg.Nodes
-	for _, n := range s.p.Graph.Params() {
-		if n.Attr.Trainable && reach[n.ID] {
-			wrt = append(wrt, l.node[n.ID])
-			s.params = append(s.params, param{node: n})
-		}
-	}
-	if len(wrt) == 0 {
-		return fmt.Errorf("the loss reaches no trainable parameter")
+// differentiate returns the nodes that an update reads: gradients of the loss, and batch statistics.
+func (s *session) differentiate(l *lowering, state *engine.State) ([]*gg.Node, error) {
+	var wrt, wanted gg.Nodes
+	for _, n := range s.a.Params {
+		wrt = append(wrt, l.node[n.ID])
 	}
 	grads, err := gg.Grad(l.node[s.p.Loss.ID], wrt...)
 	if err != nil {
-		return fmt.Errorf("gradient: %w", err)
+		return nil, fmt.Errorf("gradient: %w", err)
 	}
-	for i := range s.params {
-		s.params[i].grad = grads[i]
-		*wanted = append(*wanted, grads[i])
-	}
-	for _, n := range s.p.Graph.Nodes() {
-		if st := l.stats[n.ID]; st != nil && reach[n.ID] {
-			x := n.In[0].Shape
-			s.norms = append(s.norms, runningNorm{stats: st, momentum: float32(n.Attr.Momentum), count: x[0] * x[2] * x[3]})
-			nm := &s.norms[len(s.norms)-1]
-			mean, vari := s.state.Get(n.In[3].Name), s.state.Get(n.In[4].Name)
-			if mean == nil || vari == nil {
-				return fmt.Errorf("tensors %s, %s are missing from the state", n.In[3].Name, n.In[4].Name)
-			}
-			nm.mean, nm.vari = mean.Values, vari.Values
-			*wanted = append(*wanted, st)
+	for i, n := range s.a.Params {
+		q := param{node: n, grad: grads[i], value: state.Get(n.Name).Values}
+		for _, name := range s.p.Update.Slots(n.Name) {
+			q.slots = append(q.slots, state.Get(name).Values)
 		}
+		s.params = append(s.params, q)
+		wanted = append(wanted, grads[i])
 	}
-	return nil
+	for _, n := range s.a.Norms {
+		x := n.In[0].Shape
+		s.norms = append(s.norms, runningNorm{
+			stats: l.stats[n.ID], mean: state.Get(n.In[3].Name).Values, vari: state.Get(n.In[4].Name).Values,
+			momentum: float32(n.Attr.Momentum), count: x[0] * x[2] * x[3],
+		})
+		wanted = append(wanted, l.stats[n.ID])
+	}
+	return wanted, nil
 }
 
-// slotKinds names the optimiser's tensors a parameter has under each rule.
-var slotKinds = map[string][]string{"sgd": {"momentum"}, "adamw": {"adam_m", "adam_v", "adam_t"}}
-
-// bindState hands the state's tensors to the runner and adds missing slots.
-func (s *session) bindState() error {
-	for _, n := range s.p.Graph.Nodes() {
-		if n.Op != engine.OpParam && n.Op != engine.OpBuffer {
-			continue
+// compute runs a phase on its feeds.
+func (s *session) compute(phase engine.Phase, f engine.Feeds) error {
+	for _, n := range s.a.Inputs[phase] {
+		v, err := f.For(n)
+		if err != nil {
+			return err
 		}
-		t := s.state.Get(n.Name)
-		if t == nil {
-			return fmt.Errorf("tensor %s is missing from the state", n.Name)
-		}
-		if !slices.Equal(t.Shape, n.Shape) {
-			return fmt.Errorf("tensor %s has shape %v, the graph wants %v", n.Name, t.Shape, n.Shape)
-		}
-		s.run.bind(s.node[n.ID], t.Values)
+		s.run.bind(s.node[n.ID], s.floats(n, v))
 	}
-	for i := range s.params {
-		q := &s.params[i]
-		q.value = s.state.Get(q.node.Name).Values
-		for _, kind := range slotKinds[s.p.Update.Kind] {
-			name, shape := engine.Slot(kind, q.node.Name), q.node.Shape
-			if kind == "adam_t" {
-				shape = []int{1} // steps taken
-			}
-			if s.state.Get(name) == nil {
-				size := 1
-				for _, d := range shape {
-					size *= d
-				}
-				if err := s.state.Set(name, shape, make([]float32, size)); err != nil {
-					return err
-				}
-			}
-			q.slots = append(q.slots, s.state.Get(name).Values)
-		}
-	}
-	return nil
+	return s.run.run(int(phase))
 }
 
-func (s *session) listNeeds() {
-	seen := map[string]bool{}
-	add := func(group int, nodes ...*engine.Node) {
-		for _, n := range nodes {
-			for _, in := range inputsOf(n) {
-				if !seen[in] {
-					seen[in] = true
-					s.needs[group] = append(s.needs[group], in)
-				}
-				s.inputs[in] = s.p.Graph.Node(in)
-			}
-		}
+// floats returns what is fed to n as float32.
+func (s *session) floats(n *engine.Node, v any) []float32 {
+	if v, ok := v.([]float32); ok {
+		return v
 	}
-	add(groupPredictions, s.p.Predictions...)
-	if len(s.p.Predictions) == 0 {
-		add(groupOutputs, s.p.Outputs...)
+	out := s.cast[n]
+	if out == nil {
+		out = make([]float32, n.Size())
+		s.cast[n] = out
 	}
-	add(groupRest, s.p.Outputs...)
-	if s.p.Loss != nil {
-		add(groupRest, s.p.Loss)
+	switch v := v.(type) {
+	case []byte:
+		convert(s.e.pool, out, v)
+	case []int32:
+		convert(s.e.pool, out, v)
 	}
-	for _, n := range s.p.Outputs {
-		if !slices.ContainsFunc(inputsOf(n), func(in string) bool { return slices.Contains(s.needs[groupRest], in) }) {
-			s.early = append(s.early, n)
-		}
-	}
-}
-
-// inputsOf lists the inputs that n depends on.
-func inputsOf(n *engine.Node) []string {
-	var out []string
-	seen := map[int]bool{}
-	var walk func(n *engine.Node)
-	walk = func(n *engine.Node) {
-		if seen[n.ID] {
-			return
-		}
-		seen[n.ID] = true
-		if n.Op == engine.OpInput {
-			out = append(out, n.Name)
-		}
-		for _, in := range n.In {
-			walk(in)
-		}
-	}
-	walk(n)
 	return out
 }
 
-// reached marks the nodes that n depends on through differentiable inputs.
-func reached(n *engine.Node) map[int]bool {
-	seen := map[int]bool{}
-	var walk func(n *engine.Node)
-	walk = func(n *engine.Node) {
-		if seen[n.ID] {
-			return
+func convert[T byte | int32](pool *kernel.Pool, out []float32, in []T) {
+	kernel.Split(pool, len(out), func(from, to int) {
+		for i, v := range in[from:to] {
+			out[from+i] = float32(v)
 		}
-		seen[n.ID] = true
-		for i, in := range n.In {
-			if differentiable(n, i) {
-				walk(in)
-			}
-		}
-	}
-	walk(n)
-	return seen
-}
-
-// differentiable tells whether op n passes a gradient to its i-th input.
-func differentiable(n *engine.Node, i int) bool {
-	switch n.Op {
-	case engine.OpOneHot:
-		return false
-	case engine.OpWhere:
-		return i > 0
-	case engine.OpFocal, engine.OpSmoothL1, engine.OpGIoU, engine.OpSoftmaxCE:
-		return i == 0
-	case engine.OpFrozenNorm:
-		return i == 0 || i == 5
-	case engine.OpBatchNorm:
-		return i != 3 && i != 4
-	}
-	return true
-}
-
-func (s *session) feed(names []string, f engine.Feeds) error {
-	for _, name := range names {
-		n := s.inputs[name]
-		v, ok := f[name]
-		if !ok {
-			return fmt.Errorf("input %s is not fed", name)
-		}
-		if len(v) != n.Size() {
-			return fmt.Errorf("input %s: %d values for shape %v", name, len(v), n.Shape)
-		}
-		s.run.bind(s.node[n.ID], v)
-	}
-	return nil
+	})
 }
 
 func (s *session) collect(nodes []*engine.Node, into engine.Values) {
@@ -330,51 +218,34 @@ func (s *session) collect(nodes []*engine.Node, into engine.Values) {
 }
 
 func (s *session) Forward(f engine.Feeds) (engine.Values, error) {
-	for g := groupPredictions; g <= groupOutputs; g++ {
-		if err := s.feed(s.needs[g], f); err != nil {
+	for phase := range engine.PhaseRest {
+		if err := s.compute(phase, f); err != nil {
 			return nil, err
 		}
-		if err := s.run.run(g); err != nil {
-			return nil, err
-		}
+		s.collect(s.a.Nodes[phase], s.forward)
 	}
-	s.collect(s.p.Predictions, s.forward)
-	s.collect(s.early, s.forward)
 	return s.forward, nil
 }
 
 func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
 	var r engine.Result
 	if s.p.Loss == nil {
-		return r, fmt.Errorf("the program has no loss to step on")
+		return r, errors.New("the program has no loss to step on")
 	}
-	lr, ok := f[engine.LR]
-	if !ok || len(lr) != 1 {
-		return r, fmt.Errorf("feed %q must hold the learning rate, one value", engine.LR)
-	}
-	for g := groupPredictions; g <= groupOutputs; g++ {
-		if err := s.feed(s.needs[g], f); err != nil {
-			return r, err
-		}
-		if err := s.run.run(g); err != nil {
-			return r, err
-		}
-	}
-	if assign != nil {
-		s.collect(s.p.Predictions, s.predictions)
-		targets, err := assign(s.predictions)
-		if err != nil {
-			return r, fmt.Errorf("assigning targets: %w", err)
-		}
-		clear(s.feeds)
-		maps.Copy(s.feeds, f)
-		maps.Copy(s.feeds, targets)
-		f = s.feeds
-	}
-	if err := s.feed(s.needs[groupRest], f); err != nil {
+	lr, err := f.Rate()
+	if err != nil {
 		return r, err
 	}
-	if err := s.run.run(groupRest); err != nil {
+	for phase := range engine.PhaseRest {
+		if err := s.compute(phase, f); err != nil {
+			return r, err
+		}
+	}
+	s.collect(s.p.Predictions, s.predictions)
+	if f, err = f.With(assign, s.predictions); err != nil {
+		return r, err
+	}
+	if err := s.compute(engine.PhaseRest, f); err != nil {
 		return r, err
 	}
 	r.Loss = float64(s.run.value(s.node[s.p.Loss.ID])[0])
@@ -382,46 +253,39 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 	s.collect(s.p.Outputs, r.Outputs)
 	start := s.clock()
 	var sum float64
-	for i := range s.params {
-		g := s.run.value(s.params[i].grad)
-		s.grads[s.params[i].node.Name] = g
-		sum += kernel.SumSquares(s.e.pool, g)
+	for _, q := range s.params {
+		sum += kernel.SumSquares(s.e.pool, s.run.value(q.grad))
 	}
 	r.GradNorm = math.Sqrt(sum)
 	start = s.spent("gradient norm", start)
-	if !finite(r.Loss) {
-		return r, fmt.Errorf("loss is %v: %w", r.Loss, engine.ErrNonFinite)
+	if err := r.CheckFinite(); err != nil {
+		return r, err
 	}
-	if !finite(r.GradNorm) {
-		return r, fmt.Errorf("gradient norm is %v: %w", r.GradNorm, engine.ErrNonFinite)
-	}
-	s.update(lr[0], r.GradNorm)
+	s.update(lr, r.GradNorm)
 	s.spent("update", start)
 	return r, nil
 }
 
 // clock and spent tell the profile, if there is one, what is no op of the graph.
 func (s *session) clock() time.Time {
-	if s.e.opt.Profile == nil {
+	if s.e.profile == nil {
 		return time.Time{}
 	}
-	return s.e.opt.Profile.now()
+	return s.e.profile.Now()
 }
 
 func (s *session) spent(kind string, start time.Time) time.Time {
-	if s.e.opt.Profile == nil {
+	if s.e.profile == nil {
 		return start
 	}
-	return s.e.opt.Profile.add(kind, 0, start)
+	return s.e.profile.Add(kind, 0, start)
 }
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // update applies the optimiser's rule and moves the running statistics.
 func (s *session) update(lr float32, norm float64) {
 	u := s.p.Update
 	for _, q := range s.params {
-		g := s.grads[q.node.Name]
+		g := s.run.value(q.grad)
 		if u.Clip > 0 && norm > u.Clip {
 			kernel.Scale(s.e.pool, g, float32(u.Clip/(norm+1e-6))) // the 1e-6 is PyTorch's
 		}
@@ -444,6 +308,13 @@ func (s *session) update(lr float32, norm float64) {
 	}
 }
 
-func (s *session) Gradient(param string) []float32 { return s.grads[param] }
+func (s *session) Gradient(param string) []float32 {
+	for _, q := range s.params {
+		if s.p.KeepGradients && q.node.Name == param {
+			return s.run.value(q.grad)
+		}
+	}
+	return nil
+}
 
 func (s *session) Close() error { return s.run.close() }

@@ -80,14 +80,25 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 		return l.upsample(n, l.in(n, 1), l.in(n, 0))
 	case engine.OpPackLevels:
 		return l.packLevels(n)
-	case engine.OpAdd, engine.OpSub, engine.OpMul:
+	case engine.OpMul:
+		if len(nodes) > 1 {
+			return l.scaleLevels(nodes)
+		}
 		return l.binary(n)
+	case engine.OpAdd, engine.OpSub:
+		return l.binary(n)
+	case engine.OpDiv, engine.OpMin, engine.OpMax:
+		return l.pair(n)
 	case engine.OpNeg:
 		return gg.Neg(l.in(n, 0))
 	case engine.OpAbs:
 		return gg.Abs(l.in(n, 0))
 	case engine.OpExp:
-		return gg.Exp(l.in(n, 0))
+		x, err := l.stacked(firstInputs(nodes))
+		if err != nil {
+			return nil, err
+		}
+		return gg.Exp(x)
 	case engine.OpLog:
 		return gg.Log(l.in(n, 0))
 	case engine.OpSoftplus:
@@ -110,12 +121,24 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 		return l.transpose(n)
 	case engine.OpConcat:
 		return l.concat(n)
+	case engine.OpSlice:
+		return l.slice(n)
+	case engine.OpSumLast:
+		return l.sumLast(n)
+	case engine.OpSoftmaxLast:
+		return l.softmaxLast(n)
+	case engine.OpLogSumExpLast:
+		return l.logSumExpLast(n)
+	case engine.OpStopGradient:
+		return l.stopGradient(n)
+	case engine.OpDecodeBoxes:
+		return l.decodeBoxes(n)
 	case engine.OpFocal:
 		return l.focal(n)
 	case engine.OpSmoothL1:
 		return l.smoothL1(n)
-	case engine.OpGIoU:
-		return l.giou(n)
+	case engine.OpBoxIoULoss:
+		return l.boxIoULoss(n)
 	case engine.OpSoftmaxCE:
 		return l.softmaxCE(n)
 	}

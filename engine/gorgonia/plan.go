@@ -10,6 +10,7 @@ import (
 	gg "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"focalgrid/engine"
 	"focalgrid/engine/kernel"
 )
 
@@ -31,7 +32,7 @@ type plan struct {
 	ends    []int // steps[ends[i-1]:ends[i]] are group i
 	values  map[int64][]float32
 	readers map[int64][]reader // of what is bound
-	profile *Profile
+	profile *engine.Profile
 }
 
 type planStep struct {
@@ -100,7 +101,7 @@ type planner struct {
 
 // newPlan lays out a run in groups: group i computes wanted[i] and what it
 // needs beyond the earlier groups. The values of all wanted nodes stay valid.
-func newPlan(wanted [][]*gg.Node, pool *kernel.Pool, profile *Profile) (*plan, error) {
+func newPlan(wanted [][]*gg.Node, pool *kernel.Pool, profile *engine.Profile) (*plan, error) {
 	p := planner{
 		plan: &plan{values: map[int64][]float32{}, readers: map[int64][]reader{}, profile: profile},
 		pool: pool, keep: map[int64]bool{}, placed: map[int64]bool{}, last: map[int64]int{},
@@ -327,12 +328,12 @@ func (p *plan) run(group int) error {
 		}
 		return nil
 	}
-	t := p.profile.now()
+	t := p.profile.Now()
 	for i := range steps {
 		if err := steps[i].do(); err != nil {
 			return err
 		}
-		t = p.profile.add(steps[i].kind, steps[i].flops, t)
+		t = p.profile.Add(steps[i].kind, steps[i].flops, t)
 	}
 	return nil
 }
@@ -417,4 +418,16 @@ func wrap(shape tensor.Shape, v []float32) gg.Value {
 		return gg.NewF32(v[0])
 	}
 	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(v))
+}
+
+// kindOf is an op's name without its settings.
+func kindOf(name string) string {
+	words := strings.Fields(name)
+	for i, w := range words {
+		if i > 0 && (strings.ContainsAny(w, "=[") || strings.Trim(w, "sp0123456789") == "") {
+			words = words[:i]
+			break
+		}
+	}
+	return strings.Join(words, " ")
 }

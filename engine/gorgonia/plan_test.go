@@ -82,16 +82,17 @@ func shared(t *testing.T) (*engine.Program, *engine.State, engine.Feeds) {
 	t.Helper()
 	p := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9}}
 	r := rand.New(rand.NewPCG(3, 4))
-	feeds := engine.Feeds{engine.LR: {.1}}
+	feeds := engine.Feeds{engine.LR: []float32{.1}}
 	var err error
 	p.Graph, err = engine.Build(func(g *engine.Graph) error {
 		w := g.Param("w", engine.Normal(.3), true, 8, 4, 3, 3)
 		for _, name := range []string{"a", "b", "c"} {
 			x := g.Input(name, 2, 4, 16, 16)
-			feeds[name] = make([]float32, x.Size())
-			for i := range feeds[name] {
-				feeds[name][i] = float32(r.NormFloat64())
+			values := make([]float32, x.Size())
+			for i := range values {
+				values[i] = float32(r.NormFloat64())
 			}
+			feeds[name] = values
 			y := g.ReLU(g.Conv2D(x, w, nil, 1, 1, false))
 			s := g.Sum(g.Mul(y, y))
 			if p.Loss == nil {
@@ -144,9 +145,11 @@ func TestProfile(t *testing.T) {
 	pool := kernel.NewPool(1)
 	defer pool.Close()
 	now := time.Unix(0, 0)
-	profile := NewProfile(func() time.Time { now = now.Add(time.Millisecond); return now })
+	profile := engine.NewProfile(func() time.Time { now = now.Add(time.Millisecond); return now })
 	program, state, feeds := shared(t)
-	ses, err := New(pool, Options{Profile: profile}).Compile(program, state)
+	e := New(pool, Options{})
+	e.Profile(profile)
+	ses, err := e.Compile(program, state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +159,7 @@ func TestProfile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := map[string]OpTime{}
+	got := map[string]engine.OpTime{}
 	for _, o := range profile.Ops() {
 		got[o.Op] = o
 		if o.Time != time.Duration(o.Calls)*time.Millisecond {
@@ -164,7 +167,7 @@ func TestProfile(t *testing.T) {
 		}
 	}
 	const flops = 2 * 2 * 8 * 16 * 16 * 4 * 9
-	for kind, want := range map[string]OpTime{
+	for kind, want := range map[string]engine.OpTime{
 		"conv 3x3/1": {Calls: 6, FLOPs: 6 * flops}, "conv 3x3/1 to weights": {Calls: 6, FLOPs: 6 * flops},
 		"relu gradient": {Calls: 6}, "update": {Calls: 2}, "gradient norm": {Calls: 2},
 	} {

@@ -10,8 +10,9 @@ import (
 	"focalgrid/engine"
 )
 
-// A stack is nodes that do the same with the same parameters to maps of several
-// levels, as a head does to a pyramid: it is lowered to one op, whose value has the
+// A stack is nodes that do the same to maps of several levels, as a head does to a pyramid: convolutions
+// and group norms with the same parameters, or, of the members of such a stack, exponentials or products with a scalar
+// each. It is lowered to one op, whose value has the
 // members' tensors one after the other.
 type stack struct {
 	members []*engine.Node // by ID, none depending on another
@@ -19,9 +20,10 @@ type stack struct {
 }
 
 // A stackKey is what members of a stack have in common: the op, its parameters (by
-// node ID) and settings.
+// node ID) and settings, or the stack whose members it takes value by value.
 type stackKey struct {
 	op           engine.Op
+	of           *stack
 	weight, bias int
 	stride, pad  int
 	groups       int
@@ -29,14 +31,25 @@ type stackKey struct {
 	relu         bool
 }
 
-func stackKeyOf(n *engine.Node) (k stackKey, ok bool) {
-	switch n.Op {
-	case engine.OpConv2D, engine.OpGroupNorm:
-		k = stackKey{n.Op, n.In[1].ID, -1, n.Attr.Stride, n.Attr.Pad, n.Attr.Groups, n.Attr.Eps, n.Attr.ReLU}
+// byValue reports whether n computes value by value: the exponential, or a product with a scalar.
+func byValue(n *engine.Node) bool {
+	return n.Op == engine.OpExp || n.Op == engine.OpMul && len(n.In[1].Shape) == 0
+}
+
+// stackKeyOf returns the key of n, whose inputs may be in stacks.
+func stackKeyOf(n *engine.Node, of map[int]*stack) (k stackKey, ok bool) {
+	switch {
+	case n.Op == engine.OpConv2D || n.Op == engine.OpGroupNorm:
+		k = stackKey{
+			op: n.Op, weight: n.In[1].ID, bias: -1, stride: n.Attr.Stride, pad: n.Attr.Pad,
+			groups: n.Attr.Groups, eps: n.Attr.Eps, relu: n.Attr.ReLU,
+		}
 		if len(n.In) > 2 {
 			k.bias = n.In[2].ID
 		}
 		return k, true
+	case byValue(n) && of[n.In[0].ID] != nil:
+		return stackKey{op: n.Op, of: of[n.In[0].ID]}, true
 	}
 	return k, false
 }
@@ -52,7 +65,7 @@ func findStacks(nodes []*engine.Node, wanted map[int]bool) map[int]*stack {
 		for _, in := range n.In {
 			users[in.ID] = append(users[in.ID], n)
 		}
-		if k, ok := stackKeyOf(n); ok {
+		if k, ok := stackKeyOf(n, of); ok {
 			s := byKey[k]
 			if s == nil {
 				s = &stack{}
@@ -83,7 +96,7 @@ func (s *stack) possible(of map[int]*stack, users map[int][]*engine.Node, wanted
 		return false
 	}
 	for i, m := range s.members {
-		if wanted[m.ID] {
+		if wanted[m.ID] || byValue(m) && of[m.In[0].ID] == nil {
 			return false
 		}
 		for _, u := range users[m.ID] {
@@ -91,7 +104,7 @@ func (s *stack) possible(of map[int]*stack, users map[int][]*engine.Node, wanted
 				continue
 			}
 			o := of[u.ID]
-			if o == nil || len(o.members) != len(s.members) || o.members[i] != u || !slices.Equal(o.inputs(), s.members) {
+			if o == nil || len(o.members) != len(s.members) || o.members[i] != u || !slices.Equal(firstInputs(o.members), s.members) {
 				return false
 			}
 		}
@@ -99,11 +112,11 @@ func (s *stack) possible(of map[int]*stack, users map[int][]*engine.Node, wanted
 	return true
 }
 
-// inputs lists the members' first inputs.
-func (s *stack) inputs() []*engine.Node {
+// firstInputs lists the nodes' first inputs.
+func firstInputs(nodes []*engine.Node) []*engine.Node {
 	var in []*engine.Node
-	for _, m := range s.members {
-		in = append(in, m.In[0])
+	for _, n := range nodes {
+		in = append(in, n.In[0])
 	}
 	return in
 }

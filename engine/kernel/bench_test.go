@@ -226,8 +226,8 @@ func BenchmarkMaps(b *testing.B) {
 		{"upsamplegrad", 1, tower.Len(), func(p *Pool) { UpsampleGrad(p, y, dy, 16, 16, Shape{16, 64, 8, 8}) }},
 		{"focal", 1, box, func(p *Pool) { f.Sum(p, x, label, weight) }},
 		{"focalgrad", 2, box, func(p *Pool) { f.Grad(p, y, x, label, weight, 1) }},
-		{"smoothl1", 2, box, func(p *Pool) { SmoothL1(p, x, dy, weight, .11, f.Rows, 4) }},
-		{"smoothl1grad", 3, box, func(p *Pool) { SmoothL1Grad(p, y, x, dy, weight, .11, 1, f.Rows, 4) }},
+		{"smoothl1", 2, box, func(p *Pool) { SmoothL1{f.Rows, 4, .11}.Sum(p, x, dy, weight) }},
+		{"smoothl1grad", 3, box, func(p *Pool) { SmoothL1{f.Rows, 4, .11}.Grad(p, y, x, dy, weight, 1) }},
 		{"sgd", 5, stem.Len(), func(p *Pool) { SGD(p, y, x, dy, 1e-9, .9, 1e-4) }},
 		{"sumsquares", 1, stem.Len(), func(p *Pool) { SumSquares(p, dy) }},
 	}

@@ -1,5 +1,5 @@
 // Package kernel holds the arithmetic of the CPU engine: convolution, norms,
-// pooling, losses and the optimiser's update on flat float32 slices.
+// pooling, boxes, losses and the optimiser's update on flat float32 slices.
 //
 // Every tensor is a dense NCHW []float32: element (n, c, y, x) of a [N, C, H, W]
 // tensor lies at ((n*C+c)*H+y)*W+x. Kernels write into slices of the caller and

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"focalgrid/guard"
+	"focalgrid/portable"
 
 	"pgregory.net/rapid"
 )
@@ -88,11 +89,12 @@ func mapKernels(p *Pool, s Shape) []float32 {
 		f.Grad(p, y, x, label, weight, .5)
 		keep(y)
 	}
-	scalar(SmoothL1(p, x, z, weight, .11, rows, 4))
-	SmoothL1Grad(p, y, x, z, weight, .11, .5, rows, 4)
+	l1 := SmoothL1{Rows: rows, Cols: 4, Beta: .11}
+	scalar(l1.Sum(p, x, z, weight))
+	l1.Grad(p, y, x, z, weight, .5)
 	keep(y)
 	boxes := rows / 4
-	q := GIoU{Images: 1, Anchors: boxes}
+	q := IoULoss{Boxes{BoxCode{Kind: "deltas", MaxLogSize: portable.Log(1000. / 16)}, 1, boxes}, "giou"}
 	corners := func(v []float32) []float32 { // boxes as wide as they are high, or nearly
 		v = slices.Clone(v[:4*boxes])
 		for i := range v {
@@ -101,16 +103,17 @@ func mapKernels(p *Pool, s Shape) []float32 {
 		return v
 	}
 	anchors, target, d := corners(z), corners(dy), fresh(4*boxes)
-	q.Grad(d, x, anchors, target, weight, .5)
-	scalar(q.Sum(x, anchors, target, weight))
+	q.Grad(p, d, x, anchors, target, weight, .5)
+	scalar(q.Sum(p, x, anchors, target, weight))
 	keep(d)
 	for i := range label {
 		label[i] = float32(i % 4)
 	}
 	if rows > 0 {
 		d = fresh(4 * rows)
-		SoftmaxCEGrad(d, x, label, .5, rows, 4)
-		scalar(SoftmaxCE(x, label, rows, 4))
+		ce := SoftmaxCE{Rows: rows, Classes: 4}
+		ce.Grad(p, d, x, label, .5)
+		scalar(ce.Mean(p, x, label))
 		keep(d)
 	}
 	Add(p, y, x, dy)

@@ -1,6 +1,10 @@
 package kernel
 
-import "math"
+import (
+	"math"
+
+	"focalgrid/portable"
+)
 
 // A Focal is the focal loss on a table of logits, one row an anchor, one column
 // a class (§3.2 of Lin et al., eq. 5):
@@ -120,21 +124,25 @@ func (f Focal) check(name string, logits, label, weight []float32) {
 	need(name, "weight", weight, f.Rows)
 }
 
-// SmoothL1 is Σ_rows weight·Σ_cols h(pred-target), h(d) = d²/(2β) where |d| < β
-// and |d|-β/2 elsewhere; β = 0 is |d|. pred and target are [rows, cols], weight
-// is [rows]; rows of weight 0 are left out.
-func SmoothL1(p *Pool, pred, target, weight []float32, beta float32, rows, cols int) float64 {
-	need("SmoothL1", "pred", pred, rows*cols)
-	need("SmoothL1", "target", target, rows*cols)
-	need("SmoothL1", "weight", weight, rows)
-	b := float64(beta)
-	return sum(p, lossTasks(rows), func(task int) float64 {
+// A SmoothL1 is the box loss of the paper on a table of Rows × Cols values: h(d) = d²/(2β)
+// of differences |d| < β and |d|-β/2 elsewhere; β = 0 is |d|.
+type SmoothL1 struct {
+	Rows, Cols int
+	Beta       float32
+}
+
+// Sum is Σ_rows weight·Σ_cols h(pred-target). pred and target are [Rows, Cols], weight
+// is [Rows]; rows of weight 0 are left out.
+func (s SmoothL1) Sum(p *Pool, pred, target, weight []float32) float64 {
+	s.check("SmoothL1.Sum", pred, target, weight)
+	b := float64(s.Beta)
+	return sum(p, s.tasks(), func(task int) float64 {
 		var sum float64
-		for r := task * lossRows; r < min(rows, (task+1)*lossRows); r++ {
+		for r := task * lossRows; r < min(s.Rows, (task+1)*lossRows); r++ {
 			if weight[r] == 0 {
 				continue
 			}
-			for i := r * cols; i < (r+1)*cols; i++ {
+			for i := r * s.Cols; i < (r+1)*s.Cols; i++ {
 				d := math.Abs(float64(pred[i]) - float64(target[i]))
 				if d < b {
 					d = d * d / (2 * b)
@@ -148,26 +156,20 @@ func SmoothL1(p *Pool, pred, target, weight []float32, beta float32, rows, cols 
 	})
 }
 
-// lossRows is the number of rows a task of the box loss takes.
-const lossRows = 4096
-
-func lossTasks(rows int) int { return max(1, (rows+lossRows-1)/lossRows) }
-
-// SmoothL1Grad computes d = scale·weight·h'(pred-target), where h'(d) is d/β
-// inside and the sign of d outside; at d = 0 it is 0 also for β = 0.
-func SmoothL1Grad(p *Pool, d, pred, target, weight []float32, beta, scale float32, rows, cols int) {
-	need("SmoothL1Grad", "d", d, rows*cols)
-	need("SmoothL1Grad", "pred", pred, rows*cols)
-	need("SmoothL1Grad", "target", target, rows*cols)
-	need("SmoothL1Grad", "weight", weight, rows)
-	p.Run(lossTasks(rows), func(task int) {
-		for r := task * lossRows; r < min(rows, (task+1)*lossRows); r++ {
-			w := weight[r] * scale
+// Grad computes d = factor·weight·h'(pred-target), where h'(d) is d/β inside and the
+// sign of d outside; at d = 0 it is 0 also for β = 0.
+func (s SmoothL1) Grad(p *Pool, d, pred, target, weight []float32, factor float32) {
+	s.check("SmoothL1.Grad", pred, target, weight)
+	need("SmoothL1.Grad", "d", d, s.Rows*s.Cols)
+	beta := s.Beta
+	p.Run(s.tasks(), func(task int) {
+		for r := task * lossRows; r < min(s.Rows, (task+1)*lossRows); r++ {
+			w := weight[r] * factor
 			if weight[r] == 0 {
-				clear(d[r*cols : (r+1)*cols])
+				clear(d[r*s.Cols : (r+1)*s.Cols])
 				continue
 			}
-			for i := r * cols; i < (r+1)*cols; i++ {
+			for i := r * s.Cols; i < (r+1)*s.Cols; i++ {
 				e := pred[i] - target[i]
 				switch {
 				case e >= beta && e > 0:
@@ -181,4 +183,53 @@ func SmoothL1Grad(p *Pool, d, pred, target, weight []float32, beta, scale float3
 			}
 		}
 	})
+}
+
+// lossRows is the number of rows a task of smooth L1 takes.
+const lossRows = 4096
+
+func (s SmoothL1) tasks() int { return max(1, (s.Rows+lossRows-1)/lossRows) }
+
+func (s SmoothL1) check(name string, pred, target, weight []float32) {
+	need(name, "pred", pred, s.Rows*s.Cols)
+	need(name, "target", target, s.Rows*s.Cols)
+	need(name, "weight", weight, s.Rows)
+}
+
+// A SoftmaxCE is the mean over rows of -log softmax(logits)[label], on a table of logits
+// [Rows, Classes]; label is [Rows] with values 0 … Classes-1.
+type SoftmaxCE struct{ Rows, Classes int }
+
+// Mean returns the loss.
+func (c SoftmaxCE) Mean(p *Pool, logits, label []float32) float64 {
+	c.check("SoftmaxCE.Mean", logits, label)
+	return rowSum(p, c.Rows, c.last().taskRows(), func(r int) float64 {
+		x := c.last().row(logits, r)
+		return logSumExp(x) - float64(x[int(label[r])])
+	}) / float64(c.Rows)
+}
+
+// Grad computes d = factor·(softmax(logits)-onehot(label))/Rows.
+func (c SoftmaxCE) Grad(p *Pool, d, logits, label []float32, factor float32) {
+	c.check("SoftmaxCE.Grad", logits, label)
+	need("SoftmaxCE.Grad", "d", d, c.Rows*c.Classes)
+	s := float64(factor) / float64(c.Rows)
+	c.last().each(p, func(r int) {
+		x := c.last().row(logits, r)
+		l := logSumExp(x)
+		for k, v := range x {
+			q := portable.Exp(float64(v) - l)
+			if k == int(label[r]) {
+				q--
+			}
+			d[r*c.Classes+k] = float32(s * q)
+		}
+	})
+}
+
+func (c SoftmaxCE) last() Last { return Last{c.Rows, c.Classes} }
+
+func (c SoftmaxCE) check(name string, logits, label []float32) {
+	need(name, "logits", logits, c.Rows*c.Classes)
+	need(name, "label", label, c.Rows)
 }

@@ -49,6 +49,7 @@ func TestRecordedBits(t *testing.T) {
 		l.GradWeights(dw, x, dy)
 		got[fmt.Sprintf("convolution %+v", c)] = hash(slices.Concat(y, dx, dw))
 	}
+	got["rows"] = hash(rowKernels(p, 2500))
 	if *updateBits {
 		text, err := json.MarshalIndent(got, "", "\t")
 		if err != nil {

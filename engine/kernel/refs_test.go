@@ -284,10 +284,11 @@ func TestSmoothL1References(t *testing.T) {
 			pred[i] = float32(v)
 		}
 		for _, row := range ref.Rows {
+			l := SmoothL1{Rows: n, Cols: 1, Beta: float32(row.Beta)}
 			for i := range n {
 				clear(w)
 				w[i] = 2
-				got := SmoothL1(p, pred, zero, w, float32(row.Beta), n, 1)
+				got := l.Sum(p, pred, zero, w)
 				// Differences near zero are rounded to float32, relatively 2⁻²⁴, twice in d².
 				if math.Abs(got/2-row.Loss[i]) > 3e-7*math.Abs(row.Loss[i]) {
 					t.Errorf("β=%g, difference %g: loss %g, want %g", row.Beta, ref.Diff[i], got/2, row.Loss[i])
@@ -296,7 +297,7 @@ func TestSmoothL1References(t *testing.T) {
 			for i := range w {
 				w[i] = 2
 			}
-			SmoothL1Grad(p, d, pred, zero, w, float32(row.Beta), .5, n, 1)
+			l.Grad(p, d, pred, zero, w, .5)
 			close32(t, "gradient", d, row.Grad, 3e-7)
 		}
 	})

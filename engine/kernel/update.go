@@ -11,7 +11,7 @@ import (
 func SGD(p *Pool, w, v, g []float32, lr, momentum, decay float32) {
 	need("SGD", "v", v, len(w))
 	need("SGD", "g", g, len(w))
-	split(p, len(w), func(from, to int) {
+	Split(p, len(w), func(from, to int) {
 		sgd(p.set, v[from:to], w[from:to], g[from:to], lr, momentum, decay)
 	})
 }
@@ -34,7 +34,7 @@ func (a Adam) Step(p *Pool, w, m, v, g []float32, step int) {
 	root := float32(1 / math.Sqrt(1-portable.Pow(float64(a.Beta2), float64(step))))
 	keep := float32(1 - float64(float64(a.LR)*float64(a.Decay)))
 	c1, c2 := float32(1-float64(a.Beta1)), float32(1-float64(a.Beta2))
-	split(p, len(w), func(i, j int) {
+	Split(p, len(w), func(i, j int) {
 		adam(p.set, m[i:j], v[i:j], w[i:j], g[i:j], a.Beta1, c1, a.Beta2, c2, keep, lr, root, a.Eps)
 	})
 }
@@ -59,5 +59,21 @@ func sum(p *Pool, tasks int, f func(task int) float64) float64 {
 		s += v
 	}
 	p.wide.give(parts)
+	return s
+}
+
+// rowSum adds f(0) … f(rows-1) in that order, computed in tasks of so many rows.
+func rowSum(p *Pool, rows, task int, f func(r int) float64) float64 {
+	values := p.wide.take(rows)
+	p.Run((rows+task-1)/task, func(t int) {
+		for r := t * task; r < min(rows, (t+1)*task); r++ {
+			values[r] = f(r)
+		}
+	})
+	var s float64
+	for _, v := range values {
+		s += v
+	}
+	p.wide.give(values)
 	return s
 }

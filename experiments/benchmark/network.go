@@ -123,20 +123,24 @@ func (b *Network) open(ctx context.Context, r *experiments.Trainer) (*detector.D
 	return detector.New(cfg, len(set.Classes), r.Engine, engine.NewState(), detector.Drawer(0)), set, nil
 }
 
-// damp gives the residual blocks' last frozen norms their weight.
-func damp(d *detector.Detector) {
+// damp gives the residual blocks' last frozen norms, where the network has them, their weight.
+func damp(d *detector.Detector, e engine.Engine) error {
+	if d.Cfg.Model.Norm != "frozen" {
+		return nil
+	}
 	last := ".bn2.weight"
 	if d.Cfg.Model.Depth >= 50 {
 		last = ".bn3.weight"
 	}
 	for _, name := range d.State.Names() {
 		if strings.HasPrefix(name, "backbone.body.layer") && strings.HasSuffix(name, last) {
-			v := d.State.Get(name).Values
-			for i := range v {
-				v[i] = residualNorm
+			shape := d.State.Get(name).Shape
+			if err := d.State.Set(name, shape, slices.Repeat([]float32{residualNorm}, shape[0])); err != nil {
+				return err
 			}
 		}
 	}
+	return e.Load(d.State)
 }
 
 // Step measures training steps: those of a trial, from the loader's batch to the
@@ -156,8 +160,8 @@ func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, err
 	if _, err := d.Network(b.Batch, b.Pixels, b.Pixels, true); err != nil {
 		return Measured{}, err
 	}
-	if d.Cfg.Model.Norm == "frozen" {
-		damp(d)
+	if err := damp(d, r.Engine); err != nil {
+		return Measured{}, err
 	}
 	t := b.timer(r.Now)
 	if b.Loader {
@@ -205,8 +209,8 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 	if _, err := d.Network(detector.EvalBatch, b.Pixels, b.Pixels, false); err != nil {
 		return Measured{}, err
 	}
-	if d.Cfg.Model.Norm == "frozen" {
-		damp(d)
+	if err := damp(d, r.Engine); err != nil {
+		return Measured{}, err
 	}
 	t := b.timer(r.Now)
 	post := d.Cfg.PostConfig()

@@ -64,7 +64,7 @@ func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *results.Bund
 	wave := func(i int) float64 { return .5 + .5*math.Sin(float64(i)) }
 	out := &results.Bundle{Trial: results.Trial{
 		Key: p.Key, Kind: results.KindTrain, Config: string(plan.Resolved(&p.Config)), Seed: p.Seed, Dataset: p.Data, Init: p.Init,
-		Engine: r.Engine.Name(), Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
+		Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
 		Attempts: []results.Attempt{{
 			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Config.Train.Iters, Started: at, Ended: at,
 			WallSeconds: 60, Exit: results.StatusDone, Environment: r.Host.Provenance(),

@@ -242,7 +242,7 @@ type Identity struct {
 	Seed     uint64
 	Data     string // hash of the images' files, or the generator's version and settings
 	Init     string // hash of the initial weights' file, the pretraining's key, or empty for random ones
-	Engine   string // engine.Engine.Name
+	Engine   string // engine.Info.Name
 	Numerics int    // Numerics
 }
 

@@ -130,7 +130,7 @@ type Loss struct {
 
 // BoxLoss is the regression loss.
 type BoxLoss struct {
-	Type   string  `yaml:"type"`   // smooth_l1, l1 or giou
+	Type   string  `yaml:"type"`   // a name of loss.BoxNames
 	Beta   float64 `yaml:"beta"`   // where smooth_l1 turns from square to straight
 	Weight float64 `yaml:"weight"` // beside the classification loss
 }

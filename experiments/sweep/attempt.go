@@ -111,7 +111,7 @@ func (c *Coordinator) claim(ctx context.Context, s *State, start, last, pid int)
 	var err error
 	a.number, err = c.Store.BeginTrial(results.Trial{
 		Key: s.Key, Config: string(plan.Resolved(&s.Config)), Seed: s.Seed, Dataset: s.Data, Init: s.Init,
-		Labels: s.source.Labels(), Engine: c.Engine.Name(), Numerics: fmt.Sprint(plan.Numerics), Started: c.Timestamp(), Provenance: c.Host.Provenance(),
+		Labels: s.source.Labels(), Engine: c.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: c.Timestamp(), Provenance: c.Host.Provenance(),
 	}, results.Attempt{Number: last + 1, Owner: processName(), Host: c.Host.Name, PID: pid, StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err

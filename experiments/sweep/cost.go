@@ -2,11 +2,12 @@ package sweep
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
 	"focalgrid/detector"
-	"focalgrid/engine/kernel"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
@@ -20,28 +21,13 @@ type Cost struct {
 	Recorded bool // the median of recorded trials of the same work on this machine; else MACs over a measured rate
 }
 
-// stepShare is the share of the probe's rate that whole trainings reached where
-// it was measured: norms, losses, the update and small maps cost time and count no
-// multiply-adds, and gradients are slower than the forward pass.
-const stepShare = .4
-
-// probeTime bounds ProbeRate.
-const probeTime = 200 * time.Millisecond
-
-// ProbeRate estimates the multiply-adds a second of a training on this pool: it
-// repeats a typical convolution (64 to 64 channels, 3×3, on 32×32) for a fifth of a
-// second and takes stepShare of the fastest run, which other programs disturb least.
-func ProbeRate(pool *kernel.Pool, now func() time.Time) float64 {
-	c := kernel.Conv{N: 4, C: 64, H: 32, W: 32, K: 64, R: 3, Stride: 1, Pad: 1}
-	layer := kernel.NewLayer(pool, c)
-	x, w, y := make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.Out())
-	best := probeTime
-	for begun := now(); now().Sub(begun) < probeTime; {
-		start := now()
-		layer.Forward(y, x, w, nil, false)
-		best = min(best, max(now().Sub(start), time.Microsecond))
+// Rate returns the multiply-adds a second that an engine measures on its device; NaN if it measures nothing, and costs
+// are not known.
+func Rate(e engine.Engine, now func() time.Time) float64 {
+	if p, ok := e.(engine.Prober); ok {
+		return p.ProbeRate(now)
 	}
-	return stepShare * float64(c.MACs()) / best.Seconds()
+	return math.NaN()
 }
 
 // Costs estimates the trials at a rate in multiply-adds a second. A trial that is done

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"errors"
-	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -143,17 +142,5 @@ func TestPretrainSeconds(t *testing.T) {
 	}
 	if s, err := r.PretrainSeconds(states, 1e9); err != nil || s != 0 {
 		t.Errorf("without pretraining it takes %g s (%v)", s, err)
-	}
-}
-
-// TestProbeRate: the rate follows from the clock that is handed in.
-func TestProbeRate(t *testing.T) {
-	pool := kernel.NewPool(1)
-	defer pool.Close()
-	now := time.Unix(0, 0)
-	got := ProbeRate(pool, func() time.Time { now = now.Add(10 * time.Millisecond); return now })
-	want := stepShare * 4 * 64 * 64 * 9 * 32 * 32 / .01
-	if math.Abs(got-want) > 1e-6*want {
-		t.Errorf("rate is %g, want %g", got, want)
 	}
 }

@@ -140,7 +140,7 @@ func (r *Records) training(s *State) string {
 
 // keyOn is the key of the trial on data of that identity.
 func (r *Records) keyOn(s *State, data string) string {
-	return plan.Identity{Config: plan.Canonical(&s.Config), Seed: s.Seed, Data: data, Init: s.Init, Engine: r.Engine.Name(), Numerics: plan.Numerics}.Key()
+	return plan.Identity{Config: plan.Canonical(&s.Config), Seed: s.Seed, Data: data, Init: s.Init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 }
 
 // pastTraining is a recorded training that this engine and these numerics made.
@@ -170,7 +170,7 @@ func (r *Records) pastTrainings() ([]pastTraining, error) {
 	var out []pastTraining
 	for i := range recorded {
 		t := &recorded[i]
-		if t.Engine != r.Engine.Name() || t.Numerics != strconv.Itoa(plan.Numerics) {
+		if t.Engine != r.Engine.Info().Name || t.Numerics != strconv.Itoa(plan.Numerics) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {

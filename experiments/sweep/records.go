@@ -83,7 +83,7 @@ func (r *Records) identities(ctx context.Context, p *plan.Plan) ([]State, error)
 			if err != nil {
 				return nil, err
 			}
-			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Name(), Numerics: plan.Numerics}
+			rows[t.Row] = &plan.Identity{Config: row.Canonical, Data: s.Identity, Init: w, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}
 			from[t.Row] = s
 		}
 		id := *rows[t.Row]

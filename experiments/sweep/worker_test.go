@@ -78,7 +78,7 @@ type deadlySession struct {
 }
 
 func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
-	gamma := f[loss.ClassPrefix+"gamma"]
+	gamma, _ := f[loss.ClassPrefix+"gamma"].([]float32)
 	if d.w.Die == "" || len(gamma) != 1 || float64(gamma[0]) != d.w.Gamma {
 		return d.Session.Step(f, assign)
 	}

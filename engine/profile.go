@@ -1,21 +1,20 @@
-package gorgonia
+package engine
 
 import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
-// Profile adds up the time that the static plan and the update spend in each kind
-// of op, over all sessions of an engine. It belongs to the goroutine that runs them.
+// Profile adds up the time that the sessions of an engine spend in each kind of op.
+// It belongs to the goroutine that runs them.
 type Profile struct {
-	now func() time.Time
+	Now func() time.Time
 	ops map[string]*OpTime
 }
 
-// OpTime is what one kind of op took.
+// OpTime is the time of one kind of op.
 type OpTime struct {
 	Op    string // such as "conv 3x3/1 to weights": kernel size and stride
 	Calls int
@@ -25,7 +24,7 @@ type OpTime struct {
 
 // NewProfile returns an empty profile that reads the time from now.
 func NewProfile(now func() time.Time) *Profile {
-	return &Profile{now: now, ops: map[string]*OpTime{}}
+	return &Profile{Now: now, ops: map[string]*OpTime{}}
 }
 
 // Reset forgets what was added up so far.
@@ -41,9 +40,9 @@ func (p *Profile) Ops() []OpTime {
 	return out
 }
 
-// add counts one run of kind that began at start, and returns the time now.
-func (p *Profile) add(kind string, flops float64, start time.Time) time.Time {
-	end := p.now()
+// Add counts one run of kind that began at start, and returns the time now.
+func (p *Profile) Add(kind string, flops float64, start time.Time) time.Time {
+	end := p.Now()
 	o := p.ops[kind]
 	if o == nil {
 		o = &OpTime{Op: kind}
@@ -53,16 +52,4 @@ func (p *Profile) add(kind string, flops float64, start time.Time) time.Time {
 	o.Time += end.Sub(start)
 	o.FLOPs += flops
 	return end
-}
-
-// kindOf is an op's name without its settings.
-func kindOf(name string) string {
-	words := strings.Fields(name)
-	for i, w := range words {
-		if i > 0 && (strings.ContainsAny(w, "=[") || strings.Trim(w, "sp0123456789") == "") {
-			words = words[:i]
-			break
-		}
-	}
-	return strings.Join(words, " ")
 }

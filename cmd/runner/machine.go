@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"focalgrid/engine"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
+	"focalgrid/results"
+
+	"github.com/spf13/cobra"
+)
+
+// machine holds the flags of verbs that compute.
+type machine struct {
+	threads int
+	engine  string
+	cache   string
+}
+
+func machineFlags(cmd *cobra.Command, m *machine) {
+	f := cmd.Flags()
+	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
+	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes only on the CPU")
+	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
+	complete(cmd, "engine", engineNames())
+}
+
+// engines makes the engines that --engine names. To add one, add a line.
+var engines = map[string]func(threads int) engine.Engine{
+	"auto":      cpu,
+	"cpu":       cpu,
+	"cpu-exact": cpuExact,
+}
+
+func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }
+
+func cpu(threads int) engine.Engine {
+	return gorgonia.New(kernel.NewPool(threads), gorgonia.Options{})
+}
+
+// cpuExact uses only direct convolutions; its trials have their own identities.
+func cpuExact(threads int) engine.Engine {
+	pool := kernel.NewPool(threads)
+	pool.Exact = true
+	return gorgonia.New(pool, gorgonia.Options{})
+}
+
+// maxThreads is far more than any machine has; it catches mistyped numbers.
+const maxThreads = 4096
+
+// rig is a machine ready to compute.
+type rig struct {
+	*experiments.Trainer
+	host experiments.Host
+}
+
+// open starts the engine. The caller closes the rig.
+func (m *machine) open(a *app) (*rig, error) {
+	open := engines[m.engine]
+	if open == nil {
+		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engineNames(), ", ")))
+	}
+	if m.threads < 0 || m.threads > maxThreads {
+		return nil, bad(fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", m.threads, maxThreads))
+	}
+	cache := m.cache
+	if cache == "" {
+		var err error
+		if cache, err = experiments.CacheDir(); err != nil {
+			return nil, bad(err)
+		}
+	}
+	e := open(m.threads)
+	info := e.Info()
+	return &rig{
+		Trainer: &experiments.Trainer{Data: experiments.Data{Cache: cache}, Engine: e, Now: a.now},
+		host:    experiments.DescribeHost(info.Kernels, info.Threads),
+	}, nil
+}
+
+// records looks up what a database holds; nil: nothing.
+func (r *rig) records(store *results.Store) sweep.Records {
+	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host}
+}
+
+func (r *rig) close() {
+	r.Trainer.Close()
+	r.Engine.Close()
+}

@@ -1,0 +1,127 @@
+package detector
+
+import (
+	"fmt"
+	"testing"
+
+	"focalgrid/dataset"
+	"focalgrid/engine"
+	"focalgrid/engine/enginetest"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
+	"focalgrid/weights"
+)
+
+// counted is an engine that counts its sessions.
+type counted struct {
+	engine.Engine
+	compiled, open int
+}
+
+func (c *counted) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	ses, err := c.Engine.Compile(p, s)
+	if err == nil {
+		c.compiled++
+		c.open++
+	}
+	return &countedSession{ses, c}, err
+}
+
+type countedSession struct {
+	engine.Session
+	c *counted
+}
+
+func (s *countedSession) Close() error {
+	s.c.open--
+	return s.Session.Close()
+}
+
+// TestNetworksAreBounded: a training on batches of many sizes has no more than maxNetworks compiled, in a next trial
+// too, and ends in the bits of one that compiles every step anew.
+func TestNetworksAreBounded(t *testing.T) {
+	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+		"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "train.batch=1", "model.width=0.125", "model.fpn=16",
+		"pretrain.type=none", "sampler.normalizer=ema",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sizes = maxNetworks + 2
+	var order []int // of the batches' sizes: the first is used again early, and again when many others came between
+	for i := range sizes {
+		order = append(order, i)
+		if i == 1 {
+			order = append(order, 0)
+		}
+	}
+	order = append(order, 0, sizes-1)
+	run := func(d *Detector, i int) {
+		t.Helper()
+		b := dataset.Batch{N: 1, H: 64, W: 64 + 32*order[i], Items: []dataset.Item{{
+			Boxes: [][4]float32{{8, 8, 40, 40}}, Labels: []int32{1}, Crowd: []bool{false},
+		}}}
+		draw := Drawer(7)("pixels", uint64(i))
+		for range 3 * b.H * b.W {
+			b.Pixels = append(b.Pixels, float32(draw.NormFloat64()))
+		}
+		scalars, err := d.Scalars()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Step(&b, scalars, &StepInfo{Step: i, LR: .01}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hash := func(d *Detector) string {
+		t.Helper()
+		s, err := d.Stored()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := weights.Hash(StateTensors(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(h, d.Running)
+	}
+
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	cpu := gorgonia.New(pool, gorgonia.Options{})
+	state, running := engine.NewState(), 0.
+	for i := range order {
+		d := New(cfg, cfg.Data.Classes, cpu, state, Drawer(0))
+		d.Running = running
+		run(d, i)
+		running = d.Running
+		d.Close()
+	}
+	want := hash(&Detector{State: state, Running: running, engine: cpu})
+
+	e := &counted{Engine: enginetest.Device(cpu)}
+	var kept *Compiled
+	for trial := range 2 {
+		d := New(cfg, cfg.Data.Classes, e, engine.NewState(), Drawer(0))
+		d.Kept = kept
+		for i := range order {
+			run(d, i)
+			if e.open > maxNetworks {
+				t.Fatalf("trial %d, step %d: %d networks, want %d at most", trial, i, e.open, maxNetworks)
+			}
+		}
+		if got := hash(d); got != want {
+			t.Errorf("trial %d: state %s, want %s", trial, got, want)
+		}
+		kept = d.HandOver()
+	}
+	// The first trial compiles each size, and the first one again.
+	if least, most := sizes+1, 2*(sizes+1); e.compiled <= least || e.compiled >= most {
+		t.Errorf("%d networks were compiled in two trials, want more than %d and fewer than %d", e.compiled, least, most)
+	}
+	kept.Close()
+	if e.open != 0 {
+		t.Errorf("%d networks are open", e.open)
+	}
+}
