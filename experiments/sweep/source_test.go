@@ -243,65 +243,6 @@ func TestRefusedBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
-// TestRepairGoesOn: a trial whose scoring failed goes on from its checkpoint when what is
-// scored was repaired, to the same weights and scores as if nothing had been wrong.
-func TestRepairGoesOn(t *testing.T) {
-	for _, jobs := range []int{1, 2} {
-		t.Run(fmt.Sprint(jobs, " jobs"), func(t *testing.T) {
-			b := newBench(t, 2)
-			if jobs > 1 {
-				b.jobs(jobs, testWorker{})
-			}
-			folder := b.folder(t, "coco")
-			path := filepath.Join(folder, "val", "000000000002.jpg")
-			whole, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// Header and end are as they should be; what lies between is not.
-			bad := slices.Clone(whole)
-			copy(bad[len(bad)/2:], "\xff\x01\xff\x01")
-			if err := os.WriteFile(path, bad, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			sel := one(folder)
-			sel.Only = nil
-			p := b.plan(t, tiny, sel)
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Failed: 2}) {
-				t.Fatalf("with a damaged picture: %+v, %v", c, err)
-			}
-			if err := os.WriteFile(path, whole, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			b.forget()
-			steps := 0
-			b.Notify = func(e experiments.Event) {
-				if _, ok := e.(experiments.Stepped); ok {
-					steps++
-				}
-			}
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
-				t.Fatalf("repaired: %+v, %v", c, err)
-			}
-			if steps != 0 {
-				t.Errorf("%d steps were done again, want those of the failed trials to count", steps)
-			}
-			states, err := b.States(t.Context(), p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fresh := newBench(t, 2)
-			q := fresh.plan(t, tiny, sel)
-			if _, err := fresh.Sweep(t.Context(), q); err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range states {
-				same(t, "trial "+s.Key[:12], b.finished(t, s.Key), fresh.finished(t, s.Key))
-			}
-		})
-	}
-}
-
 // TestWhatWasHashedIsUsed: pictures and annotations that are changed after the plan was made
 // are not trained on nor scored, here and in worker processes, and leave nothing behind.
 func TestWhatWasHashedIsUsed(t *testing.T) {

@@ -273,20 +273,6 @@ func TestSweepDiverges(t *testing.T) {
 	}
 }
 
-// A trial that fails does not stop the others.
-func TestSweepFails(t *testing.T) {
-	b := newBench(t, 2)
-	p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-	if _, err := b.PrepareData(t.Context(), &p.Rows[0].Config); err != nil {
-		t.Fatal(err)
-	}
-	p.Trials[0].Config.Loss.Type = "hinge" // no such loss: fails when its network is built
-	c, err := b.Sweep(t.Context(), p)
-	if err != nil || c != (Counts{Done: 1, Failed: 1}) {
-		t.Errorf("%+v, %v; want one failed, one done", c, err)
-	}
-}
-
 // Mining chooses by the network's own output: targets come from predictions.
 func TestSweepMining(t *testing.T) {
 	const grid = tiny + `

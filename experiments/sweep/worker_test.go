@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,7 +29,7 @@ import (
 const asWorker = "FOCALGRID_TEST_WORKER"
 
 // testWorker says where a worker works, and how it dies: in a trial with that
-// gamma after that step, by a panic or as if killed by the system.
+// gamma after that step, by a panic or as if killed by the system; or that it pauses.
 type testWorker struct {
 	Cache string
 	Die   string // "panic", "kill" or ""
@@ -99,6 +98,9 @@ func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Resul
 	case "stray": // of a goroutine that nobody waits for
 		go panic("out of luck")
 		select {}
+	case "pause":
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		return d.Session.Step(f, assign)
 	}
 	panic("out of luck")
 }
@@ -248,66 +250,6 @@ func TestJobsDie(t *testing.T) {
 	}
 }
 
-// A panic is the failure of its trial, in this process and in a worker: it is recorded
-// with the call that panicked, and the others are done.
-func TestPanicFails(t *testing.T) {
-	for _, jobs := range []int{1, 2} {
-		t.Run(fmt.Sprint(jobs, " jobs"), func(t *testing.T) {
-			b := newBench(t, 1)
-			w := testWorker{Die: "panic", Gamma: 0, Step: 4}
-			if jobs > 1 {
-				b.jobs(jobs, w)
-			} else {
-				b.Engine = deadly{b.Engine, w}
-			}
-			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1, Failed: 1}) {
-				t.Fatalf("%+v, %v; want one failed, one done", c, err)
-			}
-			states, err := b.States(t.Context(), p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bad := states[0].Recorded
-			if !strings.HasPrefix(bad.Error, "panic: out of luck\nfocalgrid/experiments/sweep.(*deadlySession).Step(") {
-				t.Errorf("recorded is %q, want the panic and where it was", bad.Error)
-			}
-			if n := strings.Count(bad.Error, "\n"); n > 12 {
-				t.Errorf("%d lines are recorded, want the last few", n)
-			}
-		})
-	}
-}
-
-// The end of a sweep's context stops its workers after the step at hand.
-func TestJobsInterrupted(t *testing.T) {
-	want := whole(t)
-	b := newBench(t, 1)
-	b.jobs(2, testWorker{})
-	p := b.plan(t, tiny, plan.Selection{Set: nil})
-	ctx, cancel := context.WithCancel(t.Context())
-	b.Notify = func(e experiments.Event) {
-		if s, ok := e.(experiments.Stepped); ok && s.Step == 1 {
-			cancel()
-		}
-	}
-	if _, err := b.Sweep(ctx, p); !errors.Is(err, context.Canceled) {
-		t.Fatalf("error %v, want the context's", err)
-	}
-	for _, tr := range b.trials(t) {
-		if tr.Status != results.StatusInterrupted && tr.Status != results.StatusDone {
-			t.Errorf("trial %.12s is %s", tr.Key, tr.Status)
-		}
-	}
-	b.Notify = nil
-	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 4 {
-		t.Fatalf("continued: %+v, %v", c, err)
-	}
-	for _, tr := range b.trials(t) {
-		same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
-	}
-}
-
 // Two sweeps on one database share the trials: each is done once.
 func TestTwoSweeps(t *testing.T) {
 	one := newBench(t, 1)
@@ -417,54 +359,6 @@ func TestSilentIsTakenOver(t *testing.T) {
 		t.Errorf("a late heartbeat: %v", err)
 	}
 	same(t, "after that", b.finished(t, key), before)
-}
-
-// A process that pauses in the middle of a trial, and wakes up when another has taken it
-// over and finished it, finds that out and records nothing.
-func TestPausedWakesUp(t *testing.T) {
-	a, b := newBench(t, 1), newBench(t, 1)
-	store, err := results.Open(a.Store.Path())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	b.Store = store
-	a.Lease = time.Hour // no heartbeat within this test
-	b.Lease = 60 * time.Millisecond
-	a.CheckpointEvery, b.CheckpointEvery = 2, 2
-	p := a.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
-	var left results.Trial
-	var steps int
-	var end *TrialEnded
-	a.Notify = func(e experiments.Event) {
-		switch e := e.(type) {
-		case experiments.Stepped:
-			if steps++; e.Step == 2 { // asleep, with a checkpoint after step 2
-				if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-					t.Errorf("the other: %+v, %v", c, err)
-				}
-				left = b.trials(t)[0]
-			}
-		case TrialEnded:
-			end = &e
-		}
-	}
-	if c, err := a.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-		t.Fatalf("%+v, %v", c, err)
-	}
-	if end == nil || !end.Elsewhere || steps != 4 {
-		t.Errorf("it did %d steps and told %+v; want 4, until its next checkpoint, and that another did it", steps, end)
-	}
-	now := a.trials(t)[0]
-	if fmt.Sprintf("%+v", now) != fmt.Sprintf("%+v", left) {
-		t.Errorf("the sleeper changed\n%+v\nto\n%+v", left, now)
-	}
-	if len(now.Attempts) != 2 || now.Attempts[1].StartStep != 2 {
-		t.Errorf("attempts %+v", now.Attempts)
-	}
-	if _, err := os.Stat(a.workFolder(now.Key)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the sleeper left a work folder: %v", err)
-	}
 }
 
 // Silence is what this process saw of another's heartbeats. A clock that is put
