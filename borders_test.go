@@ -27,9 +27,10 @@ var borders = map[string]border{
 	"ablations":  {nil, "it holds files; reading them is the business of package plan"},
 	"atomicfile": {nil, "a leaf: how a file is written does not depend on what is in it"},
 	"safecsv":    {nil, "a leaf: how a cell is written does not depend on what it says"},
-	"box":        {[]string{"portable"}, "a leaf: geometry is checked by hand, with four numbers a box"},
+	"box":        {[]string{"portable", "setting"}, "a leaf: geometry is checked by hand, with four numbers a box"},
 	"coco":       {[]string{"atomicfile", "guard"}, "the files of any detector can be read without ours"},
 	"portable":   {nil, "a leaf: functions of numbers alone"},
+	"setting":    {nil, "a leaf: what a setting is does not depend on whose it is"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors knows no network"},
 	"guard":      {nil, "a leaf: a panic is brought on from whatever code it happened in"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
@@ -39,11 +40,11 @@ var borders = map[string]border{
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
-	"loss":    {[]string{"box", "engine"}, "a loss must be checkable by hand, without building a network"},
-	"model":   {[]string{"engine", "portable"}, "a network's size and cost do not depend on how it is trained"},
-	"optim":   {[]string{"engine", "portable"}, "an update rule sees numbers and their gradients alone"},
-	"sampler": {[]string{"box", "guard", "portable"}, "which anchors learn what is a pure function of boxes and scores"},
-	"dataset": {[]string{"atomicfile", "coco", "guard"}, "images and boxes on disk are the same for any detector"},
+	"loss":    {[]string{"box", "engine", "setting"}, "a loss must be checkable by hand, without building a network"},
+	"model":   {[]string{"engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
+	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},
+	"sampler": {[]string{"box", "guard", "portable", "setting"}, "which anchors learn what is a pure function of boxes and scores"},
+	"dataset": {[]string{"atomicfile", "coco", "guard", "setting"}, "images and boxes on disk are the same for any detector"},
 	"metrics": {[]string{"box", "coco", "guard"}, "AP must be computable on detections from any detector"},
 
 	"metrics/report": {[]string{"atomicfile", "coco", "metrics", "safecsv"}, "how a number is shown is apart from what it is"},
@@ -51,9 +52,11 @@ var borders = map[string]border{
 	"paper":   {nil, "the published figures are data, whatever we measured"},
 	"results": {[]string{"atomicfile", "safecsv"}, "a results file must open on a machine with no ML installed"},
 
-	"experiments/plan": {[]string{"ablations", "box", "dataset", "loss", "model", "optim", "paper", "sampler"},
-		"what is planned is known before anything is computed: no engine, no database"},
-	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/plan", "loss", "metrics", "model", "sampler", "weights"},
+	"experiments/catalogue": {[]string{"box", "dataset", "loss", "model", "optim", "sampler", "setting"},
+		"it joins what the components declare, and reads nothing"},
+	"experiments/plan": {[]string{"ablations", "dataset", "paper", "setting"},
+		"what is planned is known before anything is computed: no network, no engine, no database"},
+	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler", "setting", "weights"},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
 		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model", "portable", "results", "weights",
@@ -61,11 +64,11 @@ var borders = map[string]border{
 	"experiments/sweep": {[]string{
 		"atomicfile", "dataset", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results",
 	}, "it decides what is run and records it, and learns nothing"},
-	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results"},
+	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "setting"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
 		"coco", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "metrics",
-		"metrics/report", "results", "weights",
+		"metrics/report", "results", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 

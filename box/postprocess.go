@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"focalgrid/portable"
+	"focalgrid/setting"
 )
 
 // Detection is one object found. Score is the class probability, Label the
@@ -16,31 +17,25 @@ type Detection struct {
 	Label int32
 }
 
-// Post holds the settings of Postprocess; start from DefaultPost.
-type Post struct {
-	Score         float64 // a class of a prior counts above this probability
-	TopK          int     // candidates kept a pyramid level
-	NMS           float64 // IoU above which the lower score goes, within a class
-	MaxDetections int     // an image
+// Params are the settings of Postprocess.
+var Params = []setting.Param{
+	{Name: "low_score", Kind: setting.Number, Max: 1, Below: true, Doc: "a class of an anchor is a detection above this probability"},
+	{Name: "topk", Kind: setting.Int, Min: 1, Max: 1_000_000, Doc: "most candidates of a pyramid level"},
+	{Name: "nms", Kind: setting.Number, Max: 1, Doc: "IoU above which the lower score goes, within a class"},
+	{Name: "max_dets", Kind: setting.Int, Min: 1, Max: 10_000, Doc: "most detections of an image"},
 }
 
-// DefaultPost is the paper's inference (§4.1: score .05, 1000 a level, NMS .5)
-// with the 100 detections an image that COCO's evaluation looks at.
-func DefaultPost() Post { return Post{Score: .05, TopK: 1000, NMS: .5, MaxDetections: 100} }
+// Post says how detections are made, as Params describes it.
+type Post struct {
+	Score         float64 // low_score
+	TopK          int
+	NMS           float64
+	MaxDetections int
+}
 
-// Validate names the first setting that makes no sense.
-func (p Post) Validate() error {
-	switch {
-	case !(p.Score >= 0 && p.Score < 1):
-		return fmt.Errorf("score: %g is not in [0,1)", p.Score)
-	case p.TopK < 1:
-		return fmt.Errorf("top_k: %d is below 1", p.TopK)
-	case !(p.NMS >= 0 && p.NMS <= 1):
-		return fmt.Errorf("nms: %g is not in [0,1]", p.NMS)
-	case p.MaxDetections < 1:
-		return fmt.Errorf("max_detections: %d is below 1", p.MaxDetections)
-	}
-	return nil
+// NewPost makes the Post of the settings.
+func NewPost(v setting.Values) Post {
+	return Post{Score: v.Number("low_score"), TopK: v.Int("topk"), NMS: v.Number("nms"), MaxDetections: v.Int("max_dets")}
 }
 
 // Postprocess turns one image's head outputs into detections by falling score:
@@ -53,9 +48,6 @@ func (p Post) Validate() error {
 // and levels holds how many priors each has. Equal scores keep the order of
 // level, prior, class. A logit that is NaN is never above Score.
 func Postprocess(logits, values []float32, priors [][4]float32, levels []int, c Coder[float32], width, height int, p Post) ([]Detection, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
 	a, size := len(priors), c.Values()
 	if a == 0 || len(logits)%a != 0 || len(logits) == 0 || len(values) != size*a {
 		return nil, fmt.Errorf("%d logits and %d box values for %d priors; want K and %d for a prior", len(logits), len(values), a, size)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/setting"
+
 	"github.com/sbinet/npyio/npz"
 )
 
@@ -54,8 +56,8 @@ func TestPostprocessAgainstTorchvision(t *testing.T) {
 	anchors := quads(in["anchors"])
 	perImage := len(anchors) * ref.NumClasses
 	p := Post{Score: ref.ScoreThresh, TopK: ref.TopK, NMS: ref.NMSThresh, MaxDetections: ref.Max}
-	if p != DefaultPost() {
-		t.Errorf("reference settings %+v, defaults %+v", p, DefaultPost())
+	if p != paperPost() {
+		t.Errorf("reference settings %+v, defaults %+v", p, paperPost())
 	}
 	for i, want := range ref.Detections {
 		logits := in["cls_logits"][i*perImage : (i+1)*perImage]
@@ -105,7 +107,7 @@ func TestPostprocessByHand(t *testing.T) {
 		1, -1,
 		3, -9,
 	}
-	got, err := Postprocess(logits, make([]float32, 12), anchors, []int{2, 1}, Deltas[float32]{}, 30, 10, DefaultPost())
+	got, err := Postprocess(logits, make([]float32, 12), anchors, []int{2, 1}, Deltas[float32]{}, 30, 10, paperPost())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +133,7 @@ func TestPostprocessByHand(t *testing.T) {
 func TestPostprocessThresholdIsStrict(t *testing.T) {
 	anchors := [][4]float32{{0, 0, 10, 10}, {20, 0, 30, 10}}
 	logits := []float32{0, math.Nextafter32(0, 1)}
-	p := DefaultPost()
+	p := paperPost()
 	p.Score = .5
 	got, err := Postprocess(logits, make([]float32, 8), anchors, []int{2}, Deltas[float32]{}, 40, 40, p)
 	if err != nil || len(got) != 1 || got[0].Box[0] != 20 {
@@ -139,29 +141,47 @@ func TestPostprocessThresholdIsStrict(t *testing.T) {
 	}
 }
 
+// paperPost is the paper's inference (§4.1: score .05, 1000 a level, NMS .5) with the 100
+// detections an image that COCO's evaluation looks at.
+func paperPost() Post { return Post{Score: .05, TopK: 1000, NMS: .5, MaxDetections: 100} }
+
+func TestNewPost(t *testing.T) {
+	if got := NewPost(setting.Values{"low_score": .05, "topk": 1000, "nms": .5, "max_dets": 100}); got != paperPost() {
+		t.Errorf("got %+v", got)
+	}
+	for i, tt := range []struct {
+		value any
+		want  string
+	}{
+		{1., "is 1, must be at least 0 and below 1"},
+		{0, "is 0, must be from 1 to 1000000"},
+		{-.1, "is -0.1, must be from 0 to 1"},
+		{0, "is 0, must be from 1 to 10000"},
+	} {
+		if err := Params[i].Judge(tt.value); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: error %v, want %q", Params[i].Name, err, tt.want)
+		}
+	}
+}
+
 func TestPostprocessRefuses(t *testing.T) {
 	anchors := make([][4]float32, 2)
 	ok := func() ([]float32, []float32, []int, Post) {
-		return make([]float32, 6), make([]float32, 8), []int{1, 1}, DefaultPost()
+		return make([]float32, 6), make([]float32, 8), []int{1, 1}, paperPost()
 	}
 	tests := []struct {
 		name string
-		edit func(logits, deltas *[]float32, levels *[]int, p *Post)
+		edit func(logits, deltas *[]float32, levels *[]int)
 		want string
 	}{
-		{"logits", func(l, _ *[]float32, _ *[]int, _ *Post) { *l = (*l)[:5] }, "5 logits and 8 box values for 2 priors"},
-		{"deltas", func(_, d *[]float32, _ *[]int, _ *Post) { *d = (*d)[:4] }, "6 logits and 4 box values for 2 priors"},
-		{"levels", func(_, _ *[]float32, l *[]int, _ *Post) { *l = []int{1} }, "levels [1] hold 1 priors, got 2"},
-		{"negative level", func(_, _ *[]float32, l *[]int, _ *Post) { *l = []int{3, -1} }, "below 0"},
-		{"score", func(_, _ *[]float32, _ *[]int, p *Post) { p.Score = 1 }, "score: 1 is not in [0,1)"},
-		{"score NaN", func(_, _ *[]float32, _ *[]int, p *Post) { p.Score = math.NaN() }, "score: NaN"},
-		{"top_k", func(_, _ *[]float32, _ *[]int, p *Post) { p.TopK = 0 }, "top_k: 0 is below 1"},
-		{"nms", func(_, _ *[]float32, _ *[]int, p *Post) { p.NMS = -.1 }, "nms: -0.1 is not in [0,1]"},
-		{"max", func(_, _ *[]float32, _ *[]int, p *Post) { p.MaxDetections = 0 }, "max_detections: 0 is below 1"},
+		{"logits", func(l, _ *[]float32, _ *[]int) { *l = (*l)[:5] }, "5 logits and 8 box values for 2 priors"},
+		{"deltas", func(_, d *[]float32, _ *[]int) { *d = (*d)[:4] }, "6 logits and 4 box values for 2 priors"},
+		{"levels", func(_, _ *[]float32, l *[]int) { *l = []int{1} }, "levels [1] hold 1 priors, got 2"},
+		{"negative level", func(_, _ *[]float32, l *[]int) { *l = []int{3, -1} }, "below 0"},
 	}
 	for _, tt := range tests {
 		logits, deltas, levels, p := ok()
-		tt.edit(&logits, &deltas, &levels, &p)
+		tt.edit(&logits, &deltas, &levels)
 		if _, err := Postprocess(logits, deltas, anchors, levels, Deltas[float32]{}, 10, 10, p); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)
 		}
@@ -174,7 +194,7 @@ func FuzzPostprocess(f *testing.F) {
 	f.Add(float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), float32(-4), float32(1e38))
 	f.Fuzz(func(t *testing.T, a, b, c, d, e float32) {
 		anchors := [][4]float32{{0, 0, 10, 10}, {5, 5, 25, 20}}
-		got, err := Postprocess([]float32{a, b, c, d}, []float32{a, b, c, d, e, d, c, b}, anchors, []int{1, 1}, Deltas[float32]{}, 32, 32, DefaultPost())
+		got, err := Postprocess([]float32{a, b, c, d}, []float32{a, b, c, d, e, d, c, b}, anchors, []int{1, 1}, Deltas[float32]{}, 32, 32, paperPost())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +217,7 @@ func BenchmarkPostprocess(b *testing.B) {
 		logits[i] = float32(i*7919%1000)/200 - 4
 	}
 	for b.Loop() {
-		if _, err := Postprocess(logits, deltas, anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, DefaultPost()); err != nil {
+		if _, err := Postprocess(logits, deltas, anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, paperPost()); err != nil {
 			b.Fatal(err)
 		}
 	}

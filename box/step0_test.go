@@ -40,7 +40,7 @@ func TestPostprocessOfARealHead(t *testing.T) {
 		in := readArrays(t, filepath.Join(refs, "model_small", "head_step0_p6_from_"+file+".npz"))
 		anchors := quads(in["anchors"])
 		for i, want := range v.Detections.Float32.Images {
-			n, p := len(anchors), DefaultPost()
+			n, p := len(anchors), paperPost()
 			p.Score = v.Detections.Float32.Score
 			got, err := Postprocess(in["cls_logits"][4*n*i:4*n*(i+1)], in["bbox_regression"][4*n*i:4*n*(i+1)],
 				anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, p)

@@ -356,10 +356,7 @@ func TestExifOrientation(t *testing.T) {
 
 func BenchmarkDecode(b *testing.B) {
 	// 640 x 480, the usual size of COCO, with the noise of a photograph.
-	g, err := NewSynth(SynthConfig{Pixels: 640, Classes: 4, Train: 1, Tune: 1, Val: 1, Objects: 3, MinSize: 0.1, MaxSize: 0.5, Noise: 4, Clutter: 0.5})
-	if err != nil {
-		b.Fatal(err)
-	}
+	g := NewSynth(SynthConfig{Pixels: 640, Classes: 4, Train: 1, Tune: 1, Val: 1, Objects: 3, MinSize: 0.1, MaxSize: 0.5, Noise: 4, Clutter: 0.5})
 	s := g.Scene("train", 0)
 	var buf bytes.Buffer
 	im := (&RGB{s.Size, s.Size, s.Pixels}).Image().SubImage(image.Rect(0, 0, 640, 480))

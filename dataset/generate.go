@@ -45,10 +45,7 @@ type GenerateOptions struct {
 // Own, each file whole or not at all, and the note says so; in any other nothing is touched, and
 // the error is ErrOtherFolder.
 func Generate(ctx context.Context, dir string, c SynthConfig, o GenerateOptions) (note string, err error) {
-	g, err := NewSynth(c)
-	if err != nil {
-		return "", err
-	}
+	g := NewSynth(c)
 	if dir, err = filepath.Abs(dir); err != nil {
 		return "", err
 	}

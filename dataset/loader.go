@@ -80,14 +80,9 @@ type result struct {
 // NewLoader checks the settings. Objects that have no area in network pixels are left
 // out, as Fit says. draw may be nil where only Eval is used.
 func NewLoader(set *Set, t Transform, o LoaderOptions, draw Draw) (*Loader, error) {
-	if err := t.Validate(); err != nil {
-		return nil, err
-	}
 	switch {
 	case o.Batch < 1:
 		return nil, fmt.Errorf("loader: Batch is %d, expected at least 1", o.Batch)
-	case !(o.FlipProb >= 0 && o.FlipProb <= 1):
-		return nil, fmt.Errorf("loader: FlipProb is %g, expected 0 to 1", o.FlipProb)
 	case o.Workers < 0:
 		return nil, fmt.Errorf("loader: Workers is %d, expected 0 (one a core) or more", o.Workers)
 	case o.CacheBytes < 0:

@@ -83,7 +83,7 @@ func TestMend(t *testing.T) {
 		{"annotations", edit("annotations/instances_val.json", flip), "such as annotations/instances_val.json", "annotations/instances_val.json"},
 		{"marker", edit(markerName, flip), "1 file damaged or missing, such as synthetic.json", ""},
 		{"no marker", remove(markerName), "such as synthetic.json", "has no synthetic.json"},
-		{"marker of another set", edit(markerName, func(s string) string { return strings.Replace(s, Identity(c), Identity(DefaultSynth()), 1) }), "such as synthetic.json", "asked for is"},
+		{"marker of another set", edit(markerName, func(s string) string { return strings.Replace(s, Identity(c), Identity(smallSynth()), 1) }), "such as synthetic.json", "asked for is"},
 		{"checksums", edit(sumsName, flip), "synthetic.sha256 was damaged: written again", ""},
 		{"cut checksums", edit(sumsName, func(s string) string { return s[:len(s)/2] }), "synthetic.sha256 was damaged: written again", ""},
 		{"no checksums", remove(sumsName), "", ""},
@@ -278,7 +278,7 @@ func FuzzSums(f *testing.F) {
 
 // FuzzMarker holds that no marker panics, and that an identity is one.
 func FuzzMarker(f *testing.F) {
-	good, err := formatMarker(DefaultSynth())
+	good, err := formatMarker(smallSynth())
 	if err != nil {
 		f.Fatal(err)
 	}

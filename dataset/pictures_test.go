@@ -15,7 +15,7 @@ import (
 // A loader that keeps pictures on disk gives the same batches as one that does
 // not, also from a second run, and mends what is broken.
 func TestPicturesOnDisk(t *testing.T) {
-	c := DefaultSynth()
+	c := smallSynth()
 	c.Pixels, c.Train, c.Tune, c.Val = 48, 6, 1, 1
 	dir, cache := filepath.Join(t.TempDir(), "set"), filepath.Join(t.TempDir(), "pictures")
 	if _, err := Generate(t.Context(), dir, c, GenerateOptions{}); err != nil {

@@ -23,81 +23,19 @@ const SynthVersion = 1
 // Whatever is chosen is chosen on tune; tables report val.
 var Splits = []string{"train", "tune", "val"}
 
-// SynthConfig says what a synthetic set contains. Fractions and means count to
-// three decimals, so that the integers drawn from are exactly what is written.
+// SynthConfig says what a synthetic set contains, as Params describes it. Fractions and means
+// count to three decimals, so that the integers drawn from are exactly what is written.
 type SynthConfig struct {
-	Pixels           int     // width and height of an image, [32, 1024]
-	Classes          int     // kinds of shape that are objects, [1, 12]; the others are distractors
-	Train, Tune, Val int     // images a split
-	Objects          float64 // mean objects of an image that is not empty, >= 1: one, and a Poisson number more
-	Empty            float64 // fraction of images without objects, [0, 1]
-	Distractors      float64 // mean shapes of no class an image (Poisson)
-	MinSize, MaxSize float64 // size of an object as a fraction of Pixels, log-uniform between these
-	Noise            float64 // standard deviation of the noise of a pixel value, of 255
-	Clutter          float64 // [0, 1]: how rough the background is and how many lines and blobs lie on it
+	Pixels           int
+	Classes          int
+	Train, Tune, Val int // images a split
+	Objects          float64
+	Empty            float64
+	Distractors      float64
+	MinSize, MaxSize float64
+	Noise            float64
+	Clutter          float64
 	Seed             uint64
-}
-
-// DefaultSynth returns the settings of the smallest set worth training on.
-func DefaultSynth() SynthConfig {
-	return SynthConfig{
-		Pixels: 128, Classes: 4, Train: 2000, Tune: 300, Val: 300,
-		Objects: 2.5, Empty: 0.1, Distractors: 3, MinSize: 0.12, MaxSize: 0.6, Noise: 4, Clutter: 0.5,
-	}
-}
-
-// Validate names the first field out of its range, its value and what is
-// expected.
-func (c SynthConfig) Validate() error {
-	err := firstError(
-		whole("Pixels", c.Pixels, 32, 1024),
-		whole("Classes", c.Classes, 1, len(shapeNames)),
-		whole("Train", c.Train, 1, 1<<20),
-		whole("Tune", c.Tune, 1, 1<<20),
-		whole("Val", c.Val, 1, 1<<20),
-		decimal("Objects", c.Objects, 1, 50),
-		decimal("Empty", c.Empty, 0, 1),
-		decimal("Distractors", c.Distractors, 0, 50),
-		decimal("MinSize", c.MinSize, 0.01, 1),
-		decimal("MaxSize", c.MaxSize, 0.01, 1),
-		decimal("Noise", c.Noise, 0, 64),
-		decimal("Clutter", c.Clutter, 0, 1),
-	)
-	switch {
-	case err != nil:
-		return err
-	case c.MaxSize < c.MinSize:
-		return fmt.Errorf("synthetic set: MaxSize is %g, below MinSize %g", c.MaxSize, c.MinSize)
-	case c.Classes == len(shapeNames) && c.Distractors > 0:
-		return fmt.Errorf("synthetic set: Classes is %d, so that no shape is left for distractors: use fewer classes or Distractors 0", c.Classes)
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func whole(field string, v, lo, hi int) error {
-	if v < lo || v > hi {
-		return fmt.Errorf("synthetic set: %s is %d, expected %d to %d", field, v, lo, hi)
-	}
-	return nil
-}
-
-func decimal(field string, v, lo, hi float64) error {
-	if !(v >= lo && v <= hi) {
-		return fmt.Errorf("synthetic set: %s is %g, expected %g to %g", field, v, lo, hi)
-	}
-	if math.Abs(v-float64(milli(v))/1000) > 1e-9 {
-		return fmt.Errorf("synthetic set: %s is %g, expected at most three decimals", field, v)
-	}
-	return nil
 }
 
 // milli is v in thousandths: the only step from floats to integers.
@@ -156,11 +94,8 @@ type Synth struct {
 	minLog, maxLog int64 // log2 of the object sizes in pixels
 }
 
-// NewSynth prepares to draw; the error is Validate's.
-func NewSynth(c SynthConfig) (*Synth, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
+// NewSynth prepares to draw.
+func NewSynth(c SynthConfig) *Synth {
 	px := int64(c.Pixels)
 	return &Synth{
 		config:      c,
@@ -173,7 +108,7 @@ func NewSynth(c SynthConfig) (*Synth, error) {
 		noise:       milli(c.Noise),
 		minLog:      log2(px * milli(c.MinSize) << 16 / 1000),
 		maxLog:      log2(px * milli(c.MaxSize) << 16 / 1000),
-	}, nil
+	}
 }
 
 func allOutlines() [][][]point {
@@ -276,27 +211,15 @@ func (g *Synth) place(s stream, d int64, boxes [][4]int) (at point, ok bool) {
 	return at, false
 }
 
-// CropConfig says what the classification crops contain: one object in the
-// middle of each, or none.
+// CropConfig says what the classification crops contain, as CropParams describes it: one
+// object in the middle of each, or none. More classes than the detection set's make richer
+// features.
 type CropConfig struct {
-	Pixels  int     // width and height, [16, 1024]
-	Classes int     // kinds of shape with a label, [1, 11]: more than the detection set's makes richer features
-	Noise   float64 // as in SynthConfig
-	Clutter float64 // as in SynthConfig
+	Pixels  int
+	Classes int
+	Noise   float64
+	Clutter float64
 	Seed    uint64
-}
-
-// DefaultCrops returns the settings that go with DefaultSynth.
-func DefaultCrops() CropConfig { return CropConfig{Pixels: 64, Classes: 8, Noise: 4, Clutter: 0.5} }
-
-// Validate names the first field out of its range.
-func (c CropConfig) Validate() error {
-	return firstError(
-		whole("Pixels", c.Pixels, 16, 1024),
-		whole("Classes", c.Classes, 1, len(shapeNames)-1),
-		decimal("Noise", c.Noise, 0, 64),
-		decimal("Clutter", c.Clutter, 0, 1),
-	)
 }
 
 // CropIdentity is a hash of the version and the settings.
@@ -315,12 +238,9 @@ type Crops struct {
 	litter  poisson
 }
 
-// NewCrops prepares to draw; the error is Validate's.
-func NewCrops(c CropConfig) (*Crops, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	return &Crops{c, allOutlines(), newOctaves(c.Pixels, persistence(c.Clutter)), litterOf(c.Pixels, c.Clutter)}, nil
+// NewCrops prepares to draw.
+func NewCrops(c CropConfig) *Crops {
+	return &Crops{c, allOutlines(), newOctaves(c.Pixels, persistence(c.Clutter)), litterOf(c.Pixels, c.Clutter)}
 }
 
 // Labels is the number of labels, Classes + 1.

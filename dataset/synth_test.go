@@ -138,9 +138,9 @@ func TestGoldenScenes(t *testing.T) {
 	if SynthVersion != 1 {
 		t.Fatalf("SynthVersion is %d, these hashes are of 1", SynthVersion)
 	}
-	other := DefaultSynth()
+	other := smallSynth()
 	other.Pixels, other.Classes, other.MinSize, other.Objects, other.Clutter, other.Seed = 200, 8, 0.07, 3, 0.8, 5
-	configs := map[string]SynthConfig{"default": DefaultSynth(), "other": other}
+	configs := map[string]SynthConfig{"default": smallSynth(), "other": other}
 	tests := []struct {
 		config, split string
 		i             int
@@ -159,10 +159,7 @@ func TestGoldenScenes(t *testing.T) {
 		{"other", "val", 1, "a5916186e125746b"},
 	}
 	for _, tt := range tests {
-		g, err := NewSynth(configs[tt.config])
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := NewSynth(configs[tt.config])
 		s := g.Scene(tt.split, tt.i)
 		h := sha256.New()
 		h.Write(s.Pixels)
@@ -174,10 +171,7 @@ func TestGoldenScenes(t *testing.T) {
 }
 
 func TestGoldenCrops(t *testing.T) {
-	g, err := NewCrops(DefaultCrops())
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := NewCrops(smallCrops())
 	h := sha256.New()
 	for i := range 20 {
 		pix, label := g.Crop(i)
@@ -189,10 +183,7 @@ func TestGoldenCrops(t *testing.T) {
 }
 
 func TestScenesAreIndependent(t *testing.T) {
-	g, err := NewSynth(DefaultSynth())
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := NewSynth(smallSynth())
 	want := make([]Scene, 8)
 	for i := range want {
 		want[i] = g.Scene("tune", i)
@@ -207,12 +198,9 @@ func TestScenesAreIndependent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	more := DefaultSynth()
+	more := smallSynth()
 	more.Seed = 1
-	h, err := NewSynth(more)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := NewSynth(more)
 	for name, s := range map[string]Scene{"index": g.Scene("tune", 8), "split": g.Scene("val", 0), "seed": h.Scene("tune", 0)} {
 		if reflect.DeepEqual(s.Pixels, want[0].Pixels) {
 			t.Errorf("another %s gives the same picture", name)
@@ -222,11 +210,8 @@ func TestScenesAreIndependent(t *testing.T) {
 
 // The statistics that the settings ask for, over 600 scenes.
 func TestSceneStatistics(t *testing.T) {
-	c := DefaultSynth()
-	g, err := NewSynth(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := smallSynth()
+	g := NewSynth(c)
 	const n = 600
 	empty, objects := 0, 0
 	labels := make([]int, c.Classes)
@@ -285,39 +270,6 @@ func TestGrain(t *testing.T) {
 	}
 }
 
-func TestSynthValidate(t *testing.T) {
-	tests := []struct {
-		change func(*SynthConfig)
-		want   string
-	}{
-		{func(c *SynthConfig) {}, ""},
-		{func(c *SynthConfig) { c.Pixels = 16 }, "Pixels is 16"},
-		{func(c *SynthConfig) { c.Classes = 13 }, "Classes is 13"},
-		{func(c *SynthConfig) { c.Classes = 12 }, "no shape is left"},
-		{func(c *SynthConfig) { c.Classes, c.Distractors = 12, 0 }, ""},
-		{func(c *SynthConfig) { c.Tune = 0 }, "Tune is 0"},
-		{func(c *SynthConfig) { c.Objects = 0.5 }, "Objects is 0.5"},
-		{func(c *SynthConfig) { c.Empty = -0.1 }, "Empty is -0.1"},
-		{func(c *SynthConfig) { c.Noise = math.NaN() }, "Noise is NaN"},
-		{func(c *SynthConfig) { c.MinSize = 0.12345 }, "at most three decimals"},
-		{func(c *SynthConfig) { c.MinSize, c.MaxSize = 0.5, 0.4 }, "MaxSize is 0.4, below MinSize 0.5"},
-		{func(c *SynthConfig) { c.Clutter = math.Inf(1) }, "Clutter is +Inf"},
-	}
-	for _, tt := range tests {
-		c := DefaultSynth()
-		tt.change(&c)
-		_, err := NewSynth(c)
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("error %v, want one with %q", err, tt.want)
-		}
-	}
-	for _, c := range []CropConfig{{}, {Pixels: 64, Classes: 12}, {Pixels: 64, Classes: 8, Noise: -1}, {Pixels: 64, Classes: 8, Clutter: 2}} {
-		if _, err := NewCrops(c); err == nil {
-			t.Errorf("%+v is taken", c)
-		}
-	}
-}
-
 // Every setting is part of the identity.
 func TestIdentityCoversEverySetting(t *testing.T) {
 	changed := func(v reflect.Value, i int) {
@@ -333,16 +285,16 @@ func TestIdentityCoversEverySetting(t *testing.T) {
 		}
 	}
 	for i := range reflect.TypeFor[SynthConfig]().NumField() {
-		c := DefaultSynth()
+		c := smallSynth()
 		changed(reflect.ValueOf(&c).Elem(), i)
-		if Identity(c) == Identity(DefaultSynth()) {
+		if Identity(c) == Identity(smallSynth()) {
 			t.Errorf("SynthConfig.%s does not change the identity", reflect.TypeFor[SynthConfig]().Field(i).Name)
 		}
 	}
 	for i := range reflect.TypeFor[CropConfig]().NumField() {
-		c := DefaultCrops()
+		c := smallCrops()
 		changed(reflect.ValueOf(&c).Elem(), i)
-		if CropIdentity(c) == CropIdentity(DefaultCrops()) {
+		if CropIdentity(c) == CropIdentity(smallCrops()) {
 			t.Errorf("CropConfig.%s does not change the identity", reflect.TypeFor[CropConfig]().Field(i).Name)
 		}
 	}
@@ -356,10 +308,7 @@ func TestExtremeScenes(t *testing.T) {
 		{Pixels: 33, Classes: 1, Train: 1, Tune: 1, Val: 1, Objects: 1, Empty: 1, Distractors: 50, MinSize: 1, MaxSize: 1},
 		{Pixels: 301, Classes: 11, Train: 1, Tune: 1, Val: 1, Objects: 20, Distractors: 20, MinSize: 0.5, MaxSize: 1, Clutter: 0.001},
 	} {
-		g, err := NewSynth(c)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := NewSynth(c)
 		for i := range 20 {
 			s := g.Scene("val", i)
 			if len(s.Pixels) != 3*c.Pixels*c.Pixels || c.Empty == 1 && len(s.Boxes) > 0 {
@@ -371,10 +320,7 @@ func TestExtremeScenes(t *testing.T) {
 
 // Millions of crops take minutes: the end of the context stops their drawing.
 func TestCropsStop(t *testing.T) {
-	g, err := NewCrops(DefaultCrops())
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := NewCrops(smallCrops())
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	if _, err := g.Draw(ctx, 0, 1<<16); !errors.Is(err, context.Canceled) {
@@ -383,11 +329,8 @@ func TestCropsStop(t *testing.T) {
 }
 
 func TestCrops(t *testing.T) {
-	c := DefaultCrops()
-	g, err := NewCrops(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := smallCrops()
+	g := NewCrops(c)
 	set, err := g.Draw(t.Context(), 5, 300)
 	if err != nil {
 		t.Fatal(err)
@@ -407,7 +350,7 @@ func TestCrops(t *testing.T) {
 			t.Errorf("label %d has %d of 300 crops: %v", label, n, count)
 		}
 	}
-	tr := Transform{Mean: ImageNetMean, Std: ImageNetStd}
+	tr := Transform{Mean: imageNetMean, Std: imageNetStd}
 	pixels, labels, err := set.Batch([]int{7, 7, 0}, []bool{false, true, false}, tr)
 	if err != nil {
 		t.Fatal(err)
@@ -432,7 +375,7 @@ func TestCrops(t *testing.T) {
 }
 
 func tinySynth() SynthConfig {
-	c := DefaultSynth()
+	c := smallSynth()
 	c.Pixels, c.Train, c.Tune, c.Val = 48, 7, 2, 3
 	return c
 }
@@ -456,10 +399,7 @@ func TestGenerate(t *testing.T) {
 	if problems, err := Check(t.Context(), dir, Splits, CheckOptions{Decode: true}); len(problems) > 0 || err != nil {
 		t.Errorf("the checker finds %v (%v)", problems, err)
 	}
-	g, err := NewSynth(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := NewSynth(c)
 	for _, split := range Splits {
 		s, err := Open(dir, split)
 		if err != nil {
@@ -571,20 +511,14 @@ func TestGenerateInterrupted(t *testing.T) {
 }
 
 func BenchmarkScene(b *testing.B) {
-	g, err := NewSynth(DefaultSynth())
-	if err != nil {
-		b.Fatal(err)
-	}
+	g := NewSynth(smallSynth())
 	for i := 0; b.Loop(); i++ {
 		g.Scene("train", i)
 	}
 }
 
 func BenchmarkCrop(b *testing.B) {
-	g, err := NewCrops(DefaultCrops())
-	if err != nil {
-		b.Fatal(err)
-	}
+	g := NewCrops(smallCrops())
 	for i := 0; b.Loop(); i++ {
 		g.Crop(i)
 	}

@@ -1,9 +1,6 @@
 package dataset
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Transform turns a picture into network input: resize so that the shorter side
 // is ShortSide pixels and the longer one at most LongSide, mirror or not, pad
@@ -18,34 +15,6 @@ type Transform struct {
 	LongSide  int // network pixels; 0 means no cap
 	PadTo     int // the batch's height and width are multiples of this: the stride of the coarsest level that must divide it
 	Mean, Std [3]float32
-}
-
-// ImageNetMean and ImageNetStd are the usual statistics of photographs, in the
-// units of Transform.
-var (
-	ImageNetMean = [3]float32{0.485, 0.456, 0.406}
-	ImageNetStd  = [3]float32{0.229, 0.224, 0.225}
-)
-
-// Validate names the first field out of its range.
-func (t Transform) Validate() error {
-	switch {
-	case t.ShortSide < 1 || t.ShortSide > maxSide:
-		return fmt.Errorf("transform: ShortSide is %d, expected 1 to %d", t.ShortSide, maxSide)
-	case t.LongSide != 0 && (t.LongSide < t.ShortSide || t.LongSide > maxSide):
-		return fmt.Errorf("transform: LongSide is %d, expected 0 (no cap) or ShortSide %d to %d", t.LongSide, t.ShortSide, maxSide)
-	case t.PadTo < 1 || t.PadTo > 4096:
-		return fmt.Errorf("transform: PadTo is %d, expected 1 to 4096", t.PadTo)
-	}
-	for k := range 3 {
-		if m := float64(t.Mean[k]); math.IsNaN(m) || math.IsInf(m, 0) {
-			return fmt.Errorf("transform: Mean[%d] is %g, expected a finite number", k, m)
-		}
-		if s := float64(t.Std[k]); !(s > 0) || math.IsInf(s, 0) {
-			return fmt.Errorf("transform: Std[%d] is %g, expected a finite number above 0", k, s)
-		}
-	}
-	return nil
 }
 
 // ratio is a positive fraction: network pixels per original pixel.

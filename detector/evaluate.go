@@ -22,7 +22,7 @@ const EvalBatch = 10
 // the set, which is labelled by the detector's classes. each is called with the number
 // of images done.
 func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
-	post := d.Cfg.PostConfig()
+	post := PostConfig(&d.Cfg)
 	var out []coco.Detection
 	for first := 0; ; first += EvalBatch {
 		if err := ctx.Err(); err != nil {
@@ -87,7 +87,7 @@ func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, er
 func Score(cfg plan.Config, set *dataset.Set, dets []coco.Detection) (atScore, low *metrics.Result, err error) {
 	var above []coco.Detection
 	for _, d := range dets {
-		if d.Score > cfg.Eval.Score {
+		if d.Score > cfg.Number("eval.score") {
 			above = append(above, d)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
+	"focalgrid/setting"
 	"focalgrid/weights"
 )
 
@@ -18,9 +19,9 @@ import (
 // classes, or 0 where it is not known yet.
 func CheckInitial(c *plan.Config, classes int) error {
 	switch {
-	case c.Pretrain.Type != "file" && c.Pretrain.File != "":
-		return fmt.Errorf("pretrain.file is set, but pretrain.type is %s: add --set pretrain.type=file, or leave the file out", c.Pretrain.Type)
-	case c.Pretrain.Type != "file" || c.Pretrain.File == "": // Missing tells of a file that must still be given
+	case c.Text("pretrain.type") != "file" && c.Text("pretrain.file") != "":
+		return fmt.Errorf("pretrain.file is set, but pretrain.type is %s: add --set pretrain.type=file, or leave the file out", c.Text("pretrain.type"))
+	case c.Text("pretrain.type") != "file" || c.Text("pretrain.file") == "": // Missing tells of a file that must still be given
 		return nil
 	}
 	_, _, err := ReadInitial(c, classes)
@@ -36,13 +37,13 @@ func CheckInitial(c *plan.Config, classes int) error {
 // after backbone.body., all that the network knows is used, heads too, and the identity
 // is that of everything in it.
 func ReadInitial(c *plan.Config, classes int) (Tensors, string, error) {
-	path := c.Pretrain.File
+	path := c.Text("pretrain.file")
 	f, err := weights.Open(path)
 	if err != nil {
 		return nil, "", err
 	}
 	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, c.ModelConfig(max(1, classes)), g.Input("image", 1, 3, 64, 64), true)
+		model.RetinaNet(g, ModelConfig(c, max(1, classes)), g.Input("image", 1, 3, 64, 64), true)
 		return nil
 	})
 	if err != nil {
@@ -88,7 +89,7 @@ func ReadInitial(c *plan.Config, classes int) (Tensors, string, error) {
 		if more := len(wrong) - shown; more > 0 {
 			text += fmt.Sprintf("; and %d more", more)
 		}
-		return nil, "", fmt.Errorf("%s does not fit a ResNet-%d of width %s (model.depth, model.width): %s", path, c.Model.Depth, plan.Spell(c.Model.Width), text)
+		return nil, "", fmt.Errorf("%s does not fit a ResNet-%d of width %s (model.depth, model.width): %s", path, c.Int("model.depth"), setting.Spell(c.Number("model.width")), text)
 	}
 	hashed := used
 	if prefix == ourPrefix {

@@ -16,7 +16,7 @@ const torchvisionFiles = "../weights/testdata/resnet18"
 
 func fileConfig(t *testing.T, file string, set ...string) plan.Config {
 	t.Helper()
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: append([]string{"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file}, set...)})
+	cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: append([]string{"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file}, set...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,14 +17,14 @@ const cocoClasses = 80
 func InputSize(c *plan.Config) (h, w int) {
 	w, h = 640, 480
 	if plan.Synthetic(c) {
-		w, h = c.Data.Pixels, c.Data.Pixels
+		w, h = c.Int("data.pixels"), c.Int("data.pixels")
 	}
 	w, h, _ = c.Transform().Size(w, h)
 	return padded(c, h), padded(c, w)
 }
 
 func padded(c *plan.Config, side int) int {
-	pad := max(1, c.Image.Pad)
+	pad := max(1, c.Int("image.pad"))
 	return (side + pad - 1) / pad * pad
 }
 
@@ -33,11 +33,11 @@ func padded(c *plan.Config, side int) int {
 func Classes(c *plan.Config) (int, error) {
 	switch {
 	case plan.Synthetic(c):
-		return c.Data.Classes, nil
-	case c.Data.Dir == "":
+		return c.Int("data.classes"), nil
+	case c.Text("data.dir") == "":
 		return cocoClasses, nil
 	}
-	set, err := dataset.Open(c.Data.Dir, c.Data.Train)
+	set, err := dataset.Open(c.Text("data.dir"), c.Text("data.train"))
 	if err != nil {
 		return 0, err
 	}
@@ -68,7 +68,7 @@ func Summary(c *plan.Config, h, w int) (*model.Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return model.Summarize(c.ModelConfig(classes), h, w)
+	return model.Summarize(ModelConfig(c, classes), h, w)
 }
 
 // Describe draws the network for an input of h×w pixels as text.
@@ -77,7 +77,7 @@ func Describe(c *plan.Config, h, w int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return model.Describe(c.ModelConfig(classes), h, w)
+	return model.Describe(ModelConfig(c, classes), h, w)
 }
 
 // AnchorStats counts what the anchors of a set's images learn.
@@ -96,7 +96,7 @@ type AnchorStats struct {
 func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) (AnchorStats, error) {
 	var st AnchorStats
 	anchors := map[[2]int][][4]float32{}
-	ac, t, m := c.ModelConfig(1).Anchors, c.Transform(), c.SamplerConfig().Matcher
+	ac, t, m := ModelConfig(c, 1).Anchors, c.Transform(), SamplerConfig(c).Matcher
 	for i, im := range set.Images {
 		if n > 0 && i == n {
 			break

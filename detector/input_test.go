@@ -16,7 +16,7 @@ func TestInputSize(t *testing.T) {
 		{"mini", []string{"image.short=100", "image.long=100"}, 128, 128}, // padded to 32
 		{"paper", nil, 608, 800}, // 480×640 brought to 600×800
 	} {
-		cfg, err := plan.LoadBaseline(tt.profile, plan.Selection{Set: tt.set})
+		cfg, err := Settings.LoadBaseline(tt.profile, plan.Selection{Set: tt.set})
 		if err != nil {
 			t.Fatal(err)
 		}

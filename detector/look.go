@@ -225,7 +225,7 @@ func shrink(p *dataset.RGB, limit int) (*dataset.RGB, float32, error) {
 // anchors that learn them. Pictures with a side above limit pixels are made smaller.
 func ShowImages(ctx context.Context, c *plan.Config, set *dataset.Set, n, limit int, anchors bool) ([]dataset.Panel, error) {
 	var out []dataset.Panel
-	ac, t, m := c.ModelConfig(1).Anchors, c.Transform(), c.SamplerConfig().Matcher
+	ac, t, m := ModelConfig(c, 1).Anchors, c.Transform(), SamplerConfig(c).Matcher
 	for i, im := range set.Images[:min(n, len(set.Images))] {
 		if err := ctx.Err(); err != nil {
 			return nil, err

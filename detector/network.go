@@ -157,8 +157,8 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 		d.nets = append(d.nets, net)
 		return net, nil
 	}
-	mc := d.Cfg.ModelConfig(d.Classes)
-	prog := &engine.Program{Update: d.Cfg.OptimConfig().Update()}
+	mc := ModelConfig(&d.Cfg, d.Classes)
+	prog := &engine.Program{Update: OptimConfig(&d.Cfg).Update()}
 	var out model.Outputs
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
@@ -180,7 +180,7 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 		net.levels = append(net.levels, l.Anchors)
 	}
 	if train {
-		if net.assigner, err = sampler.NewAssigner(d.Cfg.SamplerConfig(), out.Anchors, d.Classes); err != nil {
+		if net.assigner, err = sampler.NewAssigner(SamplerConfig(&d.Cfg), out.Anchors, d.Classes); err != nil {
 			return nil, err
 		}
 		if prog.Graph.Node("anchors") != nil {
@@ -203,11 +203,11 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 // losses adds targets, both losses and their sum to the graph. What is swept
 // is an input, so that one compiled program serves all values.
 func (d *Detector) losses(g *engine.Graph, prog *engine.Program, out model.Outputs) error {
-	cls, err := loss.ClassificationByName(d.Cfg.Loss.Type)
+	cls, err := loss.ClassificationByName(d.Cfg.Text("loss.type"))
 	if err != nil {
 		return err
 	}
-	reg, err := loss.BoxByName(d.Cfg.BoxLoss.Type)
+	reg, err := loss.BoxByName(d.Cfg.Text("box_loss.type"))
 	if err != nil {
 		return err
 	}
@@ -233,29 +233,22 @@ func (d *Detector) losses(g *engine.Graph, prog *engine.Program, out model.Outpu
 
 // Scalars are the feeds of the losses' settings.
 func (d *Detector) Scalars() (engine.Feeds, error) {
-	cls, err := loss.ClassificationByName(d.Cfg.Loss.Type)
+	cls, err := loss.ClassificationByName(d.Cfg.Text("loss.type"))
 	if err != nil {
 		return nil, err
 	}
-	reg, err := loss.BoxByName(d.Cfg.BoxLoss.Type)
+	reg, err := loss.BoxByName(d.Cfg.Text("box_loss.type"))
 	if err != nil {
 		return nil, err
 	}
 	out := engine.Feeds{}
-	add := func(prefix string, params []loss.Param, values loss.Values, scalars func(loss.Values) map[string]float32) error {
-		v, err := loss.Complete(params, values)
-		if err != nil {
-			return fmt.Errorf("%s%w", prefix, err)
-		}
-		for name, x := range scalars(v) {
-			out[prefix+name] = []float32{x}
-		}
-		return nil
+	for name, x := range cls.Scalars(d.Cfg.Group("loss")) {
+		out[loss.ClassPrefix+name] = []float32{x}
 	}
-	if err := add(loss.ClassPrefix, cls.Params, d.Cfg.LossValues(), cls.Scalars); err != nil {
-		return nil, err
+	for name, x := range reg.Scalars(d.Cfg.Group("box_loss")) {
+		out[loss.BoxPrefix+name] = []float32{x}
 	}
-	return out, add(loss.BoxPrefix, reg.Params, d.Cfg.BoxLossValues(), reg.Scalars)
+	return out, nil
 }
 
 func flat(boxes [][4]float32) []float32 {
@@ -285,7 +278,7 @@ func (d *Detector) Load(w Tensors) error {
 // and of the network's shape.
 func fit(cfg *plan.Config, classes int, w Tensors) ([]weights.Tensor, error) {
 	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, cfg.ModelConfig(classes), g.Input("image", 1, 3, 64, 64), true)
+		model.RetinaNet(g, ModelConfig(cfg, classes), g.Input("image", 1, 3, 64, 64), true)
 		return nil
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *countedSession) Close() error {
 // TestNetworksAreBounded: a training on batches of many sizes has no more than maxNetworks compiled, in a next trial
 // too, and ends in the bits of one that compiles every step anew.
 func TestNetworksAreBounded(t *testing.T) {
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+	cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 		"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "train.batch=1", "model.width=0.125", "model.fpn=16",
 		"pretrain.type=none", "sampler.normalizer=ema",
 	}})
@@ -92,7 +92,7 @@ func TestNetworksAreBounded(t *testing.T) {
 	cpu := gorgonia.New(pool, gorgonia.Options{})
 	state, running := engine.NewState(), 0.
 	for i := range order {
-		d := New(cfg, cfg.Data.Classes, cpu, state, Drawer(0))
+		d := New(cfg, cfg.Int("data.classes"), cpu, state, Drawer(0))
 		d.Running = running
 		run(d, i)
 		running = d.Running
@@ -103,7 +103,7 @@ func TestNetworksAreBounded(t *testing.T) {
 	e := &counted{Engine: enginetest.Device(cpu)}
 	var kept *Compiled
 	for trial := range 2 {
-		d := New(cfg, cfg.Data.Classes, e, engine.NewState(), Drawer(0))
+		d := New(cfg, cfg.Int("data.classes"), e, engine.NewState(), Drawer(0))
 		d.Kept = kept
 		for i := range order {
 			run(d, i)

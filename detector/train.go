@@ -38,9 +38,9 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 	if err != nil {
 		return err
 	}
-	schedule := d.Cfg.OptimConfig()
+	schedule := OptimConfig(&d.Cfg)
 	loader.Start(from)
-	for step := from; step < d.Cfg.Train.Iters; step++ {
+	for step := from; step < d.Cfg.Int("train.iters"); step++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 		if err != nil {
 			return fmt.Errorf("batch of step %d: %w", step, err)
 		}
-		info := StepInfo{Step: step, LR: schedule.LRAt(step, d.Cfg.Train.Iters)}
+		info := StepInfo{Step: step, LR: schedule.LRAt(step, d.Cfg.Int("train.iters"))}
 		err = d.Step(b, scalars, &info)
 		switch {
 		case errors.Is(err, engine.ErrNonFinite):
@@ -65,7 +65,7 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 		return err
 	}
 	if name := s.NonFinite(); name != "" {
-		return &Diverged{At: StepInfo{Step: d.Cfg.Train.Iters - 1}, Reason: "tensor " + name + " is not finite"}
+		return &Diverged{At: StepInfo{Step: d.Cfg.Int("train.iters") - 1}, Reason: "tensor " + name + " is not finite"}
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (c convention) run64(t *testing.T) int {
 // trajectoryConfig is the references' network and recipe at a width.
 func trajectoryConfig(t *testing.T, p6 string, width float64, fpn int) plan.Config {
 	t.Helper()
-	cfg, err := plan.LoadBaseline("paper", plan.Selection{Set: []string{
+	cfg, err := Settings.LoadBaseline("paper", plan.Selection{Set: []string{
 		"model.depth=18", fmt.Sprintf("model.width=%g", width), fmt.Sprintf("model.fpn=%d", fpn), "model.p6=" + p6,
 		"model.freeze_stages=0", "anchors.round=torchvision", "anchors.offset=0", "data.name=synthetic", "data.train=train", "data.tune=tune", "data.val=val",
 		"image.short=128", "image.long=128", "image.mean=[0.485,0.456,0.406]", "image.std=[0.229,0.224,0.225]",
@@ -76,13 +76,16 @@ func trajectoryConfig(t *testing.T, p6 string, width float64, fpn int) plan.Conf
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Data.Classes = 4
+	cfg.Set("data.classes", 4)
 	if p6 == "p5" { // torchvision's convention
-		cfg.BoxLoss.Type, cfg.BoxLoss.Beta = "l1", 0
-		cfg.Sampler.Force, cfg.Sampler.Normalizer = "torchvision", "image"
+		cfg.Set("box_loss.type", "l1")
+		cfg.Set("sampler.force", "torchvision")
+		cfg.Set("sampler.normalizer", "image")
 	} else { // the paper's
-		cfg.BoxLoss.Type, cfg.BoxLoss.Beta = "smooth_l1", 1./9
-		cfg.Sampler.Force, cfg.Sampler.Normalizer = "none", "batch"
+		cfg.Set("box_loss.type", "smooth_l1")
+		cfg.Set("box_loss.beta", 1./9)
+		cfg.Set("sampler.force", "none")
+		cfg.Set("sampler.normalizer", "batch")
 	}
 	return cfg
 }
@@ -151,7 +154,7 @@ func trajectoryBatch(t *testing.T, file string, ref *trajectory, cfg *plan.Confi
 	}
 	for i := range b.Pixels {
 		c := i / (128 * 128) % 3
-		b.Pixels[i] = (b.Pixels[i] - float32(cfg.Image.Mean[c])) / float32(cfg.Image.Std[c])
+		b.Pixels[i] = (b.Pixels[i] - float32(cfg.Group("image").Numbers("mean")[c])) / float32(cfg.Group("image").Numbers("std")[c])
 	}
 	for _, q := range ref.Targets {
 		b.Items = append(b.Items, dataset.Item{Scale: 1, Width: 128, Height: 128, NetWidth: 128, NetHeight: 128, Boxes: q.Boxes, Labels: q.Labels, Crowd: make([]bool, len(q.Boxes))})
@@ -217,7 +220,7 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 		}
 	}
 	for i, s := range ref.Steps {
-		info := StepInfo{Step: i, LR: d.Cfg.Optim.LR}
+		info := StepInfo{Step: i, LR: d.Cfg.Number("optim.lr")}
 		if err := d.Step(b, scalars, &info); err != nil {
 			t.Fatal(err)
 		}

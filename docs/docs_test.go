@@ -88,7 +88,8 @@ func TestExtending(t *testing.T) {
 	if err := os.WriteFile(file, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	run(t, root, "go", "test", "-overlay", file, "./loss", "./experiments", "-run", "Gradients|Finite|GraphForms|OnEngine")
+	run(t, root, "go", "test", "-overlay", file, "./loss", "./experiments/plan")
+	run(t, root, "go", "test", "-overlay", file, "./detector", "-run", "OnEngine")
 	bin := filepath.Join(dir, "runner")
 	run(t, root, "go", "build", "-overlay", file, "-o", bin, "./cmd/runner")
 	out := run(t, dir, bin, append(strings.Fields("sweep gamma --set loss.type=poly --only loss.gamma=2 --set train.iters=2"), small...)...)

@@ -10,7 +10,7 @@ import (
 // TestAnchorStats: every anchor is one of three things, and a set of mini has the
 // imbalance that its profile states, about 1 : 180.
 func TestAnchorStats(t *testing.T) {
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{"data.images.train=1", "data.images.tune=1", "data.images.val=60"}})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{"data.images.train=1", "data.images.tune=1", "data.images.val=60"}})
 	if err != nil {
 		t.Fatal(err)
 	}

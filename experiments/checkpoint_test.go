@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -98,7 +99,7 @@ func TestCheckpointThereAndBack(t *testing.T) {
 
 // A pretraining that is stopped goes on too, to the same bits.
 func TestPretrainResumes(t *testing.T) {
-	cfg, err := plan.LoadBaseline("gamma", plan.Selection{Set: []string{"pretrain.iters=6", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125"}})
+	cfg, err := detector.Settings.LoadBaseline("gamma", plan.Selection{Set: []string{"pretrain.iters=6", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"focalgrid/detector"
 	"focalgrid/engine/enginetest"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
@@ -11,7 +12,7 @@ import (
 
 // TestPretrainOnDevice: a pretraining that was stopped on a device ends in the weights of one on the host.
 func TestPretrainOnDevice(t *testing.T) {
-	cfg, err := plan.LoadBaseline("gamma", plan.Selection{Set: []string{"pretrain.iters=4", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125"}})
+	cfg, err := detector.Settings.LoadBaseline("gamma", plan.Selection{Set: []string{"pretrain.iters=4", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (t *Trainer) InitialWeights(ctx context.Context, cfg *plan.Config, seed uin
 	}
 	h, w := detector.InputSize(cfg)
 	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, cfg.ModelConfig(classes), g.Input("image", 1, 3, h, w), true)
+		model.RetinaNet(g, detector.ModelConfig(cfg, classes), g.Input("image", 1, 3, h, w), true)
 		return nil
 	})
 	if err != nil {

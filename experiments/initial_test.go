@@ -14,7 +14,7 @@ import (
 
 // TestInitialWeights: they depend on the seed, and hold every tensor of the network.
 func TestInitialWeights(t *testing.T) {
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{"pretrain.type=none", "model.fpn=8"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestInitialIdentityRefuses(t *testing.T) {
 		{[]string{"pretrain.type=file", "pretrain.file=nowhere.pth"}, "nowhere.pth: no such file"},
 		{[]string{"pretrain.type=crops", "pretrain.file=nowhere.pth"}, "pretrain.file is set, but pretrain.type is crops"},
 	} {
-		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: tt.set})
+		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: tt.set})
 		if err == nil {
 			_, err = (&Trainer{}).InitIdentity(&cfg)
 		}
@@ -71,7 +71,7 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newLab(t, 1)
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 		"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file, "model.norm=frozen",
 	}})
 	if err != nil {
@@ -115,7 +115,7 @@ func (r renamed) Info() engine.Info {
 func TestEmbeddedOnEveryEngine(t *testing.T) {
 	own, other := newLab(t, 1), newLab(t, 1)
 	other.Engine = renamed{other.Engine, "another"}
-	cfg, err := plan.LoadBaseline("gamma", plan.Selection{})
+	cfg, err := detector.Settings.LoadBaseline("gamma", plan.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,12 @@ func TestEmbeddedOnEveryEngine(t *testing.T) {
 	if key := own.PretrainKey(&cfg); p.Key != key || p.Where != "embedded in the program" || !other.HasPretrained(&cfg) {
 		t.Errorf("%+v, want the embedded backbone %s", p, key)
 	}
-	cfg.Pretrain.Seed++
+	exact := newLab(t, 1)
+	exact.Engine = renamed{exact.Engine, ownBackbone}
+	if exact.PretrainKey(&cfg) == p.Key {
+		t.Error("trials recorded on " + ownBackbone + " lose their identity")
+	}
+	cfg.Set("pretrain.seed", uint64(1))
 	if own.PretrainKey(&cfg) == other.PretrainKey(&cfg) || other.HasPretrained(&cfg) {
 		t.Error("a pretraining on another engine counts as this one's")
 	}

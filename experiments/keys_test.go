@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 )
 
@@ -25,7 +26,7 @@ func keysOf(t *testing.T) []byte {
 	var b bytes.Buffer
 	for _, name := range plan.Ablations() {
 		for _, profile := range plan.Profiles() {
-			p, err := plan.Load(name, plan.Selection{Profile: profile})
+			p, err := detector.Settings.Load(name, plan.Selection{Profile: profile})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -35,7 +36,7 @@ func keysOf(t *testing.T) []byte {
 				if plan.Synthetic(&cfg) {
 					id.Data = dataset.Identity(cfg.SynthConfig())
 				}
-				switch cfg.Pretrain.Type {
+				switch cfg.Text("pretrain.type") {
 				case "crops":
 					id.Init = plan.PretrainKey(&cfg, dataset.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
 				case "file":

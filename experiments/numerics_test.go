@@ -47,7 +47,7 @@ func TestNumerics(t *testing.T) {
 		name := fmt.Sprint(set)
 		got[name] = ""
 		t.Run(strings.Join(set, ","), func(t *testing.T) {
-			cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: append([]string{
+			cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: append([]string{
 				"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.width=0.25", "model.fpn=16", "train.batch=3", "pretrain.type=none",
 				"optim.warmup=0", "optim.lr=0.01",
 			}, set...)})
@@ -106,7 +106,7 @@ func TestNumericsWithoutVectors(t *testing.T) {
 // trainedBits trains three steps and hashes the weights.
 func trainedBits(t *testing.T, cfg plan.Config, e engine.Engine) string {
 	t.Helper()
-	d := detector.New(cfg, cfg.Data.Classes, e, engine.NewState(), detector.Drawer(0))
+	d := detector.New(cfg, cfg.Int("data.classes"), e, engine.NewState(), detector.Drawer(0))
 	defer d.Close()
 	scalars, err := d.Scalars()
 	if err != nil {
@@ -114,7 +114,7 @@ func trainedBits(t *testing.T, cfg plan.Config, e engine.Engine) string {
 	}
 	batch := miniBatch(t, &cfg)
 	for i := range 3 {
-		info := detector.StepInfo{Step: i, LR: cfg.OptimConfig().LRAt(i, 3)}
+		info := detector.StepInfo{Step: i, LR: detector.OptimConfig(&cfg).LRAt(i, 3)}
 		if err := d.Step(batch, scalars, &info); err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func trainedBits(t *testing.T, cfg plan.Config, e engine.Engine) string {
 // code, ends in the plan's bits.
 func TestTapeMachineAgrees(t *testing.T) {
 	for _, set := range []string{"sampler.type=all", "sampler.type=ohem"} {
-		cfg, err := plan.LoadBaseline("mini", plan.Selection{Set: []string{
+		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 			"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "train.batch=2", "pretrain.type=none", "optim.warmup=0", "optim.lr=0.01", set,
 		}})
 		if err != nil {

@@ -32,14 +32,14 @@ const pretrainHoldout = 500
 // InitIdentity returns the identity of the weights that a trial starts from, without making them; empty: random ones.
 func (t *Trainer) InitIdentity(cfg *plan.Config) (string, error) {
 	switch {
-	case cfg.Pretrain.Type == "file":
+	case cfg.Text("pretrain.type") == "file":
 		classes := 0
 		if plan.Synthetic(cfg) {
-			classes = cfg.Data.Classes
+			classes = cfg.Int("data.classes")
 		}
 		_, identity, err := detector.ReadInitial(cfg, classes)
 		return identity, err
-	case cfg.Pretrain.File != "":
+	case cfg.Text("pretrain.file") != "":
 		return "", detector.CheckInitial(cfg, 0)
 	case plan.Crops(cfg):
 		return t.PretrainKey(cfg), nil
@@ -54,7 +54,7 @@ func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init str
 	var id string
 	var err error
 	what := "pretraining"
-	switch d.Cfg.Pretrain.Type {
+	switch d.Cfg.Text("pretrain.type") {
 	case "crops":
 		var f *weights.File
 		var p Pretrained
@@ -62,7 +62,7 @@ func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init str
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
-		what = d.Cfg.Pretrain.File
+		what = d.Cfg.Text("pretrain.file")
 		w, id, err = detector.ReadInitial(&d.Cfg, d.Classes)
 	default:
 		return nil
@@ -78,15 +78,20 @@ func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init str
 }
 
 // embeddedEngine is the name of the engine that made the embedded backbones, which their identities hold. Trials start
-// from them on every engine.
+// from them on every engine but ownBackbone.
 const embeddedEngine = "gorgonia"
+
+// ownBackbone is the name of an engine that has recorded trials from backbones that it pretrained itself: those trials
+// keep their identities.
+const ownBackbone = "gorgonia-exact"
 
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
 func (t *Trainer) PretrainKey(cfg *plan.Config) string {
-	if key := pretrainKey(cfg, embeddedEngine); isEmbedded(key) {
+	engineName := t.Engine.Info().Name
+	if key := pretrainKey(cfg, embeddedEngine); engineName != ownBackbone && isEmbedded(key) {
 		return key
 	}
-	return pretrainKey(cfg, t.Engine.Info().Name)
+	return pretrainKey(cfg, engineName)
 }
 
 // pretrainKey is the identity of a pretraining on the engine of that name.
@@ -189,21 +194,18 @@ func checkPretrained(f *weights.File, key string) error {
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
 // trial's, its state is kept on the way, beside where the weights will be.
 func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
-	crops, err := dataset.NewCrops(cfg.CropConfig())
+	crops := dataset.NewCrops(cfg.CropConfig())
+	p := cfg.Group("pretrain")
+	set, err := crops.Draw(ctx, 0, p.Int("crops")+pretrainHoldout)
 	if err != nil {
 		return nil, err
 	}
-	p := cfg.Pretrain
-	set, err := crops.Draw(ctx, 0, p.Crops+pretrainHoldout)
-	if err != nil {
-		return nil, err
-	}
-	mc := cfg.ModelConfig(crops.Labels())
+	mc := detector.ModelConfig(cfg, crops.Labels())
 	mc.FreezeStages = 0
 	if mc.Norm == "frozen" {
 		mc.Norm = "batch" // what is frozen later is learnt here
 	}
-	draw := detector.Drawer(p.Seed)
+	draw := detector.Drawer(p.Seed("seed"))
 	state := engine.NewState()
 	work := t.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
@@ -224,7 +226,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
 		var err error
 		prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Pixels, p.Pixels), crops.Labels(), train)
+			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Int("pixels"), p.Int("pixels")), crops.Labels(), train)
 			prog.Outputs = []*engine.Node{logits}
 			if train {
 				prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
@@ -239,14 +241,14 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		}
 		return t.Engine.Compile(prog, state)
 	}
-	train, err := compile(p.Batch, true)
+	train, err := compile(p.Int("batch"), true)
 	if err != nil {
 		return nil, err
 	}
 	defer train.Close()
 	transform := cfg.Transform()
 	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: start, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
-	for step := start; step < p.Iters; step++ {
+	for step := start; step < p.Int("iters"); step++ {
 		stopped := ctx.Err()
 		if stopped != nil || step > start && k.due(step) {
 			err := t.Engine.Store(state)
@@ -258,19 +260,19 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 			}
 		}
 		pick := draw("crops", uint64(step))
-		indices, flips := make([]int, p.Batch), make([]bool, p.Batch)
+		indices, flips := make([]int, p.Int("batch")), make([]bool, p.Int("batch"))
 		for i := range indices {
-			indices[i], flips[i] = pick.IntN(p.Crops), pick.Uint64()&1 == 1
+			indices[i], flips[i] = pick.IntN(p.Int("crops")), pick.Uint64()&1 == 1
 		}
 		x, y, err := set.Batch(indices, flips, transform)
 		if err != nil {
 			return nil, err
 		}
-		lr := p.LR / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Iters))) * min(1, float64(step+1)/30)
+		lr := p.Number("lr") / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Int("iters")))) * min(1, float64(step+1)/30)
 		if _, err := train.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(lr)}}, nil); err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}
-		t.Report(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Iters + 1})
+		t.Report(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Int("iters") + 1})
 	}
 
 	const batch = 50
@@ -280,7 +282,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 	}
 	defer eval.Close()
 	right := 0
-	for first := p.Crops; first < p.Crops+pretrainHoldout; first += batch {
+	for first := p.Int("crops"); first < p.Int("crops")+pretrainHoldout; first += batch {
 		indices := make([]int, batch)
 		for i := range indices {
 			indices[i] = first + i
@@ -300,7 +302,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		}
 	}
 	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
-	t.Report(Preparing{What: "pretraining a backbone", Done: p.Iters + 1, Total: p.Iters + 1, Note: "accuracy " + accuracy + " on held-out crops"})
+	t.Report(Preparing{What: "pretraining a backbone", Done: p.Int("iters") + 1, Total: p.Int("iters") + 1, Note: "accuracy " + accuracy + " on held-out crops"})
 	if err := t.Engine.Store(state); err != nil {
 		return nil, err
 	}

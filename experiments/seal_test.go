@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -45,7 +46,7 @@ func TestFlippedBits(t *testing.T) {
 	b := newLab(t, 2)
 	b.CheckpointEvery = 1
 	o := b.order(t, plan.Selection{Set: pretrainedTiny})
-	cfg, err := plan.ParseResolved("tiny", []byte(o.Config))
+	cfg, err := detector.Settings.ParseResolved("tiny", []byte(o.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestFlippedBits(t *testing.T) {
 // same bits, and said so; one that cannot be read is left alone.
 func TestPretrainedDamaged(t *testing.T) {
 	b := newLab(t, 2)
-	cfg, err := plan.ParseResolved("tiny", []byte(b.order(t, plan.Selection{Set: pretrainedTiny}).Config))
+	cfg, err := detector.Settings.ParseResolved("tiny", []byte(b.order(t, plan.Selection{Set: pretrainedTiny}).Config))
 	if err != nil {
 		t.Fatal(err)
 	}

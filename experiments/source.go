@@ -52,7 +52,7 @@ func CacheDir() (string, error) {
 func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
 	if train {
-		o.Batch, o.FlipProb = c.Train.Batch, c.Image.Flip
+		o.Batch, o.FlipProb = c.Int("train.batch"), c.Number("image.flip")
 	}
 	if !plan.Synthetic(c) {
 		o.Pictures = filepath.Join(d.Cache, "pictures")
@@ -79,21 +79,17 @@ type Source struct {
 // minutes for COCO, and is known without the data for the synthetic set.
 func (d *Data) Identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
 	if plan.Synthetic(cfg) {
-		g, err := dataset.NewSynth(cfg.SynthConfig())
-		if err != nil {
-			return nil, err
-		}
 		id := dataset.Identity(cfg.SynthConfig())
 		s := &Source{Identity: id, Training: id}
-		for i, name := range g.ClassNames() {
+		for i, name := range dataset.NewSynth(cfg.SynthConfig()).ClassNames() {
 			s.Classes = append(s.Classes, dataset.Class{ID: int64(i + 1), Name: name})
 		}
-		if cfg.Data.Dir != "" {
-			err = checkFolder(ctx, cfg, splitNames(cfg))
+		if cfg.Text("data.dir") != "" {
+			return s, checkFolder(ctx, cfg, splitNames(cfg))
 		}
-		return s, err
+		return s, nil
 	}
-	key := [3]string{cfg.Data.Dir, cfg.Data.Train, cfg.EvalSplit()}
+	key := [3]string{cfg.Text("data.dir"), cfg.Text("data.train"), cfg.EvalSplit()}
 	if s, ok := d.known[key]; ok {
 		return s, nil
 	}
@@ -110,7 +106,7 @@ func (d *Data) Identify(ctx context.Context, cfg *plan.Config) (*Source, error) 
 
 // identify looks at both splits of a folder, and says once what is worth knowing.
 func (d *Data) identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
-	dir, names := cfg.Data.Dir, splitNames(cfg)
+	dir, names := cfg.Text("data.dir"), splitNames(cfg)
 	if err := plan.RequireSplits(dir, cfg); err != nil {
 		return nil, err
 	}
@@ -155,15 +151,15 @@ func (d *Data) identify(ctx context.Context, cfg *plan.Config) (*Source, error) 
 
 // splitNames are the splits that a row reads, each once.
 func splitNames(cfg *plan.Config) []string {
-	if cfg.EvalSplit() == cfg.Data.Train {
-		return []string{cfg.Data.Train}
+	if cfg.EvalSplit() == cfg.Text("data.train") {
+		return []string{cfg.Text("data.train")}
 	}
-	return []string{cfg.Data.Train, cfg.EvalSplit()}
+	return []string{cfg.Text("data.train"), cfg.EvalSplit()}
 }
 
 // openSplits reads the annotations of the training and of the scored split.
 func openSplits(dir string, cfg *plan.Config) (train, eval *dataset.Set, err error) {
-	if train, err = detector.OpenSplit(cfg, dir, cfg.Data.Train); err != nil {
+	if train, err = detector.OpenSplit(cfg, dir, cfg.Text("data.train")); err != nil {
 		return nil, nil, err
 	}
 	eval, err = detector.OpenSplit(cfg, dir, cfg.EvalSplit())
@@ -209,7 +205,7 @@ const shownProblems = 5
 
 // checkFolder refuses what training or scoring would trip over later.
 func checkFolder(ctx context.Context, cfg *plan.Config, splits []string) error {
-	dir := cfg.Data.Dir
+	dir := cfg.Text("data.dir")
 	found, err := detector.CheckData(ctx, cfg, dir, splits, false, nil)
 	if err != nil {
 		return err
@@ -247,7 +243,7 @@ func (d *Data) hashing(split string) func(done, total int64) {
 // OlderIdentity returns the identity that older versions recorded of the row's folder.
 func (d *Data) OlderIdentity(ctx context.Context, cfg *plan.Config, s *Source) (string, error) {
 	if s.older == nil {
-		id, err := dataset.FolderIdentity(ctx, cfg.Data.Dir, d.hashing("the folder"), cfg.Data.Train, cfg.EvalSplit())
+		id, err := dataset.FolderIdentity(ctx, cfg.Text("data.dir"), d.hashing("the folder"), cfg.Text("data.train"), cfg.EvalSplit())
 		if err != nil {
 			return "", err
 		}
@@ -310,7 +306,7 @@ func classesOf(labels []results.Label) []dataset.Class {
 // PrepareData returns the folder of a row's data. The synthetic set is drawn into the
 // cache unless it is there; a folder that is named is used as it is, never filled.
 func (d *Data) PrepareData(ctx context.Context, cfg *plan.Config) (string, error) {
-	dir := cfg.Data.Dir
+	dir := cfg.Text("data.dir")
 	switch {
 	case dir == "":
 		dir = filepath.Join(d.Cache, "synthetic", dataset.Identity(cfg.SynthConfig())[:16])
@@ -325,7 +321,7 @@ func (d *Data) PrepareData(ctx context.Context, cfg *plan.Config) (string, error
 			return "", fmt.Errorf("synthetic set in %s: %w", dir, err)
 		}
 	}
-	return dir, d.draw(ctx, cfg, dir, cfg.Data.Dir == "")
+	return dir, d.draw(ctx, cfg, dir, cfg.Text("data.dir") == "")
 }
 
 // Draw draws the synthetic set of the settings into a folder, unless it is there.

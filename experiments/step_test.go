@@ -16,17 +16,14 @@ import (
 // miniBatch is a first training batch of the mini profile without a folder.
 func miniBatch(tb testing.TB, cfg *plan.Config) *dataset.Batch {
 	tb.Helper()
-	synth, err := dataset.NewSynth(cfg.SynthConfig())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	n, px := cfg.Train.Batch, cfg.Data.Pixels
+	synth := dataset.NewSynth(cfg.SynthConfig())
+	n, px := cfg.Int("train.batch"), cfg.Int("data.pixels")
 	b := &dataset.Batch{N: n, H: px, W: px, Pixels: make([]float32, n*3*px*px)}
 	for i := range n {
 		s := synth.Scene("train", i)
 		for p := range px * px {
 			for c := range 3 {
-				b.Pixels[(i*3+c)*px*px+p] = (float32(s.Pixels[3*p+c])/255 - float32(cfg.Image.Mean[c])) / float32(cfg.Image.Std[c])
+				b.Pixels[(i*3+c)*px*px+p] = (float32(s.Pixels[3*p+c])/255 - float32(cfg.Group("image").Numbers("mean")[c])) / float32(cfg.Group("image").Numbers("std")[c])
 			}
 		}
 		it := dataset.Item{Scale: 1, Width: px, Height: px, NetWidth: px, NetHeight: px}
@@ -46,7 +43,7 @@ func BenchmarkMiniStep(b *testing.B) {
 	for _, opt := range []gorgonia.Options{{}, {TapeMachine: true}} {
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("tape=%t/threads=%d", opt.TapeMachine, threads), func(b *testing.B) {
-				cfg, err := plan.LoadBaseline("mini", plan.Selection{})
+				cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -55,7 +52,7 @@ func BenchmarkMiniStep(b *testing.B) {
 				defer runtime.GOMAXPROCS(old)
 				pool := kernel.NewPool(threads)
 				defer pool.Close()
-				d := detector.New(cfg, cfg.Data.Classes, gorgonia.New(pool, opt), engine.NewState(), detector.Drawer(0))
+				d := detector.New(cfg, cfg.Int("data.classes"), gorgonia.New(pool, opt), engine.NewState(), detector.Drawer(0))
 				defer d.Close()
 				scalars, err := d.Scalars()
 				if err != nil {

@@ -48,10 +48,10 @@ func (t *Trainer) OpenDetector(ctx context.Context, trial *results.Trial, weight
 // recordedConfig are a recorded trial's settings. The synthetic set is what its settings say:
 // where the folder that it was in no longer holds it, it is the cache's.
 func recordedConfig(t *results.Trial) (plan.Config, error) {
-	cfg, err := plan.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
-	if err == nil && plan.Synthetic(&cfg) && cfg.Data.Dir != "" {
-		if is, _ := dataset.IsSynthetic(cfg.Data.Dir, cfg.SynthConfig()); !is {
-			cfg.Data.Dir = ""
+	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	if err == nil && plan.Synthetic(&cfg) && cfg.Text("data.dir") != "" {
+		if is, _ := dataset.IsSynthetic(cfg.Text("data.dir"), cfg.SynthConfig()); !is {
+			cfg.Set("data.dir", "")
 		}
 	}
 	return cfg, err
@@ -60,19 +60,19 @@ func recordedConfig(t *results.Trial) (plan.Config, error) {
 // Relocate names another folder for the data of a recorded trial: it is what is looked
 // at from then on, and still has to be the data of the trial.
 func Relocate(t *results.Trial, dir string) error {
-	cfg, err := plan.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
+	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err != nil {
 		return err
 	}
 	if _, err := plan.Splits(dir); err != nil {
 		return err
 	}
-	was := cfg.Data.Name
-	cfg.Data.Dir = dir
+	was := cfg.Text("data.name")
+	cfg.Set("data.dir", dir)
 	if found := plan.Locate(&cfg); len(found) > 0 {
 		return errors.New(found[0].String())
 	}
-	if cfg.Data.Name != was {
+	if cfg.Text("data.name") != was {
 		return fmt.Errorf("%s: holds other data than trial %.12s had, which is its %s set", dir, t.Key, was)
 	}
 	t.Config = string(plan.Resolved(&cfg))
@@ -92,7 +92,7 @@ func (d *Data) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.
 		}
 		return s.Classes, nil
 	}
-	train, err := dataset.Open(cfg.Data.Dir, cfg.Data.Train)
+	train, err := dataset.Open(cfg.Text("data.dir"), cfg.Text("data.train"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("trial %.12s was recorded by an older version, without its classes, which are those of its training split: %w; pass --data DIR", t.Key, err)
 	}
@@ -165,8 +165,8 @@ func (d *Data) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config)
 		}
 	}
 	in := ""
-	if cfg.Data.Dir != "" {
-		in = " in " + cfg.Data.Dir
+	if cfg.Text("data.dir") != "" {
+		in = " in " + cfg.Text("data.dir")
 	}
 	return nil, fmt.Errorf("%w %.12s: it had the dataset %.12s, here is %.12s%s", ErrOtherData, t.Key, t.Dataset, s.Identity, in)
 }

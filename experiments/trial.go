@@ -120,7 +120,7 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.tidy(r.dir, r.order.Attempt, damaged, r.done); err != nil {
 		return err
 	}
-	cfg, err := plan.ParseResolved("trial "+r.order.Key, []byte(r.order.Config))
+	cfg, err := detector.Settings.ParseResolved("trial "+r.order.Key, []byte(r.order.Config))
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Chec
 // training log.
 func (r *run) train(ctx context.Context, s *session) error {
 	d, log := s.d, &r.finish.Steps
-	iters := d.Cfg.Train.Iters
+	iters := d.Cfg.Int("train.iters")
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: r.done, last: r.Now(), save: func(c *Checkpoint) error {
 		if err := holds(r.dir, r.order); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"focalgrid/detector"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments/plan"
@@ -51,7 +52,7 @@ func (l *lab) order(t *testing.T, sel plan.Selection) Order {
 	if err := os.WriteFile(path, []byte(tiny), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Load(path, sel)
+	p, err := detector.Settings.Load(path, sel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error
 	log := r.Log
 	switch r.Status {
 	case results.StatusDone:
-		v.to = cfg.Train.Iters
+		v.to = cfg.Int("train.iters")
 		if v.last, err = finalWeights(r.Trial, r.Weights); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

@@ -1,16 +1,18 @@
 package loss
 
+import "focalgrid/setting"
+
 // crossEntropy is alpha-balanced cross entropy (eq. 3): the focal loss at gamma 0, as
 // the same graph, so that a sweep over both compiles once.
 var crossEntropy = Classification{
 	Name:   "ce",
-	Params: []Param{alphaParam},
+	Params: []setting.Param{alphaParam},
 	Build:  buildFocal,
-	Scalars: func(v Values) map[string]float32 {
+	Scalars: func(v setting.Values) map[string]float32 {
 		pos, neg := alphas(v)
 		return map[string]float32{"gamma": 0, "alpha_pos": float32(pos), "alpha_neg": float32(neg)}
 	},
-	Value: func(x float64, positive bool, v Values) (loss, grad float64) {
+	Value: func(x float64, positive bool, v setting.Values) (loss, grad float64) {
 		return CrossEntropy(x, positive, alphaOf(positive, v))
 	},
 }

@@ -4,22 +4,23 @@ import (
 	"math"
 
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
 // focal is the paper's loss (§3.2, eq. 5).
 var focal = Classification{
 	Name: "focal",
-	Params: []Param{
-		{Name: "gamma", Default: number(2), Min: 0, Max: math.MaxFloat32, Doc: "focusing parameter; 0 is cross entropy"},
+	Params: []setting.Param{
+		{Name: "gamma", Kind: setting.Number, Max: math.MaxFloat32, Doc: "focusing parameter; 0 is cross entropy"},
 		alphaParam,
 	},
 	Build: buildFocal,
-	Scalars: func(v Values) map[string]float32 {
+	Scalars: func(v setting.Values) map[string]float32 {
 		pos, neg := alphas(v)
-		return map[string]float32{"gamma": float32(*v["gamma"]), "alpha_pos": float32(pos), "alpha_neg": float32(neg)}
+		return map[string]float32{"gamma": float32(v.Number("gamma")), "alpha_pos": float32(pos), "alpha_neg": float32(neg)}
 	},
-	Value: func(x float64, positive bool, v Values) (loss, grad float64) {
-		return Focal(x, positive, *v["gamma"], alphaOf(positive, v))
+	Value: func(x float64, positive bool, v setting.Values) (loss, grad float64) {
+		return Focal(x, positive, v.Number("gamma"), alphaOf(positive, v))
 	},
 }
 

@@ -4,26 +4,27 @@ import (
 	"math"
 
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
 // focalStar is the paper's other form (Appendix A).
 var focalStar = Classification{
 	Name: "focal_star",
-	Params: []Param{
-		{Name: "gamma", Default: number(2), Min: 1e-6, Max: math.MaxFloat32, Doc: "steepness of the loss"},
-		{Name: "beta", Default: number(1), Min: -math.MaxFloat32, Max: math.MaxFloat32, Doc: "shift of the loss"},
+	Params: []setting.Param{
+		{Name: "gamma", Kind: setting.Number, Min: 1e-6, Max: math.MaxFloat32, Doc: "steepness of the loss"},
+		{Name: "beta", Kind: setting.Number, Min: -math.MaxFloat32, Max: math.MaxFloat32, Doc: "shift of the loss"},
 		alphaParam,
 	},
 	Build: buildFocalStar,
-	Scalars: func(v Values) map[string]float32 {
+	Scalars: func(v setting.Values) map[string]float32 {
 		pos, neg := alphas(v)
 		return map[string]float32{
-			"gamma": float32(*v["gamma"]), "inv_gamma": float32(1 / *v["gamma"]), "beta": float32(*v["beta"]),
+			"gamma": float32(v.Number("gamma")), "inv_gamma": float32(1 / v.Number("gamma")), "beta": float32(v.Number("beta")),
 			"alpha_pos": float32(pos), "alpha_neg": float32(neg),
 		}
 	},
-	Value: func(x float64, positive bool, v Values) (loss, grad float64) {
-		return FocalStar(x, positive, *v["gamma"], *v["beta"], alphaOf(positive, v))
+	Value: func(x float64, positive bool, v setting.Values) (loss, grad float64) {
+		return FocalStar(x, positive, v.Number("gamma"), v.Number("beta"), alphaOf(positive, v))
 	},
 }
 

@@ -3,6 +3,7 @@ package loss
 import (
 	"focalgrid/box"
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
 // overlap is a loss that compares boxes, not deltas: 1 less the overlap of the decoded
@@ -16,8 +17,8 @@ func overlap(o box.Overlap) Box {
 			code := engine.BoxCode{Kind: "deltas", MaxLogSize: box.MaxLogSize}
 			return g.BoxIoULoss(string(o), g.DecodeBoxes(code, in.Pred, in.Anchors), in.Target, in.Weight)
 		},
-		Scalars: func(Values) map[string]float32 { return map[string]float32{} },
-		Value: func(pred, target, anchor [4]float64, _ Values) (loss float64, grad [4]float64) {
+		Scalars: func(setting.Values) map[string]float32 { return map[string]float32{} },
+		Value: func(pred, target, anchor [4]float64, _ setting.Values) (loss float64, grad [4]float64) {
 			return overlapOfDeltas(o, pred, target, anchor)
 		},
 	}

@@ -21,6 +21,7 @@ import (
 
 	"focalgrid/box"
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
 // classifications names every classification loss. To add one, write a file and add a line.
@@ -62,55 +63,25 @@ func lookup[T any](what string, from map[string]T, name string) (T, error) {
 	return v, nil
 }
 
-// Values are the settings of a loss by parameter name. A nil value is "none".
-type Values map[string]*float64
-
-// Param describes one setting of a loss.
-type Param struct {
-	Name     string
-	Default  *float64 // nil is "none"
-	None     bool     // whether "none" may be given
-	Min, Max float64  // both inclusive; ±math.MaxFloat32 is no bound, as settings travel as float32
-	Doc      string
+// ClassParams are the settings of the classification loss.
+func ClassParams() []setting.Param {
+	kinds := map[string][]setting.Param{}
+	for name, c := range classifications {
+		kinds[name] = c.Params
+	}
+	return []setting.Param{{Name: "type", Kind: setting.Text, Kinds: kinds, Doc: "classification loss: focal (eq. 5), ce (eq. 3), focal_star (appendix A)"}}
 }
 
-// Complete returns values with the defaults of what is missing. An unknown
-// name, a value out of range or "none" where it has no meaning is an error
-// that names the setting.
-func Complete(params []Param, values Values) (Values, error) {
-	out := Values{}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if !slices.ContainsFunc(params, func(p Param) bool { return p.Name == name }) {
-			var known []string
-			for _, p := range params {
-				known = append(known, p.Name)
-			}
-			return nil, fmt.Errorf("%s: no such setting of this loss; known: %q", name, known)
-		}
+// BoxParams are the settings of the box loss.
+func BoxParams() []setting.Param {
+	kinds := map[string][]setting.Param{}
+	for name, b := range boxes {
+		kinds[name] = b.Params
 	}
-	for _, p := range params {
-		v, given := values[p.Name]
-		switch {
-		case !given:
-			v = p.Default
-		case v == nil && !p.None:
-			return nil, fmt.Errorf("%s: none has no meaning here; want %s", p.Name, p.allowed())
-		case v != nil && !(*v >= p.Min && *v <= p.Max):
-			return nil, fmt.Errorf("%s: %g is not %s", p.Name, *v, p.allowed())
-		}
-		out[p.Name] = v
+	return []setting.Param{
+		{Name: "type", Kind: setting.Text, Kinds: kinds, Doc: "loss on predicted boxes"},
+		{Name: "weight", Kind: setting.Number, Max: 1e6, Doc: "weight beside the classification loss"},
 	}
-	return out, nil
-}
-
-func (p Param) allowed() string {
-	switch {
-	case p.Min == -math.MaxFloat32 && p.Max == math.MaxFloat32:
-		return "a finite number"
-	case p.Max == math.MaxFloat32:
-		return fmt.Sprintf("a finite number from %g on", p.Min)
-	}
-	return fmt.Sprintf("a number in [%g, %g]", p.Min, p.Max)
 }
 
 // Inputs are the nodes that a classification loss reads. Anchors count by
@@ -124,19 +95,19 @@ type Inputs struct {
 // Classification is a loss on logits.
 type Classification struct {
 	Name   string
-	Params []Param
+	Params []setting.Param
 
 	// Build adds the loss summed over N, A and K with weights: a scalar. p
 	// gives the scalar node of each name that Scalars feeds.
 	Build func(g *engine.Graph, in Inputs, p func(name string) *engine.Node) *engine.Node
 
-	// Scalars turns complete settings into what the graph is fed, e.g. alpha
+	// Scalars turns the values of Params into what the graph is fed, e.g. alpha
 	// into alpha_pos and alpha_neg.
-	Scalars func(v Values) map[string]float32
+	Scalars func(v setting.Values) map[string]float32
 
 	// Value is the unweighted loss of one logit, and its derivative: positive
-	// says that the logit is that of the anchor's class. v must be complete.
-	Value func(x float64, positive bool, v Values) (loss, grad float64)
+	// says that the logit belongs to the anchor's class.
+	Value func(x float64, positive bool, v setting.Values) (loss, grad float64)
 }
 
 // BoxInputs are the nodes that a box loss reads.
@@ -150,14 +121,14 @@ type BoxInputs struct {
 // Box is a loss on predicted deltas.
 type Box struct {
 	Name    string
-	Params  []Param
+	Params  []setting.Param
 	Target  string // "deltas" or "boxes": what it compares with, see package sampler
 	Build   func(g *engine.Graph, in BoxInputs, p func(name string) *engine.Node) *engine.Node
-	Scalars func(v Values) map[string]float32
+	Scalars func(v setting.Values) map[string]float32
 
 	// Value is the unweighted loss of one anchor's deltas, and its gradient
-	// with respect to them. v must be complete.
-	Value func(pred, target, anchor [4]float64, v Values) (loss float64, grad [4]float64)
+	// with respect to them.
+	Value func(pred, target, anchor [4]float64, v setting.Values) (loss float64, grad [4]float64)
 }
 
 // Prefixes of the names under which losses take their scalars.
@@ -177,8 +148,6 @@ func ScalarInputs(g *engine.Graph, prefix string) func(name string) *engine.Node
 	}
 }
 
-func number(v float64) *float64 { return &v }
-
 // softplus is log(1+e^t), finite for every finite t.
 func softplus(t float64) float64 { return max(t, 0) + math.Log1p(math.Exp(-math.Abs(t))) }
 
@@ -190,20 +159,21 @@ func sign(positive bool) float64 {
 	return -1
 }
 
-var alphaParam = Param{
-	Name: "alpha", Default: number(.25), None: true, Min: 0, Max: 1,
+var alphaParam = setting.Param{
+	Name: "alpha", Kind: setting.Number, None: true, Max: 1,
 	Doc: "weight of positives; negatives get 1-alpha (eq. 3); none weights both with 1",
 }
 
 // alphas returns what positives and negatives are weighted with.
-func alphas(v Values) (pos, neg float64) {
-	if v["alpha"] == nil {
+func alphas(v setting.Values) (pos, neg float64) {
+	alpha := v.Optional("alpha")
+	if alpha == nil {
 		return 1, 1
 	}
-	return *v["alpha"], 1 - *v["alpha"]
+	return *alpha, 1 - *alpha
 }
 
-func alphaOf(positive bool, v Values) float64 {
+func alphaOf(positive bool, v setting.Values) float64 {
 	pos, neg := alphas(v)
 	if positive {
 		return pos

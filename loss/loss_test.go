@@ -1,21 +1,18 @@
 package loss
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
+// Every loss has the name it is looked up by, and the error lists the names.
 func TestLookup(t *testing.T) {
-	if got, want := strings.Join(ClassificationNames(), " "), "ce focal focal_star"; got != want {
-		t.Errorf("classification losses %q, want %q", got, want)
-	}
-	if got, want := strings.Join(BoxNames(), " "), "ciou diou giou iou l1 smooth_l1"; got != want {
-		t.Errorf("box losses %q, want %q", got, want)
-	}
 	for name, c := range classifications {
 		if got, err := ClassificationByName(name); err != nil || got.Name != name || c.Name != name {
 			t.Errorf("%s: got %q, %v", name, got.Name, err)
@@ -26,41 +23,47 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s: got %q, %v", name, got.Name, err)
 		}
 	}
-	if _, err := ClassificationByName("focla"); err == nil || err.Error() != `unknown classification loss "focla"; known: ce, focal, focal_star` {
+	known := strings.Join(ClassificationNames(), ", ")
+	if _, err := ClassificationByName("focla"); err == nil || err.Error() != `unknown classification loss "focla"; known: `+known {
 		t.Errorf("error %v", err)
 	}
-	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: ciou, diou, giou, iou, l1, smooth_l1` {
+	known = strings.Join(BoxNames(), ", ")
+	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: `+known {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestComplete(t *testing.T) {
-	v, err := Complete(focal.Params, Values{"alpha": nil})
-	if err != nil || v["alpha"] != nil || *v["gamma"] != 2 {
-		t.Errorf("alpha none: %v, %v; want none kept and gamma 2", v, err)
+// Parameters are numbers, which the graph can be fed, and judged as the losses need them.
+func TestParams(t *testing.T) {
+	for _, group := range [][]setting.Param{ClassParams(), BoxParams()} {
+		for name, params := range group[0].Kinds {
+			for _, p := range params {
+				if p.Kind != setting.Number || p.Doc == "" || !(p.Min < p.Max) {
+					t.Errorf("%s: parameter %+v", name, p)
+				}
+			}
+		}
 	}
-	if v, err := Complete(focal.Params, nil); err != nil || *v["alpha"] != .25 {
-		t.Errorf("nothing given: %v, %v; want alpha .25", v, err)
-	}
-	tests := []struct {
-		params []Param
-		given  Values
+	for _, tt := range []struct {
+		params []setting.Param
+		name   string
+		value  any
 		want   string
 	}{
-		{focal.Params, Values{"gama": number(1)}, `gama: no such setting of this loss; known: ["gamma" "alpha"]`},
-		{focal.Params, Values{"gamma": nil}, "gamma: none has no meaning here; want a finite number from 0 on"},
-		{focal.Params, Values{"gamma": number(-.1)}, "gamma: -0.1 is not a finite number from 0 on"},
-		{focal.Params, Values{"gamma": number(math.NaN())}, "gamma: NaN is not a finite number from 0 on"},
-		{focal.Params, Values{"gamma": number(math.Inf(1))}, "gamma: +Inf is not a finite number from 0 on"},
-		{focalStar.Params, Values{"beta": number(math.Inf(-1))}, "beta: -Inf is not a finite number"},
-		{focal.Params, Values{"alpha": number(1.5)}, "alpha: 1.5 is not a number in [0, 1]"},
-		{focalStar.Params, Values{"gamma": number(0)}, "gamma: 0 is not a finite number from 1e-06 on"},
-		{smoothL1.Params, Values{"beta": number(-1)}, "beta: -1 is not a finite number from 0 on"},
-		{l1.Params, Values{"beta": number(0)}, "beta: no such setting"},
-	}
-	for _, tt := range tests {
-		if _, err := Complete(tt.params, tt.given); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-			t.Errorf("%v: error %v, want %q", tt.given, err, tt.want)
+		{focal.Params, "gamma", nil, "is none, must be from 0 to 3.4e+38"},
+		{focal.Params, "gamma", -.1, "is -0.1, must be from 0 to 3.4e+38"},
+		{focal.Params, "gamma", math.NaN(), "is NaN, must be from 0 to 3.4e+38"},
+		{focal.Params, "gamma", math.Inf(1), "is +Inf, must be from 0 to 3.4e+38"},
+		{focalStar.Params, "beta", math.Inf(-1), "is -Inf, must be from -3.4e+38 to 3.4e+38"},
+		{focal.Params, "alpha", 1.5, "is 1.5, must be from 0 to 1, or none"},
+		{focal.Params, "alpha", nil, ""},
+		{focalStar.Params, "gamma", 0., "is 0, must be from 1e-06 to 3.4e+38"},
+		{smoothL1.Params, "beta", -1., "is -1, must be from 0 to 3.4e+38"},
+		{smoothL1.Params, "beta", 0., ""},
+	} {
+		p := tt.params[slices.IndexFunc(tt.params, func(p setting.Param) bool { return p.Name == tt.name })]
+		if err := p.Judge(tt.value); err == nil && tt.want != "" || err != nil && err.Error() != tt.want {
+			t.Errorf("%s %v: error %v, want %q", tt.name, tt.value, err, tt.want)
 		}
 	}
 }
@@ -68,29 +71,18 @@ func TestComplete(t *testing.T) {
 func TestScalars(t *testing.T) {
 	tests := []struct {
 		name  string
-		given Values
+		given setting.Values
 		want  map[string]float32
 	}{
-		{"focal", Values{"gamma": number(.5), "alpha": number(.75)}, map[string]float32{"gamma": .5, "alpha_pos": .75, "alpha_neg": .25}},
-		{"focal", Values{"alpha": nil}, map[string]float32{"gamma": 2, "alpha_pos": 1, "alpha_neg": 1}},
-		{"ce", Values{"alpha": number(.5)}, map[string]float32{"gamma": 0, "alpha_pos": .5, "alpha_neg": .5}},
-		{"focal_star", Values{"gamma": number(4), "beta": number(0)},
+		{"focal", setting.Values{"gamma": .5, "alpha": .75}, map[string]float32{"gamma": .5, "alpha_pos": .75, "alpha_neg": .25}},
+		{"focal", setting.Values{"gamma": 2., "alpha": nil}, map[string]float32{"gamma": 2, "alpha_pos": 1, "alpha_neg": 1}},
+		{"ce", setting.Values{"alpha": .5}, map[string]float32{"gamma": 0, "alpha_pos": .5, "alpha_neg": .5}},
+		{"focal_star", setting.Values{"gamma": 4., "beta": 0., "alpha": .25},
 			map[string]float32{"gamma": 4, "inv_gamma": .25, "beta": 0, "alpha_pos": .25, "alpha_neg": .75}},
 	}
 	for _, tt := range tests {
-		c := classifications[tt.name]
-		v, err := Complete(c.Params, tt.given)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := c.Scalars(v)
-		if len(got) != len(tt.want) {
+		if got := classifications[tt.name].Scalars(tt.given); !maps.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
-		}
-		for k, w := range tt.want {
-			if got[k] != w {
-				t.Errorf("%s: %s is %g, want %g", tt.name, k, got[k], w)
-			}
 		}
 	}
 }
@@ -135,27 +127,18 @@ func TestGraphForms(t *testing.T) {
 	for _, name := range ClassificationNames() {
 		c := classifications[name]
 		g := buildClassification(t, c.Build)
-		v, err := Complete(c.Params, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := moderate(c.Params, nil)
 		if got, want := scalarInputs(g, ClassPrefix), keys(c.Scalars(v)); !slices.Equal(got, want) {
 			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
 		}
 	}
-	v, err := Complete(focal.Params, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := moderate(focal.Params, nil)
 	if got, want := scalarInputs(buildClassification(t, FocalComposed), ClassPrefix), keys(focal.Scalars(v)); !slices.Equal(got, want) {
 		t.Errorf("composed focal: graph reads %v, Scalars feeds %v", got, want)
 	}
 	for _, name := range BoxNames() {
 		b := boxes[name]
-		v, err := Complete(b.Params, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := moderate(b.Params, nil)
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := BoxInputs{Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7), Anchors: g.Input("anchors", 7, 4)}
 			if out := b.Build(g, in, ScalarInputs(g, BoxPrefix)); len(out.Shape) != 0 {
@@ -206,17 +189,14 @@ func TestComposedGraphsByWalking(t *testing.T) {
 		name  string
 		build func(*engine.Graph, Inputs, func(string) *engine.Node) *engine.Node
 		c     Classification
-		given Values
+		given setting.Values
 	}{
-		{"FocalComposed", FocalComposed, focal, Values{"gamma": number(2)}},
-		{"FocalComposed", FocalComposed, focal, Values{"gamma": number(.5), "alpha": nil}},
-		{"focal_star", focalStar.Build, focalStar, Values{"gamma": number(4), "beta": number(0)}},
-		{"focal_star", focalStar.Build, focalStar, nil},
+		{"FocalComposed", FocalComposed, focal, setting.Values{"gamma": 2.}},
+		{"FocalComposed", FocalComposed, focal, setting.Values{"gamma": .5, "alpha": nil}},
+		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 4., "beta": 0.}},
+		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 2., "beta": 1.}},
 	} {
-		v, err := Complete(tt.c.Params, tt.given)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := moderate(tt.c.Params, tt.given)
 		want := 0.0
 		for i, x := range logits {
 			l, _ := tt.c.Value(x, labels[i/3] == float64(i%3), v)

@@ -4,21 +4,21 @@ import (
 	"math"
 
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
-// smoothL1 is the box loss of the paper ("the standard smooth L1", §4.1), which
-// does not give beta. 1/9 is that of the authors' code.
+// smoothL1 is the box loss of the paper, "the standard smooth L1" (§4.1).
 var smoothL1 = Box{
 	Name:   "smooth_l1",
 	Target: "deltas",
-	Params: []Param{{Name: "beta", Default: number(1. / 9), Min: 0, Max: math.MaxFloat32, Doc: "where the parabola ends; 0 is L1"}},
+	Params: []setting.Param{{Name: "beta", Kind: setting.Number, Max: math.MaxFloat32, Doc: "where the parabola ends; 0 is L1"}},
 	Build:  buildSmoothL1,
-	Scalars: func(v Values) map[string]float32 {
-		return map[string]float32{"beta": float32(*v["beta"])}
+	Scalars: func(v setting.Values) map[string]float32 {
+		return map[string]float32{"beta": float32(v.Number("beta"))}
 	},
-	Value: func(pred, target, _ [4]float64, v Values) (loss float64, grad [4]float64) {
+	Value: func(pred, target, _ [4]float64, v setting.Values) (loss float64, grad [4]float64) {
 		for i := range pred {
-			l, g := SmoothL1(pred[i]-target[i], *v["beta"])
+			l, g := SmoothL1(pred[i]-target[i], v.Number("beta"))
 			loss, grad[i] = loss+l, g
 		}
 		return loss, grad

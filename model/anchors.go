@@ -1,23 +1,36 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
 	"focalgrid/portable"
+	"focalgrid/setting"
 )
 
-// AnchorConfig describes the boxes at each place of each level (section 4 of
-// the paper, "Anchors").
+// AnchorParams are the settings of the boxes at each place of each level (section 4 of the
+// paper, "Anchors").
+var AnchorParams = []setting.Param{
+	{Name: "base", Kind: setting.Number, Min: .01, Max: 1000, Doc: "side of the smallest anchor, in strides; 4 in the paper: 32² on P3 … 512² on P7"},
+	{Name: "scales", Kind: setting.Int, Min: 1, Max: 64, Doc: "n scales an octave: 2^(k/n), k < n"},
+	{Name: "ratios", Kind: setting.Numbers, Min: .01, Max: 100, Count: [2]int{1, 64}, Doc: "height over width; the area does not change with it"},
+	{Name: "offset", Kind: setting.Number, Choices: []string{"0", "0.5"}, Doc: "centre of the first anchor, in strides: 0 (torchvision) or .5"},
+	{Name: "round", Kind: setting.Text, Choices: []string{"none", "torchvision"},
+		Doc: "torchvision: sides are truncated and then corners rounded, half to even, to whole pixels"},
+}
+
+// AnchorConfig describes the anchors, as AnchorParams says.
 type AnchorConfig struct {
-	Base   float64   // side of the smallest anchor over its level's stride; 4 in the paper: 32² on P3 … 512² on P7
-	Scales int       // n scales an octave: 2^(k/n), k = 0…n-1
-	Ratios []float64 // height over width; the area does not change with it
-	Offset float64   // centre of the first anchor in strides: 0 (torchvision) or .5
-	// Round is "none", or "torchvision": sides are truncated and then corners
-	// rounded, half to even, to whole pixels.
-	Round string
+	Base   float64
+	Scales int
+	Ratios []float64
+	Offset float64
+	Round  string
+}
+
+// NewAnchors makes the anchors of the settings.
+func NewAnchors(v setting.Values) AnchorConfig {
+	return AnchorConfig{Base: v.Number("base"), Scales: v.Int("scales"), Ratios: v.Numbers("ratios"), Offset: v.Number("offset"), Round: v.Text("round")}
 }
 
 // strides of P3..P7, in pixels of the input.
@@ -29,33 +42,6 @@ type Level struct {
 	Stride  int
 	H, W    int // cells
 	Anchors int // H·W·PerCell
-}
-
-// Validate reports every field that is wrong and what it may be.
-func (c AnchorConfig) Validate() error {
-	var errs []error
-	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
-	if !(c.Base > 0 && c.Base <= 1024) {
-		bad("anchors.base is %v strides; must be above 0 and at most 1024", c.Base)
-	}
-	if c.Scales < 1 || c.Scales > 64 {
-		bad("anchors.scales is %d; must be 1 to 64", c.Scales)
-	}
-	if len(c.Ratios) == 0 || len(c.Ratios) > 64 {
-		bad("anchors.ratios holds %d ratios; must be 1 to 64", len(c.Ratios))
-	}
-	for i, r := range c.Ratios {
-		if !(r >= 1e-3 && r <= 1e3) {
-			bad("anchors.ratios[%d] is %v; must be a height over width between 0.001 and 1000", i, r)
-		}
-	}
-	if c.Offset != 0 && c.Offset != .5 {
-		bad("anchors.offset is %v of a stride; must be 0 or 0.5", c.Offset)
-	}
-	if c.Round != "none" && c.Round != "torchvision" {
-		bad("anchors.round is %q; known: %q", c.Round, []string{"none", "torchvision"})
-	}
-	return errors.Join(errs...)
 }
 
 // PerCell is A, the number of anchors at each place of a map.

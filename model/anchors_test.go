@@ -9,7 +9,7 @@ import (
 )
 
 // paperAnchors are the anchors of section 4.
-func paperAnchors() AnchorConfig { return Default().Anchors }
+func paperAnchors() AnchorConfig { return paper().Anchors }
 
 // Cells and counts at nine anchors a place, worked out by ceil-halving the
 // sides by hand for the sizes in common use.

@@ -24,7 +24,7 @@ func Describe(cfg Config, h, w int) (string, error) {
 		}
 		return nil
 	}
-	widths, n := cfg.widths(), blocks[cfg.Depth]
+	widths, n := widths(cfg.Width), blocks[cfg.Depth]
 	kind := "basic"
 	if cfg.bottleneck() {
 		kind = "bottleneck"
@@ -36,7 +36,7 @@ func Describe(cfg Config, h, w int) (string, error) {
 	for i, c := range out.Body {
 		line(fmt.Sprintf("C%d", i+2), fmt.Sprintf("%d %s blocks of %d", n[i], kind, widths[i]), size(c), frozen(i+2)...)
 	}
-	p6 := strings.ToUpper(cfg.P6From)
+	p6 := strings.ToUpper(cfg.P6)
 	joined := []string{
 		"3×3 of (1×1 of C3 + upsampled sum of P4)",
 		"3×3 of (1×1 of C4 + upsampled sum of P5)",

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"reflect"
@@ -13,10 +14,22 @@ import (
 	"testing"
 
 	"focalgrid/engine"
+	"focalgrid/setting"
 )
 
+// paper is the paper's RetinaNet-50 for COCO, with the parts that the paper leaves open as Detectron has them: frozen
+// norm, stem and first stage frozen.
+func paper() Config {
+	prior := .01
+	return Config{
+		Depth: 50, Width: 1, Norm: "frozen", FreezeStages: 2, FPN: 256, P6: "c5",
+		HeadNorm: "none", GroupChannels: 8, HeadInit: "gaussian", Prior: &prior, Classes: 80,
+		Anchors: AnchorConfig{Base: 4, Scales: 3, Ratios: []float64{.5, 1, 2}, Round: "none"},
+	}
+}
+
 func with(f func(c *Config)) Config {
-	c := Default()
+	c := paper()
 	f(&c)
 	return c
 }
@@ -49,13 +62,13 @@ func TestParameterCounts(t *testing.T) {
 		{"R50", with(func(c *Config) { c.Norm = "batch" }), r50},
 		{"R101", with(func(c *Config) { c.Norm, c.Depth = "batch", 101 }), r101},
 		{"R50, group norm", with(func(c *Config) { c.Norm = "group" }), r50},
-		{"R50, P6 from P5", with(func(c *Config) { c.Norm, c.P6From = "batch", "p5" }), map[string]int64{PartP6: 590_080, "total": 33_839_924}},
-		{"R101, P6 from P5", with(func(c *Config) { c.Norm, c.P6From, c.Depth = "batch", "p5", 101 }), map[string]int64{PartP6: 590_080, "total": 52_832_052}},
-		{"frozen norm counts nothing", Default(), map[string]int64{PartNorm: 0, "total": 37_968_692 - 53_120}},
+		{"R50, P6 from P5", with(func(c *Config) { c.Norm, c.P6 = "batch", "p5" }), map[string]int64{PartP6: 590_080, "total": 33_839_924}},
+		{"R101, P6 from P5", with(func(c *Config) { c.Norm, c.P6, c.Depth = "batch", "p5", 101 }), map[string]int64{PartP6: 590_080, "total": 52_832_052}},
+		{"frozen norm counts nothing", paper(), map[string]int64{PartNorm: 0, "total": 37_968_692 - 53_120}},
 		{"K 90", with(func(c *Config) { c.Norm, c.Classes = "batch", 90 }), map[string]int64{"total": 37_968_692 + 207_450}},
 		{"K 91", with(func(c *Config) { c.Norm, c.Classes = "batch", 91 }), map[string]int64{"total": 37_968_692 + 228_195}},
 		// As torchvision's list of weights has them.
-		{"RetinaNet_ResNet50_FPN_Weights", with(func(c *Config) { c.Classes, c.P6From = 91, "p5" }), map[string]int64{"total": 34_014_999}},
+		{"RetinaNet_ResNet50_FPN_Weights", with(func(c *Config) { c.Classes, c.P6 = 91, "p5" }), map[string]int64{"total": 34_014_999}},
 		// Group norm's affine is in, the biases of the convolutions before it are out.
 		{"RetinaNet_ResNet50_FPN_V2_Weights", with(func(c *Config) { c.Norm, c.Classes, c.HeadNorm = "batch", 91, "group" }),
 			map[string]int64{"total": 38_196_887 + 4_096 - 2_048}},
@@ -85,7 +98,7 @@ func TestParameterCounts(t *testing.T) {
 	if heads := s.Part(PartClass).Params + s.Part(PartBox).Params; heads != 6_463_220 {
 		t.Errorf("both heads: %d, want 6463220: one set of weights for five levels", heads)
 	}
-	if b := summarize(t, Default(), 64, 64).Part(PartNorm).Buffers; b != 2*53_120 {
+	if b := summarize(t, paper(), 64, 64).Part(PartNorm).Buffers; b != 2*53_120 {
 		t.Errorf("frozen norm: %d constants, want weight, bias, mean and variance of 26560 channels", b)
 	}
 }
@@ -125,15 +138,15 @@ func TestMACs(t *testing.T) {
 		parts [3]float64 // backbone, pyramid, heads
 		tol   float64
 	}{
-		{600, 1000, Default(), 141.07, [3]float64{49.57, 10.25, 81.25}, .0051},
-		{800, 1280, Default(), 238.54, [3]float64{83.41, 17.32, 137.80}, .0051},
-		{800, 1333, Default(), 249.52, [3]float64{87.33, 18.12, 144.07}, .0051},
-		{640, 640, Default(), 95.35, [3]float64{33.36, 6.91, 55.08}, .0051},
+		{600, 1000, paper(), 141.07, [3]float64{49.57, 10.25, 81.25}, .0051},
+		{800, 1280, paper(), 238.54, [3]float64{83.41, 17.32, 137.80}, .0051},
+		{800, 1333, paper(), 249.52, [3]float64{87.33, 18.12, 144.07}, .0051},
+		{640, 640, paper(), 95.35, [3]float64{33.36, 6.91, 55.08}, .0051},
 		{600, 1000, with(r101), 186.42, [3]float64{}, .0051},
 		{800, 1280, with(r101), 314.30, [3]float64{}, .0051},
 		{800, 1333, with(r101), 329.07, [3]float64{}, .0051},
 		{640, 640, with(r101), 125.65, [3]float64{}, .0051},
-		{800, 800, with(func(c *Config) { c.Classes, c.P6From = 91, "p5" }), 151.540, [3]float64{}, .00051},
+		{800, 800, with(func(c *Config) { c.Classes, c.P6 = 91, "p5" }), 151.540, [3]float64{}, .00051},
 		{800, 800, with(func(c *Config) { c.Classes, c.HeadNorm = 91, "group" }), 152.238, [3]float64{}, .00051},
 	}
 	for _, tt := range tests {
@@ -155,7 +168,7 @@ func TestMACs(t *testing.T) {
 // slim is the small reference network: RetinaNet-18 of quarter width.
 func slim(p6 string) Config {
 	return with(func(c *Config) {
-		c.Depth, c.Width, c.FPN, c.Classes, c.P6From, c.FreezeStages = 18, .25, 32, 4, p6, 0
+		c.Depth, c.Width, c.FPN, c.Classes, c.P6, c.FreezeStages = 18, .25, 32, 4, p6, 0
 		c.Anchors.Round = "torchvision"
 	})
 }
@@ -260,7 +273,7 @@ func TestRetinaNetShapes(t *testing.T) {
 
 // The stride of a bottleneck is in its 3×3, and P6 hangs where the settings say.
 func TestWiring(t *testing.T) {
-	g, out := build(t, Default(), 1, 64, 64, false)
+	g, out := build(t, paper(), 1, 64, 64, false)
 	user := func(weight string) *engine.Node {
 		for _, n := range g.Nodes() {
 			if n.Op == engine.OpConv2D && n.In[1].Name == weight {
@@ -287,7 +300,7 @@ func TestWiring(t *testing.T) {
 	if r := out.Features[4].In[0]; r.Op != engine.OpReLU || r.In[0] != out.Features[3] {
 		t.Error("P7 is not a convolution of ReLU(P6)")
 	}
-	_, out = build(t, with(func(c *Config) { c.P6From = "p5" }), 1, 64, 64, false)
+	_, out = build(t, with(func(c *Config) { c.P6 = "p5" }), 1, 64, 64, false)
 	if out.Features[3].In[0] != out.Features[2] {
 		t.Error("P6 is not a convolution of P5")
 	}
@@ -332,18 +345,18 @@ func TestInitialisation(t *testing.T) {
 		name string
 		want engine.Init
 	}{
-		{Default(), "backbone.body.conv1.weight", engine.Normal(math.Sqrt(2. / (64 * 49)))},
-		{Default(), "backbone.body.layer4.2.conv3.weight", engine.Normal(math.Sqrt(2. / 2048))},
-		{Default(), "backbone.body.bn1.weight", engine.Constant(1)},
-		{Default(), "backbone.body.bn1.running_var", engine.Constant(1)},
-		{Default(), "backbone.body.bn1.running_mean", engine.Constant(0)},
-		{Default(), "backbone.fpn.inner_blocks.2.0.weight", engine.Uniform(math.Sqrt(3. / 2048))},
-		{Default(), "backbone.fpn.extra_blocks.p7.weight", engine.Uniform(math.Sqrt(3. / (9 * 256)))},
-		{Default(), "backbone.fpn.layer_blocks.0.0.bias", engine.Constant(0)},
-		{Default(), "head.classification_head.conv.3.0.weight", engine.Normal(.01)},
-		{Default(), "head.regression_head.bbox_reg.weight", engine.Normal(.01)},
-		{Default(), "head.regression_head.bbox_reg.bias", engine.Constant(0)},
-		{Default(), "head.classification_head.cls_logits.bias", engine.Constant(-4.59511985013459)}, // -log 99
+		{paper(), "backbone.body.conv1.weight", engine.Normal(math.Sqrt(2. / (64 * 49)))},
+		{paper(), "backbone.body.layer4.2.conv3.weight", engine.Normal(math.Sqrt(2. / 2048))},
+		{paper(), "backbone.body.bn1.weight", engine.Constant(1)},
+		{paper(), "backbone.body.bn1.running_var", engine.Constant(1)},
+		{paper(), "backbone.body.bn1.running_mean", engine.Constant(0)},
+		{paper(), "backbone.fpn.inner_blocks.2.0.weight", engine.Uniform(math.Sqrt(3. / 2048))},
+		{paper(), "backbone.fpn.extra_blocks.p7.weight", engine.Uniform(math.Sqrt(3. / (9 * 256)))},
+		{paper(), "backbone.fpn.layer_blocks.0.0.bias", engine.Constant(0)},
+		{paper(), "head.classification_head.conv.3.0.weight", engine.Normal(.01)},
+		{paper(), "head.regression_head.bbox_reg.weight", engine.Normal(.01)},
+		{paper(), "head.regression_head.bbox_reg.bias", engine.Constant(0)},
+		{paper(), "head.classification_head.cls_logits.bias", engine.Constant(-4.59511985013459)}, // -log 99
 		{kaiming, "head.classification_head.conv.0.0.weight", engine.Normal(math.Sqrt(2. / (9 * 256)))},
 		{kaiming, "head.classification_head.cls_logits.weight", engine.Normal(.01)},
 		{kaiming, "head.classification_head.cls_logits.bias", engine.Constant(0)},
@@ -388,59 +401,81 @@ func TestClassifierSharesTheBody(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
-	if err := Default().Validate(); err != nil {
-		t.Errorf("the default: %v", err)
+// values are the settings that give the paper's network.
+func values() setting.Values {
+	return setting.Values{
+		"depth": 50, "width": 1., "norm": "frozen", "freeze_stages": 2, "fpn": 256, "p6": "c5",
+		"head_norm": "none", "group_channels": 8, "head_init": "gaussian", "prior": .01,
+		"base": 4., "scales": 3, "ratios": []float64{.5, 1, 2}, "offset": 0., "round": "none",
 	}
-	tests := []struct {
-		change func(c *Config)
+}
+
+func TestNew(t *testing.T) {
+	if got := New(values(), values(), 80); !reflect.DeepEqual(got, paper()) {
+		t.Errorf("got %+v, want %+v", got, paper())
+	}
+}
+
+func TestParams(t *testing.T) {
+	for _, tt := range []struct {
+		params []setting.Param
+		edit   setting.Values
 		want   string
 	}{
-		{func(c *Config) { c.Depth = 20 }, "depth is 20; known: 18, 34, 50, 101, 152"},
-		{func(c *Config) { c.Width = math.NaN() }, "width is NaN; must be above 0 and at most 8"},
-		{func(c *Config) { c.Norm = "bn" }, `norm is "bn"; known: ["frozen" "batch" "group"]`},
-		{func(c *Config) { c.FreezeStages = 6 }, "freeze_stages is 6; must be 0 (none)"},
-		{func(c *Config) { c.FPN = 0 }, "fpn is 0 channels; must be 1 to"},
-		{func(c *Config) { c.P6From = "C5" }, `p6_from is "C5"; known: ["c5" "p5"]`},
-		{func(c *Config) { c.HeadNorm = "" }, `head_norm is ""; known: ["none" "group" "batch"]`},
-		{func(c *Config) { c.HeadNorm, c.GroupChannels = "group", 0 }, "group_channels is 0; must be 1 or more"},
-		{func(c *Config) { c.HeadNorm, c.FPN = "group", 20 }, "fpn is 20; with head_norm group it must be a multiple of group_channels 8"},
-		{func(c *Config) { c.Norm, c.Width = "group", .1 }, "width is 0.1, which gives stages of [8 12 25 51] channels; with norm group"},
-		{func(c *Config) { c.HeadInit = "he" }, `head_init is "he"; known: ["gaussian" "kaiming"]`},
-		{func(c *Config) { p := 1.; c.Prior = &p }, "prior is 1; must be between 0 and 1"},
-		{func(c *Config) { c.Classes = 0 }, "classes is 0; must be 1 to 65536"},
-		{func(c *Config) { c.Anchors.Base = 0 }, "anchors.base is 0 strides; must be above 0"},
-		{func(c *Config) { c.Anchors.Scales = 0 }, "anchors.scales is 0; must be 1 to 64"},
-		{func(c *Config) { c.Anchors.Ratios = nil }, "anchors.ratios holds 0 ratios; must be 1 to 64"},
-		{func(c *Config) { c.Anchors.Ratios = []float64{1, -2} }, "anchors.ratios[1] is -2; must be a height over width"},
-		{func(c *Config) { c.Anchors.Offset = .25 }, "anchors.offset is 0.25 of a stride; must be 0 or 0.5"},
-		{func(c *Config) { c.Anchors.Round = "int" }, `anchors.round is "int"; known: ["none" "torchvision"]`},
-	}
-	for _, tt := range tests {
-		c := with(tt.change)
-		err := c.Validate()
-		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Count(err.Error(), "\n") > 0 {
-			t.Errorf("got %v, want one line with %q", err, tt.want)
+		{Params, setting.Values{"depth": 20}, "is 20, must be one of 18, 34, 50, 101, 152"},
+		{Params, setting.Values{"width": math.NaN()}, "is NaN, must be from 0.015625 to 4"},
+		{Params, setting.Values{"norm": "bn"}, `is "bn", must be one of batch, frozen, group`},
+		{Params, setting.Values{"freeze_stages": 6}, "is 6, must be from 0 to 5"},
+		{Params, setting.Values{"fpn": 0}, "is 0, must be from 1 to 4096"},
+		{Params, setting.Values{"p6": "C5"}, `is "C5", must be one of c5, p5`},
+		{Params, setting.Values{"head_norm": ""}, `is "", must be one of batch, group, none`},
+		{[]setting.Param{headGroups}, setting.Values{"group_channels": 0}, "is 0, must be from 1 to 4096"},
+		{[]setting.Param{headGroups}, setting.Values{"group_channels": 8, "fpn": 20}, "is 8, must divide fpn, 20, beside head_norm group"},
+		{[]setting.Param{headGroups}, setting.Values{"group_channels": 8}, ""},
+		{[]setting.Param{bodyGroups}, setting.Values{"group_channels": 8, "width": .1},
+			"is 8, must divide the channels of all stages, which are [8 12 25 51] at width 0.1, beside norm group"},
+		{[]setting.Param{bodyGroups}, setting.Values{"group_channels": 8}, ""},
+		{Params, setting.Values{"head_init": "he"}, `is "he", must be one of gaussian, kaiming`},
+		{Params, setting.Values{"prior": 1.}, "is 1, must be above 0 and below 1, or none"},
+		{Params, setting.Values{"prior": nil}, ""},
+		{AnchorParams, setting.Values{"base": 0.}, "is 0, must be from 0.01 to 1000"},
+		{AnchorParams, setting.Values{"scales": 0}, "is 0, must be from 1 to 64"},
+		{AnchorParams, setting.Values{"ratios": []float64{}}, "is [], must be 1 to 64 numbers from 0.01 to 100"},
+		{AnchorParams, setting.Values{"ratios": []float64{1, -2}}, "is [1,-2], must be 1 to 64 numbers from 0.01 to 100"},
+		{AnchorParams, setting.Values{"offset": .25}, "is 0.25, must be one of 0, 0.5"},
+		{AnchorParams, setting.Values{"round": "int"}, `is "int", must be one of none, torchvision`},
+	} {
+		v := values()
+		maps.Copy(v, tt.edit)
+		var errs []error
+		for _, p := range tt.params {
+			if err := p.Judge(v[p.Name]); err != nil {
+				errs = append(errs, err)
+			} else if err := p.JudgeGroup(v); err != nil {
+				errs = append(errs, err)
+			}
 		}
-		_, err = engine.Build(func(g *engine.Graph) error {
-			RetinaNet(g, c, g.Input("image", 1, 3, 64, 64), false)
+		if err := errors.Join(errs...); err == nil && tt.want != "" || err != nil && err.Error() != tt.want {
+			t.Errorf("%v: error %v, want %q", tt.edit, err, tt.want)
+		}
+	}
+	for _, classes := range []int{0, 1<<16 + 1} {
+		_, err := engine.Build(func(g *engine.Graph) error {
+			RetinaNet(g, with(func(c *Config) { c.Classes = classes }), g.Input("image", 1, 3, 64, 64), false)
 			return nil
 		})
 		var shape *engine.ShapeError
-		if !errors.As(err, &shape) || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("building: %v, want an error with %q", err, tt.want)
+		if !errors.As(err, &shape) || !strings.Contains(err.Error(), "classes; must be 1 to 65536") {
+			t.Errorf("%d classes: %v", classes, err)
 		}
-	}
-	if err := (Config{}).Validate(); err == nil || strings.Count(err.Error(), "\n") < 10 {
-		t.Errorf("the zero value: %v, want a line for every field", err)
 	}
 }
 
 func TestBuildersRefuseWrongImages(t *testing.T) {
 	for _, shape := range [][]int{{3, 64, 64}, {1, 1, 64, 64}} {
 		for name, f := range map[string]func(g *engine.Graph, image *engine.Node){
-			"retinanet":  func(g *engine.Graph, image *engine.Node) { RetinaNet(g, Default(), image, false) },
-			"classifier": func(g *engine.Graph, image *engine.Node) { Classifier(g, Default(), image, 9, false) },
+			"retinanet":  func(g *engine.Graph, image *engine.Node) { RetinaNet(g, paper(), image, false) },
+			"classifier": func(g *engine.Graph, image *engine.Node) { Classifier(g, paper(), image, 9, false) },
 		} {
 			_, err := engine.Build(func(g *engine.Graph) error { f(g, g.Input("image", shape...)); return nil })
 			if err == nil || !strings.Contains(err.Error(), "the image must be [N,3,H,W]") {
@@ -449,17 +484,17 @@ func TestBuildersRefuseWrongImages(t *testing.T) {
 		}
 	}
 	_, err := engine.Build(func(g *engine.Graph) error {
-		Classifier(g, Default(), g.Input("image", 1, 3, 64, 64), 0, false)
+		Classifier(g, paper(), g.Input("image", 1, 3, 64, 64), 0, false)
 		return nil
 	})
 	if err == nil {
 		t.Error("a classifier of no classes was built")
 	}
 	for _, side := range []int{0, -1, maxSide + 1} {
-		if _, err := Summarize(Default(), side, 64); err == nil {
+		if _, err := Summarize(paper(), side, 64); err == nil {
 			t.Errorf("summary of an image %d high: no error", side)
 		}
-		if _, err := Describe(Default(), 64, side); err == nil {
+		if _, err := Describe(paper(), 64, side); err == nil {
 			t.Errorf("description of an image %d wide: no error", side)
 		}
 	}
@@ -484,8 +519,8 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestText(t *testing.T) {
-	golden(t, "summary_r50.golden", summarize(t, Default(), 600, 1000).String())
-	text, err := Describe(Default(), 600, 1000)
+	golden(t, "summary_r50.golden", summarize(t, paper(), 600, 1000).String())
+	text, err := Describe(paper(), 600, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,8 @@ type builder struct {
 	train bool
 }
 
-// newBuilder ends engine.Build with the configuration's error, if it has one.
+// newBuilder ends engine.Build with an error where the image is not one.
 func newBuilder(g *engine.Graph, cfg Config, image *engine.Node, train bool) *builder {
-	if err := cfg.Validate(); err != nil {
-		panic(&engine.ShapeError{Op: "model", Msg: err.Error()})
-	}
 	if image == nil || len(image.Shape) != 4 || image.Shape[1] != 3 {
 		panic(&engine.ShapeError{Op: "model", Msg: "the image must be [N,3,H,W]"})
 	}
@@ -39,7 +36,7 @@ func fanOut(outputs, kernel int) engine.Init {
 // body adds the ResNet and returns C2..C5.
 func (b *builder) body(image *engine.Node) [4]*engine.Node {
 	const at = "backbone.body."
-	widths := b.cfg.widths()
+	widths := widths(b.cfg.Width)
 	trained := b.cfg.FreezeStages < 1
 	x := b.convNorm(image, at+"conv1", at+"bn1", widths[0], 7, 2, nil, true, trained)
 	x = b.g.MaxPool(x, 3, 2, 1)
@@ -128,8 +125,7 @@ func (b *builder) statistics(norm, suffix string, channels int) engine.Norm {
 //
 // Depth, Width, Norm, FreezeStages and GroupChannels of cfg count, and the
 // body's tensors are those of RetinaNet by name and shape; "frozen" and
-// "batch" norm differ only in what is trained. A cfg that does not validate
-// ends engine.Build with an error.
+// "batch" norm differ only in what is trained.
 func Classifier(g *engine.Graph, cfg Config, image *engine.Node, classes int, train bool) *engine.Node {
 	b := newBuilder(g, cfg, image, train)
 	if classes < 1 {

@@ -21,16 +21,22 @@ type Outputs struct {
 
 // RetinaNet adds the whole network (section 4 and figure 3 of the paper) over
 // image [N,3,H,W]. In training, batch norms outside frozen parts use and move
-// their statistics. A cfg that does not validate ends engine.Build with an error.
+// their statistics.
 func RetinaNet(g *engine.Graph, cfg Config, image *engine.Node, train bool) Outputs {
 	out := newBuilder(g, cfg, image, train).retinaNet(image)
 	out.Anchors = cfg.Anchors.Generate(image.Shape[2], image.Shape[3])
 	return out
 }
 
+// maxClasses bounds the outputs so that sizes of tensors stay far from overflow.
+const maxClasses = 1 << 16
+
 // retinaNet is RetinaNet without the anchors' boxes.
 func (b *builder) retinaNet(image *engine.Node) Outputs {
 	g, cfg := b.g, b.cfg
+	if cfg.Classes < 1 || cfg.Classes > maxClasses {
+		panic(&engine.ShapeError{Op: "model", Msg: fmt.Sprintf("%d classes; must be 1 to %d", cfg.Classes, maxClasses)})
+	}
 	out := Outputs{Body: b.body(image)}
 	out.Features = b.pyramid(out.Body)
 	a := cfg.Anchors.PerCell()
@@ -61,7 +67,7 @@ func (b *builder) pyramid(c [4]*engine.Node) []*engine.Node {
 		p[i] = b.fpnConv(top, fmt.Sprintf("%slayer_blocks.%d.0", at, i), 3, 1)
 	}
 	from := c[3]
-	if b.cfg.P6From == "p5" {
+	if b.cfg.P6 == "p5" {
 		from = p[2]
 	}
 	p[3] = b.fpnConv(from, at+"extra_blocks.p6", 3, 2)

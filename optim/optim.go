@@ -1,102 +1,106 @@
-// Package optim is the optimisers and learning-rate schedules: a Config as a
-// grid file gives it, the learning rate at each step, and the update rules in
-// float64, one parameter at a time, as documentation and oracle of what an
-// engine does with all of them at once.
+// Package optim is the optimisers and learning-rate schedules: the settings as a grid file
+// gives them, the learning rate at each step, and the update rules in float64, one parameter
+// at a time, as documentation and oracle of what an engine does with all of them at once.
 //
 // Steps count from 0; iters is the number of steps of the whole run.
 package optim
 
 import (
-	"fmt"
+	"errors"
 	"math"
 
 	"focalgrid/engine"
 	"focalgrid/portable"
+	"focalgrid/setting"
 )
 
-// Config is an optimiser with its schedule; start from SGD or AdamW.
-type Config struct {
-	Type string  `yaml:"type"` // "sgd" or "adamw"
-	LR   float64 `yaml:"lr"`   // at full rate
-
-	Momentum float64 `yaml:"momentum"` // sgd
-	Beta1    float64 `yaml:"beta1"`    // adamw
-	Beta2    float64 `yaml:"beta2"`    // adamw
-	Eps      float64 `yaml:"eps"`      // adamw
-
-	WeightDecay float64 `yaml:"weight_decay"`
-	DecayBias   bool    `yaml:"decay_bias"` // whether biases and norm parameters decay too
-	Clip        float64 `yaml:"clip"`       // largest norm of the whole gradient; 0 is no clipping
-
-	Warmup       int     `yaml:"warmup"`        // steps over which the rate rises linearly; 0 is none
-	WarmupFactor float64 `yaml:"warmup_factor"` // fraction of the rate that the rise starts from
-
-	Schedule string    `yaml:"schedule"` // "step" or "cosine"
-	Steps    []float64 `yaml:"steps"`    // step: where the rate drops; below 1 a fraction of iters, else a step
-	Factor   float64   `yaml:"factor"`   // step: what each drop multiplies the rate with
+// rules are the optimisers, with the settings of each.
+var rules = map[string][]setting.Param{
+	"sgd": {{Name: "momentum", Kind: setting.Number, Max: 1, Below: true, Doc: "share of the last update that goes on"}},
+	"adamw": {
+		{Name: "beta1", Kind: setting.Number, Max: 1, Below: true, Doc: "of the mean gradient: the share of the mean so far"},
+		{Name: "beta2", Kind: setting.Number, Max: 1, Below: true, Doc: "of the mean squared gradient: the share of the mean so far"},
+		{Name: "eps", Kind: setting.Number, Above: true, Max: 1e6, Doc: "added to the root of the mean square"},
+	},
 }
 
-// SGD is the paper's optimiser (§4.1): rate .01 for 16 images a step, divided
-// by 10 at 60k and 80k of 90k iterations, momentum .9, weight decay 1e-4. It
-// mentions neither warm-up nor clipping, nor whether biases decay (here they do).
-func SGD() Config {
-	c := common()
-	c.Type, c.LR, c.WeightDecay = "sgd", .01, 1e-4
-	return c
+// schedules are the ways the learning rate falls, with the settings of each.
+var schedules = map[string][]setting.Param{
+	"step": {
+		{Name: "steps", Kind: setting.Numbers, Above: true, Max: maxSteps, Count: [2]int{0, 1000}, Check: checkSteps,
+			Doc: "when lr is multiplied by factor: iterations, or below 1 a share of train.iters"},
+		{Name: "factor", Kind: setting.Number, Above: true, Max: 1, Doc: "what each step multiplies lr with",
+			When: func(v setting.Values) bool { return len(v.Numbers("steps")) > 0 }},
+	},
+	"cosine": nil,
 }
 
-// AdamW has the constants of Loshchilov and Hutter's method as commonly set.
-func AdamW() Config {
-	c := common()
-	c.Type, c.LR, c.WeightDecay = "adamw", .001, .01
-	return c
+const maxSteps = 100_000_000
+
+// Params are the settings of an optimiser and its schedule.
+var Params = []setting.Param{
+	{Name: "type", Kind: setting.Text, Kinds: rules, Doc: "update rule"},
+	{Name: "lr", Kind: setting.Number, Above: true, Max: 1e6, Doc: "learning rate at full height"},
+	{Name: "weight_decay", Kind: setting.Number, Max: 1e6, Doc: "pull of the weights towards 0; sgd adds it to the gradient, adamw takes it off the weights"},
+	{Name: "decay_bias", Kind: setting.Bool, Doc: "whether biases and the norms' weights decay too",
+		When: func(v setting.Values) bool { return v.Number("weight_decay") != 0 }},
+	{Name: "warmup", Kind: setting.Int, Max: maxSteps, Doc: "iterations over which lr rises linearly; 0: none"},
+	{Name: "warmup_factor", Kind: setting.Number, Max: 1, Doc: "share of lr that the rise starts from",
+		When: func(v setting.Values) bool { return v.Int("warmup") > 0 }},
+	{Name: "schedule", Kind: setting.Text, Kinds: schedules, Was: "step", Doc: "how lr falls: in steps, or along half a cosine to 0"},
+	{Name: "clip", Kind: setting.Number, Max: 1e6, Doc: "largest norm of the whole gradient; 0: none"},
 }
 
-func common() Config {
-	return Config{
-		Momentum: .9, Beta1: .9, Beta2: .999, Eps: 1e-8,
-		DecayBias: true, Schedule: "step", Steps: []float64{2. / 3, 8. / 9}, Factor: .1,
-	}
-}
-
-// Validate names the first field that makes no sense.
-func (c Config) Validate() error {
-	if c.Type != "sgd" && c.Type != "adamw" {
-		return fmt.Errorf("type: unknown optimiser %q; known: adamw, sgd", c.Type)
-	}
-	if c.Schedule != "step" && c.Schedule != "cosine" {
-		return fmt.Errorf("schedule: unknown %q; known: cosine, step", c.Schedule)
-	}
-	for _, f := range []struct {
-		name  string
-		value float64
-		ok    bool
-		want  string
-	}{
-		{"lr", c.LR, c.LR > 0, "above 0"},
-		{"momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, "in [0,1)"},
-		{"beta1", c.Beta1, c.Beta1 >= 0 && c.Beta1 < 1, "in [0,1)"},
-		{"beta2", c.Beta2, c.Beta2 >= 0 && c.Beta2 < 1, "in [0,1)"},
-		{"eps", c.Eps, c.Eps > 0, "above 0"},
-		{"weight_decay", c.WeightDecay, c.WeightDecay >= 0, "from 0 on"},
-		{"clip", c.Clip, c.Clip >= 0, "from 0 on (0 is none)"},
-		{"warmup", float64(c.Warmup), c.Warmup >= 0, "from 0 on"},
-		{"warmup_factor", c.WarmupFactor, c.WarmupFactor >= 0 && c.WarmupFactor <= 1, "in [0,1]"},
-		{"factor", c.Factor, c.Factor > 0 && c.Factor <= 1, "in (0,1]"},
-	} {
-		if !f.ok || math.IsInf(f.value, 0) {
-			return fmt.Errorf("%s: %g is not a finite number %s", f.name, f.value, f.want)
+func checkSteps(v setting.Values) error {
+	steps := v.Numbers("steps")
+	for i, at := range steps {
+		if at >= 1 && at != math.Trunc(at) {
+			return errors.New("must be whole iterations, or shares of train.iters below 1")
 		}
-	}
-	for i, s := range c.Steps {
-		if !(s > 0) || math.IsInf(s, 1) || s >= 1 && s != math.Trunc(s) {
-			return fmt.Errorf("steps: %g is neither a fraction in (0,1) nor a whole step from 1 on", s)
-		}
-		if i > 0 && s <= c.Steps[i-1] || s >= 1 != (c.Steps[0] >= 1) {
-			return fmt.Errorf("steps: %v does not rise, or mixes fractions and steps", c.Steps)
+		if i > 0 && (at <= steps[i-1] || (at < 1) != (steps[0] < 1)) {
+			return errors.New("must rise, and be all iterations or all shares")
 		}
 	}
 	return nil
+}
+
+// Config is an optimiser with its schedule, as Params describes it.
+type Config struct {
+	Type string
+	LR   float64
+
+	Momentum          float64 // sgd
+	Beta1, Beta2, Eps float64 // adamw
+
+	WeightDecay float64
+	DecayBias   bool
+	Clip        float64
+
+	Warmup       int
+	WarmupFactor float64
+
+	Schedule string
+	Steps    []float64 // step
+	Factor   float64   // step
+}
+
+// New makes the optimiser of the settings.
+func New(v setting.Values) Config {
+	c := Config{
+		Type: v.Text("type"), LR: v.Number("lr"),
+		WeightDecay: v.Number("weight_decay"), DecayBias: v.Bool("decay_bias"), Clip: v.Number("clip"),
+		Warmup: v.Int("warmup"), WarmupFactor: v.Number("warmup_factor"), Schedule: v.Text("schedule"),
+	}
+	switch c.Type {
+	case "sgd":
+		c.Momentum = v.Number("momentum")
+	case "adamw":
+		c.Beta1, c.Beta2, c.Eps = v.Number("beta1"), v.Number("beta2"), v.Number("eps")
+	}
+	if c.Schedule == "step" {
+		c.Steps, c.Factor = v.Numbers("steps"), v.Number("factor")
+	}
+	return c
 }
 
 // LRAt is the learning rate of a step, 0 <= step < iters:
@@ -133,13 +137,4 @@ func (c Config) Update() engine.Update {
 		Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps,
 		WeightDecay: c.WeightDecay, DecayBias: c.DecayBias, Clip: c.Clip,
 	}
-}
-
-// Scale applies the linear scaling rule to a recipe made for another batch
-// size: the rate goes with the batch, iterations (and with them warm-up and
-// schedule) against it, so that as many images are seen. The paper's .01 and
-// 90k at batch 16 become .005 and 180k at batch 8.
-func Scale(lr float64, iters, batch, recipeBatch int) (float64, int) {
-	k := float64(batch) / float64(recipeBatch)
-	return lr * k, int(math.Round(float64(iters) / k))
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"focalgrid/box"
+	"focalgrid/setting"
 )
 
 // What a match can be besides an object's index; labels use the same numbers.
@@ -15,36 +16,31 @@ const (
 	Ignored    = -2
 )
 
+// iouParams are the settings of a Matcher. A rule of force gives objects that no anchor fits
+// the anchors that overlap them most, all of them if tied. Such an anchor gets its own best
+// object, which may be another one.
+//
+//	none         the paper mentions no such rule
+//	detectron2   where that IoU is above 0
+//	torchvision  even at IoU 0: an object that overlaps no anchor makes every anchor positive
+var iouParams = []setting.Param{
+	{Name: "positive", Kind: setting.Number, Above: true, Max: 1, Doc: "IoU from which an anchor is an object's"},
+	{Name: "negative", Kind: setting.Number, Max: 1, Doc: "IoU below which an anchor is background; between, it is left out",
+		Check: func(v setting.Values) error {
+			if positive := v.Number("positive"); v.Number("negative") > positive {
+				return fmt.Errorf("must be from 0 to %s, the value of positive", setting.Spell(positive))
+			}
+			return nil
+		}},
+	{Name: "force", Kind: setting.Text, Choices: []string{"none", "detectron2", "torchvision"}, Doc: "each object's best anchor is the object's although their IoU is low"},
+}
+
 // Matcher assigns objects to anchors by IoU (§4 of the paper): an anchor gets
 // the object it overlaps most, the lowest index among equals, if that IoU is
 // at least Positive; it is background below Negative and ignored in between.
 type Matcher struct {
-	Positive float64 `yaml:"positive"` // .5 in the paper
-	Negative float64 `yaml:"negative"` // .4 in the paper
-
-	// Force gives objects that no anchor fits the anchors that overlap them
-	// most, all of them if tied. Such an anchor gets its own best object, which
-	// may be another one.
-	//
-	//	"none"         the paper mentions no such rule
-	//	"detectron2"   where that IoU is above 0
-	//	"torchvision"  even at IoU 0: an object that overlaps no anchor makes every anchor positive
-	Force string `yaml:"force"`
-}
-
-// Validate names the first field that makes no sense.
-func (m Matcher) Validate() error {
-	switch {
-	case !(m.Positive > 0 && m.Positive <= 1):
-		return fmt.Errorf("positive: IoU %g is not in (0,1]", m.Positive)
-	case !(m.Negative >= 0 && m.Negative <= m.Positive):
-		return fmt.Errorf("negative: IoU %g is not between 0 and positive (%g)", m.Negative, m.Positive)
-	}
-	switch m.Force {
-	case "none", "detectron2", "torchvision":
-		return nil
-	}
-	return fmt.Errorf("force: unknown rule %q; known: detectron2, none, torchvision", m.Force)
+	Positive, Negative float64
+	Force              string
 }
 
 // Match returns for each anchor the index of its object, Background or Ignored.
@@ -58,7 +54,7 @@ func match[F box.Float](m Matcher, anchors, objects [][4]F, out []int32) {
 	newIndex(anchors).match(m, objects, out)
 }
 
-// judge is what becomes of an anchor whose best object has that IoU.
+// judge classifies an anchor by its IoU with its best object.
 func (m Matcher) judge(iou float64, object int) int32 {
 	switch {
 	case iou >= m.Positive:

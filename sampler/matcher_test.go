@@ -96,24 +96,6 @@ func TestMatchAtTheThresholds(t *testing.T) {
 	}
 }
 
-func TestMatcherValidate(t *testing.T) {
-	tests := []struct {
-		m    Matcher
-		want string
-	}{
-		{paperMatcher, ""},
-		{Matcher{.5, .5, "torchvision"}, ""},
-		{Matcher{0, 0, "none"}, "positive: IoU 0 is not in (0,1]"},
-		{Matcher{.5, .6, "none"}, "negative: IoU 0.6 is not between 0 and positive (0.5)"},
-		{Matcher{.5, .4, "yes"}, `force: unknown rule "yes"; known: detectron2, none, torchvision`},
-	}
-	for _, tt := range tests {
-		if err := tt.m.Validate(); (tt.want == "") != (err == nil) || err != nil && err.Error() != tt.want {
-			t.Errorf("%+v: error %v, want %q", tt.m, err, tt.want)
-		}
-	}
-}
-
 func drawBoxes(t *rapid.T, most int) [][4]float32 {
 	out := make([][4]float32, rapid.IntRange(0, most).Draw(t, "boxes"))
 	for i := range out {

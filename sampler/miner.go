@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"focalgrid/portable"
+	"focalgrid/setting"
 )
 
 // A miner decides which anchors of a batch count.
 type miner struct {
-	validate func(Config) error
+	params []setting.Param
 
 	// mine narrows scratch.selected and scratch.boxed, which come as "all but
 	// the ignored" and "all positives", and may change what the normaliser
@@ -20,9 +21,9 @@ type miner struct {
 
 // miners names every way to choose examples. To add one, write a file and add a line.
 var miners = map[string]miner{
-	"all":  {validate: func(Config) error { return nil }},
-	"ssd":  {validate: validateSSD, mine: mineSSD},
-	"ohem": {validate: validateOHEM, mine: mineOHEM},
+	"all":  {},
+	"ssd":  {ssdParams, mineSSD},
+	"ohem": {ohemParams, mineOHEM},
 }
 
 // scratch is an Assigner's memory between steps.

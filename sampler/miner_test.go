@@ -108,16 +108,16 @@ func TestSSDByHand(t *testing.T) {
 		weight float32
 	}{
 		{"three negatives for the positive, the hardest; the ignored one never",
-			scene{1, 1, 6, []float64{.1, 1, 5, 2, 3, .5, 4}}, DefaultSSD(), []int{0, 3, 5, 7}, 1},
+			scene{1, 1, 6, []float64{.1, 1, 5, 2, 3, .5, 4}}, SSD{Ratio: 3, MinNegatives: 3}, []int{0, 3, 5, 7}, 1},
 		{"1:1", scene{2, 0, 4, []float64{.1, .1, 1, 4, 3, 2}}, SSD{Ratio: 1}, []int{0, 1, 3, 4}, .5},
-		{"fewer negatives than wanted", scene{2, 0, 2, []float64{.1, .1, 1, 2}}, DefaultSSD(), []int{0, 1, 2, 3}, .5},
-		{"no positives", scene{0, 0, 5, []float64{1, 5, 2, 3, 4}}, DefaultSSD(), []int{1, 3, 4}, 1},
+		{"fewer negatives than wanted", scene{2, 0, 2, []float64{.1, .1, 1, 2}}, SSD{Ratio: 3, MinNegatives: 3}, []int{0, 1, 2, 3}, .5},
+		{"no positives", scene{0, 0, 5, []float64{1, 5, 2, 3, 4}}, SSD{Ratio: 3, MinNegatives: 3}, []int{1, 3, 4}, 1},
 		{"no positives, SSD's own rule", scene{0, 0, 5, []float64{1, 5, 2, 3, 4}}, SSD{Ratio: 3}, []int{}, 0},
-		{"equal losses by index", scene{1, 0, 5, []float64{1, 2, 2, 2, 2, 2}}, DefaultSSD(), []int{0, 1, 2, 3}, 1},
+		{"equal losses by index", scene{1, 0, 5, []float64{1, 2, 2, 2, 2, 2}}, SSD{Ratio: 3, MinNegatives: 3}, []int{0, 1, 2, 3}, 1},
 	}
 	for _, tt := range tests {
 		anchors, image, logits, deltas := tt.scene.build()
-		c := DefaultConfig()
+		c := paperConfig()
 		c.Miner, c.SSD = "ssd", tt.ssd
 		got := targets(t, newAssigner(t, c, anchors, 1), []Objects{image}, logits, deltas)
 		if s := selected(got); !slices.Equal(s, tt.want) || got.Selected != len(tt.want) {
@@ -137,7 +137,7 @@ func TestSSDByHand(t *testing.T) {
 }
 
 func ohem(edit func(o *OHEM)) Config {
-	c := DefaultConfig()
+	c := paperConfig()
 	c.Miner = "ohem"
 	edit(&c.OHEM)
 	return c
@@ -192,11 +192,11 @@ func TestOHEMNormalisers(t *testing.T) {
 	}{
 		{"selected", "batch", func(o *OHEM) {}, 8, 2},
 		{"selected, image by image", "image", func(o *OHEM) {}, 8, 4},
-		{"positives", "batch", func(o *OHEM) { o.Normaliser = "positives" }, 2, 2},
-		{"positives, running mean", "ema", func(o *OHEM) { o.Normaliser = "positives" }, 90.2, 90.2},
-		{"batch size", "batch", func(o *OHEM) { o.Normaliser = "batch" }, 8, 2},
-		{"batch size shared by all images", "batch", func(o *OHEM) { o.Normaliser, o.Scope = "batch", "batch" }, 4, 2},
-		{"same", "batch", func(o *OHEM) { o.BoxNormaliser = "same" }, 8, 8},
+		{"positives", "batch", func(o *OHEM) { o.ClassCount = "positives" }, 2, 2},
+		{"positives, running mean", "ema", func(o *OHEM) { o.ClassCount = "positives" }, 90.2, 90.2},
+		{"batch size", "batch", func(o *OHEM) { o.ClassCount = "batch" }, 8, 2},
+		{"batch size shared by all images", "batch", func(o *OHEM) { o.ClassCount, o.Scope = "batch", "batch" }, 4, 2},
+		{"same", "batch", func(o *OHEM) { o.BoxCount = "same" }, 8, 8},
 	}
 	for _, tt := range tests {
 		c := ohem(tt.edit)
@@ -385,7 +385,7 @@ func FuzzMiners(f *testing.F) {
 		logits := []float32{a, b, c, b, a, c, c, a, b, a}
 		deltas := []float32{a, b, c, a, b, c, a, b, c, a, b, c, a, b, c, a, b, c, a, b}
 		for name := range miners {
-			conf := DefaultConfig()
+			conf := paperConfig()
 			conf.Miner, conf.OHEM.Batch, conf.OHEM.Score = name, 2, "class+box"
 			got := targets(t, newAssigner(t, conf, fiveAnchors, 2), []Objects{{Boxes: twoObjects.Boxes, Labels: []int32{0, 1}}}, logits, deltas)
 			for at, w := range got.ClassWeight {

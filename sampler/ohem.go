@@ -1,94 +1,70 @@
 package sampler
 
 import (
-	"fmt"
+	"errors"
 	"math"
-	"slices"
 
 	"focalgrid/box"
+	"focalgrid/setting"
 )
+
+// ohemParams are the settings of OHEM. The paper gives batch, nms and ratio; it is silent
+// about all the rest, so each choice is a setting.
+var ohemParams = []setting.Param{
+	{Name: "ratio", Kind: setting.Number, Max: 1e6, Doc: "negatives for each positive: 3 in the rows OHEM 1:3; 0 takes whatever is hardest"},
+	{Name: "batch", Kind: setting.Int, Min: 1, Max: 1_000_000, Doc: "examples in the minibatch: 128, 256 or 512 in Table 1d"},
+	{Name: "scope", Kind: setting.Text, Choices: []string{"image", "batch"}, Doc: "whose minibatch: of each image, or of the whole batch"},
+	{Name: "nms", Kind: setting.Number, Max: 1, Doc: "IoU above which the easier of two examples goes: .7 or .5 in Table 1d; 1: none goes"},
+	{Name: "score", Kind: setting.Text, Choices: []string{"class", "class+box"}, Doc: "hard by cross entropy over all classes, or by the box loss too"},
+	{Name: "score_beta", Kind: setting.Number, Max: 1e6, Doc: "beta of the score's smooth L1; 0 is L1",
+		When: func(v setting.Values) bool { return v.Text("score") == "class+box" }},
+	{Name: "nms_on", Kind: setting.Text, Choices: []string{"decoded", "anchors"}, Doc: "overlap of predicted boxes or of anchors", When: suppresses},
+	{Name: "nms_class", Kind: setting.Text, Choices: []string{"agnostic", "per_class"}, Doc: "among all examples, or among those of one largest logit", When: suppresses},
+	{Name: "nms_groups", Kind: setting.Text, Choices: []string{"auto", "joint", "separate"}, Doc: "positives and negatives together or apart; auto: apart with a ratio", When: suppresses},
+	{Name: "preselect", Kind: setting.Int, Max: 10_000_000, Doc: "hardest examples of an image (or group) that enter the NMS; 0: all"},
+	{Name: "fill", Kind: setting.Bool, When: func(v setting.Values) bool { return v.Number("ratio") > 0 },
+		Doc: "where positives are few: fill up with negatives, instead of a smaller minibatch (without any positive, batch negatives)"},
+	{Name: "class_count", Kind: setting.Text, Choices: []string{"selected", "positives", "batch"}, Check: checkClassCount,
+		Doc: "what the normalizer counts for the class loss; batch: the setting batch"},
+	{Name: "box_loss", Kind: setting.Text, Choices: []string{"selected", "all"}, Doc: "positives whose box is learnt"},
+	{Name: "box_count", Kind: setting.Text, Choices: []string{"positives", "same"}, Doc: "what the normalizer counts for the box loss: all positives, or as class_count"},
+}
+
+func suppresses(v setting.Values) bool { return v.Number("nms") < 1 }
+
+func checkClassCount(v setting.Values) error {
+	if v.Text("normalizer") == "ema" && v.Text("class_count") != "positives" {
+		return errors.New("must be positives beside normalizer ema, which is a mean of positives; or set normalizer to batch or image")
+	}
+	return nil
+}
 
 // OHEM is online hard example mining as the paper compares with it (§5.1,
 // Table 1d): examples are sorted by loss, non-maximum suppression drops those
 // that overlap a harder one, and the hardest that remain make the minibatch.
 // After Shrivastava et al., CVPR 2016, who do it for the proposals of a
-// two-stage detector.
-//
-// The paper gives Batch, NMS and Ratio; it is silent about all the rest, so
-// each choice is a field. Ignored anchors never take part. Decoded boxes are
+// two-stage detector. Ignored anchors never take part. Decoded boxes are
 // not clipped to the image.
 type OHEM struct {
-	Batch int     `yaml:"batch"` // examples in the minibatch: 128, 256 or 512 in Table 1d
-	NMS   float64 `yaml:"nms"`   // IoU above which the easier example goes: .7 or .5 in Table 1d
-	Ratio float64 `yaml:"ratio"` // negatives for each positive: 3 in the rows "OHEM 1:3"; 0 takes whatever is hardest
-
-	Scope string `yaml:"scope"` // whose minibatch: "image" or "batch" (all images share one)
-
-	Score     string  `yaml:"score"`      // what is sorted by: "class" (cross entropy summed over classes) or "class+box" (and BoxWeight times smooth L1)
-	ScoreBeta float64 `yaml:"score_beta"` // of that smooth L1; 0 is L1
-
-	NMSOn     string `yaml:"nms_on"`     // "decoded" (predicted boxes) or "anchors"
-	NMSClass  string `yaml:"nms_class"`  // "agnostic" or "per_class" (of the largest logit)
-	NMSGroups string `yaml:"nms_groups"` // "joint", "separate" (positives and negatives each), or "auto": separate where Ratio is set
-	Preselect int    `yaml:"preselect"`  // hardest examples of an image (or group) that enter NMS; 0 is all
-
-	// Fill decides what "1:3" does when positives are few: false keeps the
-	// ratio and a smaller minibatch (without any positive it is Batch
-	// negatives), true fills up with negatives.
-	Fill bool `yaml:"fill"`
-
-	Normaliser    string `yaml:"normaliser"`     // what is counted for the class loss: "selected", "positives" or "batch" (the setting Batch)
-	BoxLoss       string `yaml:"box_loss"`       // positives whose box is learnt: "selected" or "all"
-	BoxNormaliser string `yaml:"box_normaliser"` // what is counted for the box loss: "positives" (all of them) or "same" as for the class loss
+	Batch                      int
+	NMS, Ratio                 float64
+	Scope                      string
+	Score                      string
+	ScoreBeta                  float64
+	NMSOn, NMSClass, NMSGroups string
+	Preselect                  int
+	Fill                       bool
+	ClassCount                 string
+	BoxLoss, BoxCount          string
 }
 
-// DefaultOHEM is the best OHEM row of Table 1d (batch 128, NMS .5). Counting all positives
-// for the box loss leaves it as strong as beside the other losses.
-func DefaultOHEM() OHEM {
+func newOHEM(v setting.Values) OHEM {
 	return OHEM{
-		Batch: 128, NMS: .5, Ratio: 0,
-		Scope: "image",
-		Score: "class", ScoreBeta: 1. / 9,
-		NMSOn: "decoded", NMSClass: "agnostic", NMSGroups: "auto", Preselect: 10000,
-		Normaliser: "selected", BoxLoss: "selected", BoxNormaliser: "positives",
+		Batch: v.Int("batch"), NMS: v.Number("nms"), Ratio: v.Number("ratio"), Scope: v.Text("scope"),
+		Score: v.Text("score"), ScoreBeta: v.Number("score_beta"),
+		NMSOn: v.Text("nms_on"), NMSClass: v.Text("nms_class"), NMSGroups: v.Text("nms_groups"), Preselect: v.Int("preselect"),
+		Fill: v.Bool("fill"), ClassCount: v.Text("class_count"), BoxLoss: v.Text("box_loss"), BoxCount: v.Text("box_count"),
 	}
-}
-
-func validateOHEM(c Config) error {
-	o := c.OHEM
-	switch {
-	case o.Batch < 1:
-		return fmt.Errorf("ohem.batch: %d is below 1", o.Batch)
-	case !(o.NMS >= 0 && o.NMS <= 1):
-		return fmt.Errorf("ohem.nms: %g is not in [0,1]", o.NMS)
-	case !(o.Ratio >= 0) || math.IsInf(o.Ratio, 1):
-		return fmt.Errorf("ohem.ratio: %g is not a finite number from 0 on", o.Ratio)
-	case !(o.ScoreBeta >= 0) || math.IsInf(o.ScoreBeta, 1):
-		return fmt.Errorf("ohem.score_beta: %g is not a finite number from 0 on", o.ScoreBeta)
-	case o.Preselect < 0:
-		return fmt.Errorf("ohem.preselect: %d is below 0", o.Preselect)
-	}
-	for _, f := range []struct {
-		name, value string
-		known       []string
-	}{
-		{"scope", o.Scope, []string{"batch", "image"}},
-		{"score", o.Score, []string{"class", "class+box"}},
-		{"nms_on", o.NMSOn, []string{"anchors", "decoded"}},
-		{"nms_class", o.NMSClass, []string{"agnostic", "per_class"}},
-		{"nms_groups", o.NMSGroups, []string{"auto", "joint", "separate"}},
-		{"normaliser", o.Normaliser, []string{"batch", "positives", "selected"}},
-		{"box_loss", o.BoxLoss, []string{"all", "selected"}},
-		{"box_normaliser", o.BoxNormaliser, []string{"positives", "same"}},
-	} {
-		if !slices.Contains(f.known, f.value) {
-			return fmt.Errorf("ohem.%s: unknown %q; known: %q", f.name, f.value, f.known)
-		}
-	}
-	if c.Normaliser == "ema" && o.Normaliser != "positives" {
-		return fmt.Errorf("ohem.normaliser: %q beside normaliser \"ema\", which is a mean of positives; want \"positives\", or normaliser batch or image", o.Normaliser)
-	}
-	return nil
 }
 
 func mineOHEM(a *Assigner, m Matched, logits, deltas []float32) {
@@ -130,13 +106,13 @@ func mineOHEM(a *Assigner, m Matched, logits, deltas []float32) {
 				s.boxed[at] = s.boxed[at] && s.selected[at]
 			}
 		}
-		switch o.Normaliser {
+		switch o.ClassCount {
 		case "selected":
 			s.classCount[i] = float64(selected)
 		case "batch":
 			s.classCount[i] = size
 		}
-		if o.BoxNormaliser == "same" {
+		if o.BoxCount == "same" {
 			s.boxCount[i] = s.classCount[i]
 		}
 	}

@@ -16,45 +16,64 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"focalgrid/box"
 	"focalgrid/guard"
+	"focalgrid/setting"
 )
 
-// Config says how anchors are assigned; start from DefaultConfig.
-type Config struct {
-	Matcher `yaml:",inline"`
+// assigners names every way to match anchors with objects, with its settings.
+var assigners = map[string][]setting.Param{"iou": iouParams}
 
-	// Normaliser is what sums over anchors are divided by. The paper says "the
-	// number of anchors assigned to a ground-truth box" (§4.1) and not of what:
-	//
-	//	"batch"  max(1, positives of the batch)
-	//	"image"  each image by max(1, its positives), then the mean over images (torchvision)
-	//	"ema"    a running mean of max(1, positives of the batch), started at 100 (detectron2)
-	Normaliser string `yaml:"normaliser"`
-
-	BoxTarget string  `yaml:"box_target"` // "deltas" (box.Deltas) or "boxes" (pixels), as the box loss wants
-	BoxWeight float64 `yaml:"box_weight"` // of the box loss beside the classification loss
-
-	Miner string `yaml:"miner"` // "all", "ssd" or "ohem"
-	SSD   SSD    `yaml:"ssd"`
-	OHEM  OHEM   `yaml:"ohem"`
+// Params are the settings of the sampler: the assigner, the miner, and what sums over
+// anchors are divided by. The paper says "the number of anchors assigned to a ground-truth
+// box" (§4.1) and not of what:
+//
+//	batch  max(1, positives of the batch)
+//	image  each image by max(1, its positives), then the mean over images (torchvision)
+//	ema    a running mean of max(1, positives of the batch), started at 100 (detectron2)
+func Params() []setting.Param {
+	kinds := map[string][]setting.Param{}
+	for name, m := range miners {
+		kinds[name] = m.params
+	}
+	return []setting.Param{
+		{Name: "type", Kind: setting.Text, Kinds: kinds, Doc: "anchors that count: all (the paper), ssd: 3:1 mining, or ohem"},
+		{Name: "assigner", Kind: setting.Text, Kinds: assigners, Was: "iou", Doc: "how anchors are matched with objects"},
+		{Name: "normalizer", Kind: setting.Text, Choices: []string{"batch", "image", "ema"},
+			Doc: "losses are divided by the positives of the batch, of each image, or their moving average"},
+	}
 }
 
-// DefaultConfig is the paper's assignment (§4, §4.1), all anchors counting, and
-// for what the paper leaves open the choices said at the fields.
-func DefaultConfig() Config {
-	return Config{
-		Matcher:    Matcher{Positive: .5, Negative: .4, Force: "none"},
-		Normaliser: "batch",
-		BoxTarget:  "deltas",
-		BoxWeight:  1,
-		Miner:      "all",
-		SSD:        DefaultSSD(),
-		OHEM:       DefaultOHEM(),
+// Config says how anchors are assigned, as Params describes it.
+type Config struct {
+	Matcher
+
+	Normaliser string
+	Miner      string
+	SSD        SSD
+	OHEM       OHEM
+
+	BoxTarget string  // "deltas" (box.Deltas) or "boxes" (pixels), as the box loss wants
+	BoxWeight float64 // of the box loss beside the classification loss
+}
+
+// New makes the sampler of the settings for a box loss with that target and weight.
+func New(v setting.Values, boxTarget string, boxWeight float64) Config {
+	c := Config{
+		Matcher:    Matcher{Positive: v.Number("positive"), Negative: v.Number("negative"), Force: v.Text("force")},
+		Normaliser: v.Text("normalizer"), Miner: v.Text("type"), BoxTarget: boxTarget, BoxWeight: boxWeight,
 	}
+	switch c.Miner {
+	case "ssd":
+		c.SSD = newSSD(v)
+	case "ohem":
+		c.OHEM = newOHEM(v)
+	}
+	return c
 }
 
 // The running mean of normaliser "ema", with detectron2's constants.
@@ -62,28 +81,6 @@ const (
 	emaMomentum = .9
 	emaInitial  = 100
 )
-
-// Validate names the first field that makes no sense; settings of a miner that is not
-// chosen are not looked at.
-func (c Config) Validate() error {
-	if err := c.Matcher.Validate(); err != nil {
-		return err
-	}
-	if !slices.Contains([]string{"batch", "image", "ema"}, c.Normaliser) {
-		return fmt.Errorf("normaliser: unknown %q; known: batch, ema, image", c.Normaliser)
-	}
-	if c.BoxTarget != "deltas" && c.BoxTarget != "boxes" {
-		return fmt.Errorf("box_target: unknown %q; known: boxes, deltas", c.BoxTarget)
-	}
-	if !(c.BoxWeight >= 0) || math.IsInf(c.BoxWeight, 1) {
-		return fmt.Errorf("box_weight: %g is not a finite number from 0 on", c.BoxWeight)
-	}
-	m, ok := miners[c.Miner]
-	if !ok {
-		return fmt.Errorf("miner: unknown %q; known: %q", c.Miner, slices.Sorted(maps.Keys(miners)))
-	}
-	return m.validate(c)
-}
 
 // Objects is what one image shows.
 type Objects struct {
@@ -132,8 +129,9 @@ type Assigner struct {
 
 // NewAssigner prepares for the given anchors and number of classes.
 func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
+	miner, ok := miners[c.Miner]
+	if !ok {
+		return nil, fmt.Errorf("unknown miner %q; known: %s", c.Miner, strings.Join(slices.Sorted(maps.Keys(miners)), ", "))
 	}
 	if len(anchors) == 0 || classes < 1 {
 		return nil, fmt.Errorf("%d anchors and %d classes; want at least one of each", len(anchors), classes)
@@ -144,7 +142,7 @@ func NewAssigner(c Config, anchors [][4]float32, classes int) (*Assigner, error)
 		}
 	}
 	a := &Assigner{
-		Running: emaInitial, config: c, classes: classes, miner: miners[c.Miner],
+		Running: emaInitial, config: c, classes: classes, miner: miner,
 		anchors: anchors, coder: box.Deltas[float32]{}, index: newIndex(anchors), background: make([]float32, 4*len(anchors)),
 	}
 	if c.BoxTarget == "boxes" {

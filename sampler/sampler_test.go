@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"focalgrid/box"
+	"focalgrid/setting"
 )
 
 func newAssigner(t testing.TB, c Config, anchors [][4]float32, classes int) *Assigner {
@@ -43,7 +44,7 @@ var (
 )
 
 func TestTargetsByHand(t *testing.T) {
-	c := DefaultConfig()
+	c := paperConfig()
 	c.BoxWeight = 3
 	got := targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{twoObjects, {}}, nil, nil)
 	third := float32(1. / 3)
@@ -97,7 +98,7 @@ func TestNormalisers(t *testing.T) {
 		{"ema", [3]float64{90.4, 90.4, 90.4}, [3]float64{81.76, 81.76, 81.76}}, // .9·100 + .1·4, then .9·90.4 + .1·4
 	}
 	for _, tt := range tests {
-		c := DefaultConfig()
+		c := paperConfig()
 		c.Normaliser = tt.normaliser
 		a := newAssigner(t, c, fiveAnchors, 3)
 		for step, want := range [][3]float64{tt.want, tt.second} {
@@ -119,7 +120,7 @@ func TestNormalisers(t *testing.T) {
 
 // A running mean put back, as from a checkpoint, continues as if nothing had happened.
 func TestRunningMeanContinues(t *testing.T) {
-	c := DefaultConfig()
+	c := paperConfig()
 	c.Normaliser = "ema"
 	a, b := newAssigner(t, c, fiveAnchors, 3), newAssigner(t, c, fiveAnchors, 3)
 	for range 3 {
@@ -134,7 +135,7 @@ func TestRunningMeanContinues(t *testing.T) {
 
 func TestZeroPositives(t *testing.T) {
 	for _, normaliser := range []string{"batch", "image"} {
-		c := DefaultConfig()
+		c := paperConfig()
 		c.Normaliser = normaliser
 		got := targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{{}}, nil, nil)
 		for at := range fiveAnchors {
@@ -150,13 +151,13 @@ func TestZeroPositives(t *testing.T) {
 func TestDoublingTheBatch(t *testing.T) {
 	for _, normaliser := range []string{"batch", "image"} {
 		for miner := range miners {
-			c := DefaultConfig()
+			c := paperConfig()
 			c.Normaliser, c.Miner = normaliser, miner
 			anchors := grid(96, 96)
 			images := []Objects{randomObjects(1, 8, 96, 96, 4), randomObjects(2, 9, 96, 96, 4)}
 			logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 			// An image without positives would have the divisor 1 in both.
-			if p := targets(t, newAssigner(t, DefaultConfig(), anchors, 4), images[1:], nil, nil).Positives; p == 0 {
+			if p := targets(t, newAssigner(t, paperConfig(), anchors, 4), images[1:], nil, nil).Positives; p == 0 {
 				t.Fatal("the scene has an image without positives")
 			}
 			one := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas)
@@ -184,13 +185,13 @@ func randomPredictions(seed uint64, anchors, classes int) (logits, deltas []floa
 }
 
 func TestErrors(t *testing.T) {
-	if _, err := NewAssigner(DefaultConfig(), nil, 3); err == nil || !strings.Contains(err.Error(), "0 anchors and 3 classes") {
+	if _, err := NewAssigner(paperConfig(), nil, 3); err == nil || !strings.Contains(err.Error(), "0 anchors and 3 classes") {
 		t.Errorf("no anchors: %v", err)
 	}
-	if _, err := NewAssigner(DefaultConfig(), [][4]float32{{0, 0, 0, 4}}, 3); err == nil || !strings.Contains(err.Error(), "anchor 0, [0 0 0 4]") {
+	if _, err := NewAssigner(paperConfig(), [][4]float32{{0, 0, 0, 4}}, 3); err == nil || !strings.Contains(err.Error(), "anchor 0, [0 0 0 4]") {
 		t.Errorf("anchor without area: %v", err)
 	}
-	a := newAssigner(t, DefaultConfig(), fiveAnchors, 3)
+	a := newAssigner(t, paperConfig(), fiveAnchors, 3)
 	nan := float32(math.NaN())
 	for _, tt := range []struct {
 		image Objects
@@ -210,7 +211,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("no images: %v", err)
 	}
 
-	c := DefaultConfig()
+	c := paperConfig()
 	c.Miner = "ssd"
 	a = newAssigner(t, c, fiveAnchors, 3)
 	m, err := a.Match([]Objects{twoObjects})
@@ -225,60 +226,93 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
-	for miner := range miners {
-		c := DefaultConfig()
-		c.Miner = miner
-		if err := c.Validate(); err != nil {
-			t.Errorf("%s: %v", miner, err)
+// values are the settings that give the paper's configuration.
+func values() setting.Values {
+	return setting.Values{
+		"assigner": "iou", "positive": .5, "negative": .4, "force": "none", "normalizer": "batch",
+		"type": "all", "ratio": 3., "min_negatives": 3,
+		"batch": 128, "nms": .5, "scope": "image", "score": "class", "score_beta": .11, "nms_on": "decoded", "nms_class": "agnostic",
+		"nms_groups": "auto", "preselect": 10000, "fill": false, "class_count": "selected", "box_loss": "selected", "box_count": "positives",
+	}
+}
+
+// paperConfig is the paper's assignment (§4, §4.1), all anchors counting, with settings for every miner: 3:1 for SSD,
+// and for OHEM the best row of Table 1d (batch 128, NMS .5).
+func paperConfig() Config {
+	v := values()
+	c := New(v, "deltas", 1)
+	v["ratio"] = 0.
+	c.SSD, c.OHEM = SSD{Ratio: 3, MinNegatives: 3}, newOHEM(v)
+	return c
+}
+
+// A sampler has the settings of its miner alone, and asks for predictions where it mines.
+func TestNew(t *testing.T) {
+	for name, m := range miners {
+		v := values()
+		v["type"] = name
+		c := New(v, "boxes", 2)
+		if (c.SSD != SSD{}) != (name == "ssd") || (c.OHEM != OHEM{}) != (name == "ohem") || c.BoxTarget != "boxes" || c.BoxWeight != 2 {
+			t.Errorf("%s: %+v", name, c)
 		}
-		if a := newAssigner(t, c, fiveAnchors, 3); a.NeedsPredictions() != (miner != "all") {
-			t.Errorf("%s: NeedsPredictions is %t", miner, a.NeedsPredictions())
+		if a := newAssigner(t, c, fiveAnchors, 3); a.NeedsPredictions() != (m.mine != nil) {
+			t.Errorf("%s: NeedsPredictions is %t", name, a.NeedsPredictions())
 		}
 	}
-	tests := []struct {
-		miner string
-		edit  func(c *Config)
-		want  string
+	c := paperConfig()
+	c.Miner = "hard"
+	if _, err := NewAssigner(c, fiveAnchors, 3); err == nil || err.Error() != `unknown miner "hard"; known: all, ohem, ssd` {
+		t.Errorf("unknown miner: %v", err)
+	}
+}
+
+func TestParams(t *testing.T) {
+	for _, tt := range []struct {
+		params []setting.Param
+		name   string
+		value  any
+		want   string
 	}{
-		{"all", func(c *Config) { c.Positive = 2 }, "positive: IoU 2"},
-		{"all", func(c *Config) { c.Normaliser = "mean" }, `normaliser: unknown "mean"; known: batch, ema, image`},
-		{"all", func(c *Config) { c.BoxTarget = "ltrb" }, `box_target: unknown "ltrb"; known: boxes, deltas`},
-		{"all", func(c *Config) { c.BoxWeight = -1 }, "box_weight: -1"},
-		{"all", func(c *Config) { c.BoxWeight = math.NaN() }, "box_weight: NaN"},
-		{"hard", func(*Config) {}, `miner: unknown "hard"; known: ["all" "ohem" "ssd"]`},
-		{"ssd", func(c *Config) { c.SSD.Ratio = 0 }, "ssd.ratio: 0"},
-		{"ssd", func(c *Config) { c.SSD.IfNoObject = -1 }, "ssd.if_no_object: -1"},
-		{"ohem", func(c *Config) { c.OHEM.Batch = 0 }, "ohem.batch: 0"},
-		{"ohem", func(c *Config) { c.OHEM.NMS = 1.5 }, "ohem.nms: 1.5"},
-		{"ohem", func(c *Config) { c.OHEM.Ratio = -3 }, "ohem.ratio: -3"},
-		{"ohem", func(c *Config) { c.OHEM.ScoreBeta = -3 }, "ohem.score_beta: -3"},
-		{"ohem", func(c *Config) { c.OHEM.Preselect = -1 }, "ohem.preselect: -1"},
-		{"ohem", func(c *Config) { c.OHEM.Scope = "gpu" }, `ohem.scope: unknown "gpu"; known: ["batch" "image"]`},
-		{"ohem", func(c *Config) { c.OHEM.Score = "" }, "ohem.score: unknown"},
-		{"ohem", func(c *Config) { c.OHEM.NMSOn = "" }, "ohem.nms_on: unknown"},
-		{"ohem", func(c *Config) { c.OHEM.NMSClass = "" }, "ohem.nms_class: unknown"},
-		{"ohem", func(c *Config) { c.OHEM.NMSGroups = "" }, "ohem.nms_groups: unknown"},
-		{"ohem", func(c *Config) { c.OHEM.Normaliser = "" }, "ohem.normaliser: unknown"},
-		{"ohem", func(c *Config) { c.OHEM.BoxLoss = "" }, "ohem.box_loss: unknown"},
-		{"ohem", func(c *Config) { c.OHEM.BoxNormaliser = "" }, "ohem.box_normaliser: unknown"},
-		{"ohem", func(c *Config) { c.Normaliser = "ema" }, `ohem.normaliser: "selected" beside normaliser "ema"`},
-	}
-	for _, tt := range tests {
-		c := DefaultConfig()
-		c.Miner = tt.miner
-		tt.edit(&c)
-		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-			t.Errorf("error %v, want %q", err, tt.want)
+		{Params(), "type", "hard", `is "hard", must be one of all, ohem, ssd`},
+		{Params(), "assigner", "atss", `is "atss", must be one of iou`},
+		{Params(), "normalizer", "mean", `is "mean", must be one of batch, image, ema`},
+		{iouParams, "positive", 0., "is 0, must be above 0 and at most 1"},
+		{iouParams, "positive", 2., "is 2, must be above 0 and at most 1"},
+		{iouParams, "negative", .5, ""},
+		{iouParams, "negative", .6, "is 0.6, must be from 0 to 0.5, the value of positive"},
+		{iouParams, "force", "yes", `is "yes", must be one of none, detectron2, torchvision`},
+		{ssdParams, "ratio", 0., "is 0, must be from 0.01 to 1e+06"},
+		{ssdParams, "min_negatives", -1, "is -1, must be from 0 to 1000000"},
+		{ohemParams, "batch", 0, "is 0, must be from 1 to 1000000"},
+		{ohemParams, "nms", 1.5, "is 1.5, must be from 0 to 1"},
+		{ohemParams, "ratio", -3., "is -3, must be from 0"},
+		{ohemParams, "score_beta", -3., "is -3, must be from 0"},
+		{ohemParams, "preselect", -1, "is -1, must be from 0"},
+		{ohemParams, "scope", "gpu", `is "gpu", must be one of image, batch`},
+		{ohemParams, "score", "", `is "", must be one of class, class+box`},
+		{ohemParams, "nms_on", "", `is "", must be one of decoded, anchors`},
+		{ohemParams, "nms_class", "", `is "", must be one of agnostic, per_class`},
+		{ohemParams, "nms_groups", "", `is "", must be one of auto, joint, separate`},
+		{ohemParams, "class_count", "", `is "", must be one of selected, positives, batch`},
+		{ohemParams, "class_count", "selected", ""},
+		{ohemParams, "box_loss", "", `is "", must be one of selected, all`},
+		{ohemParams, "box_count", "", `is "", must be one of positives, same`},
+	} {
+		v := values()
+		v[tt.name] = tt.value
+		p := tt.params[slices.IndexFunc(tt.params, func(p setting.Param) bool { return p.Name == tt.name })]
+		err := p.Judge(tt.value)
+		if err == nil {
+			err = p.JudgeGroup(v)
 		}
-		if _, err := NewAssigner(c, fiveAnchors, 3); err == nil {
-			t.Errorf("NewAssigner takes what Validate refuses: %s", tt.want)
+		if err == nil && tt.want != "" || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s %v: error %v, want %q", tt.name, tt.value, err, tt.want)
 		}
 	}
-	c := DefaultConfig()
-	c.OHEM.Batch = 0
-	if err := c.Validate(); err != nil {
-		t.Errorf("settings of a miner not chosen are looked at: %v", err)
+	v := values()
+	v["normalizer"] = "ema"
+	if err := checkClassCount(v); err == nil || !strings.HasPrefix(err.Error(), "must be positives beside normalizer ema") {
+		t.Errorf("a count of selected beside a running mean of positives: %v", err)
 	}
 }
 
@@ -288,7 +322,7 @@ func TestStepsReuseMemory(t *testing.T) {
 	images := []Objects{randomObjects(1, 3, 64, 64, 4), randomObjects(2, 2, 64, 64, 4)}
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 	for miner := range miners {
-		c := DefaultConfig()
+		c := paperConfig()
 		c.Miner = miner
 		a := newAssigner(t, c, anchors, 4)
 		step := func() { targets(t, a, images, logits, deltas) }
@@ -308,7 +342,7 @@ func TestCoresChangeNothing(t *testing.T) {
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for miner := range miners {
-		c := DefaultConfig()
+		c := paperConfig()
 		c.Miner = miner
 		runtime.GOMAXPROCS(1)
 		want := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas)
@@ -333,7 +367,7 @@ func BenchmarkStep(b *testing.B) {
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 	for _, miner := range []string{"all", "ssd", "ohem"} {
 		b.Run(miner, func(b *testing.B) {
-			c := DefaultConfig()
+			c := paperConfig()
 			c.Miner = miner
 			a := newAssigner(b, c, anchors, 4)
 			for b.Loop() {

@@ -1,29 +1,22 @@
 package sampler
 
-import (
-	"fmt"
-	"math"
-)
+import "focalgrid/setting"
+
+var ssdParams = []setting.Param{
+	{Name: "ratio", Kind: setting.Number, Min: .01, Max: 1e6, Doc: "negatives for each positive"},
+	{Name: "min_negatives", Kind: setting.Int, Max: 1_000_000, Doc: "negatives of an image without positives; SSD keeps none, which teaches nothing there"},
+}
 
 // SSD is the hard-negative mining of Liu et al., ECCV 2016: in each image all
 // positives are kept and, of the background, the Ratio times as many with the
 // largest cross entropy. There is no batch size and no NMS.
 type SSD struct {
-	Ratio      float64 `yaml:"ratio"`        // negatives for each positive; 3 in SSD
-	IfNoObject int     `yaml:"if_no_object"` // negatives kept in an image without positives; SSD keeps none, which teaches nothing there
+	Ratio        float64
+	MinNegatives int
 }
 
-// DefaultSSD is 3:1, and 3 negatives from an image without positives.
-func DefaultSSD() SSD { return SSD{Ratio: 3, IfNoObject: 3} }
-
-func validateSSD(c Config) error {
-	if r := c.SSD.Ratio; !(r > 0) || math.IsInf(r, 1) {
-		return fmt.Errorf("ssd.ratio: %g is not a finite number above 0", r)
-	}
-	if c.SSD.IfNoObject < 0 {
-		return fmt.Errorf("ssd.if_no_object: %d is below 0", c.SSD.IfNoObject)
-	}
-	return nil
+func newSSD(v setting.Values) SSD {
+	return SSD{Ratio: v.Number("ratio"), MinNegatives: v.Int("min_negatives")}
 }
 
 func mineSSD(a *Assigner, m Matched, logits, _ []float32) {
@@ -42,7 +35,7 @@ func mineSSD(a *Assigner, m Matched, logits, _ []float32) {
 		}
 		negatives := int(a.config.SSD.Ratio * float64(positives))
 		if positives == 0 {
-			negatives = a.config.SSD.IfNoObject
+			negatives = a.config.SSD.MinNegatives
 		}
 		for _, e := range hardest(s.group, negatives) {
 			s.selected[e.at] = true

@@ -84,8 +84,10 @@ func TestLossesBeforeTraining(t *testing.T) {
 			if !ok {
 				t.Fatalf("%s: no reference %q", file, s.name)
 			}
-			c := sampler.DefaultConfig()
-			c.Normaliser, c.Force = s.normaliser, s.force
+			c := sampler.Config{
+				Matcher:    sampler.Matcher{Positive: .5, Negative: .4, Force: s.force},
+				Normaliser: s.normaliser, Miner: "all", BoxTarget: "deltas", BoxWeight: 1,
+			}
 			a, err := sampler.NewAssigner(c, anchors, ref.Classes)
 			if err != nil {
 				t.Fatal(err)

@@ -78,7 +78,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Confi
 	switch {
 	case isFolder(s.name):
 		dir = s.name
-	case cfg.Data.Name != "synthetic" && cfg.Data.Dir == "":
+	case cfg.Text("data.name") != "synthetic" && cfg.Text("data.dir") == "":
 		return "", cfg, nil, bad(fmt.Errorf("%s: data.dir is empty; pass --data DIR, or the folder itself", config))
 	default:
 		r, err := s.m.open(a)

@@ -45,7 +45,7 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 	if err != nil {
 		return err
 	}
-	found, err := detector.CheckData(ctx, &cfg, dir, trainingFirst(splits, cfg.Data.Train), true, nil)
+	found, err := detector.CheckData(ctx, &cfg, dir, trainingFirst(splits, cfg.Text("data.train")), true, nil)
 	if err != nil {
 		return err
 	}

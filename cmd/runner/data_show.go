@@ -63,8 +63,8 @@ func (a *app) dataShow(ctx context.Context, o *dataShowOptions) error {
 		return err
 	}
 	split := splits[0]
-	if len(o.splits) == 0 && slices.Contains(splits, cfg.Data.Val) {
-		split = cfg.Data.Val
+	if len(o.splits) == 0 && slices.Contains(splits, cfg.Text("data.val")) {
+		split = cfg.Text("data.val")
 	}
 	set, err := detector.OpenSplit(&cfg, dir, split)
 	if err != nil {

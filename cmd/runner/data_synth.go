@@ -52,8 +52,8 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	if cfg.Data.Name != "synthetic" {
-		return bad(fmt.Errorf("profile %s: data.name is %s, not synthetic; --set data.name=synthetic draws it with this profile's settings", config, cfg.Data.Name))
+	if cfg.Text("data.name") != "synthetic" {
+		return bad(fmt.Errorf("profile %s: data.name is %s, not synthetic; --set data.name=synthetic draws it with this profile's settings", config, cfg.Text("data.name")))
 	}
 	r, err := o.m.open(a)
 	if err != nil {
@@ -67,7 +67,7 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 		}
 		return err
 	}
-	n := cfg.Data.Images
-	fmt.Fprintf(a.out, "%s: %d images to train on, %d to tune, %d to test (train, tune, val).\n", o.dir, n.Train, n.Tune, n.Val)
+	fmt.Fprintf(a.out, "%s: %d images to train on, %d to tune, %d to test (train, tune, val).\n",
+		o.dir, cfg.Int("data.images.train"), cfg.Int("data.images.tune"), cfg.Int("data.images.val"))
 	return nil
 }

@@ -162,7 +162,8 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 	if err := coco.WriteDetections(o.coco, dets); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "COCO results: %s, %s from score %g on\n", o.coco, count(len(dets), "detection"), d.Config().Eval.LowScore)
+	cfg := d.Config()
+	fmt.Fprintf(a.out, "COCO results: %s, %s from score %g on\n", o.coco, count(len(dets), "detection"), cfg.Number("eval.low_score"))
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -107,7 +108,7 @@ func weightsLine(r *rig) string {
 	if err != nil {
 		return err.Error()
 	}
-	cfg, err := plan.LoadBaseline("mini", plan.Selection{})
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{})
 	if err != nil {
 		return err.Error()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 )
 
@@ -96,7 +97,7 @@ func TestOneSeed(t *testing.T) {
 	for flag, want := range map[string]string{
 		"3": "One seed, number 3; for 3 seeds, from 0 on, write --seeds 0..2.\n", "0": "", "1": "", "": "", "3,4": "", "3..3": "", "5000": "",
 	} {
-		plan, err := plan.Load("smoke", plan.Selection{Seeds: flag})
+		plan, err := detector.Settings.Load("smoke", plan.Selection{Seeds: flag})
 		if err != nil {
 			t.Fatal(err)
 		}

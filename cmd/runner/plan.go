@@ -8,6 +8,7 @@ import (
 
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
+	"focalgrid/setting"
 )
 
 // noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
@@ -18,7 +19,7 @@ func factors(p *plan.Plan, t *plan.Trial) string {
 	var parts []string
 	for _, key := range p.Factors {
 		if v, ok := p.Rows[t.Row].Factors[key]; ok {
-			parts = append(parts, key+"="+plan.Spell(v))
+			parts = append(parts, key+"="+setting.Spell(v))
 		}
 	}
 	return strings.Join(append(parts, "seed="+strconv.FormatUint(t.Seed, 10)), " ")
@@ -64,7 +65,7 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 		for _, key := range p.Factors {
 			cell := noValue
 			if v, ok := p.Rows[s.Row].Factors[key]; ok {
-				cell = plan.Spell(v)
+				cell = setting.Spell(v)
 			}
 			line = append(line, cell)
 		}

@@ -50,8 +50,8 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 	switch {
 	case err != nil:
 		return bad(err)
-	case cfg.Pretrain.Type != "crops":
-		return bad(fmt.Errorf("%s: pretrain.type is %s, so there is nothing to pretrain; --set pretrain.type=crops", o.source, cfg.Pretrain.Type))
+	case cfg.Text("pretrain.type") != "crops":
+		return bad(fmt.Errorf("%s: pretrain.type is %s, so there is nothing to pretrain; --set pretrain.type=crops", o.source, cfg.Text("pretrain.type")))
 	case o.again && o.out == "":
 		return bad(fmt.Errorf("--again: pass -o FOLDER for the new backbone; the cache keeps the backbone it has"))
 	}

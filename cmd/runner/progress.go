@@ -60,7 +60,7 @@ func newTracker(plan *plan.Plan, states []sweep.State, now func() time.Time) *tr
 	for i := range states {
 		if !states[i].Done() {
 			t.trials++
-			t.steps += states[i].Config.Train.Iters
+			t.steps += states[i].Config.Int("train.iters")
 		}
 	}
 	return t
@@ -83,7 +83,7 @@ func (t *tracker) start(e sweep.TrialStarted) {
 		t.done -= old.step
 		t.before -= old.from
 	}
-	t.at[e.Index] = &atWork{label: t.label(e.Index), from: e.Step, step: e.Step, of: e.Trial.Config.Train.Iters}
+	t.at[e.Index] = &atWork{label: t.label(e.Index), from: e.Step, step: e.Step, of: e.Trial.Config.Int("train.iters")}
 	t.before += e.Step
 	t.done += e.Step
 }
@@ -106,7 +106,7 @@ func (t *tracker) end(e sweep.TrialEnded) string {
 		t.done += a.of - a.step // of a trial that ended early
 		delete(t.at, e.Index)
 	} else if e.Elsewhere {
-		n := t.plan.Trials[e.Index].Config.Train.Iters
+		n := t.plan.Trials[e.Index].Config.Int("train.iters")
 		t.before += n
 		t.done += n
 	}

@@ -22,7 +22,7 @@ import (
 // twoTrials is a plan of two trials of 20 steps, and their states.
 func twoTrials(t *testing.T) (*plan.Plan, []sweep.State) {
 	t.Helper()
-	plan, err := plan.Load("smoke", plan.Selection{Set: []string{"train.iters=20"}})
+	plan, err := detector.Settings.Load("smoke", plan.Selection{Set: []string{"train.iters=20"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestLinesOfUnevenTrials(t *testing.T) {
 	for _, iters := range []int{1, 7, 10, 13, 25, 600, 999} {
 		var w bytes.Buffer
 		l := &lines{tracker: newTracker(plan, states, time.Now), w: &w, out: io.Discard}
-		states[0].Config.Train.Iters = iters
+		states[0].Config.Set("train.iters", iters)
 		l.event(sweep.TrialStarted{Trial: states[0].Trial, Key: states[0].Key})
 		for step := range iters {
 			l.event(experiments.Stepped{Iters: iters, StepInfo: detector.StepInfo{Step: step}})

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -104,7 +105,7 @@ func meant(cmd *cobra.Command, name string) string {
 	})
 	nearest := plan.Nearest(name, known)
 	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
-	if keys := plan.SettingsNamed(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
+	if keys := detector.Settings.Named(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
 		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))
 	}
 	return "; nearest: --" + nearest
@@ -208,12 +209,12 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 
 // loadPlan is plan.Load that Ctrl-C stops.
 func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
-	return reading(ctx, func() (*plan.Plan, error) { return plan.Load(source, sel) })
+	return reading(ctx, func() (*plan.Plan, error) { return detector.Settings.Load(source, sel) })
 }
 
 // loadBaseline is plan.LoadBaseline that Ctrl-C stops.
 func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
-	return reading(ctx, func() (plan.Config, error) { return plan.LoadBaseline(source, sel) })
+	return reading(ctx, func() (plan.Config, error) { return detector.Settings.LoadBaseline(source, sel) })
 }
 
 // selectionFlags adds the flags that select settings and rows of a grid file.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/experiments/plan"
+	"focalgrid/detector"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
@@ -69,7 +69,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 		}
 	}
 	if o.format == "text" {
-		t.Config = plan.Telling(t.Config)
+		t.Config = detector.Settings.Telling(t.Config)
 	}
 	classes, err := store.Classes(t.Key)
 	if err != nil {

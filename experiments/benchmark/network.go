@@ -104,7 +104,7 @@ func (b *Network) config(images int) (plan.Config, error) {
 	if b.Model != "mini" {
 		set = append(set, deepSettings...)
 	}
-	return plan.LoadBaseline("mini", plan.Selection{Set: set})
+	return detector.Settings.LoadBaseline("mini", plan.Selection{Set: set})
 }
 
 // open returns the detector with random weights, and its training split.
@@ -116,7 +116,7 @@ func (b *Network) open(ctx context.Context, r *experiments.Trainer) (*detector.D
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
+	set, err := r.OpenSplit(ctx, &cfg, cfg.Text("data.train"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -125,11 +125,11 @@ func (b *Network) open(ctx context.Context, r *experiments.Trainer) (*detector.D
 
 // damp gives the residual blocks' last frozen norms, where the network has them, their weight.
 func damp(d *detector.Detector, e engine.Engine) error {
-	if d.Cfg.Model.Norm != "frozen" {
+	if d.Cfg.Text("model.norm") != "frozen" {
 		return nil
 	}
 	last := ".bn2.weight"
-	if d.Cfg.Model.Depth >= 50 {
+	if d.Cfg.Int("model.depth") >= 50 {
 		last = ".bn3.weight"
 	}
 	for _, name := range d.State.Names() {
@@ -213,7 +213,7 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 		return Measured{}, err
 	}
 	t := b.timer(r.Now)
-	post := d.Cfg.PostConfig()
+	post := detector.PostConfig(&d.Cfg)
 	for range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return Measured{}, err
@@ -237,7 +237,7 @@ func Loader(ctx context.Context, r *experiments.Trainer, b Network) (files, kept
 	if err != nil {
 		return files, kept, err
 	}
-	set, err := r.OpenSplit(ctx, &cfg, cfg.Data.Train)
+	set, err := r.OpenSplit(ctx, &cfg, cfg.Text("data.train"))
 	if err != nil {
 		return files, kept, err
 	}

@@ -10,10 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
 	"focalgrid/metrics"
 	"focalgrid/results"
+	"focalgrid/setting"
 )
 
 // Store says how big a results database is measured.
@@ -53,7 +55,7 @@ type StoreTimes struct {
 func (b Store) grid() string {
 	rates := make([]string, b.Trials/b.Seeds)
 	for i := range rates {
-		rates[i] = plan.Spell(1e-5 * float64(i+1))
+		rates[i] = setting.Spell(1e-5 * float64(i+1))
 	}
 	return fmt.Sprintf("profile: mini\ngrid:\n  optim.lr: [%s]\nseeds: 0..%d\n", strings.Join(rates, ", "), b.Seeds-1)
 }
@@ -66,7 +68,7 @@ func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *results.Bund
 		Key: p.Key, Kind: results.KindTrain, Config: string(plan.Resolved(&p.Config)), Seed: p.Seed, Dataset: p.Data, Init: p.Init,
 		Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
 		Attempts: []results.Attempt{{
-			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Config.Train.Iters, Started: at, Ended: at,
+			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Config.Int("train.iters"), Started: at, Ended: at,
 			WallSeconds: 60, Exit: results.StatusDone, Environment: r.Host.Provenance(),
 		}},
 		Outcome: results.Outcome{Status: results.StatusDone, Finished: at, WallSeconds: 60, Metrics: map[string]float64{"AP.001": wave(index)}},
@@ -74,7 +76,7 @@ func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *results.Bund
 	for i, name := range metrics.StatNames[:9] {
 		out.Metrics[name] = wave(index + i)
 	}
-	for i := range p.Config.Data.Classes {
+	for i := range p.Config.Int("data.classes") {
 		out.Classes = append(out.Classes, results.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
 	}
 	for i := range b.Steps {
@@ -106,14 +108,14 @@ func RunStore(ctx context.Context, r sweep.Records, dir string, b Store) (*Store
 		do    func() error
 	}{
 		{"plan, nothing recorded", storeReads, func() (err error) {
-			if p, err = plan.Load(grid, plan.Selection{}); err == nil {
+			if p, err = detector.Settings.Load(grid, plan.Selection{}); err == nil {
 				states, err = r.States(ctx, p)
 			}
 			return err
 		}},
 		{"record", 1, func() error { return recordBench(ctx, r, path, b, p, states) }},
 		{"plan, all recorded", storeReads, reading(r, path, func(r *sweep.Records) error {
-			p, err := plan.Load(grid, plan.Selection{})
+			p, err := detector.Settings.Load(grid, plan.Selection{})
 			if err == nil {
 				_, err = r.States(ctx, p)
 			}
@@ -122,7 +124,7 @@ func RunStore(ctx context.Context, r sweep.Records, dir string, b Store) (*Store
 		{"ls", storeReads, reading(r, path, func(r *sweep.Records) error { return listBench(r.Store, "text") })},
 		{"ls, JSON", storeReads, reading(r, path, func(r *sweep.Records) error { return listBench(r.Store, "json") })},
 		{"table", storeReads, reading(r, path, func(r *sweep.Records) error {
-			p, err := plan.Load(grid, plan.Selection{})
+			p, err := detector.Settings.Load(grid, plan.Selection{})
 			if err != nil {
 				return err
 			}

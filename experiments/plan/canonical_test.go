@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"regexp"
@@ -11,8 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/experiments/catalogue"
+	"focalgrid/setting"
+
 	"pgregory.net/rapid"
 )
+
+// settings are those of all components.
+var settings = NewCatalogue(catalogue.Groups())
 
 // miniConfig is the mini profile with settings over it, as --set gives them.
 func miniConfig(t interface {
@@ -20,7 +27,7 @@ func miniConfig(t interface {
 	Fatal(...any)
 }, set ...string) Config {
 	t.Helper()
-	c, err := LoadBaseline("mini", Selection{Set: set})
+	c, err := settings.LoadBaseline("mini", Selection{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,16 +70,16 @@ func TestCanonicalText(t *testing.T) {
 	}
 }
 
-// Every rule of relevance is about a setting that exists.
-func TestRelevanceKeysExist(t *testing.T) {
-	for key := range relevance {
-		if schema.byKey[key] == nil {
-			t.Errorf("relevance speaks of %s, which is no setting", key)
+// Every rule beside the catalogue is about a setting that exists.
+func TestKeysExist(t *testing.T) {
+	for key := range across {
+		if settings.byKey[key] == nil {
+			t.Errorf("across speaks of %s, which is not a setting", key)
 		}
 	}
 	for key := range bodySettings {
-		if schema.byKey[key] == nil {
-			t.Errorf("bodySettings speaks of %s, which is no setting", key)
+		if settings.byKey[key] == nil {
+			t.Errorf("bodySettings speaks of %s, which is not a setting", key)
 		}
 	}
 }
@@ -112,16 +119,21 @@ func TestSensitivity(t *testing.T) {
 		{"pretrain.type=file", "data.name=coco", "eval.split=tune"},
 		{"pretrain.type=file", "data.name=coco", "eval.split=val"},
 	}
+	for _, fd := range settings.fields {
+		for kind := range fd.Kinds {
+			kinds = append(kinds, []string{fd.key + "=" + kind})
+		}
+	}
 	mattered := map[string]bool{}
 	for _, set := range kinds {
 		c := miniConfig(t, set...)
 		before := Canonical(&c)
-		for i, key := range schema.sorted {
+		for i, key := range settings.sorted {
 			if strings.HasSuffix(key, ".type") || key == "data.name" || key == "eval.split" {
 				continue // decides what else matters
 			}
 			d := c
-			schema.set(&d, setting{key: key, value: other(schema.get(&c, key), i)})
+			d.Set(key, other(c.Value(key), i))
 			changed := !bytes.Equal(before, Canonical(&d))
 			if changed != matters(&c, key) {
 				t.Errorf("%v: changing %s changes the identity: %v; it matters: %v", set, key, changed, matters(&c, key))
@@ -129,7 +141,7 @@ func TestSensitivity(t *testing.T) {
 			mattered[key] = mattered[key] || changed
 		}
 	}
-	for _, key := range schema.sorted {
+	for _, key := range settings.sorted {
 		switch {
 		case key == "data.dir", key == "pretrain.file":
 			if mattered[key] {
@@ -146,10 +158,10 @@ func TestIdentityIgnoresSpelling(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
 		var lines []string
-		for _, key := range rapid.Permutation(schema.sorted).Draw(rt, "keys")[:10] {
-			fd := schema.byKey[key]
+		for _, key := range rapid.Permutation(settings.sorted).Draw(rt, "keys")[:10] {
+			fd := settings.byKey[key]
 			mini := miniConfig(t)
-			v := spelling(rt, schema.get(&mini, key))
+			v := spelling(rt, mini.Value(key))
 			name, nest := fd.key, rapid.Bool().Draw(rt, "nested")
 			group, leaf, _ := strings.Cut(name, ".")
 			if nest && !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "  "+group+":") }) {
@@ -176,28 +188,28 @@ func spelling(rt *rapid.T, v any) string {
 		return fmt.Sprintf("%q", v)
 	case float64:
 		return rapid.SampledFrom([]string{
-			Spell(v), fmt.Sprintf("%e", v), "+" + Spell(v), strings.TrimPrefix(Spell(v), "0"), fmt.Sprintf("%.12f", v),
-		}).Filter(func(s string) bool { return s != "" && !octal.MatchString(s) }).Draw(rt, "spelling")
+			setting.Spell(v), fmt.Sprintf("%e", v), "+" + setting.Spell(v), strings.TrimPrefix(setting.Spell(v), "0"), fmt.Sprintf("%.12f", v),
+		}).Filter(func(s string) bool { return s != "" && !setting.LeadingZero(s) }).Draw(rt, "spelling")
 	}
-	return Spell(v)
+	return setting.Spell(v)
 }
 
 // All settings survive being written and read, none and odd numbers too.
 func TestResolvedRoundTrip(t *testing.T) {
 	for _, source := range append(Profiles(), Ablations()...) {
-		c, err := LoadBaseline(source, Selection{Set: []string{"loss.alpha=none", "optim.lr=1.2345678901234567e-5", "data.seed=18446744073709551615"}})
+		c, err := settings.LoadBaseline(source, Selection{Set: []string{"loss.alpha=none", "optim.lr=1.2345678901234567e-5", "data.seed=18446744073709551615"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Data.Dir = `a "b" <é>: #c`
-		got, err := ParseResolved("stored", Resolved(&c))
+		c.Set("data.dir", `a "b" <é>: #c`)
+		got, err := settings.ParseResolved("stored", Resolved(&c))
 		if err != nil {
 			t.Errorf("%s: %v", source, err)
 		} else if !reflect.DeepEqual(got, c) {
 			t.Errorf("%s: got %+v, want %+v", source, got, c)
 		}
 	}
-	if _, err := ParseResolved("stored", []byte(`{"loss.gamma":2}`)); err == nil || !strings.Contains(err.Error(), "stored: no value for anchors.base") {
+	if _, err := settings.ParseResolved("stored", []byte(`{"loss.gamma":2}`)); err == nil || !strings.Contains(err.Error(), "stored: no value for anchors.base") {
 		t.Errorf("incomplete settings: %v", err)
 	}
 }
@@ -255,6 +267,29 @@ func TestPretrainKey(t *testing.T) {
 	}
 }
 
+// withWas is the groups with a value from before for one setting, wherever it is declared.
+func withWas(groups []setting.Group, key, was string) []setting.Group {
+	var edit func(group string, params []setting.Param) []setting.Param
+	edit = func(group string, params []setting.Param) []setting.Param {
+		out := slices.Clone(params)
+		for i := range out {
+			if p := &out[i]; group+"."+p.Name == key {
+				p.Was = was
+			} else if p.Kinds != nil {
+				p.Kinds = maps.Clone(p.Kinds)
+				for kind, brought := range p.Kinds {
+					p.Kinds[kind] = edit(group, brought)
+				}
+			}
+		}
+		return out
+	}
+	for i, g := range groups {
+		groups[i].Params = edit(g.Name, g.Params)
+	}
+	return groups
+}
+
 // A setting that was added later leaves what was recorded before it as it was: the
 // identity of a trial that has the value from before, and the reading of its record.
 func TestAddedSetting(t *testing.T) {
@@ -266,16 +301,14 @@ func TestAddedSetting(t *testing.T) {
 		if bytes.Equal(older, recorded) {
 			t.Fatalf("%s is not in %s", key, recorded)
 		}
-		if _, err := ParseResolved("a record", older); err == nil {
+		if _, err := settings.ParseResolved("a record", older); err == nil {
 			t.Fatalf("%s: a record without it is read although it was always there", key)
 		}
 
-		fd := schema.byKey[key]
-		kept := *fd
-		fd.mustAdd(was)
-		t.Cleanup(func() { *fd = kept })
+		later := NewCatalogue(withWas(catalogue.Groups(), key, was))
+		before.in = later
 
-		c, err := ParseResolved("a record", older)
+		c, err := later.ParseResolved("a record", older)
 		if err != nil || !reflect.DeepEqual(c, before) {
 			t.Errorf("%s: the older record is read as %+v (%v)", key, c, err)
 		}
@@ -283,11 +316,11 @@ func TestAddedSetting(t *testing.T) {
 			t.Errorf("%s: at the value from before it is part of the identity: %s", key, now)
 		}
 		changed := before
-		schema.set(&changed, setting{key: key, value: other(fd.was, 0)})
+		changed.Set(key, other(before.Value(key), 0))
 		if now := Canonical(&changed); !entry.Match(now) {
 			t.Errorf("%s: at another value it is no part of the identity: %s", key, now)
 		}
-		again, err := ParseResolved("a record", Resolved(&changed))
+		again, err := later.ParseResolved("a record", Resolved(&changed))
 		if err != nil && !strings.Contains(err.Error(), key) || err == nil && !reflect.DeepEqual(again, changed) {
 			t.Errorf("%s: the newer record is read as %+v (%v)", key, again, err)
 		}

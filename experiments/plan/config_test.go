@@ -1,49 +1,90 @@
 package plan
 
 import (
+	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
+	"focalgrid/ablations"
+	"focalgrid/box"
+	"focalgrid/dataset"
+	"focalgrid/experiments/catalogue"
+	"focalgrid/model"
+	"focalgrid/optim"
+	"focalgrid/sampler"
+	"focalgrid/setting"
 
-	"focalgrid/loss"
+	"pgregory.net/rapid"
 )
 
-// Every field has a name and a kind, and every parameter of a loss a setting.
-func TestSchema(t *testing.T) {
-	for _, fd := range schema.fields {
-		if fd.kind == "" || strings.HasSuffix(fd.key, ".") || strings.Contains(fd.key, "..") {
-			t.Errorf("setting %q of kind %q: its field needs a yaml tag and a type listed in kinds", fd.key, fd.kind)
-		}
-	}
-	if len(schema.byKey) != len(schema.fields) {
-		t.Errorf("%d names for %d settings", len(schema.byKey), len(schema.fields))
-	}
-	for _, name := range loss.ClassificationNames() {
-		l, err := loss.ClassificationByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range l.Params {
-			if schema.byKey["loss."+p.Name] == nil {
-				t.Errorf("loss %s has a parameter %s, and Loss no field for it", name, p.Name)
+// Every setting can be shown, and every value that a profile may be spared is a possible one.
+func TestCatalogue(t *testing.T) {
+	kinds := []setting.Kind{setting.Text, setting.Bool, setting.Int, setting.Seed, setting.Number, setting.Numbers}
+	for _, fd := range settings.fields {
+		for _, by := range fd.brought {
+			p := by.param
+			if !slices.Contains(kinds, p.Kind) || p.Doc == "" || strings.Contains(p.Doc, "\n") || p.Range() == "" {
+				t.Errorf("%s: %+v", fd.key, p)
+			}
+			for name, v := range map[string]any{p.Default: fd.byDefault, p.Was: fd.was} {
+				if err := p.Judge(v); name != "" && err != nil {
+					t.Errorf("%s: a default or an earlier value %v", fd.key, err)
+				}
 			}
 		}
 	}
-	for _, name := range loss.BoxNames() {
-		l, err := loss.BoxByName(name)
+}
+
+// A component with a setting that no profile mentions needs no change of a profile: the setting
+// has its default where the component is not chosen by the profile, and is part of the identity
+// of those trials that choose it.
+func TestDefault(t *testing.T) {
+	poly := setting.Param{Name: "epsilon", Kind: setting.Number, Min: -1, Max: 100, Default: "1", Doc: "weight of the added term"}
+	groups := catalogue.Groups()
+	for i, g := range groups {
+		if g.Name == "loss" {
+			groups[i].Params[0].Kinds["poly"] = []setting.Param{poly}
+		}
+	}
+	with := NewCatalogue(groups)
+	for want, set := range map[string][]string{
+		"":                   {"loss.type=ce"},
+		`"loss.epsilon":1,`:  {"loss.type=poly"},
+		`"loss.epsilon":50,`: {"loss.type=poly", "loss.epsilon=50"},
+	} {
+		c, err := with.LoadBaseline("mini", Selection{Set: set})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range l.Params {
-			if schema.byKey["box_loss."+p.Name] == nil {
-				t.Errorf("box loss %s has a parameter %s, and BoxLoss no field for it", name, p.Name)
-			}
+		if text := string(Canonical(&c)); !strings.Contains(text, want) || want == "" && strings.Contains(text, "epsilon") {
+			t.Errorf("%v: the identity is %s, expected %q in it", set, text, want)
+		}
+		recorded := miniConfig(t)
+		if c, err = with.ParseResolved("a record", Resolved(&recorded)); err != nil || !bytes.Equal(Canonical(&c), Canonical(&recorded)) {
+			t.Errorf("a record from before the component: %v", err)
 		}
 	}
+	_, err := with.parseProfile("p.yaml", bytes.Replace(mini(t), []byte("type: focal,"), []byte("type: poly,"), 1))
+	if err == nil || err.Error() != "p.yaml: no value for loss.epsilon; a profile gives every setting" {
+		t.Errorf("a profile that chooses the component and leaves out its setting: %v", err)
+	}
+	if _, err := with.LoadBaseline("mini", Selection{Set: []string{"loss.type=poly", "loss.epsilon=101"}}); err == nil ||
+		err.Error() != "--set loss.epsilon=101: loss.epsilon is 101, must be from -1 to 100" {
+		t.Errorf("an impossible value: %v", err)
+	}
+}
+
+func mini(t *testing.T) []byte {
+	t.Helper()
+	text, err := fs.ReadFile(ablations.Files, "profiles/mini.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // Both profiles hold together, and their settings are those of their sources.
@@ -51,18 +92,18 @@ func TestProfiles(t *testing.T) {
 	if got := Profiles(); !slices.Equal(got, []string{"mini", "paper"}) {
 		t.Errorf("profiles %v", got)
 	}
-	paper, err := LoadBaseline("paper", Selection{})
+	paper, err := settings.LoadBaseline("paper", Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// §4, §4.1 of Lin et al.
-	if paper.Model.Depth != 50 || paper.Model.FPN != 256 || *paper.Model.Prior != .01 || paper.Anchors.Base != 4 || paper.Optim.LR != .01 ||
-		paper.Optim.WeightDecay != 1e-4 || !slices.Equal(paper.Optim.StepsAt(paper.Train.Iters), []int{60000, 80000}) || paper.Train != (Train{90000, 16}) ||
-		paper.Loss.Gamma != 2 || *paper.Loss.Alpha != .25 || paper.Image.Short != 600 || paper.Image.LongSide() != 1000 {
+	if paper.Int("model.depth") != 50 || paper.Int("model.fpn") != 256 || paper.Number("model.prior") != .01 || paper.Number("anchors.base") != 4 || paper.Number("optim.lr") != .01 ||
+		paper.Number("optim.weight_decay") != 1e-4 || !slices.Equal(paper.StepsAt(), []int{60000, 80000}) || paper.Int("train.iters") != 90000 || paper.Int("train.batch") != 16 ||
+		paper.Number("loss.gamma") != 2 || paper.Number("loss.alpha") != .25 || paper.Int("image.short") != 600 || paper.Transform().LongSide != 1000 {
 		t.Errorf("paper is %+v", paper)
 	}
 	mini := miniConfig(t)
-	if !slices.Equal(mini.Optim.StepsAt(mini.Train.Iters), []int{402, 534}) || mini.Optim.LR != .1 || mini.Train != (Train{600, 16}) {
+	if !slices.Equal(mini.StepsAt(), []int{402, 534}) || mini.Number("optim.lr") != .1 || mini.Int("train.iters") != 600 || mini.Int("train.batch") != 16 {
 		t.Errorf("mini is %+v", mini)
 	}
 	if err := mini.Missing(); err != nil {
@@ -76,61 +117,49 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// The longer side's cap where none is set: 600 with 1000 and 800 with 1333, as in Detectron.
-func TestLongSide(t *testing.T) {
-	for short, want := range map[int]int{400: 667, 500: 833, 600: 1000, 700: 1167, 800: 1333, 128: 213} {
-		if im := (Image{Short: short}); im.LongSide() != want {
-			t.Errorf("%d px: cap %d, want %d", short, im.LongSide(), want)
-		}
-	}
-	if im := (Image{Short: 600, Long: 700}); im.LongSide() != 700 {
-		t.Errorf("a given cap became %d", im.LongSide())
-	}
-}
-
 // A path wins over a name, an ablation over a profile; a folder is no file.
 func TestSources(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if p, err := Load("gamma", Selection{}); err != nil || p.File != "ablations/gamma.yaml" || p.Name != "gamma" {
+	if p, err := settings.Load("gamma", Selection{}); err != nil || p.File != "ablations/gamma.yaml" || p.Name != "gamma" {
 		t.Errorf("embedded gamma: %+v, %v", p, err)
 	}
 	if err := os.Mkdir("alpha", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := Load("alpha", Selection{}); err != nil || p.Table != "1a" {
+	if p, err := settings.Load("alpha", Selection{}); err != nil || p.Table != "1a" {
 		t.Errorf("beside a folder of its name: %v", err)
 	}
 	if err := os.WriteFile("gamma", []byte("profile: mini\ntitle: mine\nbaseline: {loss.gamma: 5}\nseeds: [0]\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := Load("gamma", Selection{}); err != nil || p.Title != "mine" || p.File != "gamma" {
+	if p, err := settings.Load("gamma", Selection{}); err != nil || p.Title != "mine" || p.File != "gamma" {
 		t.Errorf("path gamma: %+v, %v", p, err)
 	}
-	if c, err := LoadBaseline("gamma", Selection{}); err != nil || c.Loss.Gamma != 5 {
+	if c, err := settings.LoadBaseline("gamma", Selection{}); err != nil || c.Number("loss.gamma") != 5 {
 		t.Errorf("baseline of the path: %v", err)
 	}
-	if c, err := LoadBaseline("depth_scale", Selection{Profile: "paper", Set: []string{"train.iters=3"}}); err != nil || c.Image.Short != 600 || c.Train.Iters != 3 {
+	if c, err := settings.LoadBaseline("depth_scale", Selection{Profile: "paper", Set: []string{"train.iters=3"}}); err != nil || c.Int("image.short") != 600 || c.Int("train.iters") != 3 {
 		t.Errorf("baseline of an ablation: %v", err)
 	}
-	_, err := Load("gama", Selection{})
+	_, err := settings.Load("gama", Selection{})
 	if err == nil || err.Error() != "gama: no such file and no ablation of that name; known: alpha, depth_scale, gamma, ohem, smoke" {
 		t.Errorf("unknown name: %v", err)
 	}
-	_, err = LoadBaseline(filepath.Join("x", "gama.yaml"), Selection{})
+	_, err = settings.LoadBaseline(filepath.Join("x", "gama.yaml"), Selection{})
 	if err == nil || !strings.HasSuffix(err.Error(), "profiles: mini, paper") {
 		t.Errorf("unknown baseline: %v", err)
 	}
 	if err := os.WriteFile("bad.yaml", []byte("profile: mini\nbaseline: {loss.gamma: -1}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = LoadBaseline("bad.yaml", Selection{}); err == nil || !strings.HasPrefix(err.Error(), "bad.yaml:2: loss.gamma -1") {
+	if _, err = settings.LoadBaseline("bad.yaml", Selection{}); err == nil || !strings.HasPrefix(err.Error(), "bad.yaml:2: loss.gamma is -1, must be from 0") {
 		t.Errorf("impossible baseline: %v", err)
 	}
 }
 
 // A profile that leaves a setting out is refused: a default stands in one place.
 func TestProfileIsWhole(t *testing.T) {
-	_, err := parseProfile("p.yaml", []byte("loss: {gamma: 2}\n"))
+	_, err := settings.parseProfile("p.yaml", []byte("loss: {gamma: 2}\n"))
 	if err == nil || !strings.Contains(err.Error(), "p.yaml: no value for anchors.base; a profile gives every setting") {
 		t.Errorf("got %v", err)
 	}
@@ -145,8 +174,8 @@ func TestNearest(t *testing.T) {
 		if ab != distance(b, a) || (ab == 0) != (string(a) == string(b)) || ab > distance(a, c)+distance(c, b) {
 			rt.Fatalf("%q %q %q: distance %d", string(a), string(b), string(c), ab)
 		}
-		key := rapid.SampledFrom(schema.names).Draw(rt, "key")
-		if got := Nearest(key, schema.names); got != key {
+		key := rapid.SampledFrom(settings.names).Draw(rt, "key")
+		if got := Nearest(key, settings.names); got != key {
 			rt.Fatalf("Nearest(%s) is %s", key, got)
 		}
 	})
@@ -166,20 +195,31 @@ func TestValidateTakesAnything(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		c := miniConfig(rt)
 		for range rapid.IntRange(1, 4).Draw(rt, "changes") {
-			fd := rapid.SampledFrom(schema.fields).Draw(rt, "field")
+			fd := rapid.SampledFrom(settings.fields).Draw(rt, "field")
 			x := rapid.SampledFrom(numbers).Draw(rt, "value")
-			v := map[kind]any{
-				kindText: rapid.SampledFrom([]string{"", "none", "group", "ohem", "ssd", "adamw", "giou", "frozen"}).Draw(rt, "text"),
-				kindBool: x > 0, kindInt: int(x), kindSeed: uint64(max(x, 0)), kindNumber: x, kindOptional: x, kindNumbers: []float64{x, 1, 2}[:rapid.IntRange(0, 3).Draw(rt, "n")],
-			}[fd.kind]
-			schema.set(&c, setting{key: fd.key, value: v})
+			v := map[setting.Kind]any{
+				setting.Text: rapid.SampledFrom([]string{"", "none", "group", "ohem", "ssd", "adamw", "cosine", "giou", "frozen"}).Draw(rt, "text"),
+				setting.Bool: x > 0, setting.Int: int(x), setting.Seed: uint64(max(x, 0)), setting.Number: x,
+				setting.Numbers: []float64{x, 1, 2}[:rapid.IntRange(0, 3).Draw(rt, "n")],
+			}[fd.Kind]
+			c.Set(fd.key, v)
 		}
 		Canonical(&c)
 		if err := c.Validate(); err == nil {
-			if p := c.partProblems(); len(p) > 0 {
-				rt.Fatalf("valid, but %v", p)
+			model.New(c.Group("model"), c.Group("anchors"), 4)
+			optim.New(c.Group("optim"))
+			box.NewPost(c.Group("eval"))
+			c.Transform()
+			if Synthetic(&c) {
+				dataset.NewSynth(c.SynthConfig())
 			}
-			if _, err := ParseResolved("r", Resolved(&c)); err != nil {
+			if Crops(&c) {
+				dataset.NewCrops(c.CropConfig())
+			}
+			if _, err := sampler.NewAssigner(sampler.New(c.Group("sampler"), "deltas", 1), [][4]float32{{0, 0, 8, 8}}, 4); err != nil {
+				rt.Fatalf("valid, but %v", err)
+			}
+			if _, err := settings.ParseResolved("r", Resolved(&c)); err != nil {
 				rt.Fatal(err)
 			}
 		}

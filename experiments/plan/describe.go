@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"focalgrid/paper"
+	"focalgrid/setting"
 )
 
 // WithSeeds is the plan with more seeds, after its own.
@@ -34,16 +35,16 @@ func (p *Plan) Finding() string {
 // generator's own.
 func (c *Config) DescribeData(classes int) string {
 	switch {
-	case c.Data.Dir == "":
+	case c.Text("data.dir") == "":
 		return ""
 	case Synthetic(c):
-		return c.Data.Dir + ", the synthetic set"
+		return c.Text("data.dir") + ", the synthetic set"
 	}
 	learned := ""
 	if classes > 0 {
 		learned = fmt.Sprintf(" (%d classes)", classes)
 	}
-	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Data.Dir, c.Data.Train, learned, c.EvalSplit())
+	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Text("data.dir"), c.Text("data.train"), learned, c.EvalSplit())
 }
 
 // Backbone says in words what the backbone of a trial of c starts from. init is the
@@ -54,14 +55,14 @@ func (c *Config) Backbone(init string) string {
 		identity = fmt.Sprintf(", identity %.12s", init)
 	}
 	switch {
-	case c.Pretrain.Type == "crops":
+	case c.Text("pretrain.type") == "crops":
 		return "backbone pretrained on synthetic crops" + identity
-	case c.Pretrain.Type == "none":
+	case c.Text("pretrain.type") == "none":
 		return "backbone from random weights"
-	case c.Pretrain.File == "":
+	case c.Text("pretrain.file") == "":
 		return "backbone from a file that is not named yet"
 	}
-	return "backbone from " + c.Pretrain.File + identity
+	return "backbone from " + c.Text("pretrain.file") + identity
 }
 
 // DescribeSetting says in words what a table's rows share.
@@ -72,25 +73,25 @@ func DescribeSetting(c *Config, factors []string, init string) string {
 	}
 	var parts []string
 	if Synthetic(c) {
-		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Data.Val, c.Data.Classes))
+		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Text("data.val"), c.Int("data.classes")))
 	} else {
 		parts = append(parts, "COCO-format "+c.EvalSplit())
 	}
-	backbone := fmt.Sprintf("ResNet-%d-FPN", c.Model.Depth)
+	backbone := fmt.Sprintf("ResNet-%d-FPN", c.Int("model.depth"))
 	if varied["model.depth"] {
 		backbone = "ResNet-FPN"
 	}
-	if c.Model.Width != 1 && !varied["model.width"] {
-		backbone += fmt.Sprintf(" × %s width", Spell(c.Model.Width))
+	if c.Number("model.width") != 1 && !varied["model.width"] {
+		backbone += fmt.Sprintf(" × %s width", setting.Spell(c.Number("model.width")))
 	}
 	parts = append(parts, backbone)
 	if !slices.ContainsFunc(factors, func(f string) bool { return strings.HasPrefix(f, "pretrain.") }) {
 		parts = append(parts, c.Backbone(init))
 	}
 	if !varied["image.short"] {
-		parts = append(parts, fmt.Sprintf("%d px", c.Image.Short))
+		parts = append(parts, fmt.Sprintf("%d px", c.Int("image.short")))
 	}
-	switch iters, batch := fmt.Sprintf("%d iterations", c.Train.Iters), fmt.Sprintf("%d images", c.Train.Batch); {
+	switch iters, batch := fmt.Sprintf("%d iterations", c.Int("train.iters")), fmt.Sprintf("%d images", c.Int("train.batch")); {
 	case varied["train.iters"] && varied["train.batch"]:
 	case varied["train.iters"]:
 		parts = append(parts, "iterations of "+batch)

@@ -26,11 +26,11 @@ func TestBackboneInWords(t *testing.T) {
 	if got := cfg.Backbone("0123456789abcdef"); got != "backbone from /somewhere/resnet18.pth, identity 0123456789ab" {
 		t.Error(got)
 	}
-	cfg.Pretrain.Type = "crops"
+	cfg.Set("pretrain.type", "crops")
 	if got := cfg.Backbone(""); got != "backbone pretrained on synthetic crops" {
 		t.Error(got)
 	}
-	cfg.Pretrain.Type = "none"
+	cfg.Set("pretrain.type", "none")
 	if got := cfg.Backbone(""); got != "backbone from random weights" {
 		t.Error(got)
 	}

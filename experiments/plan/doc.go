@@ -6,6 +6,7 @@
 //  4. validate.go refuses impossible values, and locate.go settles where data and weights lie;
 //  5. canonical.go writes the text that a trial's identity is the hash of.
 //
-// config.go lists the settings, missing.go says what must still be passed before a plan can be run, and
+// catalogue.go knows the settings of all components, which a caller passes as a value, and config.go holds their values for
+// one trial. missing.go says what must still be passed before a plan can be run, and
 // describe.go puts a plan into words.
 package plan

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"focalgrid/setting"
 )
 
 // under returns the file's body with the keys that its at: section gives for
@@ -47,21 +49,21 @@ func (g *gridFile) under(profile string) body {
 // like an odometer, its last key fastest; zip takes the axes' values side by
 // side; ablate is the baseline itself, then one value of one key at a time,
 // leaving out what the baseline has already.
-func (b *block) expand(baseline *Config) ([][]setting, error) {
-	var out [][]setting
+func (b *block) expand(baseline *Config) ([][]entry, error) {
+	var out [][]entry
 	switch b.kind {
 	case "list":
 		if len(b.rows) == 0 {
-			return [][]setting{nil}, nil
+			return [][]entry{nil}, nil
 		}
 		return b.rows, nil
 	case "grid":
-		out = [][]setting{nil}
+		out = [][]entry{nil}
 		for _, ax := range b.axes {
 			if len(out)*len(ax.values) > MaxTrials {
 				return nil, fmt.Errorf("%s: more than %d rows", b.at, MaxTrials)
 			}
-			next := make([][]setting, 0, len(out)*len(ax.values))
+			next := make([][]entry, 0, len(out)*len(ax.values))
 			for _, row := range out {
 				for _, s := range ax.values {
 					next = append(next, append(slices.Clip(row), s))
@@ -71,21 +73,21 @@ func (b *block) expand(baseline *Config) ([][]setting, error) {
 		}
 	case "zip":
 		if len(b.axes) == 0 {
-			return [][]setting{nil}, nil
+			return [][]entry{nil}, nil
 		}
 		for i := range b.axes[0].values {
-			var row []setting
+			var row []entry
 			for _, ax := range b.axes {
 				row = append(row, ax.values[i])
 			}
 			out = append(out, row)
 		}
 	case "ablate":
-		out = [][]setting{nil}
+		out = [][]entry{nil}
 		for _, ax := range b.axes {
 			for _, s := range ax.values {
-				if !reflect.DeepEqual(s.value, schema.get(baseline, ax.key)) {
-					out = append(out, []setting{s})
+				if !reflect.DeepEqual(s.value, baseline.Value(ax.key)) {
+					out = append(out, []entry{s})
 				}
 			}
 		}
@@ -127,16 +129,33 @@ type Plan struct {
 	Trials      []Trial // seed by seed: first all rows with the first seed
 }
 
-// plan expands a body over a profile.
-func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
-	base := map[string]setting{}
-	var cfg Config
-	for _, layer := range [][]setting{profile, b.baseline, sel.set} {
-		for _, s := range layer {
-			base[s.key] = s
-			schema.set(&cfg, s)
-		}
+// base lays the profile, the file's baseline and the command line over each other, and says
+// where each setting was last written.
+func (b *body) base(profile []entry, sel parsedSelection) (Config, map[string]place) {
+	layers := slices.Concat(profile, b.baseline, sel.set)
+	at := map[string]place{}
+	for _, s := range layers {
+		at[s.key] = s.at
 	}
+	return b.in.config(layers), at
+}
+
+// config gives each setting the last of its values.
+func (in *Catalogue) config(entries []entry) Config {
+	c := Config{groups: map[string]setting.Values{}, in: in}
+	for _, s := range entries {
+		group, name, _ := strings.Cut(s.key, ".")
+		if c.groups[group] == nil {
+			c.groups[group] = setting.Values{}
+		}
+		c.groups[group][name] = s.value
+	}
+	return c
+}
+
+// plan expands a body over a profile.
+func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
+	cfg, base := b.base(profile, sel)
 
 	p := &Plan{Table: b.table, Title: b.title, Description: b.description, Seeds: b.seeds}
 	if sel.seeds != nil {
@@ -164,7 +183,7 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 	for _, combo := range combos {
 		row := Row{Index: len(p.Rows), Config: cfg, Factors: map[string]any{}}
 		for _, s := range combo {
-			schema.set(&row.Config, s)
+			row.Config.Set(s.key, s.value)
 		}
 		if out := matchAny(b.exclude, &row.Config); out >= 0 {
 			excluded[out] = true
@@ -180,7 +199,7 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 					return s.at
 				}
 			}
-			if at := base[key].at; at.file != "" {
+			if at := base[key]; at.file != "" {
 				return at
 			}
 			return place{file: b.file}
@@ -201,7 +220,7 @@ func (b *body) plan(profile []setting, sel parsedSelection) (*Plan, error) {
 		}
 		for _, key := range p.Factors {
 			if matters(&row.Config, key) {
-				row.Factors[key] = schema.get(&row.Config, key)
+				row.Factors[key] = row.Config.Value(key)
 			}
 		}
 		p.Rows = append(p.Rows, row)
@@ -240,7 +259,7 @@ func trials(rows []Row, seeds []uint64) []Trial {
 
 // combos expands all blocks, which multiply in file order, and lists the
 // swept keys in p.Factors.
-func (b *body) combos(baseline *Config, p *Plan) ([][]setting, error) {
+func (b *body) combos(baseline *Config, p *Plan) ([][]entry, error) {
 	owner := map[string]place{} // of each swept key: the block
 	sweep := func(key string, blk *block) error {
 		at, known := owner[key]
@@ -252,7 +271,7 @@ func (b *body) combos(baseline *Config, p *Plan) ([][]setting, error) {
 		}
 		return nil
 	}
-	out := [][]setting{nil}
+	out := [][]entry{nil}
 	for i := range b.blocks {
 		blk := &b.blocks[i]
 		for _, ax := range blk.axes {
@@ -274,7 +293,7 @@ func (b *body) combos(baseline *Config, p *Plan) ([][]setting, error) {
 		if len(out)*len(parts) > MaxTrials {
 			return nil, fmt.Errorf("%s: more than %d rows", blk.at, MaxTrials)
 		}
-		next := make([][]setting, 0, len(out)*len(parts))
+		next := make([][]entry, 0, len(out)*len(parts))
 		for _, head := range out {
 			for _, tail := range parts {
 				next = append(next, append(slices.Clip(head), tail...))
@@ -288,7 +307,7 @@ func (b *body) combos(baseline *Config, p *Plan) ([][]setting, error) {
 func matchAny(ex []exclusion, c *Config) int {
 	return slices.IndexFunc(ex, func(e exclusion) bool {
 		for _, s := range e.settings {
-			if !reflect.DeepEqual(s.value, schema.get(c, s.key)) {
+			if !reflect.DeepEqual(s.value, c.Value(s.key)) {
 				return false
 			}
 		}
@@ -297,7 +316,7 @@ func matchAny(ex []exclusion, c *Config) int {
 }
 
 // rowPlace is where a row stands in the file, as near as can be told.
-func rowPlace(combo []setting, b *body) place {
+func rowPlace(combo []entry, b *body) place {
 	if len(combo) > 0 {
 		return combo[len(combo)-1].at
 	}
@@ -314,7 +333,7 @@ func describe(factors []string, c *Config) string {
 	}
 	parts := make([]string, len(factors))
 	for i, key := range factors {
-		parts[i] = key + "=" + shown(schema.get(c, key))
+		parts[i] = key + "=" + setting.Shown(c.Value(key))
 	}
 	return strings.Join(parts, " ")
 }

@@ -13,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"focalgrid/paper"
+	"focalgrid/setting"
 )
 
 // What a grid file may be at most. A file written by a person is far below;
@@ -36,9 +37,9 @@ func (p place) String() string {
 	return p.file + ":" + strconv.Itoa(p.line)
 }
 
-// A setting is a known key with a value of its field's type: string, bool, int,
+// An entry is a known key with a value of its field's type: string, bool, int,
 // uint64, float64, []float64, or nil for the word none.
-type setting struct {
+type entry struct {
 	key   string
 	value any
 	at    place
@@ -47,15 +48,15 @@ type setting struct {
 // An axis is a key with the values it takes in turn.
 type axis struct {
 	key    string
-	values []setting
+	values []entry
 	at     place
 }
 
 // A block is one of grid, zip, ablate and list as written.
 type block struct {
 	kind string
-	axes []axis      // of grid, zip and ablate
-	rows [][]setting // of list
+	axes []axis    // of grid, zip and ablate
+	rows [][]entry // of list
 	at   place
 }
 
@@ -64,18 +65,19 @@ var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zi
 
 // body is the part of a grid file that an at: section may replace.
 type body struct {
+	in                 *Catalogue
 	file               string   // as errors call it
 	given              []string // the keys present, in file order
 	table              string
 	title, description string
-	baseline           []setting
+	baseline           []entry
 	blocks             []block // in file order
 	seeds              []uint64
 	exclude            []exclusion
 }
 
 type exclusion struct {
-	settings []setting
+	settings []entry
 	at       place
 }
 
@@ -89,6 +91,7 @@ type gridFile struct {
 // reader collects everything wrong with one source, so that a user sees all of
 // it at once.
 type reader struct {
+	in       *Catalogue
 	file     string
 	recorded bool // the program's own JSON: null is none, and settings added since have the value from before
 	problems []error
@@ -173,11 +176,11 @@ func (r *reader) each(node *yaml.Node, what string, f func(key string, k, v *yam
 			r.problem(k.Line, "%s: a key must be plain text, is %s", what, kindOf(k))
 			continue
 		case k.Anchor != "" || v.Anchor != "" || v.Kind == yaml.AliasNode:
-			r.problem(k.Line, "%s: anchors and aliases are not read; write the value out", short(k.Value))
+			r.problem(k.Line, "%s: anchors and aliases are not read; write the value out", setting.Short(k.Value))
 			continue
 		}
 		if line, dup := seen[k.Value]; dup {
-			r.problem(k.Line, "%s is given twice, first in line %d", short(k.Value), line)
+			r.problem(k.Line, "%s is given twice, first in line %d", setting.Short(k.Value), line)
 			continue
 		}
 		seen[k.Value] = k.Line
@@ -192,14 +195,14 @@ func (r *reader) leaves(node *yaml.Node, what string, f func(fd *field, k, v *ya
 	walk = func(node *yaml.Node, prefix string) {
 		r.each(node, what, func(name string, k, v *yaml.Node) {
 			key := prefix + name
-			fd, isLeaf := schema.byKey[key]
+			fd, isLeaf := r.in.byKey[key]
 			switch {
-			case !isLeaf && !schema.groups[key] && slices.Contains(bodyKeys, key):
+			case !isLeaf && !r.in.groups[key] && slices.Contains(bodyKeys, key):
 				r.problem(k.Line, "%s is no setting; it belongs at the top of the file, beside %s", key, what)
-			case !isLeaf && !schema.groups[key]:
-				r.problem(k.Line, "unknown key %s; nearest: %s", short(key), nearestKey(key))
+			case !isLeaf && !r.in.groups[key]:
+				r.problem(k.Line, "unknown key %s; nearest: %s", setting.Short(key), r.in.nearest(key))
 			case !isLeaf && v.Kind != yaml.MappingNode:
-				r.problem(k.Line, "%s is a group of settings, not a value; it has %s", key, strings.Join(schema.below(key), ", "))
+				r.problem(k.Line, "%s is a group of settings, not a value; it has %s", key, strings.Join(r.in.below(key), ", "))
 			case !isLeaf:
 				walk(v, key+".")
 			case seen[key] != 0:
@@ -214,8 +217,8 @@ func (r *reader) leaves(node *yaml.Node, what string, f func(fd *field, k, v *ya
 }
 
 // settings reads partial settings.
-func (r *reader) settings(node *yaml.Node, what string) []setting {
-	var out []setting
+func (r *reader) settings(node *yaml.Node, what string) []entry {
+	var out []entry
 	r.leaves(node, what, func(fd *field, k, v *yaml.Node) {
 		if s, ok := r.value(fd, v); ok {
 			out = append(out, s)
@@ -248,39 +251,36 @@ func (r *reader) axes(node *yaml.Node, what string) []axis {
 }
 
 // value reads node as the field's type.
-func (r *reader) value(fd *field, node *yaml.Node) (setting, bool) {
-	if r.recorded && fd.kind == kindOptional && node.Tag == "!!null" {
-		return setting{fd.key, nil, place{r.file, node.Line}}, true
+func (r *reader) value(fd *field, node *yaml.Node) (entry, bool) {
+	if r.recorded && fd.None && node.Tag == "!!null" {
+		return entry{fd.key, nil, place{r.file, node.Line}}, true
 	}
 	v, err := fd.parse(node)
 	if err != nil {
 		r.problem(node.Line, "%s %v", fd.key, err)
-		return setting{}, false
+		return entry{}, false
 	}
-	return setting{fd.key, v, place{r.file, node.Line}}, true
+	return entry{fd.key, v, place{r.file, node.Line}}, true
 }
 
-var (
-	decimal = regexp.MustCompile(`^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$`)
-	octal   = regexp.MustCompile(`^[-+]?0[0-9]`)
-)
-
-// parse reads a scalar (or a list of numbers) strictly. YAML's own reading is
-// too kind: 010 is 8 there, 1_0 is 10, and null leaves a number as it was.
+// parse reads a scalar (or a list of numbers) strictly.
 func (fd *field) parse(node *yaml.Node) (any, error) {
 	if node.Kind == yaml.AliasNode || node.Anchor != "" {
 		return nil, errors.New("is an anchor or alias, which is not read; write the value out")
 	}
 	if node.Style&yaml.TaggedStyle != 0 {
-		return nil, fmt.Errorf("has a tag, %s; write the plain value", short(node.Tag))
+		return nil, fmt.Errorf("has a tag, %s; write the plain value", setting.Short(node.Tag))
 	}
-	if fd.kind == kindNumbers {
+	if fd.Kind == setting.Numbers {
 		if node.Kind != yaml.SequenceNode {
 			return nil, fmt.Errorf("must be a list of numbers, is %s", kindOf(node))
 		}
 		list := make([]float64, len(node.Content))
 		for i, e := range node.Content {
-			v, err := parseNumber(e)
+			if e.Kind != yaml.ScalarNode {
+				return nil, fmt.Errorf("(value %d) must be a number, is %s", i+1, kindOf(e))
+			}
+			v, err := setting.ReadNumber(scalar(e))
 			if err != nil {
 				return nil, fmt.Errorf("(value %d) %w", i+1, err)
 			}
@@ -289,74 +289,17 @@ func (fd *field) parse(node *yaml.Node) (any, error) {
 		return list, nil
 	}
 	if node.Kind != yaml.ScalarNode {
-		return nil, fmt.Errorf("must be %s, is %s", fd.kind, kindOf(node))
+		return nil, fmt.Errorf("must be %s, is %s", fd.Form(), kindOf(node))
 	}
-	if node.Tag == "!!null" {
-		if fd.kind == kindOptional {
-			return nil, errors.New("is null; write none, or a number")
-		}
-		return nil, fmt.Errorf("has no value, must be %s", fd.kind)
-	}
-	plain := node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
-	switch fd.kind {
-	case kindText:
-		return node.Value, nil
-	case kindBool:
-		if plain && node.Value == "true" || plain && node.Value == "false" {
-			return node.Value == "true", nil
-		}
-		return nil, fmt.Errorf("must be true or false, is %s", quoted(node))
-	case kindOptional:
-		if node.Value == "none" {
-			return nil, nil
-		}
-		return parseNumber(node)
-	case kindNumber:
-		return parseNumber(node)
-	case kindInt, kindSeed:
-		if !plain || octal.MatchString(node.Value) {
-			return nil, fmt.Errorf("must be a whole number without leading zeros or quotes, is %s", quoted(node))
-		}
-		if fd.kind == kindSeed {
-			v, err := strconv.ParseUint(node.Value, 10, 64)
-			if err != nil {
-				return nil, fmt.Errorf("must be a whole number from 0, is %s", quoted(node))
-			}
-			return v, nil
-		}
-		v, err := strconv.ParseInt(node.Value, 10, 32)
-		if err != nil {
-			return nil, fmt.Errorf("must be a whole number, is %s", quoted(node))
-		}
-		return int(v), nil
-	}
-	return nil, fmt.Errorf("has no reader for %s", fd.kind)
+	return fd.Scalar(scalar(node))
 }
 
-func parseNumber(node *yaml.Node) (float64, error) {
-	if node.Kind != yaml.ScalarNode {
-		return 0, fmt.Errorf("must be a number, is %s", kindOf(node))
+func scalar(n *yaml.Node) setting.Scalar {
+	return setting.Scalar{
+		Text:   n.Value,
+		Quoted: n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0,
+		Null:   n.Tag == "!!null",
 	}
-	switch {
-	case node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-		return 0, fmt.Errorf("must be a number, is the text %s; take the quotes away", short(node.Value))
-	case octal.MatchString(node.Value):
-		return 0, fmt.Errorf("is %s; leave out the leading zero, which YAML may read as octal", quoted(node))
-	case !decimal.MatchString(node.Value):
-		return 0, fmt.Errorf("must be a number, is %s", quoted(node))
-	}
-	v, err := strconv.ParseFloat(node.Value, 64)
-	if err != nil {
-		return 0, fmt.Errorf("is %s, which is out of range", quoted(node))
-	}
-	return v + 0, nil // -0 is 0
-}
-
-func quoted(n *yaml.Node) string {
-	if n.Tag == "!!null" {
-		return "empty"
-	}
-	return short(n.Value)
 }
 
 func kindOf(n *yaml.Node) string {
@@ -368,12 +311,12 @@ func kindOf(n *yaml.Node) string {
 	case yaml.AliasNode:
 		return "an alias"
 	}
-	return quoted(n)
+	return scalar(n).String()
 }
 
 // gridFile reads a whole grid file.
 func (r *reader) gridFile(text []byte) gridFile {
-	g := gridFile{body: body{file: r.file}, at: map[string]body{}}
+	g := gridFile{body: body{in: r.in, file: r.file}, at: map[string]body{}}
 	root := r.document(text)
 	if root == nil {
 		return g
@@ -411,11 +354,11 @@ func (r *reader) gridFile(text []byte) gridFile {
 // notOfBody reports a key that a grid file's top and its at: sections don't have.
 func (r *reader) notOfBody(line int, name, where string, known []string) {
 	group, _, _ := strings.Cut(name, ".")
-	if schema.groups[group] {
-		r.problem(line, "%s is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it", short(name))
+	if r.in.groups[group] {
+		r.problem(line, "%s is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it", setting.Short(name))
 		return
 	}
-	r.problem(line, "unknown key %s%s; nearest: %s", short(name), where, Nearest(name, known))
+	r.problem(line, "unknown key %s%s; nearest: %s", setting.Short(name), where, Nearest(name, known))
 }
 
 func (r *reader) knownProfile(line int, name string) {
@@ -439,7 +382,7 @@ func (r *reader) bodyKey(b *body, name string, k, v *yaml.Node) {
 	case "table":
 		b.table = r.text(name, v)
 		if ids := paper.IDs(); b.table != "" && !slices.Contains(ids, b.table) {
-			r.problem(v.Line, "the paper has no table %s; it has %s", short(b.table), strings.Join(ids, ", "))
+			r.problem(v.Line, "the paper has no table %s; it has %s", setting.Short(b.table), strings.Join(ids, ", "))
 		}
 	case "title":
 		b.title = r.text(name, v)
@@ -500,7 +443,7 @@ func (r *reader) seeds(v *yaml.Node) []uint64 {
 	case yaml.SequenceNode:
 		var out []uint64
 		seen := map[uint64]bool{}
-		fd := &field{key: "seeds", kind: kindSeed}
+		fd := &field{Param: setting.Param{Kind: setting.Seed}, key: "seeds"}
 		for _, e := range v.Content {
 			s, ok := r.value(fd, e)
 			if !ok {

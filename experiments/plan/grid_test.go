@@ -19,6 +19,7 @@ import (
 
 	"focalgrid/ablations"
 	"focalgrid/paper"
+	"focalgrid/setting"
 )
 
 var updatePlans = flag.Bool("update-plans", false, "rewrite testdata/plans")
@@ -34,7 +35,7 @@ func planText(p *Plan) string {
 		for _, key := range p.Factors {
 			cell := "-"
 			if v, ok := p.Rows[t.Row].Factors[key]; ok {
-				cell = Spell(v)
+				cell = setting.Spell(v)
 			}
 			fmt.Fprint(w, "\t", cell)
 		}
@@ -54,7 +55,7 @@ func gridText(t interface{ Fatal(...any) }, dir, text string, sel Selection) (*P
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return Load(path, sel)
+	return settings.Load(path, sel)
 }
 
 func mustPlan(t *testing.T, text string, sel Selection) *Plan {
@@ -71,7 +72,7 @@ func mustPlan(t *testing.T, text string, sel Selection) *Plan {
 func TestEmbeddedPlans(t *testing.T) {
 	for _, name := range Ablations() {
 		for _, profile := range Profiles() {
-			p, err := Load(name, Selection{Profile: profile})
+			p, err := settings.Load(name, Selection{Profile: profile})
 			if err != nil {
 				t.Errorf("%s at %s: %v", name, profile, err)
 				continue
@@ -251,10 +252,10 @@ func TestLayers(t *testing.T) {
 	}
 	p := mustPlan(t, text, Selection{Set: []string{"train.iters=10", "image.mean=[.1, .2, .3]", "data.dir="}, DataDir: folder, Seeds: "4..5"})
 	c := p.Rows[0].Config
-	if c.Optim.LR != .3 || c.Train.Iters != 10 || c.Loss.Gamma != 1 || c.Train.Batch != 16 || c.Data.Dir != folder || c.Data.Name != "coco" || !slices.Equal(c.Image.Mean, []float64{.1, .2, .3}) {
+	if c.Number("optim.lr") != .3 || c.Int("train.iters") != 10 || c.Number("loss.gamma") != 1 || c.Int("train.batch") != 16 || c.Text("data.dir") != folder || c.Text("data.name") != "coco" || !slices.Equal(c.Group("image").Numbers("mean"), []float64{.1, .2, .3}) {
 		t.Errorf("layers give %+v", c)
 	}
-	if !slices.Equal(p.Seeds, []uint64{4, 5}) || len(p.Trials) != 2 || p.Trials[1].Seed != 5 || p.Trials[1].Config.Train.Iters != 10 {
+	if !slices.Equal(p.Seeds, []uint64{4, 5}) || len(p.Trials) != 2 || p.Trials[1].Seed != 5 || p.Trials[1].Config.Int("train.iters") != 10 {
 		t.Errorf("seeds %v, trials %d", p.Seeds, len(p.Trials))
 	}
 	if len(p.FileHash) != 64 || p.Name != "t" {
@@ -287,7 +288,7 @@ func TestStrictness(t *testing.T) {
 		{"unknown profile in at", "at: {big: {}}\n", `t.yaml:1: unknown profile "big"; known: mini, paper`},
 		{"no profile", "seeds: [0]\n", "t.yaml: no profile; add profile: mini"},
 		{"unknown table", "table: 9z\n", `t.yaml:1: the paper has no table "9z"; it has 1a, 1b, 1c, 1d, 1e, 2, 3`},
-		{"group as a value", "baseline: {loss: focal}\n", "t.yaml:1: loss is a group of settings, not a value; it has type, gamma, alpha, beta"},
+		{"group as a value", "baseline: {loss: focal}\n", "t.yaml:1: loss is a group of settings, not a value; it has type, alpha, gamma, beta"},
 		{"key twice", "profile: mini\nprofile: mini\n", `t.yaml:2: "profile" is given twice, first in line 1`},
 		{"setting twice, dotted and nested", "baseline:\n  loss.gamma: 1\n  loss: {gamma: 2}\n", "t.yaml:3: loss.gamma is given twice, first in line 2"},
 		{"value twice in a swept block", "profile: mini\ngrid:\n  loss.gamma: [0,\n   2, 2.0]\nseeds: [0]\n", "t.yaml:4: row 3 is row 2 again: loss.gamma=2"},
@@ -335,11 +336,11 @@ func TestStrictness(t *testing.T) {
 		{"seed above all", "seeds: [0, 9223372036854775808]\n", "t.yaml:1: seeds: seed 9223372036854775808 is too large"},
 		{"range of seeds above all", "seeds: 9223372036854775807..9223372036854775808\n", "t.yaml:1: seeds: seed 9223372036854775808 is too large"},
 		{"negative seed", "seeds: [-1]\n", `t.yaml:1: seeds must be a whole number from 0, is "-1"`},
-		{"impossible value, baseline", "profile: mini\nbaseline:\n  loss.gamma: -1\nseeds: [0]\n", "t.yaml:3: loss.gamma -1 is not"},
-		{"impossible value, one of a grid", "profile: mini\ngrid:\n  loss.alpha: [.5,\n    1.5]\nseeds: [0]\n", "t.yaml:4: loss.alpha 1.5 is not"},
+		{"impossible value, baseline", "profile: mini\nbaseline:\n  loss.gamma: -1\nseeds: [0]\n", "t.yaml:3: loss.gamma is -1, must be from 0"},
+		{"impossible value, one of a grid", "profile: mini\ngrid:\n  loss.alpha: [.5,\n    1.5]\nseeds: [0]\n", "t.yaml:4: loss.alpha is 1.5, must be from 0 to 1, or none"},
 		{"impossible together", "profile: mini\nbaseline: {sampler.negative: .6}\nseeds: [0]\n", "t.yaml:2: sampler.negative is 0.6, must be from 0 to 0.5"},
 		{"unknown choice", "profile: mini\nbaseline: {loss.type: hinge}\nseeds: [0]\n", "t.yaml:2: loss.type is \"hinge\", must be one of ce, focal, focal_star"},
-		{"a part's own rule", "profile: mini\nbaseline: {model.group_channels: 7}\nseeds: [0]\n", "t.yaml: model: fpn is 64; with head_norm group it must be a multiple of group_channels 7"},
+		{"a part's own rule", "profile: mini\nbaseline: {model.group_channels: 7}\nseeds: [0]\n", "t.yaml:2: model.group_channels is 7, must divide fpn, 64, beside head_norm group"},
 		{"mixed steps", "profile: mini\nbaseline: {optim.steps: [.5, 500]}\nseeds: [0]\n", "t.yaml:2: optim.steps is [0.5,500], must rise, and be all iterations or all shares"},
 		{"too many trials", "profile: mini\ngrid: {loss.gamma: [0, 1]}\nseeds: 0..99999\n", "2 rows × 100000 seeds are more than 100000 trials"},
 	}
@@ -384,8 +385,8 @@ baseline:
 seeds: [9223372036854775807]
 `, Selection{})
 	c := p.Rows[0].Config
-	if c.Loss.Alpha != nil || c.Model.Prior == nil || *c.Model.Prior != .01 || c.Optim.LR != .1 || c.Optim.Eps != 1e-8 || filepath.Base(c.Data.Dir) != "010" ||
-		!slices.Equal(c.Anchors.Ratios, []float64{1, 2}) || math.Signbit(c.Optim.Clip) || p.Seeds[0] != math.MaxInt64 {
+	if c.Value("loss.alpha") != nil || c.Number("model.prior") != .01 || c.Number("optim.lr") != .1 || c.Number("optim.eps") != 1e-8 || filepath.Base(c.Text("data.dir")) != "010" ||
+		!slices.Equal(c.Group("anchors").Numbers("ratios"), []float64{1, 2}) || math.Signbit(c.Number("optim.clip")) || p.Seeds[0] != math.MaxInt64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
 	}
 }
@@ -513,7 +514,7 @@ func TestGridIsTheProduct(t *testing.T) {
 		for i, row := range p.Rows {
 			rest := i
 			for a := n - 1; a >= 0; a-- {
-				if got, want := Spell(row.Factors[order[a]]), axes[a][rest%len(axes[a])]; got != want {
+				if got, want := setting.Spell(row.Factors[order[a]]), axes[a][rest%len(axes[a])]; got != want {
 					rt.Fatalf("row %d: %s is %s, want %s", i, order[a], got, want)
 				}
 				rest /= len(axes[a])
@@ -560,7 +561,7 @@ func FuzzGrid(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		plan := func() (*Plan, error) {
-			b, _, profile, err := grid("f.yaml", []byte(text), "mini")
+			b, _, profile, err := settings.grid("f.yaml", []byte(text), "mini")
 			if err != nil {
 				return nil, err
 			}

@@ -25,19 +25,19 @@ type located struct {
 // the generator's own is used, never filled: one in COCO's layout is read as such,
 // and one that holds the very synthetic set asked for is that set.
 func (l locator) locate(c *Config) []Problem {
-	if c.Pretrain.Type == "file" && c.Pretrain.File != "" {
-		c.Pretrain.File = Absolute(c.Pretrain.File)
+	if c.Text("pretrain.type") == "file" && c.Text("pretrain.file") != "" {
+		c.Set("pretrain.file", Absolute(c.Text("pretrain.file")))
 	}
-	if c.Data.Dir == "" {
+	if c.Text("data.dir") == "" {
 		return nil
 	}
-	key := [3]string{c.Data.Name, c.Data.Dir}
+	key := [3]string{c.Text("data.name"), c.Text("data.dir")}
 	if Synthetic(c) {
 		key[2] = dataset.Identity(c.SynthConfig())
 	}
 	found, ok := l[key]
 	if !ok {
-		found = located{name: c.Data.Name, dir: Absolute(c.Data.Dir)}
+		found = located{name: c.Text("data.name"), dir: Absolute(c.Text("data.dir"))}
 		if Synthetic(c) {
 			found.name, found.problem = whatIsIn(c)
 		}
@@ -46,7 +46,8 @@ func (l locator) locate(c *Config) []Problem {
 	if found.problem != "" {
 		return []Problem{{Key: "data.dir", Msg: ": " + found.problem}}
 	}
-	c.Data.Name, c.Data.Dir = found.name, found.dir
+	c.Set("data.name", found.name)
+	c.Set("data.dir", found.dir)
 	return nil
 }
 
@@ -67,7 +68,7 @@ const layout = "a folder in COCO's layout has annotations/instances_SPLIT.json b
 // whatIsIn returns the data.name that fits the folder of a row that names one for
 // the synthetic set, or says why there is none.
 func whatIsIn(c *Config) (name, problem string) {
-	dir := c.Data.Dir
+	dir := c.Text("data.dir")
 	if err := noFolder(dir); err != nil {
 		return "", err.Error() + "; `runner data synth DIR` draws the synthetic set into a new one"
 	}

@@ -25,7 +25,7 @@ func TestLocate(t *testing.T) {
 		}
 	}
 	set := []string{"data.images.train=1", "data.images.tune=1", "data.images.val=1", "data.pixels=32"}
-	cfg, err := LoadBaseline("mini", Selection{Set: set})
+	cfg, err := settings.LoadBaseline("mini", Selection{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,21 +47,21 @@ func TestLocate(t *testing.T) {
 		{dir: "above", problem: "nearest: " + filepath.Join("above", "birds2")},
 		{dir: "file", problem: "file: is a file, expected a folder"},
 	} {
-		got, err := LoadBaseline("mini", Selection{Set: append(tt.more, set...), DataDir: tt.dir})
+		got, err := settings.LoadBaseline("mini", Selection{Set: append(tt.more, set...), DataDir: tt.dir})
 		switch {
 		case tt.problem != "":
 			if err == nil || !strings.HasPrefix(err.Error(), "--data "+tt.dir+": data.dir: ") || !strings.Contains(err.Error(), tt.problem) {
 				t.Errorf("%s %v: %v, want %q", tt.dir, tt.more, err, tt.problem)
 			}
-		case err != nil || got.Data.Name != tt.name || got.Data.Dir != filepath.Join(root, tt.dir):
-			t.Errorf("%s %v: %s in %s (%v), want %s in %s", tt.dir, tt.more, got.Data.Name, got.Data.Dir, err, tt.name, filepath.Join(root, tt.dir))
+		case err != nil || got.Text("data.name") != tt.name || got.Text("data.dir") != filepath.Join(root, tt.dir):
+			t.Errorf("%s %v: %s in %s (%v), want %s in %s", tt.dir, tt.more, got.Text("data.name"), got.Text("data.dir"), err, tt.name, filepath.Join(root, tt.dir))
 		}
 	}
 	if _, err := os.Stat("brids"); err == nil {
 		t.Error("a mistyped folder was made")
 	}
-	file, err := LoadBaseline("mini", Selection{Set: []string{"pretrain.type=file", "pretrain.file=w.safetensors"}})
-	if err != nil || file.Pretrain.File != filepath.Join(root, "w.safetensors") {
-		t.Errorf("weights are in %s (%v), want the absolute path", file.Pretrain.File, err)
+	file, err := settings.LoadBaseline("mini", Selection{Set: []string{"pretrain.type=file", "pretrain.file=w.safetensors"}})
+	if err != nil || file.Text("pretrain.file") != filepath.Join(root, "w.safetensors") {
+		t.Errorf("weights are in %s (%v), want the absolute path", file.Text("pretrain.file"), err)
 	}
 }

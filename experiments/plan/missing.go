@@ -13,11 +13,11 @@ import (
 // plan needs neither images nor weights, a training does.
 func (c *Config) Missing() error {
 	var all problems
-	if c.Data.Name == "coco" && c.Data.Dir == "" {
-		all.list = append(all.list, fmt.Errorf("data.dir is empty: pass --data DIR, a folder with annotations/instances_%s.json and the images in %s/", c.Data.Train, c.Data.Train))
+	if c.Text("data.name") == "coco" && c.Text("data.dir") == "" {
+		all.list = append(all.list, fmt.Errorf("data.dir is empty: pass --data DIR, a folder with annotations/instances_%s.json and the images in %s/", c.Text("data.train"), c.Text("data.train")))
 	}
-	if c.Pretrain.Type == "file" && c.Pretrain.File == "" {
-		all.list = append(all.list, fmt.Errorf("pretrain.file is empty: pass --set pretrain.file=resnet%d.safetensors (or .pth) with ImageNet weights under torchvision's names; without them these settings do not reproduce the paper", c.Model.Depth))
+	if c.Text("pretrain.type") == "file" && c.Text("pretrain.file") == "" {
+		all.list = append(all.list, fmt.Errorf("pretrain.file is empty: pass --set pretrain.file=resnet%d.safetensors (or .pth) with ImageNet weights under torchvision's names; without them these settings do not reproduce the paper", c.Int("model.depth")))
 	}
 	return all.err()
 }
@@ -42,10 +42,10 @@ func (p *Plan) MissingSplits() error {
 	seen := map[string]bool{}
 	for _, row := range p.Rows {
 		c := row.Config
-		if Synthetic(&c) || c.Data.Dir == "" {
+		if Synthetic(&c) || c.Text("data.dir") == "" {
 			continue
 		}
-		if err := RequireSplits(c.Data.Dir, &c); err != nil && !seen[err.Error()] {
+		if err := RequireSplits(c.Text("data.dir"), &c); err != nil && !seen[err.Error()] {
 			seen[err.Error()] = true
 			found = append(found, err)
 		}
@@ -99,7 +99,7 @@ func (c *Config) MissingSplits(dir string) ([]string, error) {
 		return nil, err
 	}
 	var lines []string
-	for _, want := range []struct{ key, split string }{{"data.train", c.Data.Train}, {"data." + c.Eval.Split, c.EvalSplit()}} {
+	for _, want := range []struct{ key, split string }{{"data.train", c.Text("data.train")}, {"data." + c.Text("eval.split"), c.EvalSplit()}} {
 		if !slices.Contains(there, want.split) {
 			lines = append(lines, fmt.Sprintf("no split %s; it has %s: pass --set %s=%s, or another of them",
 				want.split, strings.Join(there, ", "), want.key, c.nearestSplit(want.key, want.split, there)))
@@ -113,7 +113,7 @@ func (c *Config) MissingSplits(dir string) ([]string, error) {
 // where there is another.
 func (c *Config) nearestSplit(key, name string, there []string) string {
 	if key != "data.train" {
-		if others := slices.DeleteFunc(slices.Clone(there), func(s string) bool { return s == c.Data.Train }); len(others) > 0 {
+		if others := slices.DeleteFunc(slices.Clone(there), func(s string) bool { return s == c.Text("data.train") }); len(others) > 0 {
 			there = others
 		}
 	}

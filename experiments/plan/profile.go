@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"focalgrid/ablations"
+	"focalgrid/setting"
 )
 
 // Profiles lists the embedded profiles by name.
@@ -39,8 +40,8 @@ func yamlNames(dir string) []string {
 // The layers, each over the one before: the profile (sel.Profile, else the
 // file's), the file's baseline, sel.Set and sel.DataDir, the row's own settings.
 // An error names file and line of everything that is wrong.
-func Load(source string, sel Selection) (*Plan, error) {
-	parsed, err := sel.parse()
+func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
+	parsed, err := sel.parse(in)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func Load(source string, sel Selection) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, name, profile, err := grid(label, text, sel.Profile)
+	b, name, profile, err := in.grid(label, text, sel.Profile)
 	if err != nil {
 		return nil, err
 	}
@@ -66,21 +67,21 @@ func Load(source string, sel Selection) (*Plan, error) {
 // LoadBaseline returns the settings of a grid file's baseline, of an embedded
 // ablation's, or of a profile, with sel.Set and sel.DataDir over them. A path
 // wins over an ablation's name, and that over a profile's.
-func LoadBaseline(source string, sel Selection) (Config, error) {
-	parsed, err := sel.parse()
+func (in *Catalogue) LoadBaseline(source string, sel Selection) (Config, error) {
+	parsed, err := sel.parse(in)
 	if err != nil {
 		return Config{}, err
 	}
-	b := body{file: source}
+	b := body{in: in, file: source}
 	label, text, err := read(source)
-	var profile []setting
+	var profile []entry
 	switch {
 	case err == nil:
-		if b, _, profile, err = grid(label, text, sel.Profile); err != nil {
+		if b, _, profile, err = in.grid(label, text, sel.Profile); err != nil {
 			return Config{}, err
 		}
 	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
-		if profile, err = loadProfile(source, ""); err != nil {
+		if profile, err = in.loadProfile(source, ""); err != nil {
 			return Config{}, err
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -99,8 +100,8 @@ func LoadBaseline(source string, sel Selection) (Config, error) {
 // grid reads a grid file under a profile: the one given, else the file's. The path of a
 // profile's file is relative to where it is written: to the grid file's folder, or to the
 // working folder where the profile is given.
-func grid(label string, text []byte, profile string) (b body, name string, settings []setting, err error) {
-	r := &reader{file: label}
+func (in *Catalogue) grid(label string, text []byte, profile string) (b body, name string, settings []entry, err error) {
+	r := &reader{in: in, file: label}
 	g := r.gridFile(text)
 	if err := r.err(); err != nil {
 		return body{}, "", nil, err
@@ -112,7 +113,7 @@ func grid(label string, text []byte, profile string) (b body, name string, setti
 	if profile == "" {
 		return body{}, "", nil, fmt.Errorf("%s: no profile; add profile: mini to the file or pass --profile; known: %s", label, strings.Join(Profiles(), ", "))
 	}
-	settings, err = loadProfile(profile, dir)
+	settings, err = in.loadProfile(profile, dir)
 	if err != nil {
 		return body{}, "", nil, err
 	}
@@ -129,12 +130,12 @@ func profileFile(name string) bool {
 
 // unknownProfile says which profiles there are.
 func unknownProfile(name string) error {
-	return fmt.Errorf("unknown profile %s; known: %s, or a file of your own, such as leaves.yaml", short(name), strings.Join(Profiles(), ", "))
+	return fmt.Errorf("unknown profile %s; known: %s, or a file of your own, such as leaves.yaml", setting.Short(name), strings.Join(Profiles(), ", "))
 }
 
 // loadProfile reads a profile, which gives every setting: an embedded one, or a file whose
 // path is relative to dir. No result depends on what it is called.
-func loadProfile(name, dir string) ([]setting, error) {
+func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 	if profileFile(name) {
 		path := name
 		if !filepath.IsAbs(path) {
@@ -144,7 +145,7 @@ func loadProfile(name, dir string) ([]setting, error) {
 		if err != nil {
 			return nil, fmt.Errorf("profile %w", err)
 		}
-		return parseProfile(path, text)
+		return in.parseProfile(path, text)
 	}
 	if !slices.Contains(Profiles(), name) {
 		return nil, unknownProfile(name)
@@ -154,30 +155,38 @@ func loadProfile(name, dir string) ([]setting, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseProfile("ablations/"+path, text)
+	return in.parseProfile("ablations/"+path, text)
 }
 
-func parseProfile(label string, text []byte) ([]setting, error) {
-	return (&reader{file: label}).everySetting(text)
+func (in *Catalogue) parseProfile(label string, text []byte) ([]entry, error) {
+	return (&reader{in: in, file: label}).everySetting(text)
 }
 
-// everySetting reads a mapping that leaves no setting out, but what was added after it was
-// recorded.
-func (r *reader) everySetting(text []byte) ([]setting, error) {
+// everySetting reads a mapping that leaves no setting out, but for what has a default and is
+// not in use, and in a record for what was added later.
+func (r *reader) everySetting(text []byte) ([]entry, error) {
 	root := r.document(text)
 	if root == nil {
 		return nil, r.err()
 	}
 	out := r.settings(root, "the profile")
-	if len(r.problems) == 0 {
-		for _, key := range schema.sorted {
-			switch fd := schema.byKey[key]; {
-			case slices.ContainsFunc(out, func(s setting) bool { return s.key == key }):
-			case r.recorded && fd.added:
-				out = append(out, setting{key: key, value: fd.was})
-			default:
-				r.problem(0, "no value for %s; a profile gives every setting", key)
-			}
+	if len(r.problems) > 0 {
+		return nil, r.err()
+	}
+	given := map[string]bool{}
+	for _, s := range out {
+		given[s.key] = true
+	}
+	c := r.in.config(out)
+	for _, key := range r.in.sorted {
+		switch fd := r.in.byKey[key]; {
+		case given[key]:
+		case r.recorded && fd.Was != "":
+			out = append(out, entry{key: key, value: fd.was})
+		case fd.Default != "" && len(fd.inUse(&c)) == 0:
+			out = append(out, entry{key: key, value: fd.byDefault})
+		default:
+			r.problem(0, "no value for %s; a profile gives every setting", key)
 		}
 	}
 	return out, r.err()

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"focalgrid/setting"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -22,7 +24,7 @@ type Selection struct {
 }
 
 type parsedSelection struct {
-	set   []setting
+	set   []entry
 	only  []choice
 	seeds []uint64 // nil: the file's
 }
@@ -34,21 +36,21 @@ type choice struct {
 	flag   string
 }
 
-func (s *Selection) parse() (parsedSelection, error) {
+func (s *Selection) parse(in *Catalogue) (parsedSelection, error) {
 	var p parsedSelection
 	var errs []error
 	for _, text := range s.Set {
-		if v, err := parseSet(text); err != nil {
+		if v, err := in.parseSet(text); err != nil {
 			errs = append(errs, err)
 		} else {
 			p.set = append(p.set, v)
 		}
 	}
 	if s.DataDir != "" {
-		p.set = append(p.set, setting{"data.dir", s.DataDir, place{file: "--data " + s.DataDir}})
+		p.set = append(p.set, entry{"data.dir", s.DataDir, place{file: "--data " + s.DataDir}})
 	}
 	for _, text := range s.Only {
-		c, err := parseOnly(text)
+		c, err := in.parseOnly(text)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -70,44 +72,44 @@ func (s *Selection) parse() (parsedSelection, error) {
 }
 
 // flagField splits key=value and finds the key.
-func flagField(flag, text string) (*field, string, error) {
+func (in *Catalogue) flagField(flag, text string) (*field, string, error) {
 	key, value, ok := strings.Cut(text, "=")
 	if !ok {
 		return nil, "", fmt.Errorf("%s: want key=value, such as loss.gamma=2", flag)
 	}
 	key = strings.TrimSpace(key)
-	fd, ok := schema.byKey[key]
+	fd, ok := in.byKey[key]
 	switch {
 	case ok:
 		return fd, strings.TrimSpace(value), nil
-	case schema.groups[key]:
-		return nil, "", fmt.Errorf("%s: %s is a group of settings; it has %s", flag, key, strings.Join(schema.below(key), ", "))
+	case in.groups[key]:
+		return nil, "", fmt.Errorf("%s: %s is a group of settings; it has %s", flag, key, strings.Join(in.below(key), ", "))
 	}
-	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, nearestKey(key))
+	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, in.nearest(key))
 }
 
-func parseSet(text string) (setting, error) {
+func (in *Catalogue) parseSet(text string) (entry, error) {
 	flag := "--set " + text
-	fd, value, err := flagField(flag, text)
+	fd, value, err := in.flagField(flag, text)
 	if err != nil {
-		return setting{}, err
+		return entry{}, err
 	}
 	v, err := fd.parseText(value)
 	if err != nil {
-		return setting{}, fmt.Errorf("%s: %s %w", flag, fd.key, err)
+		return entry{}, fmt.Errorf("%s: %s %w", flag, fd.key, err)
 	}
-	return setting{fd.key, v, place{file: flag}}, nil
+	return entry{fd.key, v, place{file: flag}}, nil
 }
 
-func parseOnly(text string) (choice, error) {
+func (in *Catalogue) parseOnly(text string) (choice, error) {
 	flag := "--only " + text
-	fd, value, err := flagField(flag, text)
+	fd, value, err := in.flagField(flag, text)
 	if err != nil {
 		return choice{}, err
 	}
 	c := choice{key: fd.key, flag: flag}
 	values := []string{value}
-	if fd.kind != kindNumbers {
+	if fd.Kind != setting.Numbers {
 		values = strings.Split(value, ",")
 	}
 	for _, one := range values {
@@ -122,7 +124,7 @@ func parseOnly(text string) (choice, error) {
 
 // parseText reads a value as a flag gives it: text as it stands, anything else as in a file.
 func (fd *field) parseText(text string) (any, error) {
-	if fd.kind == kindText {
+	if fd.Kind == setting.Text {
 		return text, nil
 	}
 	if len(text) > 4096 {
@@ -130,7 +132,7 @@ func (fd *field) parseText(text string) (any, error) {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil || len(doc.Content) == 0 {
-		return nil, fmt.Errorf("must be %s, is %q", fd.kind, text)
+		return nil, fmt.Errorf("must be %s, is %q", fd.Form(), text)
 	}
 	return fd.parse(doc.Content[0])
 }
@@ -138,7 +140,7 @@ func (fd *field) parseText(text string) (any, error) {
 // keeps tells whether the row passes every --only.
 func (p *parsedSelection) keeps(c *Config) bool {
 	for _, o := range p.only {
-		have := schema.get(c, o.key)
+		have := c.Value(o.key)
 		if !slices.ContainsFunc(o.values, func(v any) bool { return reflect.DeepEqual(v, have) }) {
 			return false
 		}
@@ -147,17 +149,17 @@ func (p *parsedSelection) keeps(c *Config) bool {
 }
 
 // noRows says why no row was kept, with the values there are.
-func (p *parsedSelection) noRows(combos [][]setting, baseline *Config) error {
+func (p *parsedSelection) noRows(combos [][]entry, baseline *Config) error {
 	const most = 12
 	var flags, known []string
 	for _, o := range p.only {
 		flags = append(flags, o.flag)
 		var values []string
 		for _, combo := range combos {
-			v := shown(schema.get(baseline, o.key))
+			v := setting.Shown(baseline.Value(o.key))
 			for _, s := range combo {
 				if s.key == o.key {
-					v = shown(s.value)
+					v = setting.Shown(s.value)
 				}
 			}
 			if !slices.Contains(values, v) && len(values) < most {
@@ -186,7 +188,7 @@ func ParseSeeds(text string) ([]uint64, error) {
 	one := func(s string) (uint64, error) {
 		s = strings.TrimSpace(s)
 		v, err := strconv.ParseUint(s, 10, 64)
-		if err != nil || octal.MatchString(s) {
+		if err != nil || setting.LeadingZero(s) {
 			return 0, fmt.Errorf("%q is no seed; want a whole number from 0, a range such as 0..9, or a list such as 1,2,5", s)
 		}
 		return v, CheckSeed(v)

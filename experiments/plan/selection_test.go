@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/setting"
 )
 
 const threeByTwo = "profile: mini\ngrid: {loss.gamma: [0, 1, 2], model.p6: [c5, p5]}\nseeds: [0]\n"
@@ -54,6 +56,8 @@ func TestBadFlags(t *testing.T) {
 		{Selection{Set: []string{"train.iters="}}, `--set train.iters=: train.iters must be a whole number`},
 		{Selection{Set: []string{"train.iters=1: 2"}}, "--set train.iters=1: 2: train.iters must be a whole number, is key: value pairs"},
 		{Selection{Set: []string{"optim.lr=-1"}}, "--set optim.lr=-1: optim.lr is -1, must be above 0"},
+		{Selection{Set: []string{"sampler.positive=0"}}, "--set sampler.positive=0: sampler.positive is 0, must be above 0 and at most 1"},
+		{Selection{Set: []string{"sampler.positive=2"}}, "--set sampler.positive=2: sampler.positive is 2, must be above 0 and at most 1"},
 		{Selection{Set: []string{"loss.gamma=1"}}, "--set loss.gamma=1: loss.gamma is varied by the file; choose rows with --only, or edit the file"},
 		{Selection{Only: []string{"loss.gama=1"}}, `--only loss.gama=1: unknown key "loss.gama"; nearest: loss.gamma`},
 		{Selection{Only: []string{"loss.gamma=x"}}, `--only loss.gamma=x: loss.gamma must be a number, is "x"`},
@@ -101,12 +105,12 @@ func FuzzFlags(f *testing.F) {
 			t.Error("no seeds and no error")
 		}
 		s := Selection{Set: []string{text}, Only: []string{text}}
-		p, err := s.parse()
+		p, err := s.parse(settings)
 		if err != nil {
 			return
 		}
-		again, err := parseSet(p.set[0].key + "=" + Spell(p.set[0].value))
-		if err != nil || Spell(again.value) != Spell(p.set[0].value) {
+		again, err := settings.parseSet(p.set[0].key + "=" + setting.Spell(p.set[0].value))
+		if err != nil || setting.Spell(again.value) != setting.Spell(p.set[0].value) {
 			t.Errorf("%q: read %v, then %v, %v", text, p.set[0].value, again.value, err)
 		}
 	})

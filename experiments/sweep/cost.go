@@ -55,7 +55,7 @@ func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
 		if s.Done() {
 			cost.Seconds, cost.Recorded = s.Recorded.WallSeconds, true
 		} else if s.Step > 0 {
-			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Train.Iters)
+			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Int("train.iters"))
 		}
 		out[i] = cost
 	}
@@ -71,12 +71,12 @@ func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error)
 			continue
 		}
 		seen[r.PretrainKey(&cfg)] = true
-		p := &cfg.Pretrain
-		sum, err := model.Summarize(cfg.ModelConfig(p.Classes+1), p.Pixels, p.Pixels)
+		pixels := cfg.Int("pretrain.pixels")
+		sum, err := model.Summarize(detector.ModelConfig(&cfg, cfg.Int("pretrain.classes")+1), pixels, pixels)
 		if err != nil {
 			return 0, err
 		}
-		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(p.Batch) * float64(p.Iters) / rate
+		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(cfg.Int("pretrain.batch")) * float64(cfg.Int("pretrain.iters")) / rate
 	}
 	return total, nil
 }
@@ -85,13 +85,13 @@ func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error)
 // training image, and one forward pass of every test image the settings tell of.
 func trialMACs(cfg *plan.Config) (float64, error) {
 	h, w := detector.InputSize(cfg)
-	sum, err := model.Summarize(cfg.ModelConfig(max(1, cfg.Data.Classes)), h, w)
+	sum, err := model.Summarize(detector.ModelConfig(cfg, max(1, cfg.Int("data.classes"))), h, w)
 	if err != nil {
 		return 0, err
 	}
-	images := 3 * float64(cfg.Train.Batch) * float64(cfg.Train.Iters)
+	images := 3 * float64(cfg.Int("train.batch")) * float64(cfg.Int("train.iters"))
 	if plan.Synthetic(cfg) {
-		images += float64(map[string]int{"train": cfg.Data.Images.Train, "tune": cfg.Data.Images.Tune, "val": cfg.Data.Images.Val}[cfg.Eval.Split])
+		images += float64(cfg.Int("data.images." + cfg.Text("eval.split")))
 	}
 	return float64(sum.Total.MACs) * images, nil
 }
@@ -117,7 +117,7 @@ func (r *Records) recordedWalls() (map[string][]float64, error) {
 		if !ok {
 			// One written by another version of the program may have other
 			// settings; it then tells nothing about these.
-			if cfg, err := plan.ParseResolved(t.Key, []byte(t.Config)); err == nil {
+			if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil {
 				work = plan.Work(&cfg)
 			}
 			works[t.Config] = work

@@ -26,7 +26,7 @@ func estimator(t *testing.T, store *results.Store, host experiments.Host) *Recor
 
 func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
 	t.Helper()
-	p, err := plan.Load(source, plan.Selection{Set: set})
+	p, err := detector.Settings.Load(source, plan.Selection{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}

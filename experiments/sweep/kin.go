@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -105,7 +106,7 @@ func (r *Records) checkData(states []State) error {
 			return nil
 		}
 		for _, t := range q.kin {
-			elsewhere := plan.Absolute(t.cfg.Data.Dir) != q.Config.Data.Dir
+			elsewhere := plan.Absolute(t.cfg.Text("data.dir")) != q.Config.Text("data.dir")
 			same := t.Dataset == q.Data || q.source.WasKnownAs(t.Dataset)
 			if elsewhere || same {
 				continue
@@ -129,7 +130,7 @@ func (r *Records) checkData(states []State) error {
 	t := other[len(other)-1]
 	return fmt.Errorf("%w in %s since this sweep began: trials recorded on data %.12s: %d, such as %.12s; the data is now %.12s. "+
 		"Put the data back as it was; or pass --allow-changed-data to train all trials on the data as it is, and keep those recorded",
-		ErrDataChanged, of.Trial.Config.Data.Dir, t.Dataset, len(other), t.Key, of.Data)
+		ErrDataChanged, of.Config.Text("data.dir"), t.Dataset, len(other), t.Key, of.Data)
 }
 
 // training is the identity of a trial's training: trials that differ in what is scored alone
@@ -174,7 +175,7 @@ func (r *Records) pastTrainings() ([]pastTraining, error) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {
-			cfg, err := plan.ParseResolved(t.Key, []byte(t.Config))
+			cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
 			if err != nil {
 				return settings{}, nil
 			}

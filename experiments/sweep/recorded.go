@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -23,7 +24,7 @@ func KeyOf() results.KeyOf {
 			return "", fmt.Errorf("it has numerics %s, this program %d", t.Numerics, plan.Numerics)
 		}
 		text, err := once(canonical, t.Config, func() ([]byte, error) {
-			cfg, err := plan.ParseResolved("its settings", []byte(t.Config))
+			cfg, err := detector.Settings.ParseResolved("its settings", []byte(t.Config))
 			if err != nil {
 				return nil, err
 			}

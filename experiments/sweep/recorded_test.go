@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -15,7 +16,7 @@ import (
 // TestKeyOf: a recorded trial's key is computed anew from its record, and is another one as
 // soon as a setting that matters, the seed, the data or the rest is another.
 func TestKeyOf(t *testing.T) {
-	p, err := plan.Load("gamma", plan.Selection{})
+	p, err := detector.Settings.Load("gamma", plan.Selection{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +26,7 @@ func TestKeyOf(t *testing.T) {
 		return &results.Trial{Kind: results.KindTrain, Config: string(plan.Resolved(&cfg)), Seed: 3, Dataset: "d", Init: "i", Engine: "gorgonia", Numerics: strconv.Itoa(plan.Numerics)}
 	}
 	other := cfg
-	other.Optim.LR *= 2
+	other.Set("optim.lr", 2*cfg.Number("optim.lr"))
 	keyOf := KeyOf()
 	for _, tt := range []struct {
 		name   string
@@ -33,7 +34,11 @@ func TestKeyOf(t *testing.T) {
 		same   bool
 	}{
 		{"as it is", func(*results.Trial) {}, true},
-		{"another folder of the data", func(r *results.Trial) { c := cfg; c.Data.Dir = "/elsewhere"; r.Config = string(plan.Resolved(&c)) }, true},
+		{"another folder of the data", func(r *results.Trial) {
+			c := cfg
+			c.Set("data.dir", "/elsewhere")
+			r.Config = string(plan.Resolved(&c))
+		}, true},
 		{"a setting", func(r *results.Trial) { r.Config = string(plan.Resolved(&other)) }, false},
 		{"seed", func(r *results.Trial) { r.Seed = 4 }, false},
 		{"data", func(r *results.Trial) { r.Dataset = "e" }, false},

@@ -53,15 +53,14 @@ func workFolder(s *results.Store, key string) string {
 	return filepath.Join(results.WorkDir(s.Path()), key)
 }
 
+// dataSettings spells the settings that choose the images to train on and to score.
+func dataSettings(c *plan.Config) string { return fmt.Sprint(c.Group("data"), c.Text("eval.split")) }
+
 // identities computes the identities of the plan's trials. The seeds of a row share all
 // but the seed; data and initial weights are looked at once for all rows that share them.
 // What training or scoring would trip over later is an error here.
 func (r *Records) identities(ctx context.Context, p *plan.Plan) ([]State, error) {
-	type data struct {
-		plan.Data
-		split string
-	}
-	sources, init, starts := map[data]*experiments.Source{}, map[string]string{}, map[string]bool{}
+	sources, init, starts := map[string]*experiments.Source{}, map[string]string{}, map[string]bool{}
 	rows := make([]*plan.Identity, len(p.Rows))
 	from := make([]*experiments.Source, len(p.Rows))
 	out := make([]State, len(p.Trials))
@@ -69,15 +68,15 @@ func (r *Records) identities(ctx context.Context, p *plan.Plan) ([]State, error)
 		if rows[t.Row] == nil {
 			row := &p.Rows[t.Row]
 			cfg := &row.Config
-			s, err := once(sources, data{cfg.Data, cfg.Eval.Split}, func() (*experiments.Source, error) { return r.Identify(ctx, cfg) })
+			s, err := once(sources, dataSettings(cfg), func() (*experiments.Source, error) { return r.Identify(ctx, cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("data: %w", err)
 			}
-			w, err := once(init, string(plan.PretrainCanonical(cfg))+cfg.Pretrain.File, func() (string, error) { return r.InitIdentity(cfg) })
+			w, err := once(init, string(plan.PretrainCanonical(cfg))+cfg.Text("pretrain.file"), func() (string, error) { return r.InitIdentity(cfg) })
 			if err != nil {
 				return nil, fmt.Errorf("initial weights: %w", err)
 			}
-			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Model, cfg.Anchors, cfg.Pretrain.File), func() (bool, error) {
+			_, err = once(starts, fmt.Sprint(len(s.Classes), cfg.Group("model"), cfg.Group("anchors"), cfg.Text("pretrain.file")), func() (bool, error) {
 				return true, detector.CheckInitial(cfg, len(s.Classes))
 			})
 			if err != nil {
@@ -161,7 +160,7 @@ func (r *Records) PrepareAll(ctx context.Context, states []State) error {
 	var ready []string
 	for _, s := range states {
 		cfg := s.Config
-		key := cfg.Data.Dir + "\n" + dataset.Identity(cfg.SynthConfig())
+		key := cfg.Text("data.dir") + "\n" + dataset.Identity(cfg.SynthConfig())
 		if s.Done() || slices.Contains(ready, key) {
 			continue
 		}

@@ -406,8 +406,9 @@ func TestInitialWeightsReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 		from := cfg
-		from.Pretrain.Type, from.Pretrain.File = "file", file
-		_, id, err := detector.ReadInitial(&from, cfg.Data.Classes)
+		from.Set("pretrain.type", "file")
+		from.Set("pretrain.file", file)
+		_, id, err := detector.ReadInitial(&from, cfg.Int("data.classes"))
 		if err != nil {
 			t.Fatal(err)
 		}

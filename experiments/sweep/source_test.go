@@ -337,7 +337,7 @@ func TestOtherTrainingIsRefused(t *testing.T) {
 // byte, without labels, with the path as it was typed.
 func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder string) string {
 	t.Helper()
-	cfg, err := plan.ParseResolved("trial", []byte(tr.Config))
+	cfg, err := detector.Settings.ParseResolved("trial", []byte(tr.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 		t.Fatal(err)
 	}
 	old := *tr
-	cfg.Data.Dir = "data"
+	cfg.Set("data.dir", "data")
 	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(plan.Resolved(&cfg)), nil
 	n, err := b.Store.BeginTrial(old, results.Attempt{Owner: "older", Host: "there"}, 0)
 	if err != nil {

@@ -114,7 +114,7 @@ func (b *bench) plan(t *testing.T, text string, sel plan.Selection) *plan.Plan {
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Load(path, sel)
+	p, err := detector.Settings.Load(path, sel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,10 +73,6 @@ func (r *Records) noteOthers(t *results.Table, states []State) error {
 // pretraining for several first weights, those of the trial begun last count; the others are
 // left out, and the remark says how many.
 func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
-	type source struct {
-		plan.Data
-		split string
-	}
 	planned := map[string][]int{} // rows that differ in files alone have the same settings
 	for i, t := range p.Trials {
 		states = append(states, State{Trial: t})
@@ -91,7 +87,7 @@ func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string,
 		return nil, "", err
 	}
 	slices.SortStableFunc(recorded, func(a, b pastTraining) int { return strings.Compare(b.Started, a.Started) })
-	data, init := map[source]string{}, map[string]string{} // of the trial begun last
+	data, init := map[string]string{}, map[string]string{} // of the trial begun last
 	others := 0
 	for _, t := range recorded {
 		same := planned[t.settings]
@@ -102,8 +98,9 @@ func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string,
 			continue
 		}
 		at := same[0]
-		from := source{t.cfg.Data, t.cfg.Eval.Split}
-		from.Dir = ""
+		anywhere := *t.cfg
+		anywhere.Set("data.dir", "")
+		from := dataSettings(&anywhere)
 		weights := string(plan.PretrainCanonical(t.cfg))
 		if _, ok := data[from]; !ok {
 			data[from] = t.Dataset
