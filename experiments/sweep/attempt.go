@@ -276,24 +276,18 @@ func (a *attempt) wall() float64 { return experiments.Seconds(a.begun, a.c.Now()
 
 // finish ends the heartbeats and records how the attempt ended: as its bundle says, or, where it left none, as err does.
 func (a *attempt) finish(ctx context.Context, index int, err error) (results.Outcome, error) {
+	var none results.Outcome
 	close(a.stop)
 	<-a.over
-	if cause := context.Cause(ctx); errors.Is(cause, results.ErrLost) {
-		err = cause
-	}
 	stopped := ctx.Err() != nil
 	a.lose(nil)
-	if errors.Is(err, results.ErrLost) {
-		return results.Outcome{}, errors.Join(err, experiments.Release(a.dir, a.number))
-	}
-	fin, rerr := experiments.ReadBundle(a.dir, a.number)
+	fin, missing := experiments.ReadBundle(a.dir, a.number)
 	switch {
-	case rerr == nil && errors.Is(err, ErrDied): // after the result, and before it could report it
+	case missing == nil && errors.Is(err, ErrDied): // after the result, and before it could report it
 		err = nil
-	case rerr == nil:
-	default:
+	case missing != nil:
 		if err == nil {
-			err = rerr
+			err = missing
 		}
 		err = experiments.WithAdvice(err)
 		fin = results.Finish{EndStep: int(a.step.Load()), PeakBytes: a.peak.Load(), Outcome: results.Outcome{
@@ -304,7 +298,10 @@ func (a *attempt) finish(ctx context.Context, index int, err error) (results.Out
 		}
 	}
 	if aerr := a.c.apply(a.key, a.number, fin); aerr != nil {
-		return results.Outcome{}, errors.Join(err, aerr) // how it ended is not recorded
+		return none, errors.Join(err, aerr) // how it ended is not recorded
+	}
+	if errors.Is(err, results.ErrLost) { // its folder was taken away, its trial was not
+		return none, err
 	}
 	if !errors.Is(err, ErrDied) {
 		a.c.notify(TrialEnded{Index: index, Key: a.key, Outcome: fin.Outcome})

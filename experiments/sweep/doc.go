@@ -4,7 +4,7 @@
 //     older version recorded of the same trials, and what is recorded on other data;
 //  2. coordinator.go runs what is missing, at as many places at a time as its Executor has (executor.go);
 //  3. attempt.go claims a trial in the database, names the attempt in the trial's work folder, and hands an order to
-//     the executor, which runs it (package experiments) in this process or in a worker process (processes.go);
+//     the executor, which runs it (package experiments) in this process (here.go) or in worker processes (processes.go);
 //  4. it reports to the database that the attempt is alive as long as it is, from the events that the order's run
 //     reports, and at last applies the bundle which that leaves in the folder, in one transaction;
 //  5. what a coordinator held that died (process.go) or fell silent is taken over by the next, from the bundle or the

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"os"
 
 	"focalgrid/experiments"
 )
@@ -19,19 +18,4 @@ type Executor interface {
 	Run(ctx context.Context, place int, o experiments.Order, dir string, events func(experiments.Event)) error
 	// Close ends what the executor started, and frees what it holds for a next order.
 	Close()
-}
-
-// here runs orders in this process.
-type here struct{ trainer experiments.Trainer }
-
-// Here returns an executor that runs one order at a time in this process.
-func Here(t experiments.Trainer) Executor { return &here{t} }
-
-func (*here) Places() int              { return 1 }
-func (*here) Process(int) (int, error) { return os.Getpid(), nil }
-func (h *here) Close()                 { h.trainer.Close() }
-
-func (h *here) Run(ctx context.Context, _ int, o experiments.Order, dir string, events func(experiments.Event)) error {
-	h.trainer.Notify = events
-	return h.trainer.Run(ctx, o, dir)
 }

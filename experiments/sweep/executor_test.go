@@ -21,7 +21,11 @@ import (
 // executors are what the conformance tests run on; to add one, add a line. Each gives a bench an executor on which
 // trials behave as w says.
 var executors = map[string]func(b *bench, w testWorker){
-	"here":      func(b *bench, w testWorker) { b.Engine = deadly{b.Engine, w} },
+	"here": func(b *bench, w testWorker) {
+		if w.Die != "pause" { // which would pause the tests
+			b.Engine = deadly{b.Engine, w}
+		}
+	},
 	"processes": func(b *bench, w testWorker) { b.jobs(2, w) },
 }
 
@@ -181,16 +185,15 @@ func TestExecutorRunsDuplicate(t *testing.T) {
 
 // An attempt in whose folder a later one has begun ends as lost at its next checkpoint, and writes nothing there.
 func TestExecutorLoses(t *testing.T) {
-	onEach(t, testWorker{}, func(t *testing.T, b *bench) {
+	onEach(t, pausing(t), func(t *testing.T, b *bench) {
 		o, dir := b.begin(t)
 		err := b.Executor.Run(t.Context(), 0, o, dir, func(e experiments.Event) {
-			if p, ok := e.(experiments.Preparing); ok {
-				t.Errorf("%+v", p)
-			}
-			if s, ok := e.(experiments.Stepped); ok && s.Step == 0 {
-				if err := experiments.Hold(dir, o.Attempt+1); err != nil {
-					t.Error(err)
-				}
+			if s, ok := e.(experiments.Stepped); ok && s.Step == 2 {
+				b.asleep(t, func() {
+					if err := experiments.Hold(dir, o.Attempt+1); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 		})
 		if !errors.Is(err, results.ErrLost) || !strings.Contains(err.Error(), "attempt 2 took over") {
@@ -199,11 +202,40 @@ func TestExecutorLoses(t *testing.T) {
 		if _, err := experiments.ReadBundle(dir, o.Attempt); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("it left a bundle (%v)", err)
 		}
-		if names := b.checkpoints(t, o.Key); slices.Contains(names, "step-00000006.safetensors") {
-			t.Errorf("it left %v", names)
+		if names := b.checkpoints(t, o.Key); !slices.Equal(names, []string{"step-00000002.safetensors"}) {
+			t.Errorf("it left %v, want what it wrote before", names)
 		}
 		if err := b.apply(o.Key, o.Attempt+1, results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Finished: b.Timestamp()}}); !errors.Is(err, results.ErrLost) {
 			t.Errorf("a result of an attempt that was never claimed: %v", err)
+		}
+	})
+}
+
+// A trial whose folder is taken away while it is at work begins anew.
+func TestExecutorLosesFolder(t *testing.T) {
+	key, want := wholeTrial(t)
+	onEach(t, pausing(t), func(t *testing.T, b *bench) {
+		starts := 0
+		b.Notify = func(e experiments.Event) {
+			switch e := e.(type) {
+			case TrialStarted:
+				starts++
+			case experiments.Stepped:
+				if e.Step == 2 && starts == 1 {
+					b.asleep(t, func() {
+						if err := os.RemoveAll(b.workFolder(key)); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+			}
+		}
+		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (Counts{Done: 1}) {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		same(t, "begun anew", b.finished(t, key), want)
+		if starts != 2 {
+			t.Errorf("it was started %d times", starts)
 		}
 	})
 }
@@ -256,31 +288,43 @@ func TestExecutorIsLate(t *testing.T) {
 	}
 }
 
+// pausing makes a worker process pause once, in the fourth step of the trial of oneTrial.
+func pausing(t *testing.T) testWorker {
+	return testWorker{Die: "pause", Gamma: 2, Step: 4, Once: filepath.Join(t.TempDir(), "once")}
+}
+
+// asleep calls f while the run pauses that has just reported its third step: in a worker process it does so by
+// itself, and in this one because nobody takes its event.
+func (b *bench) asleep(t *testing.T, f func()) {
+	t.Helper()
+	if !b.workers {
+		f()
+		return
+	}
+	pid, err := b.Executor.Process(0)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	stopped := func() bool {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return bytes.Contains(text, []byte(") T "))
+	}
+	for begun := time.Now(); !stopped(); time.Sleep(time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			t.Errorf("process %d does not pause", pid)
+			return
+		}
+	}
+	f()
+	syscall.Kill(pid, syscall.SIGCONT)
+}
+
 // A run that pauses in the middle of a trial, and wakes up when another coordinator has taken it over and finished it,
 // finds that out and records nothing.
 func TestExecutorPauses(t *testing.T) {
 	_, want := wholeTrial(t)
-	onEach(t, testWorker{Die: "pause", Gamma: 2, Step: 4}, func(t *testing.T, a *bench) {
-		wake := func() {}
-		pause := func() {}
-		if a.workers {
-			pause = func() {
-				pid, err := a.Executor.Process(0)
-				if err != nil {
-					t.Error(err)
-				}
-				stopped := func() bool {
-					text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-					return bytes.Contains(text, []byte(") T "))
-				}
-				for begun := time.Now(); !stopped() && time.Since(begun) < time.Minute; {
-					time.Sleep(time.Millisecond)
-				}
-				wake = func() { syscall.Kill(pid, syscall.SIGCONT) }
-			}
-		} else {
-			a.Engine = a.Engine.(deadly).Engine // it pauses in Notify
-		}
+	onEach(t, pausing(t), func(t *testing.T, a *bench) {
 		b := newBench(t, 1)
 		store, err := results.Open(a.Store.Path())
 		if err != nil {
@@ -298,12 +342,12 @@ func TestExecutorPauses(t *testing.T) {
 			switch e := e.(type) {
 			case experiments.Stepped:
 				if steps++; e.Step == 2 { // asleep, with a checkpoint after step 2
-					pause()
-					if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-						t.Errorf("the other: %+v, %v", c, err)
-					}
-					left = b.trials(t)[0]
-					wake()
+					a.asleep(t, func() {
+						if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
+							t.Errorf("the other: %+v, %v", c, err)
+						}
+						left = b.trials(t)[0]
+					})
 				}
 			case TrialEnded:
 				end = &e
