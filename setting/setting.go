@@ -214,13 +214,19 @@ func Spell(v any) string {
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	case []float64:
-		parts := make([]string, len(v))
-		for i, f := range v {
-			parts[i] = Spell(f)
-		}
-		return "[" + strings.Join(parts, ",") + "]"
+		return spellList(v)
+	case []any:
+		return spellList(v)
 	}
 	return fmt.Sprint(v)
+}
+
+func spellList[T any](list []T) string {
+	parts := make([]string, len(list))
+	for i, v := range list {
+		parts[i] = Spell(v)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
 }
 
 // Shown is Spell for an error: short, on one line, text in quotes.

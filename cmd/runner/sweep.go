@@ -187,7 +187,7 @@ func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, 
 }
 
 // runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after each seed.
-func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts sweep.Counts, err error) {
+func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts results.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
@@ -232,7 +232,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 }
 
 // sum prints the outcome of a sweep, and what to type next.
-func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts sweep.Counts, o *sweepOptions) error {
+func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts results.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err

@@ -52,18 +52,16 @@ func (c *Coordinator) notify(e experiments.Event) {
 	c.Report(e)
 }
 
-// Counts says how the trials of a sweep ended, those of earlier runs included.
-type Counts struct{ Done, Diverged, Failed int }
-
-// Sweep runs what is missing of the plan, at as many places as the executor has. A trial that another coordinator
-// holds is left to it, and taken over should it die. A failed trial does not stop the others; the context's end does,
-// after the step at hand. The error is the context's or one that concerns all trials.
-func (c *Coordinator) Sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
+// Sweep runs what is missing of the plan, at as many places as the executor has, and counts how the plan's trials ended,
+// in earlier sweeps too. A trial that another coordinator holds is left to it, and taken over should it die. A failed
+// trial does not stop the others; the context's end does, after the step at hand. The error is the context's or one
+// that concerns all trials.
+func (c *Coordinator) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
 	counts, err := c.sweep(ctx, p)
 	return counts, experiments.WithAdvice(err)
 }
 
-func (c *Coordinator) sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
+func (c *Coordinator) sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
 	q := &queue{c: c, tries: map[int]int{}}
 	var err error
 	if q.states, err = c.Plan(ctx, p); err != nil {
@@ -105,7 +103,7 @@ type job struct {
 type queue struct {
 	c      *Coordinator
 	states []State
-	counts Counts
+	counts results.Counts
 
 	todo   []int
 	held   []int       // by other processes, when last looked at
@@ -216,7 +214,7 @@ func (q *queue) settle(j job) error {
 			q.c.notify(TrialEnded{Index: j.index, Key: key, Outcome: j.outcome})
 		}
 		if errors.Is(j.err, syscall.ENOSPC) { // and so the next would end
-			q.counts.count(j.outcome.Status)
+			q.count(j.outcome.Status)
 			return j.err
 		}
 		return q.close(j.index, j.outcome.Status)
@@ -227,20 +225,17 @@ func (q *queue) settle(j job) error {
 // close counts a trial that this sweep runs no more. The process that finished it may
 // have died before it dropped its checkpoints.
 func (q *queue) close(index int, status string) error {
-	q.counts.count(status)
+	q.count(status)
 	if results.IsFinal(status) {
 		return os.RemoveAll(workFolder(q.c.Store, q.states[index].Key))
 	}
 	return nil
 }
 
-func (c *Counts) count(status string) {
-	switch status {
-	case results.StatusDone:
-		c.Done++
-	case results.StatusDiverged:
-		c.Diverged++
-	default:
-		c.Failed++
+// count counts a trial that this sweep runs no more; one without a result has failed.
+func (q *queue) count(status string) {
+	if !results.IsFinal(status) {
+		status = results.StatusFailed
 	}
+	q.counts.Add(status)
 }

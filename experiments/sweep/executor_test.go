@@ -121,7 +121,7 @@ func TestExecutorStops(t *testing.T) {
 func TestExecutorPanics(t *testing.T) {
 	onEach(t, testWorker{Die: "panic", Gamma: 0, Step: 4}, func(t *testing.T, b *bench) {
 		p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1, Failed: 1}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
 			t.Fatalf("%+v, %v; want one failed, one done", c, err)
 		}
 		states, err := b.States(t.Context(), p)
@@ -146,7 +146,7 @@ func TestExecutorFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Trials[0].Config.Set("loss.type", "hinge") // no such loss: fails when its order is read
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1, Failed: 1}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
 			t.Errorf("%+v, %v; want one failed, one done", c, err)
 		}
 	})
@@ -230,7 +230,7 @@ func TestExecutorLosesFolder(t *testing.T) {
 				}
 			}
 		}
-		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (Counts{Done: 1}) {
+		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (results.Counts{Done: 1}) {
 			t.Fatalf("%+v, %v", c, err)
 		}
 		same(t, "begun anew", b.finished(t, key), want)
@@ -266,7 +266,7 @@ func TestExecutorIsLate(t *testing.T) {
 				}
 			}
 			b.Lease = 60 * time.Millisecond
-			if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (Counts{Done: 1}) {
+			if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (results.Counts{Done: 1}) {
 				t.Fatalf("%+v, %v", c, err)
 			}
 			same(t, "recorded by another", b.finished(t, key), want)
@@ -381,7 +381,7 @@ func TestExecutorIsKilled(t *testing.T) {
 		b := newBench(t, 1)
 		b.jobs(2, testWorker{Die: "kill", Gamma: 2, Step: step, Once: filepath.Join(b.dir, "once")})
 		b.Retries = 1
-		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (Counts{Done: 1}) {
+		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (results.Counts{Done: 1}) {
 			t.Fatalf("in step %d: %+v, %v", step, c, err)
 		}
 		same(t, fmt.Sprint("killed in step ", step), b.finished(t, key), want)
@@ -411,7 +411,7 @@ func TestExecutorInherits(t *testing.T) {
 		sel := one(folder)
 		sel.Only = nil
 		p := b.plan(t, tiny, sel)
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Failed: 2}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
 			t.Fatalf("with a damaged picture: %+v, %v", c, err)
 		}
 		if err := os.WriteFile(path, right, 0o666); err != nil {
@@ -424,7 +424,7 @@ func TestExecutorInherits(t *testing.T) {
 				steps++
 			}
 		}
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
 			t.Fatalf("repaired: %+v, %v", c, err)
 		}
 		if steps != 0 {

@@ -278,14 +278,14 @@ func TestWhatWasHashedIsUsed(t *testing.T) {
 				if err := os.WriteFile(path, now, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Failed: 2}) {
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
 					t.Fatalf("changed: %+v, %v; want both to fail", c, err)
 				}
 				if err := os.WriteFile(path, was, 0o666); err != nil {
 					t.Fatal(err)
 				}
 				b.forget()
-				if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
 					t.Fatalf("put back: %+v, %v", c, err)
 				}
 				fresh := newBench(t, 2)

@@ -68,7 +68,7 @@ func newBench(t *testing.T, threads int) *bench {
 }
 
 // Sweep is the coordinator's, in this process unless there are workers, with the trainer as it is now.
-func (b *bench) Sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
+func (b *bench) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
 	if !b.workers {
 		b.Executor = Here(*b.Trainer)
 	}
@@ -144,10 +144,10 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 	}
 	first := *p
 	first.Trials = p.Trials[:2]
-	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (Counts{Done: 2}) {
+	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (results.Counts{Done: 2}) {
 		t.Fatalf("first seed: %+v, %v", c, err)
 	}
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 4}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 4}) {
 		t.Fatalf("both seeds: %+v, %v", c, err)
 	}
 	if want := []int{0, 1, 2, 3}; !slices.Equal(started, want) || !slices.Equal(ended, want) {
@@ -373,7 +373,7 @@ seeds: [0, 1]
 	count := &counting{Engine: shared.Engine}
 	shared.Engine = count
 	p := shared.plan(t, grid, plan.Selection{})
-	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 8}) {
+	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 8}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	// Seed by seed: smooth L1 twice, GIoU, smooth L1, each with a network for
