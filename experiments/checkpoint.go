@@ -20,9 +20,8 @@ import (
 	"focalgrid/weights"
 )
 
-// Checkpoint is all that a training goes on from: draws are functions of seed,
-// purpose and index, so nothing of them has to be kept. What a checkpoint holds
-// depends on the trial and the step alone, whoever writes it.
+// Checkpoint is all that a training goes on from: draws are functions of seed, purpose and index, so nothing of them is
+// stored. What a checkpoint holds depends on the trial and the step alone, whoever writes it.
 type Checkpoint struct {
 	Step     int              // steps done
 	running  float64          // of the normaliser "ema"
@@ -31,12 +30,11 @@ type Checkpoint struct {
 	Training string           // identity of the training; empty: not known
 }
 
-// keptCheckpoints is how many a trial has: the last, and one more should that
-// be damaged.
+// keptCheckpoints is the number of checkpoints that a trial has: the last, and one more in case that is damaged.
 const keptCheckpoints = 2
 
-// Without --checkpoint-every the next checkpoint is written when training has
-// taken this long since the last, and this many times as long as that took to write.
+// Without --checkpoint-every the next checkpoint is written when training has taken this long since the last, and this
+// many times as long as that took to write.
 const (
 	checkpointPause = 10 * time.Second
 	checkpointShare = 50
@@ -61,8 +59,7 @@ const tensorsSuffix = ".safetensors"
 
 func checkpointName(step int) string { return fmt.Sprintf(checkpointFormat, step) }
 
-// checkpoints lists the files of a trial's checkpoints, the newest first. No
-// folder is no checkpoints.
+// checkpoints lists the files of a trial's checkpoints, the newest first. No folder is no checkpoints.
 func checkpoints(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +83,7 @@ func LastStep(dir string) (step int, err error) {
 		return 0, err
 	}
 	if _, err := fmt.Sscanf(names[0], checkpointFormat, &step); err != nil {
-		return 0, nil // a file of someone else; reading it will tell
+		return 0, nil // a file of someone else, which reading it will show
 	}
 	return step, nil
 }
@@ -122,8 +119,7 @@ const (
 	metaRows     = "rows"
 )
 
-// Write puts the checkpoint into dir as one of that trial, whole or not at all, and drops all but
-// the last two.
+// Write puts the checkpoint into dir as one of that trial, whole or not at all, and drops all but the last two.
 func (c *Checkpoint) Write(dir, key string) error {
 	rows, err := json.Marshal(c.rows)
 	if err != nil {
@@ -156,8 +152,8 @@ func (c *Checkpoint) Write(dir, key string) error {
 	return nil
 }
 
-// checkpointOf reads a file's content as a checkpoint of that trial. The error
-// says what is wrong with it; a checkpoint that is returned is what was written.
+// checkpointOf reads a file's content as a checkpoint of that trial. The error says what is wrong with it; a checkpoint
+// that is returned is what was written.
 func checkpointOf(f *weights.File, key string) (*Checkpoint, error) {
 	if err := checkSeal(f); err != nil {
 		return nil, err
@@ -182,14 +178,15 @@ func checkpointOf(f *weights.File, key string) (*Checkpoint, error) {
 	return c, nil
 }
 
-// LastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if it has
-// none. It changes nothing. One that cannot be opened or read now is an error.
+// LastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if it has none. It changes nothing. One
+// that cannot be opened or read now is an error.
 func LastCheckpoint(dir, key string) (*Checkpoint, error) {
 	c, _, err := lastCheckpoint(dir, key)
 	return c, err
 }
 
-// TrainingOf returns the training of a trial's newest checkpoint in dir that can be read; begun is false if there is none.
+// TrainingOf returns the training of a trial's newest checkpoint in dir that can be read; begun is false if there is
+// none.
 func TrainingOf(dir, key string) (training string, begun bool, err error) {
 	names, err := checkpoints(dir)
 	for _, name := range names {
@@ -212,10 +209,9 @@ func readCheckpoint(path, key string) (*Checkpoint, error) {
 	return c, nil
 }
 
-// lastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if
-// it has none, and what is wrong with the newer ones. It changes nothing: the trial
-// may be another process's. One that cannot be opened or read is an error: it may be
-// whole, and readable when that has passed.
+// lastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if it has none, and what is wrong with
+// the newer ones. It changes nothing: the trial may be another process's. One that cannot be opened or read is an
+// error: it may be whole, and readable when that has passed.
 func lastCheckpoint(dir, key string) (*Checkpoint, []damage, error) {
 	for missed := ""; ; {
 		c, found, err := lookForCheckpoint(dir, key)
@@ -257,12 +253,12 @@ type damage struct {
 	why  error
 }
 
-// asideSuffix ends the name of a damaged checkpoint, which is kept until its trial is
-// finished: somebody may want to know how it was damaged.
+// asideSuffix ends the name of a damaged checkpoint, which stays until its trial is finished: somebody may want to know
+// how it was damaged.
 const asideSuffix = ".damaged"
 
-// setAside reports damaged checkpoints and renames them, so that they are no longer
-// counted. step is where the training goes on instead.
+// setAside reports damaged checkpoints and renames them, so that they are no longer counted. step is where the training
+// goes on instead.
 func (d *Data) setAside(dir string, found []damage, step int) error {
 	for _, c := range found {
 		instead := "training starts again from step 0"
@@ -278,8 +274,8 @@ func (d *Data) setAside(dir string, found []damage, step int) error {
 	return nil
 }
 
-// tidy makes the work folder of a trial ready for an attempt that goes on from step: damaged
-// checkpoints are set aside, and what earlier attempts had begun to write is removed.
+// tidy makes the work folder of a trial ready for an attempt that goes on from step: damaged checkpoints are set aside,
+// and what earlier attempts had begun to write is removed.
 func (d *Data) tidy(dir string, attempt int, damaged []damage, step int) error {
 	if err := d.setAside(dir, damaged, step); err != nil {
 		return err
@@ -311,7 +307,7 @@ type keeper struct {
 	cost  time.Duration
 }
 
-// due tells whether a checkpoint belongs after that many steps.
+// due reports whether a checkpoint belongs after that many steps.
 func (k *keeper) due(step int) bool {
 	if k.every > 0 {
 		return step%k.every == 0

@@ -15,9 +15,9 @@ import (
 
 // Host is where and with what a trial ran: its provenance, no part of its identity.
 type Host struct {
-	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git tells
+	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git know it
 	Dirty    bool              `json:"dirty"`          // whether the code was changed since
-	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is kept beside the database
+	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is stored beside the database
 	Go       string            `json:"go"`
 	Modules  map[string]string `json:"modules"` // versions of the libraries that compute
 	Kernels  string            `json:"kernels"`
@@ -59,7 +59,7 @@ func DescribeHost(kernels string, threads int) Host {
 	if h.Revision != "unknown" && !h.Dirty {
 		return h
 	}
-	// go run leaves the revision out; the source tree that was compiled can tell.
+	// go run leaves the revision out; the source tree that was compiled may know it.
 	here := checkoutAt(sourceTree())
 	if h.Revision == "unknown" {
 		h.Revision, h.Dirty = here.revision, here.dirty
@@ -82,14 +82,14 @@ func sourceTree() string {
 	return filepath.Dir(filepath.Dir(file))
 }
 
-// checkout is what git tells of the code.
+// checkout is what git knows of the code.
 type checkout struct {
-	revision string // "unknown" if it tells nothing
+	revision string // "unknown" if git knows none
 	dirty    bool
 	diff     []byte // what was changed; nil: nothing, or too much
 }
 
-// maxDiff is the most text of a change that is kept.
+// maxDiff is the most text of a change that is stored.
 const maxDiff = 4 << 20
 
 // checkoutAt asks git, if top is a checkout of this program and of no other.
@@ -152,7 +152,7 @@ func gpuNames() string {
 	return strings.Join(names, ", ")
 }
 
-// cpuName is the processor's name, or its architecture where none is told.
+// cpuName is the processor's name, or its architecture where the system shows none.
 func cpuName() string {
 	if name := fieldOf("/proc/cpuinfo", "model name"); name != "" {
 		return name

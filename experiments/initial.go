@@ -15,9 +15,8 @@ import (
 	"focalgrid/weights"
 )
 
-// InitialWeights returns the tensors that a trial of cfg with that seed starts
-// from: the pretrained backbone where the settings ask for one (made now if it
-// has to be), and the draws of the seed for everything else.
+// InitialWeights returns the tensors that a trial of cfg with that seed starts from: the pretrained backbone where the
+// settings ask for one (made now if it has to be), and the draws of the seed for everything else.
 func (t *Trainer) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint64) ([]weights.Tensor, error) {
 	classes, err := detector.Classes(cfg)
 	if err != nil {
@@ -46,9 +45,8 @@ func (t *Trainer) InitialWeights(ctx context.Context, cfg *plan.Config, seed uin
 	return detector.NetworkTensors(d.State), nil
 }
 
-// SavePretrained returns the pretrained backbone of cfg as Pretrain does, and
-// puts a copy of its file, named IDENTITY.safetensors, into dir. again
-// trains it whether or not it is there already.
+// SavePretrained returns the pretrained backbone of cfg as Pretrain does, and puts a copy of its file, named
+// IDENTITY.safetensors, into dir. again trains it whether or not it is there already.
 func (t *Trainer) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
 	var f *weights.File
 	if again {

@@ -19,7 +19,7 @@ import (
 	"focalgrid/weights"
 )
 
-// The backbone of the mini profile, pretrained by `runner pretrain mini` and kept
+// The backbone of the mini profile, pretrained by `runner pretrain mini` and stored
 // under its identity, so that a first sweep needs no pretraining.
 //
 //go:embed pretrained
@@ -99,7 +99,7 @@ func pretrainKey(cfg *plan.Config, engineName string) string {
 	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
-// Pretrained says where a pretrained backbone is.
+// Pretrained names a pretrained backbone.
 type Pretrained struct {
 	Key      string
 	Where    string // "embedded in the program", or the file
@@ -119,7 +119,7 @@ func (t *Trainer) pretrainedPath(key string) string {
 // pretrainWork is the folder for the checkpoints of a pretraining.
 func (t *Trainer) pretrainWork(key string) string { return t.pretrainedPath(key) + ".work" }
 
-// HasPretrained tells whether the backbone is there already.
+// HasPretrained reports whether the backbone is there already.
 func (t *Trainer) HasPretrained(cfg *plan.Config) bool {
 	key := t.PretrainKey(cfg)
 	_, err := os.Stat(t.pretrainedPath(key))
@@ -192,7 +192,7 @@ func checkPretrained(f *weights.File, key string) error {
 
 // pretrain trains the backbone as a classifier of synthetic crops: SGD with
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
-// trial's, its state is kept on the way, beside where the weights will be.
+// trial's, its state is written on the way, beside where the weights will be.
 func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
 	crops := dataset.NewCrops(cfg.CropConfig())
 	p := cfg.Group("pretrain")

@@ -33,8 +33,8 @@ func (d *Data) Report(e Event) {
 	}
 }
 
-// CacheDir returns the folder for generated data and pretrained weights: FOCALGRID_CACHE,
-// or focalgrid in the user's cache folder.
+// CacheDir returns the folder for generated data and pretrained weights: FOCALGRID_CACHE, or focalgrid in the user's
+// cache folder.
 func CacheDir() (string, error) {
 	if dir := os.Getenv("FOCALGRID_CACHE"); dir != "" {
 		return dir, nil
@@ -46,9 +46,8 @@ func CacheDir() (string, error) {
 	return dir + "/focalgrid", nil
 }
 
-// Loader makes batches of a trial's data; train asks for flips and the training
-// batch. Photographs are decoded and resized once, into the cache folder; the
-// synthetic set is at its size already and fits memory.
+// Loader makes batches of a trial's data; train asks for flips and the training batch. Photographs are decoded and
+// resized once, into the cache folder; the synthetic set is at its size already and fits memory.
 func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
 	if train {
@@ -61,8 +60,8 @@ func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train
 	return dataset.NewLoader(set, c.Transform(), o, draw)
 }
 
-// Source is the data of a trial as it was when it was identified: what is trained
-// on and scored is that, or the trial fails.
+// Source is the data of a trial as it was when it was identified: what is trained on and scored is that, or the trial
+// fails.
 type Source struct {
 	Identity string          // of what training and scoring read
 	Training string          // of what training reads: no weight depends on more
@@ -74,9 +73,9 @@ type Source struct {
 	renumbered bool    // older versions wrote the detector's classes down as others
 }
 
-// Identify returns the data of a row, which is looked at once: both splits are checked
-// for all that training and scoring will need, and each picture is hashed. It takes
-// minutes for COCO, and is known without the data for the synthetic set.
+// Identify returns the data of a row, which is looked at once: both splits are checked for all that training and
+// scoring will need, and each picture is hashed. It takes minutes for COCO, and is known without the data for the
+// synthetic set.
 func (d *Data) Identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
 	if plan.Synthetic(cfg) {
 		id := dataset.Identity(cfg.SynthConfig())
@@ -104,7 +103,7 @@ func (d *Data) Identify(ctx context.Context, cfg *plan.Config) (*Source, error) 
 	return s, nil
 }
 
-// identify looks at both splits of a folder, and says once what is worth knowing.
+// identify looks at both splits of a folder, and reports once what is worth knowing.
 func (d *Data) identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
 	dir, names := cfg.Text("data.dir"), splitNames(cfg)
 	if err := plan.RequireSplits(dir, cfg); err != nil {
@@ -172,14 +171,14 @@ func joined(training, scored string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// partsFile is where the cache keeps the two identities that one was joined from: who looks at
-// the scored split alone need not read the other, which may be 25 times as large.
+// partsFile is where the cache has the two identities that one was joined from: who looks at the scored split alone
+// need not read the other, which may be 25 times as large.
 func (d *Data) partsFile(identity string) string {
 	return filepath.Join(d.Cache, "identities", identity)
 }
 
-// RememberParts writes down what the identity of a folder's data was joined from. A cache that
-// cannot be written to costs the time of reading more, no more than that.
+// RememberParts writes down what the identity of a folder's data was joined from. A cache that cannot be written to
+// costs the time of reading more, no more than that.
 func (d *Data) RememberParts(s *Source) {
 	if path := d.partsFile(s.Identity); makeFolder(filepath.Dir(path)) == nil {
 		_ = atomicfile.Write(path, func(w io.Writer) error {
@@ -189,8 +188,8 @@ func (d *Data) RememberParts(s *Source) {
 	}
 }
 
-// scoredPart is the scored split's part of an identity; not known where nothing was kept, or
-// something that does not make up this identity.
+// scoredPart is the scored split's part of an identity; not known where nothing was written, or something that does not
+// make up this identity.
 func (d *Data) scoredPart(identity string) (scored string, known bool) {
 	text, err := os.ReadFile(d.partsFile(identity))
 	if err != nil {
@@ -230,7 +229,7 @@ func checkFolder(ctx context.Context, cfg *plan.Config, splits []string) error {
 	return fmt.Errorf("%s\n%s: problems: %d%s; `runner data check %s` lists all", strings.Join(lines, "\n"), dir, count, more, dir)
 }
 
-// hashing tells how far the hashing of a split is; small ones are hashed at once.
+// hashing reports how far the hashing of a split is; small ones are hashed at once.
 func (d *Data) hashing(split string) func(done, total int64) {
 	const mega, worthTelling = 1 << 20, 64
 	return func(done, total int64) {
@@ -252,12 +251,12 @@ func (d *Data) OlderIdentity(ctx context.Context, cfg *plan.Config, s *Source) (
 	return *s.older, nil
 }
 
-// WasKnownAs reports whether older versions recorded that identity of the data; false also
-// before OlderIdentity was asked.
+// WasKnownAs reports whether older versions recorded that identity of the data; false also before OlderIdentity was
+// asked.
 func (s *Source) WasKnownAs(identity string) bool { return s.older != nil && *s.older == identity }
 
-// Misread reports whether t is a result for which an older version took the detector's labels
-// for the scored split's, which are others.
+// Misread reports whether t is a result for which an older version took the detector's labels for the scored split's,
+// which are others.
 func (s *Source) Misread(t *results.Trial) bool {
 	return s.renumbered && t.Labels == nil && results.IsFinal(t.Status)
 }
@@ -271,8 +270,7 @@ func (s *Source) Labels() []results.Label {
 	return out
 }
 
-// splits opens the data of a trial as it was when it was identified, the scored split
-// under the detector's classes.
+// splits opens the data of a trial as it was when it was identified, the scored split under the detector's classes.
 func (d *Data) splits(ctx context.Context, cfg *plan.Config, s *Source) (train, eval *dataset.Set, err error) {
 	dir, err := d.PrepareData(ctx, cfg)
 	if err != nil {
@@ -303,8 +301,8 @@ func classesOf(labels []results.Label) []dataset.Class {
 	return out
 }
 
-// PrepareData returns the folder of a row's data. The synthetic set is drawn into the
-// cache unless it is there; a folder that is named is used as it is, never filled.
+// PrepareData returns the folder of a row's data. The synthetic set is drawn into the cache unless it is there; a
+// folder that is named is used as it is, never filled.
 func (d *Data) PrepareData(ctx context.Context, cfg *plan.Config) (string, error) {
 	dir := cfg.Text("data.dir")
 	switch {
@@ -324,8 +322,8 @@ func (d *Data) PrepareData(ctx context.Context, cfg *plan.Config) (string, error
 	return dir, d.draw(ctx, cfg, dir, cfg.Text("data.dir") == "")
 }
 
-// Draw draws the synthetic set of the settings into a folder, unless it is there.
-// The error is dataset.ErrOtherFolder where the folder holds anything else.
+// Draw draws the synthetic set of the settings into a folder, unless it is there. The error is dataset.ErrOtherFolder
+// where the folder holds anything else.
 func (d *Data) Draw(ctx context.Context, cfg *plan.Config, dir string) error {
 	return d.draw(ctx, cfg, dir, false)
 }

@@ -26,8 +26,8 @@ type Trainer struct {
 	Engine engine.Engine
 	Now    func() time.Time // may be called by several goroutines
 
-	// CheckpointEvery is the number of steps after which a trial's state is written; 0: as often as that takes no
-	// more than a fiftieth of the time. No result depends on it.
+	// CheckpointEvery is the number of steps after which a trial's state is written; 0: as often as that takes no more
+	// than a fiftieth of the time. No result depends on it.
 	CheckpointEvery int
 
 	reusable *detector.Compiled // the networks of the last trial
@@ -187,8 +187,8 @@ func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Chec
 	return &session{trainer: t, d: d, loader: loader, train: train, eval: eval}, nil
 }
 
-// train trains to the end, with checkpoints on the way, at the end and when it is interrupted. It adds to the
-// training log.
+// train trains to the end, with checkpoints on the way, at the end and when it is interrupted. It adds to the training
+// log.
 func (r *run) train(ctx context.Context, s *session) error {
 	d, log := s.d, &r.finish.Steps
 	iters := d.Cfg.Int("train.iters")

@@ -47,7 +47,7 @@ var errReached = errors.New("reached")
 type Recorded struct {
 	*results.Trial
 	Log        []results.Step
-	Detections func() ([]byte, error) // reads the COCO results file; nil bytes: none was kept
+	Detections func() ([]byte, error) // reads the COCO results file; nil bytes: there is none
 	Weights    string                 // file of the final weights
 	Work       string                 // folder of the checkpoints
 }
@@ -57,7 +57,7 @@ type Recorded struct {
 // it is not finished. It writes nothing but to a temporary folder.
 //
 // With from above 0 the comparison begins with the checkpoint after that many steps,
-// or, where the trial keeps none of them, with one made on the way: training stops
+// or, where the trial has none of them, with one made on the way: training stops
 // there and goes on from the file. The error is about what cannot be compared: other
 // data, numerics, engine or initial weights than the trial had.
 func (t *Trainer) Verify(ctx context.Context, r Recorded, from int) (*Verification, error) {
@@ -281,7 +281,7 @@ func (v *verifier) compareRow(now results.Step) error {
 	return nil
 }
 
-// sameBits compares a figure with one read from the database, which keeps all
+// sameBits compares a figure with one read from the database, which stores all
 // that is not finite as the same.
 func sameBits(recorded, now float64) bool {
 	if math.IsNaN(recorded) {
@@ -342,7 +342,7 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if v.last == nil { // their hash tells as much
+	if v.last == nil { // their hash shows as much
 		if hash != v.trial.Trial.Weights {
 			return &Difference{v.to, "the final weights' hash", v.trial.Trial.Weights, hash}
 		}

@@ -186,7 +186,8 @@ func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, 
 	return states, nil
 }
 
-// runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after each seed.
+// runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after
+// each seed.
 func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts results.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {

@@ -16,15 +16,14 @@ import (
 	"focalgrid/results"
 )
 
-// defaultLease is how long an attempt may be silent before another coordinator
-// takes its trial over.
+// defaultLease is how long an attempt may be silent before another coordinator takes its trial over.
 const defaultLease = 30 * time.Second
 
 // beatsPerLease is how often in that time a coordinator reports that an attempt is alive.
 const beatsPerLease = 6
 
-// pausedLeases is how many times longer a coordinator may be silent whose process is there
-// on this machine: it may be starved rather than paused.
+// pausedLeases is how many times longer a coordinator may be silent whose process is there on this machine: it may be
+// starved rather than paused.
 const pausedLeases = 10
 
 func (c *Coordinator) lease() time.Duration {
@@ -96,10 +95,9 @@ func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (resu
 	return a.finish(ctx, index, err)
 }
 
-// claim begins an attempt at a trial with that many steps done, after attempt number
-// last (0: none), which has ended or was found dead. The context it returns ends with
-// ctx, and when the trial is lost to another attempt. The errors are those of
-// BeginTrial: ErrHeld if another attempt came between, whose checkpoints are newer.
+// claim begins an attempt at a trial with that many steps done, after attempt number last (0: none), which has ended or
+// was found dead. The context it returns ends with ctx, and when the trial is lost to another attempt. The errors are
+// those of BeginTrial: ErrHeld if another attempt came between, whose checkpoints are newer.
 func (c *Coordinator) claim(ctx context.Context, s *State, start, last, pid int) (context.Context, *attempt, error) {
 	a := &attempt{c: c, key: s.Key, dir: workFolder(c.Store, s.Key), begun: c.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
@@ -121,8 +119,8 @@ func (c *Coordinator) claim(ctx context.Context, s *State, start, last, pid int)
 	return ctx, a, nil
 }
 
-// inherited returns the newest checkpoint of the same training that was made for another trial:
-// one that failed or was stopped, and whose scored split was another. It is nil if there is none.
+// inherited returns the newest checkpoint of the same training that was made for another trial: one that failed or was
+// stopped, and whose scored split was another. It is nil if there is none.
 func (c *Coordinator) inherited(s *State) (*experiments.Checkpoint, error) {
 	var best *experiments.Checkpoint
 	of := ""
@@ -141,8 +139,8 @@ func (c *Coordinator) inherited(s *State) (*experiments.Checkpoint, error) {
 	return best, nil
 }
 
-// takeover returns the trial's last attempt, the zero Attempt if it had none, which
-// has ended or is dead. The error wraps results.ErrHeld if it is alive.
+// takeover returns the trial's last attempt, the zero Attempt if it had none, which has ended or is dead. The error
+// wraps results.ErrHeld if it is alive.
 func (c *Coordinator) takeover(key string) (results.Attempt, error) {
 	var none results.Attempt
 	t, err := c.Store.Trial(key)
@@ -179,8 +177,8 @@ type heard struct {
 	at            time.Time
 }
 
-// silent reports whether no heartbeat has come for that long, as this process
-// saw it: no two clocks are compared, and one that goes backwards makes the wait longer.
+// silent reports whether no heartbeat has come for that long, as this process saw it: no two clocks are compared, and
+// one that goes backwards makes the wait longer.
 func (c *Coordinator) silent(key string, a results.Attempt, patience time.Duration) bool {
 	now := c.Now()
 	c.mu.Lock()
@@ -197,8 +195,8 @@ func (c *Coordinator) silent(key string, a results.Attempt, patience time.Durati
 }
 
 // applyLate records the result of a dead coordinator's attempt, which its trial's folder may hold. The error wraps
-// results.ErrFinished if the trial then needs no more work. A bundle that cannot be read counts for nothing: the
-// trial goes on from its checkpoint.
+// results.ErrFinished if the trial then needs no more work. A bundle that cannot be read counts for nothing: the trial
+// goes on from its checkpoint.
 func (c *Coordinator) applyLate(key string, last results.Attempt) error {
 	if last.Number == 0 || last.Exit != "" {
 		return nil
@@ -252,8 +250,8 @@ func (a *attempt) observe(e experiments.Event) {
 	a.c.notify(e)
 }
 
-// beats reports again and again that the attempt is alive. A database that does
-// not answer is asked again; one that says the trial is lost ends the work.
+// beats reports again and again that the attempt is alive. A database that does not answer is asked again; one that
+// reports the trial as lost ends the work.
 func (a *attempt) beats() {
 	defer close(a.over)
 	t := time.NewTicker(a.c.lease() / beatsPerLease)
@@ -274,7 +272,8 @@ func (a *attempt) beats() {
 
 func (a *attempt) wall() float64 { return experiments.Seconds(a.begun, a.c.Now()) }
 
-// finish ends the heartbeats and records how the attempt ended: as its bundle says, or, where it left none, as err does.
+// finish ends the heartbeats and records how the attempt ended: as its bundle says, or, where it left none, as err
+// does.
 func (a *attempt) finish(ctx context.Context, index int, err error) (results.Outcome, error) {
 	var none results.Outcome
 	close(a.stop)

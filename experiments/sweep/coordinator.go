@@ -52,10 +52,10 @@ func (c *Coordinator) notify(e experiments.Event) {
 	c.Report(e)
 }
 
-// Sweep runs what is missing of the plan, at as many places as the executor has, and counts how the plan's trials ended,
-// in earlier sweeps too. A trial that another coordinator holds is left to it, and taken over should it die. A failed
-// trial does not stop the others; the context's end does, after the step at hand. The error is the context's or one
-// that concerns all trials.
+// Sweep runs what is missing of the plan, at as many places as the executor has, and counts how the plan's trials
+// ended, in earlier sweeps too. A trial that another coordinator holds is left to it, and taken over should it die. A
+// failed trial does not stop the others; the context's end does, after the step at hand. The error is the context's or
+// one that concerns all trials.
 func (c *Coordinator) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
 	counts, err := c.sweep(ctx, p)
 	return counts, experiments.WithAdvice(err)
@@ -222,8 +222,8 @@ func (q *queue) settle(j job) error {
 	return nil
 }
 
-// close counts a trial that this sweep runs no more. The process that finished it may
-// have died before it dropped its checkpoints.
+// close counts a trial that this sweep runs no more. The process that finished it may have died before it dropped its
+// checkpoints.
 func (q *queue) close(index int, status string) error {
 	q.count(status)
 	if results.IsFinal(status) {

@@ -30,8 +30,8 @@ func Rate(e engine.Engine, now func() time.Time) float64 {
 	return math.NaN()
 }
 
-// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
-// costs what it took, one with a checkpoint what is left.
+// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done costs what it took, one with a
+// checkpoint what is left.
 func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
 	walls, err := r.recordedWalls()
 	if err != nil {
@@ -81,8 +81,8 @@ func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error)
 	return total, nil
 }
 
-// trialMACs counts forward and both gradients (each as much as forward) of every
-// training image, and one forward pass of every test image the settings tell of.
+// trialMACs counts forward and both gradients (each as much as forward) of every training image, and one forward pass
+// of every test image that the settings name.
 func trialMACs(cfg *plan.Config) (float64, error) {
 	h, w := detector.InputSize(cfg)
 	sum, err := model.Summarize(detector.ModelConfig(cfg, max(1, cfg.Int("data.classes"))), h, w)
@@ -96,8 +96,8 @@ func trialMACs(cfg *plan.Config) (float64, error) {
 	return float64(sum.Total.MACs) * images, nil
 }
 
-// recordedWalls are the seconds that finished trials took on this machine with as many
-// threads, by their work, ascending.
+// recordedWalls are the seconds that finished trials took on this machine with as many threads, by their work,
+// ascending.
 func (r *Records) recordedWalls() (map[string][]float64, error) {
 	out := map[string][]float64{}
 	if r.Store == nil {
@@ -115,8 +115,7 @@ func (r *Records) recordedWalls() (map[string][]float64, error) {
 		}
 		work, ok := works[t.Config]
 		if !ok {
-			// One written by another version of the program may have other
-			// settings; it then tells nothing about these.
+			// One written by another version of the program may have other settings; it then shows nothing about these.
 			if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil {
 				work = plan.Work(&cfg)
 			}

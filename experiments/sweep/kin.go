@@ -12,13 +12,13 @@ import (
 	"focalgrid/results"
 )
 
-// ErrDataChanged is returned by Sweep where trials of its plan are recorded with
-// the same settings on other data, unless AllowChangedData is set.
+// ErrDataChanged is returned by Sweep where trials of its plan are recorded with the same settings on other data,
+// unless AllowChangedData is set.
 var ErrDataChanged = errors.New("the data has changed")
 
-// findKin sets the kin of each trial on a folder that is not recorded itself: the recorded
-// trainings with its settings and seed, on other data, from other initial weights, or under
-// the identity that an older version gave to the same data.
+// findKin sets the kin of each trial on a folder that is not recorded itself: the recorded trainings with its settings
+// and seed, on other data, from other initial weights, or under the identity that an older version gave to the same
+// data.
 func (r *Records) findKin(states []State) error {
 	planned := map[string][]*State{}
 	keys := map[string]bool{}
@@ -53,8 +53,8 @@ func (r *Records) findKin(states []State) error {
 	return nil
 }
 
-// adopt gives the trials that an older version recorded the identity by which it knew their
-// data, where that is what it was: what is done stays done.
+// adopt gives the trials that an older version recorded the identity by which it knew their data, where that is what it
+// was: what is done stays done.
 func (r *Records) adopt(ctx context.Context, states []State) error {
 	if err := r.findKin(states); err != nil {
 		return err
@@ -87,10 +87,9 @@ func (r *Records) adopt(ctx context.Context, states []State) error {
 	return nil
 }
 
-// checkData refuses to go on with a sweep whose folder of data was changed since it began:
-// its table would mix results on both. A sweep that has begun on the new data goes on, and
-// so does one without a result whose training did not read what was changed. Generated data
-// is what its settings say, and cannot change.
+// checkData refuses to go on with a sweep whose folder of data was changed since it began: its table would mix results
+// on both. A sweep that has begun on the new data goes on, and so does one without a result whose training did not read
+// what was changed. Generated data is what its settings say, and cannot change.
 func (r *Records) checkData(states []State) error {
 	if r.AllowChangedData {
 		return nil
@@ -133,13 +132,13 @@ func (r *Records) checkData(states []State) error {
 		ErrDataChanged, of.Config.Text("data.dir"), t.Dataset, len(other), t.Key, of.Data)
 }
 
-// training is the identity of a trial's training: trials that differ in what is scored alone
-// share it, and with it every checkpoint.
+// training returns the identity of a trial's training: trials that differ in what is scored alone share it, and with it
+// every checkpoint.
 func (r *Records) training(s *State) string {
 	return r.keyOn(s, s.source.Training)
 }
 
-// keyOn is the key of the trial on data of that identity.
+// keyOn returns the key of the trial on data of that identity.
 func (r *Records) keyOn(s *State, data string) string {
 	return plan.Identity{Config: plan.Canonical(&s.Config), Seed: s.Seed, Data: data, Init: s.Init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 }
@@ -151,13 +150,12 @@ type pastTraining struct {
 	settings string // and seed, see trainingSettings
 }
 
-// trainingSettings is all that makes two trainings the same, but for their data and their
-// first weights.
+// trainingSettings is all that makes two trainings the same, but for their data and their first weights.
 func trainingSettings(canonical []byte, seed uint64) string {
 	return fmt.Sprintf("%d %s", seed, canonical)
 }
 
-// pastTrainings are those recorded, by start time, but for those of versions with other settings.
+// pastTrainings returns the recorded trainings by start time, without those of versions with other settings.
 func (r *Records) pastTrainings() ([]pastTraining, error) {
 	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
 	if err != nil {

@@ -9,10 +9,9 @@ import (
 	"sync"
 )
 
-// processName names this process as no other is named, on any machine at any
-// time: the boot of the machine, the space of process numbers, the number, and
-// when the process started. Where the system does not tell, it is never taken
-// for dead by its name.
+// processName names this process as no other is named, on any machine at any time: the boot of the machine, the space
+// of process numbers, the number, and when the process started. Where the system does not show it, a process is never
+// taken for dead by its name.
 var processName = sync.OnceValue(func() string {
 	name := numberedName(os.Getpid())
 	if started, err := processStart(os.Getpid()); err == nil {
@@ -30,8 +29,8 @@ func numberedName(pid int) string {
 	return fmt.Sprintf("%s %d", machine, pid)
 }
 
-// processState tells whether the process of that name is alive; known is false
-// if it is one of another machine, or this system does not tell.
+// processState reports whether the process of that name is alive; known is false if it is one of another machine, or
+// this system does not show it.
 func processState(name string) (known, alive bool) {
 	machine, ok := machineName()
 	rest, here := strings.CutPrefix(name, machine+" ")
@@ -50,9 +49,9 @@ func processState(name string) (known, alive bool) {
 	return judgeProcess(started, now, err)
 }
 
-// judgeProcess tells what is known of a process that started then, where there is one of its
-// number of which the system says that it started now, or the error. Only what was read
-// proves anything: the processes of other users may be hidden.
+// judgeProcess returns what is known of a process that started then, where there is one of its number of which the
+// system shows that it started now, or the error. Only what was read proves anything: the processes of other users may
+// be hidden.
 func judgeProcess(started, now string, err error) (known, alive bool) {
 	if errors.Is(err, errEnded) {
 		return true, false
@@ -60,9 +59,8 @@ func judgeProcess(started, now string, err error) (known, alive bool) {
 	return err == nil, err == nil && now == started
 }
 
-// machineName names the machine since it was started, and the space in which
-// its process numbers count. ok is false where the system does not tell, or /proc
-// shows another space than that of this process.
+// machineName names the machine since it was started, and the space in which its process numbers count. ok is false
+// where the system does not show it, or /proc shows another space than that of this process.
 func machineName() (name string, ok bool) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -88,8 +86,7 @@ func processStart(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The name in parentheses may hold anything; state is the first field
-	// after it, the start time the twentieth.
+	// The name in parentheses may hold anything; state is the first field after it, the start time the twentieth.
 	const state, start = 0, 19
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) <= start {

@@ -141,8 +141,8 @@ type processes struct {
 	workers []*worker // by place; nil: not started yet, or dead
 }
 
-// Processes returns an executor of that many worker processes, each a command that calls Work on its standard input
-// and output. One that dies is replaced.
+// Processes returns an executor of that many worker processes, each a command that calls Work on its standard input and
+// output. One that dies is replaced.
 func Processes(n int, command func() *exec.Cmd) Executor {
 	registerEvents()
 	return &processes{command, make([]*worker, n)}
@@ -209,8 +209,8 @@ func startWorker(cmd *exec.Cmd) (*worker, error) {
 	w.in, w.enc, w.out, w.dec = in, gob.NewEncoder(in), out, gob.NewDecoder(out)
 	started := make(chan error)
 	go func() {
-		// On Linux a process whose parent is to take it along dies with the
-		// thread that started it: that must live as long.
+		// On Linux a process whose parent is to take it along dies with the thread that started it: that must live as
+		// long.
 		runtime.LockOSThread()
 		err := w.cmd.Start()
 		write.Close()
@@ -232,7 +232,8 @@ func (w *worker) run(ctx context.Context, c command, events func(experiments.Eve
 		return w.died()
 	}
 	stop := context.AfterFunc(ctx, func() {
-		_ = w.enc.Encode(command{Order: experiments.Order{Key: c.Order.Key, Attempt: c.Order.Attempt}, Stop: true}) // a dead one has stopped
+		of := experiments.Order{Key: c.Order.Key, Attempt: c.Order.Attempt}
+		_ = w.enc.Encode(command{Order: of, Stop: true}) // a dead one has stopped
 	})
 	defer stop()
 	for {
@@ -247,7 +248,7 @@ func (w *worker) run(ctx context.Context, c command, events func(experiments.Eve
 	}
 }
 
-// died waits for the process, which has closed its output, and says how it ended.
+// died waits for the process, which has closed its output, and returns how it ended.
 func (w *worker) died() error {
 	w.in.Close()
 	err := <-w.end
@@ -281,7 +282,7 @@ func (w *worker) close() {
 	}
 }
 
-// tail keeps the last lines written to it.
+// tail holds the last lines written to it.
 type tail struct {
 	mu   sync.Mutex
 	text []byte
@@ -302,8 +303,8 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// String is the last lines. A Go program that panics says why before it lists its
-// goroutines, so from there on the first lines count.
+// String returns the last lines. A Go program that panics says why before it lists its goroutines, so from there on the
+// first lines count.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

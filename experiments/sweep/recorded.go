@@ -11,9 +11,9 @@ import (
 	"focalgrid/results"
 )
 
-// KeyOf returns a function that computes what a recorded trial's key must be, from its
-// settings, seed, data, first weights, engine and numerics. The function's error says why that
-// can't be told: the trial was recorded by a version with other settings or numerics.
+// KeyOf returns a function that computes what a recorded trial's key must be, from its settings, seed, data, first
+// weights, engine and numerics. The function's error says why that can't be told: the trial was recorded by a version
+// with other settings or numerics.
 func KeyOf() results.KeyOf {
 	canonical := map[string][]byte{} // by recorded settings, which the seeds of a row share
 	return func(t *results.Trial) (string, error) {
@@ -37,8 +37,8 @@ func KeyOf() results.KeyOf {
 	}
 }
 
-// CodeDiff returns how the code of a trial's last attempt differed from its
-// revision, as git writes it. The error says why there is nothing to show.
+// CodeDiff returns how the code of a trial's last attempt differed from its revision, as git writes it. The error says
+// why there is nothing to show.
 func CodeDiff(s *results.Store, t *results.Trial) ([]byte, error) {
 	var h experiments.Host
 	if err := json.Unmarshal([]byte(t.Provenance), &h); err != nil {

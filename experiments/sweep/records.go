@@ -29,7 +29,7 @@ type State struct {
 	Data, Init string // identities, as recorded; Init is empty for random weights
 	source     *experiments.Source
 	kin        []pastTraining // see Records.findKin
-	stopped    []string       // keys of kin that failed or were stopped: a checkpoint of theirs may be of the same training
+	stopped    []string       // keys of kin without a result: a checkpoint of theirs may be of the same training
 
 	Recorded *results.Trial // nil: never begun
 	Step     int            // of the last checkpoint of a trial that is not done; 0: none
@@ -56,9 +56,9 @@ func workFolder(s *results.Store, key string) string {
 // dataSettings spells the settings that choose the images to train on and to score.
 func dataSettings(c *plan.Config) string { return fmt.Sprint(c.Group("data"), c.Text("eval.split")) }
 
-// identities computes the identities of the plan's trials. The seeds of a row share all
-// but the seed; data and initial weights are looked at once for all rows that share them.
-// What training or scoring would trip over later is an error here.
+// identities computes the identities of the plan's trials. The seeds of a row share all but the seed; data and initial
+// weights are looked at once for all rows that share them. What training or scoring would trip over later is an error
+// here.
 func (r *Records) identities(ctx context.Context, p *plan.Plan) ([]State, error) {
 	sources, init, starts := map[string]*experiments.Source{}, map[string]string{}, map[string]bool{}
 	rows := make([]*plan.Identity, len(p.Rows))
@@ -113,8 +113,7 @@ func (r *Records) States(ctx context.Context, p *plan.Plan) ([]State, error) {
 	return r.Refresh(states)
 }
 
-// Plan is States for those who will run the plan: data that was changed under a sweep
-// that has begun is ErrDataChanged.
+// Plan is States for those who will run the plan: data that was changed under a sweep that has begun is ErrDataChanged.
 func (r *Records) Plan(ctx context.Context, p *plan.Plan) ([]State, error) {
 	states, err := r.States(ctx, p)
 	if err != nil {
@@ -154,8 +153,8 @@ func (r *Records) Refresh(states []State) ([]State, error) {
 	return states, nil
 }
 
-// PrepareAll makes the data of every trial that is not done. The error is
-// dataset.ErrOtherFolder where data.dir holds something else.
+// PrepareAll makes the data of every trial that is not done. The error is dataset.ErrOtherFolder where data.dir holds
+// something else.
 func (r *Records) PrepareAll(ctx context.Context, states []State) error {
 	var ready []string
 	for _, s := range states {

@@ -12,9 +12,9 @@ import (
 	tables "focalgrid/results/report"
 )
 
-// Table gathers what is recorded of a plan's rows, beside the published figures; with
-// everySeed, of all recorded seeds and not just the plan's. Where data or first weights are not
-// at hand, trials are matched by their settings, and a remark says so.
+// Table gathers what is recorded of a plan's rows, beside the published figures; with everySeed, of all recorded seeds
+// and not just the plan's. Where data or first weights are not at hand, trials are matched by their settings, and a
+// remark says so.
 func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
@@ -38,8 +38,8 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 		}
 		return t, r.noteOthers(t, states)
 	}
-	// What names a trial includes its data and first weights. Where they are not at hand, its
-	// settings and seed still tell what is recorded.
+	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
+	// show what is recorded.
 	states, remark, lookErr := r.statesBySettings(p)
 	if lookErr != nil {
 		return nil, lookErr
@@ -56,7 +56,7 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 	return t, r.noteOthers(t, states)
 }
 
-// noteOthers says under a table without any trial how many are recorded with other settings.
+// noteOthers notes under a table without any trial how many are recorded with other settings.
 func (r *Records) noteOthers(t *tables.Table, states []State) error {
 	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
 		return nil
@@ -69,10 +69,9 @@ func (r *Records) noteOthers(t *tables.Table, states []State) error {
 	return nil
 }
 
-// statesBySettings looks the plan's trials up by settings and seed alone, among those of
-// this engine and numerics. Where the same data settings stand for several data, or the same
-// pretraining for several first weights, those of the trial begun last count; the others are
-// left out, and the remark says how many.
+// statesBySettings looks the plan's trials up by settings and seed alone, among those of this engine and numerics.
+// Where the same data settings stand for several data, or the same pretraining for several first weights, those of the
+// trial begun last count; the others are left out, and the remark says how many.
 func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
 	planned := map[string][]int{} // rows that differ in files alone have the same settings
 	for i, t := range p.Trials {
@@ -160,8 +159,7 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 	return t, nil
 }
 
-// Inputs says in words what data and which first weights the rows of a plan are
-// trained from: a line each.
+// Inputs describes what data and which first weights the rows of a plan are trained from: a line each.
 func Inputs(p *plan.Plan, states []State) []string {
 	var data, start []string
 	for i := range states {
