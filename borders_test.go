@@ -54,7 +54,7 @@ var borders = map[string]border{
 
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
-	"paper":   {nil, "the published figures are data, whatever we measured"},
+	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
 	"results": {[]string{"atomicfile", "localdisk", "results/files"}, "a results file must open on a machine with no ML installed"},
 
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},

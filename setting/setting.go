@@ -180,6 +180,14 @@ func (p *Param) Range() string {
 	return p.bounds()
 }
 
+// Allowed describes kind and range for a reader.
+func (p *Param) Allowed() string {
+	if (p.Kind == Int || p.Kind == Number) && p.Choices == nil {
+		return string(p.Kind) + " " + p.Range()
+	}
+	return p.Range()
+}
+
 func (p *Param) bounds() string {
 	if !p.Above && !p.Below {
 		return "from " + p.limit(p.Min) + " to " + p.limit(p.Max)

@@ -225,3 +225,31 @@ func TestValidateTakesAnything(t *testing.T) {
 		}
 	})
 }
+
+// What is explained has the value that is computed with, and the place that gave it.
+func TestExplain(t *testing.T) {
+	all, err := settings.Explain("gamma", Selection{Set: []string{"sampler.type=ohem"}})
+	if err != nil || len(all) != len(settings.fields) {
+		t.Fatalf("%d of %d settings are explained (%v)", len(all), len(settings.fields), err)
+	}
+	byKey := map[string]Explained{}
+	for _, e := range all {
+		byKey[e.Key] = e
+	}
+	for key, want := range map[string]Explained{
+		"sampler.type":  {Value: "ohem", From: "--set sampler.type=ohem", Matters: true},
+		"sampler.ratio": {Value: "3", From: "ablations/profiles/mini.yaml:", Matters: true},
+		"loss.beta":     {Value: "0", From: "ablations/profiles/mini.yaml:"},
+		"loss.type":     {Value: "focal", From: "ablations/gamma.yaml:", Matters: true},
+	} {
+		if e := byKey[key]; e.Value != want.Value || !strings.HasPrefix(e.From, want.From) || e.Matters != want.Matters {
+			t.Errorf("%s is explained as %+v, want %+v", key, e, want)
+		}
+	}
+	if got := settings.Below("box_loss"); !slices.Equal(got, []string{"box_loss.beta", "box_loss.type", "box_loss.weight"}) {
+		t.Errorf("box_loss has %v", got)
+	}
+	if got := settings.Choices("model.head_norm"); !slices.Equal(got, []string{"batch", "group", "none"}) {
+		t.Errorf("choices of model.head_norm: %v", got)
+	}
+}
