@@ -15,14 +15,14 @@ import (
 	"focalgrid/weights"
 )
 
-// The backbone of the mini profile, pretrained by `runner pretrain mini` and kept
+// The backbone of the mini profile, pretrained by `runner pretrain mini` and stored
 // under its identity, so that a first sweep needs no pretraining.
 //
 //go:embed pretrained
 var embedded embed.FS
 
-// initIdentity says which weights a trial starts from, without making them.
-func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
+// InitIdentity returns the identity of the weights that a trial starts from, without making them; empty: random ones.
+func (t *Trainer) InitIdentity(cfg *plan.Config) (string, error) {
 	switch {
 	case cfg.Text("pretrain.type") == "file":
 		classes := 0
@@ -34,14 +34,14 @@ func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
 	case cfg.Text("pretrain.file") != "":
 		return "", detector.CheckInitial(cfg, 0)
 	case plan.Crops(cfg):
-		return r.PretrainKey(cfg), nil
+		return t.PretrainKey(cfg), nil
 	}
 	return "", nil
 }
 
 // initialise gives the detector its first weights, which must be those of the
 // planned identity.
-func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init string) error {
+func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init string) error {
 	var w detector.Tensors
 	var id string
 	var err error
@@ -50,7 +50,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 	case "crops":
 		var f *weights.File
 		var p Pretrained
-		if f, p, err = r.pretrained(ctx, &d.Cfg); err == nil {
+		if f, p, err = t.pretrained(ctx, &d.Cfg); err == nil {
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
@@ -78,8 +78,8 @@ const embeddedEngine = "gorgonia"
 const ownBackbone = "gorgonia-exact"
 
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
-func (r *Runner) PretrainKey(cfg *plan.Config) string {
-	engineName := r.Engine.Info().Name
+func (t *Trainer) PretrainKey(cfg *plan.Config) string {
+	engineName := t.Engine.Info().Name
 	if key := pretrainKey(cfg, embeddedEngine); engineName != ownBackbone && isEmbedded(key) {
 		return key
 	}
@@ -91,7 +91,7 @@ func pretrainKey(cfg *plan.Config, engineName string) string {
 	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
-// Pretrained says where a pretrained backbone is.
+// Pretrained names a pretrained backbone.
 type Pretrained struct {
 	Key      string
 	Where    string // "embedded in the program", or the file
@@ -99,22 +99,22 @@ type Pretrained struct {
 }
 
 // Pretrain returns the pretrained backbone of cfg: embedded, from the cache, or made now.
-func (r *Runner) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
-	_, p, err := r.pretrained(ctx, cfg)
+func (t *Trainer) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
+	_, p, err := t.pretrained(ctx, cfg)
 	return p, err
 }
 
-func (r *Runner) pretrainedPath(key string) string {
-	return filepath.Join(r.Cache, "pretrained", key+tensorsSuffix)
+func (t *Trainer) pretrainedPath(key string) string {
+	return filepath.Join(t.Cache, "pretrained", key+tensorsSuffix)
 }
 
 // pretrainWork is the folder for the checkpoints of a pretraining.
-func (r *Runner) pretrainWork(key string) string { return r.pretrainedPath(key) + ".work" }
+func (t *Trainer) pretrainWork(key string) string { return t.pretrainedPath(key) + ".work" }
 
-// HasPretrained tells whether the backbone is there already.
-func (r *Runner) HasPretrained(cfg *plan.Config) bool {
-	key := r.PretrainKey(cfg)
-	_, err := os.Stat(r.pretrainedPath(key))
+// HasPretrained reports whether the backbone is there already.
+func (t *Trainer) HasPretrained(cfg *plan.Config) bool {
+	key := t.PretrainKey(cfg)
+	_, err := os.Stat(t.pretrainedPath(key))
 	return err == nil || isEmbedded(key)
 }
 
@@ -127,8 +127,8 @@ func embeddedName(key string) string { return "pretrained/" + key + tensorsSuffi
 
 // pretrained returns the backbone's file: whole, and of its identity. One in the cache
 // that is damaged is made again.
-func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
-	p := Pretrained{Key: r.PretrainKey(cfg)}
+func (t *Trainer) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
+	p := Pretrained{Key: t.PretrainKey(cfg)}
 	if text, err := embedded.ReadFile(embeddedName(p.Key)); err == nil {
 		f, err := weights.Decode(text, embeddedName(p.Key))
 		if err == nil {
@@ -140,7 +140,7 @@ func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.Fil
 		p.Where, p.Accuracy = "embedded in the program", f.Metadata["accuracy"]
 		return f, p, nil
 	}
-	p.Where = r.pretrainedPath(p.Key)
+	p.Where = t.pretrainedPath(p.Key)
 	f, err := weights.Read(p.Where)
 	if err == nil {
 		err = checkPretrained(f, p.Key)
@@ -153,14 +153,14 @@ func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.Fil
 	case unreadable(err) != nil:
 		return nil, p, fmt.Errorf("pretrained backbone: %w", unreadable(err))
 	default:
-		r.tell(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
+		t.Report(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
 	}
-	if f, err = r.pretrain(ctx, cfg, p.Key); err == nil {
+	if f, err = t.pretrain(ctx, cfg, p.Key); err == nil {
 		if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
 			err = weights.Write(p.Where, f.Tensors, f.Metadata)
 		}
 		if err == nil {
-			err = os.RemoveAll(r.pretrainWork(p.Key))
+			err = os.RemoveAll(t.pretrainWork(p.Key))
 		}
 	}
 	if err != nil {
@@ -183,41 +183,41 @@ func checkPretrained(f *weights.File, key string) error {
 }
 
 // pretrain trains the backbone as a classifier of synthetic crops. Like a trial's, its state is
-// kept on the way, beside where the weights will be.
-func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
-	c, err := detector.NewClassifier(ctx, cfg, r.Engine)
+// written on the way, beside where the weights will be.
+func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
+	c, err := detector.NewClassifier(ctx, cfg, t.Engine)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	work := r.pretrainWork(key)
+	work := t.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
 	if err != nil {
 		return nil, err
 	}
 	done := 0
 	if from != nil {
-		done = from.step
+		done = from.Step
 		if err := from.restore(c.State); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.setAside(work, damaged, done); err != nil {
+	if err := t.setAside(work, damaged, done); err != nil {
 		return nil, err
 	}
-	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: done, last: r.Now(), save: func(c *checkpoint) error { return c.write(work, key) }}
+	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: done, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
 	keep := func() error {
 		s, err := c.Stored()
 		if err != nil {
 			return err
 		}
-		return k.keep(&checkpoint{step: done, tensors: detector.StateTensors(s)})
+		return k.keep(&Checkpoint{Step: done, tensors: detector.StateTensors(s)})
 	}
 	progress := Preparing{What: "pretraining a backbone", Total: c.Iters() + 1}
 	reached, err := c.Train(ctx, done, func(s detector.StepInfo) error {
 		done = s.Step + 1
 		progress.Done = done
-		r.tell(progress)
+		t.Report(progress)
 		if k.due(done) && done < c.Iters() {
 			return keep()
 		}
@@ -234,15 +234,15 @@ func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*w
 	}
 	accuracy := fmt.Sprintf("%.3f", reached)
 	progress.Done, progress.Note = progress.Total, "accuracy "+accuracy+" on held-out crops"
-	r.tell(progress)
+	t.Report(progress)
 	s, err := c.Stored()
 	if err != nil {
 		return nil, err
 	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
-	for _, t := range detector.StateTensors(s) {
-		if detector.IsBody(t.Name) {
-			f.Tensors = append(f.Tensors, t)
+	for _, tensor := range detector.StateTensors(s) {
+		if detector.IsBody(tensor.Name) {
+			f.Tensors = append(f.Tensors, tensor)
 		}
 	}
 	if err := seal(f.Tensors, f.Metadata); err != nil {
