@@ -26,6 +26,7 @@ type Classifier struct {
 	transform dataset.Transform
 	crops     *dataset.CropSet
 	labels    int
+	sessions  []engine.Session
 }
 
 // NewClassifier draws the crops that the settings ask for, and has compiled nothing yet.
@@ -50,6 +51,13 @@ func NewClassifier(ctx context.Context, c *plan.Config, e engine.Engine) (*Class
 // Stored returns the state, up to date with the steps that were made, and good until the next one.
 func (c *Classifier) Stored() (*engine.State, error) { return c.State, c.engine.Store(c.State) }
 
+// Close frees what was compiled. Stored comes before.
+func (c *Classifier) Close() {
+	for _, s := range c.sessions {
+		s.Close()
+	}
+}
+
 // Iters is the number of steps of the training.
 func (c *Classifier) Iters() int { return c.settings.Int("iters") }
 
@@ -72,7 +80,11 @@ func (c *Classifier) compile(n int, train bool) (engine.Session, error) {
 	if err := c.State.AddMissing(prog.Graph, c.draw); err != nil {
 		return nil, err
 	}
-	return c.engine.Compile(prog, c.State)
+	s, err := c.engine.Compile(prog, c.State)
+	if err == nil {
+		c.sessions = append(c.sessions, s)
+	}
+	return s, err
 }
 
 // Train runs the steps from that number to the last, and returns the share of held-out crops that
@@ -83,7 +95,6 @@ func (c *Classifier) Train(ctx context.Context, from int, each func(StepInfo) er
 	if err != nil {
 		return 0, err
 	}
-	defer session.Close()
 	step := func(info *StepInfo) error {
 		pick := c.draw("crops", uint64(info.Step))
 		indices, flips := make([]int, c.settings.Int("batch")), make([]bool, c.settings.Int("batch"))
@@ -111,7 +122,6 @@ func (c *Classifier) accuracy() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer session.Close()
 	right := 0
 	for first := c.settings.Int("crops"); first < c.settings.Int("crops")+holdout; first += batch {
 		indices := make([]int, batch)

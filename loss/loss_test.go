@@ -92,7 +92,7 @@ func buildClassification(t *testing.T, build func(*engine.Graph, Inputs, func(st
 	t.Helper()
 	g, err := engine.Build(func(g *engine.Graph) error {
 		in := Inputs{Logits: g.Input("logits", 2, 7, 3), Labels: g.Input("labels", 2, 7), Weight: g.Input("weight", 2, 7)}
-		if out := build(g, in, ScalarInputs(g, ClassPrefix)); len(out.Shape) != 0 {
+		if out := build(g, in, ScalarInputs(g, prefix)); len(out.Shape) != 0 {
 			t.Errorf("shape %v, want a scalar", out.Shape)
 		}
 		return nil
@@ -148,7 +148,7 @@ func TestComposedGraphsByWalking(t *testing.T) {
 		}
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := Inputs{Logits: g.Input("logits", 1, 4, 3), Labels: g.Input("labels", 1, 4), Weight: g.Input("weight", 1, 4)}
-			tt.build(g, in, ScalarInputs(g, ClassPrefix))
+			tt.build(g, in, ScalarInputs(g, prefix))
 			return nil
 		})
 		if err != nil {
@@ -156,7 +156,7 @@ func TestComposedGraphsByWalking(t *testing.T) {
 		}
 		feeds := map[string][]float64{"logits": logits, "labels": labels, "weight": weight}
 		for k, s := range tt.c.Scalars(tt.values) {
-			feeds[ClassPrefix+k] = []float64{float64(s)}
+			feeds[prefix+k] = []float64{float64(s)}
 		}
 		if got := walk(t, g, feeds); math.Abs(got-want) > 1e-12*want {
 			t.Errorf("%s %v: graph gives %.15g, the plain form %.15g", tt.name, tt.values, got, want)

@@ -275,6 +275,9 @@ func onEngine(x []float32, shape []int, feeds engine.Feeds, build func(g *engine
 	return r.Loss, ses.Gradient("x"), nil
 }
 
+// prefix stands before the names of a loss's scalars.
+const prefix = "loss."
+
 // A batch of 2 images with 4 anchors and 3 classes.
 const images, anchors, classes = 2, 4, 3
 
@@ -283,7 +286,7 @@ var (
 	weight = []float32{.5, .25, 1, 0, 2, 0, 1, .125}
 )
 
-func feed(prefix string, scalars map[string]float32, feeds engine.Feeds) engine.Feeds {
+func feed(scalars map[string]float32, feeds engine.Feeds) engine.Feeds {
 	for name, x := range scalars {
 		feeds[prefix+name] = []float32{x}
 	}
@@ -291,10 +294,10 @@ func feed(prefix string, scalars map[string]float32, feeds engine.Feeds) engine.
 }
 
 func classificationOnEngine(c Classification, x []float32, v setting.Values) (float64, []float32, error) {
-	feeds := feed(ClassPrefix, c.Scalars(v), engine.Feeds{"labels": labels, "weight": weight})
+	feeds := feed(c.Scalars(v), engine.Feeds{"labels": labels, "weight": weight})
 	return onEngine(x, []int{images, anchors, classes}, feeds, func(g *engine.Graph, x *engine.Node) *engine.Node {
 		in := Inputs{Logits: x, Labels: g.Input("labels", images, anchors), Weight: g.Input("weight", images, anchors)}
-		return c.Build(g, in, ScalarInputs(g, ClassPrefix))
+		return c.Build(g, in, ScalarInputs(g, prefix))
 	})
 }
 
@@ -438,13 +441,13 @@ func wrongBoxGraph(b Box, r *rand.Rand) error {
 			pred[i] = float32(r.NormFloat64() * .4)
 		}
 		v := settingtest.Draw(r, b.Params, 5)
-		feeds := feed(BoxPrefix, b.Scalars(v), engine.Feeds{"target": target, "weight": weight})
+		feeds := feed(b.Scalars(v), engine.Feeds{"target": target, "weight": weight})
 		got, grad, err := onEngine(pred, []int{n, a, 4}, feeds, func(g *engine.Graph, x *engine.Node) *engine.Node {
 			in := BoxInputs{Pred: x, Target: g.Input("target", n, a, 4), Weight: g.Input("weight", n, a)}
 			if b.Target == "boxes" {
 				in.Anchors, feeds["anchors"] = g.Input("anchors", a, 4), anchors
 			}
-			return b.Build(g, in, ScalarInputs(g, BoxPrefix))
+			return b.Build(g, in, ScalarInputs(g, prefix))
 		})
 		if err != nil {
 			return err
@@ -470,13 +473,13 @@ func wrongBoxGraph(b Box, r *rand.Rand) error {
 func TestGraphForms(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 0))
 	for name, c := range classifications {
-		holdScalars(t, name, buildClassification(t, c.Build), ClassPrefix, c.Scalars(settingtest.Draw(r, c.Params, 5)))
+		holdScalars(t, name, buildClassification(t, c.Build), c.Scalars(settingtest.Draw(r, c.Params, 5)))
 	}
-	holdScalars(t, "composed focal", buildClassification(t, FocalComposed), ClassPrefix, focal.Scalars(settingtest.Draw(r, focal.Params, 5)))
+	holdScalars(t, "composed focal", buildClassification(t, FocalComposed), focal.Scalars(settingtest.Draw(r, focal.Params, 5)))
 	for name, b := range boxes {
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := BoxInputs{Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7), Anchors: g.Input("anchors", 7, 4)}
-			if out := b.Build(g, in, ScalarInputs(g, BoxPrefix)); len(out.Shape) != 0 {
+			if out := b.Build(g, in, ScalarInputs(g, prefix)); len(out.Shape) != 0 {
 				t.Errorf("%s: shape %v, want a scalar", name, out.Shape)
 			}
 			return nil
@@ -484,7 +487,7 @@ func TestGraphForms(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		holdScalars(t, name, g, BoxPrefix, b.Scalars(settingtest.Draw(r, b.Params, 5)))
+		holdScalars(t, name, g, b.Scalars(settingtest.Draw(r, b.Params, 5)))
 		if b.Target != "deltas" && b.Target != "boxes" {
 			t.Errorf("%s: target %q", name, b.Target)
 		}
@@ -492,7 +495,7 @@ func TestGraphForms(t *testing.T) {
 }
 
 // holdScalars compares the scalar inputs of a graph with what it is fed.
-func holdScalars(t *testing.T, loss string, g *engine.Graph, prefix string, fed map[string]float32) {
+func holdScalars(t *testing.T, loss string, g *engine.Graph, fed map[string]float32) {
 	t.Helper()
 	var read []string
 	for _, n := range g.Nodes() {
