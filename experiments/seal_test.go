@@ -16,6 +16,7 @@ import (
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
+	"focalgrid/results"
 	"focalgrid/weights"
 )
 
@@ -279,7 +280,7 @@ func TestInitialWeightsReplaced(t *testing.T) {
 		}
 	}
 	c, err := b.Sweep(t.Context(), p)
-	if err != nil || c != (Counts{Done: 1, Failed: 1}) {
+	if err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	for _, tr := range b.trials(t) {
@@ -291,7 +292,7 @@ func TestInitialWeightsReplaced(t *testing.T) {
 	if draw(1) != planned {
 		t.Fatal("the same draws have another identity")
 	}
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
 		t.Errorf("put back: %+v, %v", c, err)
 	}
 }

@@ -266,7 +266,7 @@ func TestRepairGoesOn(t *testing.T) {
 			sel := one(folder)
 			sel.Only = nil
 			p := b.plan(t, tiny, sel)
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Failed: 2}) {
+			if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
 				t.Fatalf("with a damaged picture: %+v, %v", c, err)
 			}
 			if err := os.WriteFile(path, whole, 0o666); err != nil {
@@ -279,7 +279,7 @@ func TestRepairGoesOn(t *testing.T) {
 					steps++
 				}
 			}
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
+			if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
 				t.Fatalf("repaired: %+v, %v", c, err)
 			}
 			if steps != 0 {
@@ -336,14 +336,14 @@ func TestWhatWasHashedIsUsed(t *testing.T) {
 				if err := os.WriteFile(path, now, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Failed: 2}) {
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
 					t.Fatalf("changed: %+v, %v; want both to fail", c, err)
 				}
 				if err := os.WriteFile(path, was, 0o666); err != nil {
 					t.Fatal(err)
 				}
 				b.sources = nil
-				if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
 					t.Fatalf("put back: %+v, %v", c, err)
 				}
 				fresh := newBench(t, 2)

@@ -159,20 +159,17 @@ func (r *Runner) lookUp(states []State) error {
 	return nil
 }
 
-// Counts says how the trials of a sweep ended, those of earlier runs included.
-type Counts struct{ Done, Diverged, Failed int }
-
 // Sweep runs what is missing of the plan, in this process or, with several Jobs, in as
 // many workers. A trial that another process is at work on is left to it, and taken
 // over should it die. A failed trial does not stop the others; the context's end does,
 // after the step at hand. The error is the context's or one that concerns all trials.
-func (r *Runner) Sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
+func (r *Runner) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
 	c, err := r.sweep(ctx, p)
 	return c, plainly(err)
 }
 
-func (r *Runner) sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
-	var c Counts
+func (r *Runner) sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
+	var c results.Counts
 	prep, states, err := r.planned(ctx, p)
 	if err != nil {
 		return c, err
@@ -187,7 +184,7 @@ func (r *Runner) sweep(ctx context.Context, p *plan.Plan) (Counts, error) {
 			todo = append(todo, i)
 			continue
 		}
-		c.count(s.Recorded.Status)
+		count(&c, s.Recorded.Status)
 		// Its process may have died between the result and this.
 		if err := r.dropWork(s.Key); err != nil {
 			return c, err
@@ -358,7 +355,7 @@ type job struct {
 type queue struct {
 	r      *Runner
 	prep   []Prepared
-	counts *Counts
+	counts *results.Counts
 
 	todo   []int
 	held   []int       // by other processes, when last looked at
@@ -367,7 +364,7 @@ type queue struct {
 }
 
 // runAll runs those trials of prep, as many at a time as there are jobs.
-func (r *Runner) runAll(ctx context.Context, prep []Prepared, todo []int, c *Counts) error {
+func (r *Runner) runAll(ctx context.Context, prep []Prepared, todo []int, c *results.Counts) error {
 	q := &queue{r: r, prep: prep, counts: c, todo: todo, tries: map[int]int{}}
 	slots := make([]slot, min(max(1, r.Jobs), max(1, len(todo))))
 	free := make([]int, len(slots))
@@ -469,7 +466,7 @@ func (q *queue) settle(j job) error {
 			q.r.tell(TrialEnded{Index: j.index, Key: key, Outcome: j.outcome})
 		}
 		if errors.Is(j.err, syscall.ENOSPC) { // and so the next would end
-			q.counts.count(j.outcome.Status)
+			count(q.counts, j.outcome.Status)
 			return j.err
 		}
 		return q.close(key, j.outcome.Status)
@@ -480,7 +477,7 @@ func (q *queue) settle(j job) error {
 // close counts a trial that this sweep runs no more. The process that finished it may
 // have died before it dropped its checkpoints.
 func (q *queue) close(key, status string) error {
-	q.counts.count(status)
+	count(q.counts, status)
 	if results.IsFinal(status) {
 		return q.r.dropWork(key)
 	}
@@ -522,15 +519,12 @@ func (s *slot) close() {
 	}
 }
 
-func (c *Counts) count(status string) {
-	switch status {
-	case results.StatusDone:
-		c.Done++
-	case results.StatusDiverged:
-		c.Diverged++
-	default:
-		c.Failed++
+// count counts a trial that a sweep runs no more; one without a result has failed.
+func count(c *results.Counts, status string) {
+	if !results.IsFinal(status) {
+		status = results.StatusFailed
 	}
+	c.Add(status)
 }
 
 func (r *Runner) SavePlan(p *plan.Plan, prep []Prepared) error {

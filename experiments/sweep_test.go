@@ -100,10 +100,10 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 	}
 	first := *p
 	first.Trials = p.Trials[:2]
-	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (Counts{Done: 2}) {
+	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (results.Counts{Done: 2}) {
 		t.Fatalf("first seed: %+v, %v", c, err)
 	}
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 4}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 4}) {
 		t.Fatalf("both seeds: %+v, %v", c, err)
 	}
 	if want := []int{0, 1, 2, 3}; !slices.Equal(started, want) || !slices.Equal(ended, want) {
@@ -238,7 +238,7 @@ func TestSweepFails(t *testing.T) {
 	}
 	p.Trials[0].Config.Set("loss.type", "hinge") // no such loss: fails when its network is built
 	c, err := b.Sweep(t.Context(), p)
-	if err != nil || c != (Counts{Done: 1, Failed: 1}) {
+	if err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
 		t.Errorf("%+v, %v; want one failed, one done", c, err)
 	}
 }
@@ -343,7 +343,7 @@ seeds: [0, 1]
 	count := &counting{Engine: shared.Engine}
 	shared.Engine = count
 	p := shared.plan(t, grid, plan.Selection{})
-	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 8}) {
+	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 8}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	// Seed by seed: smooth L1 twice, GIoU, smooth L1, each with a network for

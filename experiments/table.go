@@ -9,12 +9,13 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/paper"
 	"focalgrid/results"
+	tables "focalgrid/results/report"
 )
 
 // Table gathers what is recorded of a plan's rows, beside the published figures; with
 // everySeed, of all recorded seeds and not just the plan's. Where data or first weights are not
 // at hand, trials are matched by their settings, and a remark says so.
-func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*results.Table, error) {
+func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -56,7 +57,7 @@ func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*resu
 }
 
 // noteOthers says under a table without any trial how many are recorded with other settings.
-func (r *Runner) noteOthers(t *results.Table, states []State) error {
+func (r *Runner) noteOthers(t *tables.Table, states []State) error {
 	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
 		return nil
 	}
@@ -121,8 +122,8 @@ func (r *Runner) statesBySettings(p *plan.Plan) (states []State, remark string, 
 }
 
 // TableOf is Table from states at hand.
-func TableOf(p *plan.Plan, states []State) (*results.Table, error) {
-	t := &results.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
+func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
+	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
 	if t.ID == "" {
 		t.ID = p.Name
 	}
@@ -154,7 +155,7 @@ func TableOf(p *plan.Plan, states []State) (*results.Table, error) {
 				figures = pr.Metrics
 			}
 		}
-		t.Rows = append(t.Rows, results.NewRow(row.Factors, recorded[i], figures))
+		t.Rows = append(t.Rows, tables.NewRow(row.Factors, recorded[i], figures))
 	}
 	return t, nil
 }

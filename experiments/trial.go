@@ -20,8 +20,8 @@ import (
 	"focalgrid/weights"
 )
 
-// stepRows is about how many steps of a trial are logged.
-const stepRows = 200
+// loggedSteps is about how many steps of a trial are logged.
+const loggedSteps = 200
 
 // runTrial trains and evaluates one trial, from its last checkpoint if it has
 // one, and records how it ended: a panic is a failure like another. The error is nil
@@ -239,9 +239,9 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session
 	return err
 }
 
-// logged tells which steps of a training its log keeps: about stepRows of them.
+// logged tells which steps of a training its log keeps: about loggedSteps of them.
 func logged(step, iters int) bool {
-	return step%max(1, iters/stepRows) == 0 || step == iters-1
+	return step%max(1, iters/loggedSteps) == 0 || step == iters-1
 }
 
 func stepRow(s detector.StepInfo) results.Step {

@@ -169,7 +169,7 @@ func TestJobs(t *testing.T) {
 			}
 		}
 	}
-	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c != (Counts{Done: 4}) {
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c != (results.Counts{Done: 4}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	slices.Sort(started)
@@ -234,12 +234,12 @@ func TestJobsDie(t *testing.T) {
 			}
 			bad := states[1].Recorded
 			if tt.always {
-				if c != (Counts{Done: 1, Failed: 1}) || bad.Status != results.StatusFailed || !strings.Contains(bad.Error, tt.why) || last.Outcome.Status != results.StatusFailed {
+				if c != (results.Counts{Done: 1, Failed: 1}) || bad.Status != results.StatusFailed || !strings.Contains(bad.Error, tt.why) || last.Outcome.Status != results.StatusFailed {
 					t.Errorf("%+v, %+v, told %+v", c, bad.Outcome, last)
 				}
 				return // the second try, from step 2, dies in the last step
 			}
-			if c != (Counts{Done: 2}) || len(bad.Attempts) != 2 {
+			if c != (results.Counts{Done: 2}) || len(bad.Attempts) != 2 {
 				t.Fatalf("%+v, %d attempts", c, len(bad.Attempts))
 			}
 			first, second := bad.Attempts[0], bad.Attempts[1]
@@ -266,7 +266,7 @@ func TestPanicFails(t *testing.T) {
 				b.Engine = deadly{b.Engine, w}
 			}
 			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1, Failed: 1}) {
+			if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
 				t.Fatalf("%+v, %v; want one failed, one done", c, err)
 			}
 			states, err := b.States(t.Context(), p)
@@ -328,7 +328,7 @@ func TestTwoSweeps(t *testing.T) {
 		b.Now = time.Now
 	}
 	plans := []*plan.Plan{one.plan(t, tiny, plan.Selection{}), two.plan(t, tiny, plan.Selection{})}
-	var counts [2]Counts
+	var counts [2]results.Counts
 	var errs [2]error
 	var both sync.WaitGroup
 	for i, b := range []*bench{one, two} {
@@ -388,7 +388,7 @@ func TestLiveIsLeftAlone(t *testing.T) {
 	}
 	var hours atomic.Int64
 	b.Now = func() time.Time { return time.Date(2026, 1, 1, int(hours.Add(1)), 0, 0, 0, time.UTC) }
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	if end, ok := last.(TrialEnded); !ok || !end.Elsewhere || looks != 10 {
@@ -406,7 +406,7 @@ func TestSilentIsTakenOver(t *testing.T) {
 	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 1}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	before := b.finished(t, key)

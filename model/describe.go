@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 )
 
@@ -60,22 +61,13 @@ func Describe(cfg Config, h, w int) (string, error) {
 	line("class", fmt.Sprintf("%s%d", tower, cfg.Classes), rowsOf(out.Logits), "shared by P3…P7", prior)
 	line("box", tower+"4", rowsOf(out.Deltas), "shared by P3…P7")
 
-	var width [3]int
-	for _, r := range rows {
-		for i := range width {
-			width[i] = max(width[i], len([]rune(r[i])))
-		}
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "RetinaNet, ResNet-%d", cfg.Depth)
 	if cfg.Width != 1 {
 		fmt.Fprintf(&b, " of width %g", cfg.Width)
 	}
 	fmt.Fprintf(&b, ", FPN of %d channels\n", cfg.FPN)
-	for _, r := range rows {
-		text := fmt.Sprintf("  %-*s  %-*s  %-*s  %s", width[0], r[0], width[1], r[1], width[2], r[2], r[3])
-		b.WriteString(strings.TrimRight(text, " ") + "\n")
-	}
+	columns.Text(&b, "  ", rows, columns.AllLeft)
 	return b.String(), nil
 }
 

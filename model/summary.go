@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 )
 
@@ -150,27 +151,13 @@ func (s *Summary) LevelRows() [][]string {
 	return append(rows, []string{"total", "", "", thousands(int64(s.Anchors()))})
 }
 
-// String is both tables as text.
+// String returns both tables as text.
 func (s *Summary) String() string {
-	return fmt.Sprintf("one image of %d×%d (height×width)\n\n%s\n%s", s.H, s.W, table(s.Rows()), table(s.LevelRows()))
-}
-
-// table aligns the first column left and the others right.
-func table(rows [][]string) string {
-	width := make([]int, len(rows[0]))
-	for _, r := range rows {
-		for i, c := range r {
-			width[i] = max(width[i], len([]rune(c)))
-		}
-	}
 	var b strings.Builder
-	for _, r := range rows {
-		fmt.Fprintf(&b, "%-*s", width[0], r[0])
-		for i, c := range r[1:] {
-			fmt.Fprintf(&b, "  %*s", width[i+1], c)
-		}
-		b.WriteByte('\n')
-	}
+	fmt.Fprintf(&b, "one image of %d×%d (height×width)\n\n", s.H, s.W)
+	columns.Text(&b, "", s.Rows(), 1)
+	b.WriteByte('\n')
+	columns.Text(&b, "", s.LevelRows(), 1)
 	return b.String()
 }
 

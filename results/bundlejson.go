@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"focalgrid/results/files"
 )
 
 // Versions of the JSON of bundles and exports. Every one is read; the newest is written.
@@ -16,7 +18,8 @@ const (
 	bundleFormat = 2
 )
 
-// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN.
+// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN. It is written
+// in the digits that the checksums of recorded bundles were taken over, which are not encoding/json's.
 type number float64
 
 func (n number) MarshalJSON() ([]byte, error) {
@@ -58,7 +61,7 @@ type (
 		Finished     string            `json:"finished"`
 		WallSeconds  number            `json:"wall_seconds"`
 		Weights      string            `json:"weights"`
-		Detections   *Blob             `json:"detections"`
+		Detections   *files.Blob       `json:"detections"`
 		Config       json.RawMessage   `json:"config"`
 		Labels       []Label           `json:"labels"`
 		Provenance   json.RawMessage   `json:"provenance"`
@@ -123,7 +126,7 @@ func seal(line []byte, err error) ([]byte, error) {
 		return nil, err
 	}
 	content := bytes.TrimSuffix(line, []byte("}\n"))
-	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, blobOf(content).Hash, sealEnd), nil
+	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, files.BlobOf(content).Hash, sealEnd), nil
 }
 
 // checkSeal compares a line with the checksum that ends it.
@@ -133,7 +136,7 @@ func checkSeal(line []byte) error {
 	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sealStart)) || !bytes.HasSuffix(line, []byte(sealEnd)) {
 		return fmt.Errorf("%w: it does not end with its checksum: it was altered or cut off", ErrBundle)
 	}
-	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != blobOf(line[:at]).Hash {
+	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != files.BlobOf(line[:at]).Hash {
 		return fmt.Errorf("%w: its content has another checksum than it carries: it was altered or damaged", ErrBundle)
 	}
 	return nil
@@ -147,10 +150,10 @@ func (b *Bundle) encode() ([]byte, error) {
 		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
 		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
 		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Labels: b.Labels, Provenance: json.RawMessage(b.Provenance),
-		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: map[string]number{},
+		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: metricsJSON(b.Metrics),
 		Classes: classesJSON(b.Classes), Steps: columns(b.Steps),
 	}
-	if b.Detections != (Blob{}) {
+	if b.Detections != (files.Blob{}) {
 		j.Detections = &b.Detections
 	}
 	for i, a := range b.Attempts {
@@ -159,10 +162,15 @@ func (b *Bundle) encode() ([]byte, error) {
 			number(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, json.RawMessage(a.Environment),
 		}
 	}
-	for name, v := range b.Metrics {
-		j.Metrics[name] = number(v)
-	}
 	return seal(jsonLine(j))
+}
+
+func metricsJSON(metrics map[string]float64) map[string]number {
+	out := make(map[string]number, len(metrics))
+	for name, v := range metrics {
+		out[name] = number(v)
+	}
+	return out
 }
 
 func classesJSON(classes []ClassMetric) []classJSON {
@@ -267,7 +275,7 @@ func decodeSweep(text []byte) (*sweepBundle, error) {
 	case !s.Unsealed:
 	case j.SHA256 != "":
 		return nil, errPlain
-	case blobOf([]byte(s.File)).Hash != s.Hash:
+	case files.BlobOf([]byte(s.File)).Hash != s.Hash:
 		return nil, fmt.Errorf("%w: its file has another hash than it says: it was altered or damaged", ErrBundle)
 	}
 	for i, p := range s.Plan {

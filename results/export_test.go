@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/results/files"
 )
 
 // plain is a sealed line in the form of older versions, which has no checksum.
@@ -399,7 +401,7 @@ func TestImportTellsWhatIsMissing(t *testing.T) {
 }
 
 func FuzzBundle(f *testing.F) {
-	b := &Bundle{Trial: trialNamed("a"), Steps: finishDone().Steps, Detections: Blob{keyOf("x"), 3}}
+	b := &Bundle{Trial: trialNamed("a"), Steps: finishDone().Steps, Detections: files.Blob{Hash: keyOf("x"), Size: 3}}
 	b.Outcome = finishDone().Outcome
 	text, err := b.encode()
 	if err != nil {

@@ -198,7 +198,7 @@ func compareTrials(q querier, at func(id int64) (*Trial, error), clause string, 
 		}
 		t, err := at(id)
 		if err == nil {
-			err = differs("trial "+short(t.Key), t.sum(), recorded)
+			err = differs("trial "+Short(t.Key), t.sum(), recorded)
 		}
 		return err
 	}, "SELECT c.id, c.sha256 FROM checksums c JOIN trials t ON t.id = c.id AND c.part = '"+partTrial+"'"+clause, args...)
@@ -235,9 +235,9 @@ func (s *Store) Trial(prefix string) (*Trial, error) {
 			case i == shown:
 				list += ", …"
 			case i > 0:
-				list += ", " + short(key)
+				list += ", " + Short(key)
 			default:
-				list = short(key)
+				list = Short(key)
 			}
 		}
 		return nil, fmt.Errorf("trial %s in %s: %w: %s; give more digits", prefix, s.path, ErrAmbiguous, list)

@@ -9,6 +9,8 @@ import (
 	"math"
 	"regexp"
 	"slices"
+
+	"focalgrid/results/files"
 )
 
 // Kinds of trial.
@@ -146,7 +148,7 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 			return err
 		case len(recorded) == 0:
 		case IsFinal(recorded[0].Status):
-			return fmt.Errorf("trial %s is %s: %w", short(t.Key), recorded[0].Status, ErrFinished)
+			return fmt.Errorf("trial %s is %s: %w", Short(t.Key), recorded[0].Status, ErrFinished)
 		default:
 			if id, err = trialID(tx, t.Key); err != nil {
 				return err
@@ -210,13 +212,13 @@ func (t Trial) check() error {
 // weights.
 func (s *Store) FinishTrial(key string, number int, f Finish) error {
 	if !isEnd(f.Status) {
-		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", short(key), f.Status)
+		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", Short(key), f.Status)
 	}
-	var detections Blob
+	var detections files.Blob
 	if f.Detections != nil {
 		var err error
 		if detections, err = s.keepDetections(f.Detections); err != nil {
-			return fmt.Errorf("trial %s: detections: %w", short(key), err)
+			return fmt.Errorf("trial %s: detections: %w", Short(key), err)
 		}
 	}
 	return s.inTx("finish trial", func(tx *sql.Tx) error {
@@ -303,7 +305,7 @@ func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
 func trialID(tx *sql.Tx, key string) (id int64, err error) {
 	err = tx.QueryRow("SELECT id FROM trials WHERE key = ?", key).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("trial %s: %w", short(key), ErrNoTrial)
+		return 0, fmt.Errorf("trial %s: %w", Short(key), ErrNoTrial)
 	}
 	return id, err
 }
@@ -324,6 +326,21 @@ func sortedNames(m map[string]float64) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Counts is how trials ended. Those running, interrupted or not begun are in none of them.
+type Counts struct{ Done, Diverged, Failed int }
+
+// Add counts a trial with that status.
+func (c *Counts) Add(status string) {
+	switch status {
+	case StatusDone:
+		c.Done++
+	case StatusDiverged:
+		c.Diverged++
+	case StatusFailed:
+		c.Failed++
+	}
 }
 
 // Sweep is one ablation file as it was run.
@@ -402,8 +419,8 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 	return b, keepSum(tx, partSweep, id, b.sum())
 }
 
-// short is a key as people see it.
-func short(key string) string {
+// Short returns the first digits of a key, as people see it.
+func Short(key string) string {
 	const digits = 12
 	if len(key) > digits {
 		return key[:digits]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/benchmark"
@@ -257,7 +258,7 @@ func (r *benchReport) print(a *app) {
 		}
 		rows = append(rows, []string{op.Op, fmt.Sprintf("%.2f", op.MS), fmt.Sprintf("%.1f%%", 100*op.MS/mean), fmt.Sprintf("%.4g", op.Calls), rate})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 }
 
 // loaderReport is what bench loader prints.
@@ -308,7 +309,7 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 	}{{"files", rep.Files}, {"memory", rep.Kept}} {
 		rows = append(rows, []string{"  " + l.name, fmt.Sprintf("%.0f", l.Images), fmt.Sprintf("%.2f (%.2f to %.2f)", l.MS.Median, l.MS.Min, l.MS.Max)})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments/benchmark"
 )
 
@@ -78,6 +79,6 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 	for _, w := range t.Times {
 		rows = append(rows, []string{"  " + w.What, fmt.Sprintf("%.3f", w.Seconds)})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
@@ -63,7 +64,7 @@ func (a *app) doctor(o *doctorOptions) error {
 		{"weights", weightsLine(r)},
 		{"database", db},
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return bad(dbErr)
 }
 

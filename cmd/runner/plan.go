@@ -6,13 +6,11 @@ import (
 	"strconv"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/setting"
 )
-
-// noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
-const noValue = "–"
 
 // factors writes what distinguishes a trial from its neighbours: "loss.gamma=2 seed=0".
 func factors(p *plan.Plan, t *plan.Trial) string {
@@ -63,7 +61,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		s := &states[i]
 		line := []string{strconv.Itoa(i + 1)}
 		for _, key := range p.Factors {
-			cell := noValue
+			cell := columns.Gap
 			if v, ok := p.Rows[s.Row].Factors[key]; ok {
 				cell = setting.Spell(v)
 			}
@@ -83,7 +81,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		}
 		rows = append(rows, append(line, strconv.FormatUint(s.Seed, 10), stateOf(s), cost))
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
 	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)

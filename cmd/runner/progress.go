@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
+	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -177,12 +176,12 @@ func outcome(o results.Outcome) string {
 	return o.Status
 }
 
-// percent prints a metric × 100, or a dash where it is not defined.
+// percent prints a metric, or a gap where there is none.
 func percent(metrics map[string]float64, name string) string {
-	if v, ok := metrics[name]; ok && !math.IsNaN(v) {
-		return strconv.FormatFloat(100*v, 'f', 1, 64)
+	if v, ok := metrics[name]; ok {
+		return columns.Percent(v)
 	}
-	return noValue
+	return columns.Gap
 }
 
 // lines reports in plain lines, about ten for each trial.

@@ -363,27 +363,6 @@ func makeFolder(dir string) error {
 // makeFolderOf makes the folder of a file.
 func makeFolderOf(file string) error { return makeFolder(filepath.Dir(file)) }
 
-// columns prints rows in aligned columns.
-func columns(w io.Writer, rows [][]string) {
-	var width []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], len([]rune(cell)))
-		}
-	}
-	for _, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			b.WriteString(cell)
-			b.WriteString(strings.Repeat(" ", width[i]-len([]rune(cell))+2))
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
-}
-
 // count returns "1 trial" or "2 trials".
 func count(n int, what string) string {
 	if n == 1 {

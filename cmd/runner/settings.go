@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 )
@@ -87,7 +88,7 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 		}
 	}
 	var b bytes.Buffer
-	columns(&b, append([][]string{header}, rows...))
+	columns.Text(&b, "", append([][]string{header}, rows...), columns.AllLeft)
 	for i, line := range strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n") {
 		fmt.Fprintln(a.out, strings.TrimSuffix(line, "\n"))
 		if i == 0 {

@@ -8,6 +8,7 @@ import (
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 type showOptions struct {
@@ -75,7 +76,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	if err != nil {
 		return err
 	}
-	return results.WriteTrial(a.out, *t, classes, o.format)
+	return report.WriteTrial(a.out, *t, classes, o.format)
 }
 
 // holds checks that a folder holds the data of a trial.

@@ -181,7 +181,7 @@ func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, 
 }
 
 // runPlan trains the missing trials, with progress and, on a terminal, the table so far after each seed.
-func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
+func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []experiments.State, o *sweepOptions) (counts results.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
@@ -226,7 +226,7 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []exp
 }
 
 // sum prints the outcome of a sweep, and what to type next.
-func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
+func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts results.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err

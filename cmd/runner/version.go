@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments/plan"
 )
 
@@ -33,14 +34,14 @@ func (a *app) version() error {
 	if r.Host.Dirty {
 		revision += " with changes"
 	}
-	columns(a.out, [][]string{
+	columns.Text(a.out, "", [][]string{
 		{"version", programVersion()},
 		{"revision", revision},
 		{"go", r.Host.Go},
 		{"engine", r.Engine.Info().Name},
 		{"kernels", r.Host.Kernels},
 		{"numerics", strconv.Itoa(plan.Numerics)},
-	})
+	}, columns.AllLeft)
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/metrics"
 	"focalgrid/results"
+	"focalgrid/results/report"
 	"focalgrid/setting"
 )
 
@@ -179,7 +180,7 @@ func listBench(r *experiments.Runner, format string) error {
 	if err != nil {
 		return err
 	}
-	return results.WriteList(io.Discard, trials, format)
+	return report.WriteList(io.Discard, trials, format)
 }
 
 // recordBench records the plan, and a result and a bundle for each trial.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"focalgrid/atomicfile"
+	"focalgrid/nullable"
 	"focalgrid/safecsv"
 )
 
@@ -33,17 +34,17 @@ func (d *Details) WriteCurves(path string) error {
 }
 
 type curveJSON struct {
-	ID        int64    `json:"category_id"`
-	Name      string   `json:"name"`
-	IoU       float64  `json:"iou"`
-	Precision []number `json:"precision"`
-	Score     []number `json:"score"`
+	ID        int64            `json:"category_id"`
+	Name      string           `json:"name"`
+	IoU       float64          `json:"iou"`
+	Precision []nullable.Float `json:"precision"`
+	Score     []nullable.Float `json:"score"`
 }
 
 func (d *Details) curvesJSON(w io.Writer) error {
 	list := make([]curveJSON, len(d.Curves.PerCategory))
 	for i, c := range d.Curves.PerCategory {
-		list[i] = curveJSON{c.CategoryID, c.Name, c.IoU, numbers(c.Precision), numbers(c.Score)}
+		list[i] = curveJSON{c.CategoryID, c.Name, c.IoU, nullable.Floats(c.Precision), nullable.Floats(c.Score)}
 	}
 	return json.NewEncoder(w).Encode(struct {
 		Recall []float64   `json:"recall"`

@@ -1,10 +1,14 @@
-package results
+package report
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"focalgrid/columns"
+	"focalgrid/results"
+	"focalgrid/stats"
 )
 
 // tableMetrics are the metrics of every table, in order.
@@ -37,36 +41,28 @@ type Table struct {
 type Row struct {
 	Factors map[string]any // numbers, text, booleans, lists of these or nil
 	N       int            // done + diverged
-	Status  Counts
-	Metrics map[string]Stat     // over the trials that are done
-	Paper   map[string]*float64 // published figures as fractions; nil: none for this row
+	Status  results.Counts
+	Metrics map[string]stats.Summary // over the trials that are done
+	Paper   map[string]*float64      // published figures as fractions; nil: none for this row
 }
-
-// Counts is how the trials of a row ended. Those running, interrupted or not
-// begun are in none of them.
-type Counts struct{ Done, Diverged, Failed int }
 
 // NewRow gathers the trials of one setting. A metric is averaged over those
 // that are done: a diverged trial has no AP, but is counted in N.
-func NewRow(factors map[string]any, trials []Trial, paper map[string]*float64) Row {
-	row := Row{Factors: factors, Paper: paper, Metrics: map[string]Stat{}}
+func NewRow(factors map[string]any, trials []results.Trial, paper map[string]*float64) Row {
+	row := Row{Factors: factors, Paper: paper, Metrics: map[string]stats.Summary{}}
 	values := map[string][]float64{}
 	for _, t := range trials {
-		switch t.Status {
-		case StatusDone:
-			row.Status.Done++
-			for name, v := range t.Metrics {
-				values[name] = append(values[name], v)
-			}
-		case StatusDiverged:
-			row.Status.Diverged++
-		case StatusFailed:
-			row.Status.Failed++
+		row.Status.Add(t.Status)
+		if t.Status != results.StatusDone {
+			continue
+		}
+		for name, v := range t.Metrics {
+			values[name] = append(values[name], v)
 		}
 	}
 	row.N = row.Status.Done + row.Status.Diverged
 	for name, v := range values {
-		row.Metrics[name] = Summarize(v)
+		row.Metrics[name] = stats.Summarize(v)
 	}
 	return row
 }
@@ -85,7 +81,7 @@ func (t *Table) published() []string {
 	return names
 }
 
-// best tells which rows share the highest AP as it is printed. A row of which
+// best reports which rows share the highest AP as it is printed. A row of which
 // a trial diverged is never best, and a single measured row is not either:
 // there is nothing that it is better than.
 func (t *Table) best() []bool {
@@ -96,7 +92,7 @@ func (t *Table) best() []bool {
 		if m := r.Metrics["AP"].Mean; m != nil {
 			measured++
 			if r.Status.Diverged == 0 && (top == "" || *m > topMean) {
-				top, topMean = percent(*m), *m
+				top, topMean = columns.Percent(*m), *m
 			}
 		}
 	}
@@ -105,7 +101,7 @@ func (t *Table) best() []bool {
 	}
 	for i, r := range t.Rows {
 		m := r.Metrics["AP"].Mean
-		best[i] = m != nil && r.Status.Diverged == 0 && percent(*m) == top
+		best[i] = m != nil && r.Status.Diverged == 0 && columns.Percent(*m) == top
 	}
 	return best
 }
@@ -142,20 +138,20 @@ func (t *Table) Notes() []string {
 	}
 	switch {
 	case several > 0:
-		s := "AP × 100; mean ± sample standard deviation over n seeds"
+		s := "AP × 100; " + stats.Spread + " over n seeds"
 		if once > 0 {
 			s += "; where n is 1 no noise can be told"
 		}
 		add("%s.", s)
 	case once > 0:
-		add("AP × 100. One seed: no run-to-run noise can be told, so a difference may be chance; add seeds with --seeds 0..4.")
+		add("AP × 100. One seed: %s; add seeds with --seeds 0..4.", stats.Summary{N: 1}.Caveat())
 	}
 	if diverged > 0 {
 		add("k/n diverged: in k of n runs the loss became not finite; the mean is over the others.")
 	}
 	_, lines := t.cells(false)
-	if slices.ContainsFunc(lines, func(line []string) bool { return slices.Contains(line, gap) }) {
-		add("%s: not run, not published, or not defined (no such object in the data).", gap)
+	if slices.ContainsFunc(lines, func(line []string) bool { return slices.Contains(line, columns.Gap) }) {
+		add("%s: not run, not published, or not defined (no such object in the data).", columns.Gap)
 	}
 	notes = append(notes, t.Remarks...)
 	list := cmp.Or(t.List, "runner ls")

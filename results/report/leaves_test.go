@@ -1,8 +1,7 @@
-package results
+package report
 
 import (
 	"encoding/json"
-	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -50,34 +49,4 @@ func FuzzLeaves(f *testing.F) {
 			t.Fatalf("%q: got %v, want %v", config, got, want)
 		}
 	})
-}
-
-// TestBrokenLines: line breaks in errors and names leave columns as they are, and what is
-// no number is a gap.
-func TestBrokenLines(t *testing.T) {
-	trial := trialNamed("a")
-	trial.Config = `{"data.name":"one\ntwo","a\nb":1}`
-	trial.Outcome = Outcome{
-		Status: StatusFailed, Error: "first line\nsecond\r\nthird", WallSeconds: math.Inf(1), Finished: "2030-05-01T10:01:00Z",
-		Metrics: map[string]float64{"AP": math.NaN(), "AP50": math.Inf(1)},
-	}
-	trial.Attempts = []Attempt{{Number: 1, Host: "ho\nst", Exit: StatusFailed, WallSeconds: math.NaN(), Error: "a\tb\nc", Environment: "{}"}}
-	var out strings.Builder
-	must(t, WriteTrial(&out, trial, []ClassMetric{{Category: 1, Name: "two\u2028lines\n", AP: math.NaN(), AP50: math.Inf(-1), AP75: .5}}, "text"))
-	must(t, WriteList(&out, []Trial{trial, trialNamed("b")}, "text"))
-	must(t, WriteComparison(&out, Side{Name: "a\nb", Trials: []Trial{trial}}, Side{Name: "c", Trials: []Trial{trialNamed("b")}}, "text"))
-	got := out.String()
-	for _, want := range []string{
-		"error       first line\n            second", "            third\n", "(a b)", " ho st ", "  data.name  one two\n", "  a b ", "two lines", "a b: ",
-		"  AP          –\n", "  AP50        –\n", "wall        –\n",
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
-		}
-	}
-	for _, bad := range []string{"NaN", "Inf", "\u2028", "\t"} {
-		if strings.Contains(got, bad) {
-			t.Errorf("%q is in\n%s", bad, got)
-		}
-	}
 }

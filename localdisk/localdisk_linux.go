@@ -1,4 +1,4 @@
-package results
+package localdisk
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// networkFileSystems are those on which SQLite's locks and shared memory do not hold
+// networkFileSystems are the file systems on which locks and shared memory do not hold
 // between machines, by the number that statfs gives.
 var networkFileSystems = map[int64]string{
 	unix.NFS_SUPER_MAGIC:  "NFS",
@@ -40,37 +40,35 @@ var localFUSE = map[string]bool{
 	"fuse.gocryptfs": true, "fuse.encfs": true, "fuse.cryfs": true, "fuse.ntfs-3g": true, "fuse.exfat": true,
 }
 
-// checkLocal refuses a database on a network file system.
-func checkLocal(path string) error {
+// Network returns the name of the network file system that path lies on, or will lie on;
+// empty if it is on a local disk, or if that cannot be told.
+func Network(path string) string {
 	var s unix.Statfs_t
 	err := unix.Statfs(path, &s)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = unix.Statfs(filepath.Dir(path), &s)
 	}
 	if err != nil {
-		return nil // what cannot be asked is tried
+		return ""
 	}
-	return refuseNetwork(path, int64(s.Type), func() string { return mountType(path) })
+	return network(int64(s.Type), func() string { return mountType(path) })
 }
 
-// refuseNetwork judges by the number that statfs gives, and where that is FUSE's by the
+// network judges by the number that statfs gives, and where that is FUSE's by the
 // type of the mount.
-func refuseNetwork(path string, magic int64, mount func() string) error {
+func network(magic int64, mount func() string) string {
 	magic &= 0xffffffff // it is 32 bits, which some machines take for negative
-	name, ok := networkFileSystems[magic]
-	if magic == unix.FUSE_SUPER_MAGIC {
-		name = mount()
-		ok = !localFUSE[name]
+	if magic != unix.FUSE_SUPER_MAGIC {
+		return networkFileSystems[magic]
 	}
-	if ok {
-		return fmt.Errorf("%s: %w: it is on %s, where SQLite's locks do not keep two machines from writing at once; "+
-			"name a file on a local disk with --db, and join the results of several machines with `runner db import`", path, ErrNetwork, name)
+	if name := mount(); !localFUSE[name] {
+		return name
 	}
-	return nil
+	return ""
 }
 
-// mountType is the type of the mount that holds path, such as "fuse.sshfs"; "FUSE" if
-// that can't be told.
+// mountType returns the type of the mount that holds path, such as "fuse.sshfs"; "FUSE" if
+// it is not known.
 func mountType(path string) string {
 	const unknown = "FUSE"
 	var s unix.Stat_t

@@ -1,4 +1,4 @@
-package results
+package report
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"focalgrid/results"
 )
 
 // sideOf is a side of trials with those seeds, each AP that many hundredths above .28.
@@ -18,13 +20,13 @@ func sideOf(name, config string, above map[uint64]float64) Side {
 		}
 		t := trialNamed(name + string(rune('0'+seed)))
 		t.Config, t.Seed = config, seed
-		t.Outcome = finishDone().Outcome
+		t.Outcome = outcomeDone()
 		t.Metrics["AP"] = .28 + more/100
-		t.Attempts = []Attempt{{Number: 1, Environment: t.Provenance}}
+		t.Attempts = []results.Attempt{{Number: 1, Environment: t.Provenance}}
 		s.Trials = append(s.Trials, t)
-		var log []Step
+		var log []results.Step
 		for i := range 100 {
-			log = append(log, Step{Step: i, Loss: 2 / float64(i+1), ClsLoss: 1 / float64(i+1), BoxLoss: 1 / float64(i+1), LR: .01, GradNorm: 1 + more, Positives: 9})
+			log = append(log, results.Step{Step: i, Loss: 2 / float64(i+1), ClsLoss: 1 / float64(i+1), BoxLoss: 1 / float64(i+1), LR: .01, GradNorm: 1 + more, Positives: 9})
 		}
 		s.Logs = append(s.Logs, log)
 	}
@@ -60,7 +62,7 @@ func TestCompareSameTrials(t *testing.T) {
 	must(t, WriteComparison(&buf, a, b, "text"))
 	for _, want := range []string{
 		"2 of these trials are on both sides: 1 equal to the bit, 1 not\n",
-		"  " + short(a.Trials[1].Key) + " differs in weights, AP\n",
+		"  " + results.Short(a.Trials[1].Key) + " differs in weights, AP\n",
 		"\nsettings: no difference\n",
 		"\nenvironment: no difference\n",
 	} {
@@ -74,7 +76,7 @@ func TestMatching(t *testing.T) {
 	all := append(sideOf("a", `{"loss.gamma":0.5,"loss.type":"focal"}`, map[uint64]float64{0: 0}).Trials,
 		sideOf("b", `{"anchors.ratios":[0.5,1,2],"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
 	pretraining := trialNamed("p")
-	pretraining.Kind, pretraining.Config = KindPretrain, `{"loss.gamma":2}`
+	pretraining.Kind, pretraining.Config = results.KindPretrain, `{"loss.gamma":2}`
 	all = append(all, pretraining)
 	for _, tt := range []struct {
 		settings map[string]string
