@@ -16,7 +16,7 @@ import (
 // curveForms are the forms of a file of curves, by how its name ends.
 var curveForms = map[string]func(*Details, io.Writer) error{".json": (*Details).curvesJSON, ".csv": (*Details).curvesCSV}
 
-// CheckCurves tells what is wrong with the name of a file for WriteCurves.
+// CheckCurves returns an error if curves cannot be written to a file of that name.
 func CheckCurves(path string) error {
 	if curveForms[filepath.Ext(path)] == nil {
 		return fmt.Errorf("%s: curves are written as .json or .csv", path)

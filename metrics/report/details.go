@@ -48,7 +48,7 @@ func (r *Report) iouTable() table {
 	return t
 }
 
-// errorTable tells AP lost; the last two lines overlap with those above.
+// errorTable lists the AP that each kind of error costs; the last two lines overlap with the lines above.
 func (d *Details) errorTable() table {
 	e := d.Errors
 	t := table{

@@ -27,7 +27,7 @@ func TableFormats() []string { return slices.Sorted(maps.Keys(tableFormats)) }
 
 // Write prints the table as text or markdown for people (AP × 100, one
 // decimal), as csv or json for programs (fractions). The error names the known
-// formats if there is no such one.
+// formats if the format is unknown.
 func (t *Table) Write(w io.Writer, format string) error {
 	write, ok := tableFormats[format]
 	if !ok {
