@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,14 +67,16 @@ var borders = map[string]border{
 	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler", "setting", "weights"},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model",
-		"paper", "portable", "results", "results/report", "weights",
-	}, "it joins the others, but takes an engine as a value: two engines, one harness"},
-	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results", "results/report", "setting"},
+		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model", "portable", "results", "weights",
+	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
+	"experiments/sweep": {[]string{
+		"atomicfile", "dataset", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",
+	}, "it decides what is run and records it, and learns nothing"},
+	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "results/report", "setting"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "columns", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "figure", "metrics", "metrics/report",
-		"results", "results/report", "setting", "weights",
+		"coco", "columns", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"metrics", "metrics/report", "results", "results/report", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 
@@ -154,6 +159,24 @@ func TestBorders(t *testing.T) {
 			if _, ok := packages[may]; !ok {
 				t.Errorf("borders lets %s import %s, which is no package", name, may)
 			}
+		}
+	}
+}
+
+// TestTrialKnowsNoDatabase: whatever runs a trial opens no database and writes to none, so that it can be carried to
+// where there is none.
+func TestTrialKnowsNoDatabase(t *testing.T) {
+	files, err := filepath.Glob("experiments/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := regexp.MustCompile(`results\.(Store|Open\w*|Rebuild|Check)\b`).Find(text); found != nil {
+			t.Errorf("%s uses %s: a trial is a function of its order, and its coordinator records it", file, found)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	t, err := benchmark.RunStore(ctx, r.Runner, dir, o.Store)
+	t, err := benchmark.RunStore(ctx, r.records(nil), dir, o.Store)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"focalgrid/columns"
-	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/setting"
 )
 
@@ -24,7 +24,7 @@ func factors(p *plan.Plan, t *plan.Trial) string {
 }
 
 // stateOf describes the state of a trial.
-func stateOf(s *experiments.State) string {
+func stateOf(s *sweep.State) string {
 	if s.Recorded == nil {
 		return "to do"
 	}
@@ -39,7 +39,7 @@ func stateOf(s *experiments.State) string {
 
 // printPlan prints the plan of a sweep: the trials in their order, with their factors, state and cost,
 // the finding of the paper, and the total, which is divided among jobs.
-func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64, jobs int) {
+func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -98,7 +98,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		}
 	}
 	fmt.Fprintf(a.out, "\n%s.\n", foot)
-	for _, line := range experiments.Inputs(p, states) {
+	for _, line := range sweep.Inputs(p, states) {
 		fmt.Fprintln(a.out, line)
 	}
 }

@@ -61,7 +61,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Observe = a.preparing()
+	r.Notify = a.preparing()
 	var p experiments.Pretrained
 	copied := ""
 	if o.out != "" {

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/detector"
-	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 	"focalgrid/results/report"
 )
@@ -58,7 +58,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	}
 	defer store.Close()
 	if o.diff {
-		diff, err := experiments.CodeDiff(store, t)
+		diff, err := sweep.CodeDiff(store, t)
 		if err == nil {
 			_, err = a.out.verbatim().Write(diff)
 		}
@@ -90,7 +90,7 @@ func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
 		return err
 	}
 	defer r.close()
-	r.Observe = a.preparing()
+	r.Notify = a.preparing()
 	if err := r.SameData(ctx, t); err != nil {
 		if ctx.Err() != nil {
 			return err

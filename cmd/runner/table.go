@@ -58,11 +58,14 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 		return err
 	}
 	defer r.close()
-	if r.Store, err = results.OpenExisting(o.db); err != nil {
+	store, err := results.OpenExisting(o.db)
+	if err != nil {
 		return bad(err)
 	}
-	r.Observe = a.preparing()
-	t, err := r.Table(ctx, plan, o.sel.Seeds == "")
+	defer store.Close()
+	r.Notify = a.preparing()
+	records := r.records(store)
+	t, err := records.Table(ctx, plan, o.sel.Seeds == "")
 	if err != nil {
 		if ctx.Err() != nil {
 			return err

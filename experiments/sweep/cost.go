@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/engine"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/results"
@@ -29,9 +30,9 @@ func Rate(e engine.Engine, now func() time.Time) float64 {
 	return math.NaN()
 }
 
-// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done
-// costs what it took, one with a checkpoint what is left.
-func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
+// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done costs what it took, one with a
+// checkpoint what is left.
+func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
 	walls, err := r.recordedWalls()
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func (r *Runner) Costs(states []State, rate float64) ([]Cost, error) {
 }
 
 // PretrainSeconds estimates the pretrainings that the trials still need.
-func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) {
+func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error) {
 	seen, total := map[string]bool{}, 0.
 	for _, s := range states {
 		cfg := s.Config
@@ -80,8 +81,8 @@ func (r *Runner) PretrainSeconds(states []State, rate float64) (float64, error) 
 	return total, nil
 }
 
-// trialMACs counts forward and both gradients (each as much as forward) of every
-// training image, and one forward pass of every test image the settings tell of.
+// trialMACs counts forward and both gradients (each as much as forward) of every training image, and one forward pass
+// of every test image that the settings name.
 func trialMACs(cfg *plan.Config) (float64, error) {
 	h, w := detector.InputSize(cfg)
 	sum, err := model.Summarize(detector.ModelConfig(cfg, max(1, cfg.Int("data.classes"))), h, w)
@@ -95,9 +96,9 @@ func trialMACs(cfg *plan.Config) (float64, error) {
 	return float64(sum.Total.MACs) * images, nil
 }
 
-// recordedWalls are the seconds that finished trials took on this machine with as many
-// threads, by their work, ascending.
-func (r *Runner) recordedWalls() (map[string][]float64, error) {
+// recordedWalls are the seconds that finished trials took on this machine with as many threads, by their work,
+// ascending.
+func (r *Records) recordedWalls() (map[string][]float64, error) {
 	out := map[string][]float64{}
 	if r.Store == nil {
 		return out, nil
@@ -108,14 +109,13 @@ func (r *Runner) recordedWalls() (map[string][]float64, error) {
 	}
 	works := map[string]string{} // by config
 	for _, t := range done {
-		var h Host
+		var h experiments.Host
 		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
 			continue
 		}
 		work, ok := works[t.Config]
 		if !ok {
-			// One written by another version of the program may have other
-			// settings; it then tells nothing about these.
+			// One written by another version of the program may have other settings; it then shows nothing about these.
 			if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil {
 				work = plan.Work(&cfg)
 			}

@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"errors"
@@ -9,10 +9,9 @@ import (
 	"sync"
 )
 
-// processName names this process as no other is named, on any machine at any
-// time: the boot of the machine, the space of process numbers, the number, and
-// when the process started. Where the system does not tell, it is never taken
-// for dead by its name.
+// processName names this process as no other is named, on any machine at any time: the boot of the machine, the space
+// of process numbers, the number, and when the process started. Where the system does not show it, a process is never
+// taken for dead by its name.
 var processName = sync.OnceValue(func() string {
 	name := numberedName(os.Getpid())
 	if started, err := processStart(os.Getpid()); err == nil {
@@ -30,13 +29,8 @@ func numberedName(pid int) string {
 	return fmt.Sprintf("%s %d", machine, pid)
 }
 
-// hasNumber tells whether a name stands for a process of this machine with that number.
-func hasNumber(name string, pid int) bool {
-	return name == numberedName(pid) || strings.HasPrefix(name, numberedName(pid)+" ")
-}
-
-// processState tells whether the process of that name is alive; known is false
-// if it is one of another machine, or this system does not tell.
+// processState reports whether the process of that name is alive; known is false if it is one of another machine, or
+// this system does not show it.
 func processState(name string) (known, alive bool) {
 	machine, ok := machineName()
 	rest, here := strings.CutPrefix(name, machine+" ")
@@ -55,9 +49,9 @@ func processState(name string) (known, alive bool) {
 	return judgeProcess(started, now, err)
 }
 
-// judgeProcess tells what is known of a process that started then, where there is one of its
-// number of which the system says that it started now, or the error. Only what was read
-// proves anything: the processes of other users may be hidden.
+// judgeProcess returns what is known of a process that started then, where there is one of its number of which the
+// system shows that it started now, or the error. Only what was read proves anything: the processes of other users may
+// be hidden.
 func judgeProcess(started, now string, err error) (known, alive bool) {
 	if errors.Is(err, errEnded) {
 		return true, false
@@ -65,9 +59,8 @@ func judgeProcess(started, now string, err error) (known, alive bool) {
 	return err == nil, err == nil && now == started
 }
 
-// machineName names the machine since it was started, and the space in which
-// its process numbers count. ok is false where the system does not tell, or /proc
-// shows another space than that of this process.
+// machineName names the machine since it was started, and the space in which its process numbers count. ok is false
+// where the system does not show it, or /proc shows another space than that of this process.
 func machineName() (name string, ok bool) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -93,8 +86,7 @@ func processStart(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The name in parentheses may hold anything; state is the first field
-	// after it, the start time the twentieth.
+	// The name in parentheses may hold anything; state is the first field after it, the start time the twentieth.
 	const state, start = 0, 19
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) <= start {
@@ -104,21 +96,4 @@ func processStart(pid int) (string, error) {
 		return "", errEnded
 	}
 	return fields[start], nil
-}
-
-// resetPeak makes peakBytes count from now, where the system can.
-func resetPeak() {
-	// 5 resets the peak of the resident set (Linux); an error leaves it that
-	// of the whole process.
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
-}
-
-// peakBytes is the most memory that the process had since resetPeak, 0 if the
-// system does not tell.
-func peakBytes() int64 {
-	kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/self/status", "VmHWM"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kib << 10
 }

@@ -1,11 +1,12 @@
 //go:build long
 
-package experiments
+package sweep
 
 import (
 	"testing"
 
 	"focalgrid/detector"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 )
 
@@ -25,8 +26,8 @@ baseline:
 seeds: [0]
 `, plan.Selection{})
 	var last detector.StepInfo
-	b.Observe = func(e Event) {
-		if s, ok := e.(Stepped); ok {
+	b.Notify = func(e experiments.Event) {
+		if s, ok := e.(experiments.Stepped); ok {
 			last = s.StepInfo
 		}
 	}

@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 	tables "focalgrid/results/report"
 )
 
-// Table gathers what is recorded of a plan's rows, beside the published figures; with
-// everySeed, of all recorded seeds and not just the plan's. Where data or first weights are not
-// at hand, trials are matched by their settings, and a remark says so.
-func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
+// Table gathers what is recorded of a plan's rows, beside the published figures; with everySeed, of all recorded seeds
+// and not just the plan's. Where data or first weights are not at hand, trials are matched by their settings, and a
+// remark says so.
+func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -38,8 +38,8 @@ func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tabl
 		}
 		return t, r.noteOthers(t, states)
 	}
-	// What names a trial includes its data and first weights. Where they are not at hand, its
-	// settings and seed still tell what is recorded.
+	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
+	// show what is recorded.
 	states, remark, lookErr := r.statesBySettings(p)
 	if lookErr != nil {
 		return nil, lookErr
@@ -56,8 +56,8 @@ func (r *Runner) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tabl
 	return t, r.noteOthers(t, states)
 }
 
-// noteOthers says under a table without any trial how many are recorded with other settings.
-func (r *Runner) noteOthers(t *tables.Table, states []State) error {
+// noteOthers notes under a table without any trial how many are recorded with other settings.
+func (r *Records) noteOthers(t *tables.Table, states []State) error {
 	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
 		return nil
 	}
@@ -69,11 +69,10 @@ func (r *Runner) noteOthers(t *tables.Table, states []State) error {
 	return nil
 }
 
-// statesBySettings looks the plan's trials up by settings and seed alone, among those of
-// this engine and numerics. Where the same data settings stand for several data, or the same
-// pretraining for several first weights, those of the trial begun last count; the others are
-// left out, and the remark says how many.
-func (r *Runner) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
+// statesBySettings looks the plan's trials up by settings and seed alone, among those of this engine and numerics.
+// Where the same data settings stand for several data, or the same pretraining for several first weights, those of the
+// trial begun last count; the others are left out, and the remark says how many.
+func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
 	planned := map[string][]int{} // rows that differ in files alone have the same settings
 	for i, t := range p.Trials {
 		states = append(states, State{Trial: t})
@@ -160,13 +159,12 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 	return t, nil
 }
 
-// Inputs says in words what data and which first weights the rows of a plan are
-// trained from: a line each.
+// Inputs describes what data and which first weights the rows of a plan are trained from: a line each.
 func Inputs(p *plan.Plan, states []State) []string {
 	var data, start []string
 	for i := range states {
 		c := &states[i].Config
-		if d := c.DescribeData(states[i].Classes); d != "" && !slices.Contains(data, d) {
+		if d := c.DescribeData(states[i].Classes()); d != "" && !slices.Contains(data, d) {
 			data = append(data, d)
 		}
 		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {

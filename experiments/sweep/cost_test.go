@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"errors"
@@ -9,16 +9,19 @@ import (
 	"focalgrid/detector"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
-// estimator is a runner that trains nothing, over a store that may be nil.
-func estimator(t *testing.T, store *results.Store, host Host) *Runner {
+// estimator looks things up, and trains nothing, over a store that may be nil.
+func estimator(t *testing.T, store *results.Store, host experiments.Host) *Records {
 	t.Helper()
 	pool := kernel.NewPool(1)
 	t.Cleanup(pool.Close)
-	return &Runner{Engine: gorgonia.New(pool, gorgonia.Options{}), Store: store, Cache: t.TempDir(), Now: time.Now, Host: host}
+	return &Records{Store: store, Host: host, Trainer: &experiments.Trainer{
+		Data: experiments.Data{Cache: t.TempDir()}, Engine: gorgonia.New(pool, gorgonia.Options{}), Now: time.Now,
+	}}
 }
 
 func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
@@ -33,7 +36,7 @@ func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
 // TestCostByRate: a training image costs three forward passes, a test image one.
 func TestCostByRate(t *testing.T) {
 	p := mustLoad(t, "gamma", "train.iters=7", "train.batch=5", "data.images.val=11")
-	r := estimator(t, nil, Host{})
+	r := estimator(t, nil, experiments.Host{})
 	states, err := r.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +59,7 @@ func TestCostByRate(t *testing.T) {
 
 // TestCostOfNoSteps: a trial of no steps costs its evaluation.
 func TestCostOfNoSteps(t *testing.T) {
-	r := estimator(t, nil, Host{})
+	r := estimator(t, nil, experiments.Host{})
 	states, err := r.States(t.Context(), mustLoad(t, "smoke", "train.iters=0"))
 	if err != nil {
 		t.Fatal(err)
@@ -80,12 +83,12 @@ func TestCostByRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	here := Host{Name: "here", CPU: "some", Kernels: "go", Threads: 2}
+	here := experiments.Host{Name: "here", CPU: "some", Kernels: "go", Threads: 2}
 	other := here
 	other.Threads = 4
 	p := mustLoad(t, "gamma", "train.iters=7")
 	long := mustLoad(t, "gamma", "train.iters=8")
-	record := func(key string, cfg plan.Config, h Host, wall float64) {
+	record := func(key string, cfg plan.Config, h experiments.Host, wall float64) {
 		t.Helper()
 		for len(key) < 64 {
 			key += "0"
@@ -121,7 +124,7 @@ func TestCostByRecord(t *testing.T) {
 
 func TestPretrainSeconds(t *testing.T) {
 	p := mustLoad(t, "gamma", "pretrain.seed=12345") // one that no file is kept of
-	r := estimator(t, nil, Host{})
+	r := estimator(t, nil, experiments.Host{})
 	states, err := r.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// noProcess tells whether there is no process of that number, of any user: a signal
-// that may not be sent is refused in another way, also where /proc hides the process.
+// noProcess reports whether there is no process of that number, of any user: a signal that may not be sent is refused
+// in another way, also where /proc hides the process.
 func noProcess(pid int) bool {
 	return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }

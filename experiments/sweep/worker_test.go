@@ -1,7 +1,6 @@
-package experiments
+package sweep
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/loss"
 	"focalgrid/results"
@@ -29,13 +29,13 @@ import (
 const asWorker = "FOCALGRID_TEST_WORKER"
 
 // testWorker says where a worker works, and how it dies: in a trial with that
-// gamma after that step, by a panic or as if killed by the system.
+// gamma after that step, by a panic or as if killed by the system; or that it pauses.
 type testWorker struct {
-	DB, Cache string
-	Die       string // "panic", "kill" or ""
-	Once      string // a file that is made before, and prevents it
-	Gamma     float64
-	Step      int
+	Cache string
+	Die   string // "panic", "kill" or ""
+	Once  string // a file that is made before, and prevents it
+	Gamma float64
+	Step  int
 }
 
 func TestMain(m *testing.M) {
@@ -54,15 +54,9 @@ func work(text string) error {
 	if err := json.Unmarshal([]byte(text), &w); err != nil {
 		return err
 	}
-	store, err := results.Open(w.DB)
-	if err != nil {
-		return err
-	}
-	r := &Runner{
-		Engine: deadly{gorgonia.New(kernel.NewPool(1), gorgonia.Options{}), w}, Store: store, Cache: w.Cache,
-		Now: time.Now, Host: DescribeHost("test", 1), CheckpointEvery: 2,
-	}
-	return r.Work(context.Background(), os.Stdin, os.Stdout)
+	return Work(&experiments.Trainer{
+		Data: experiments.Data{Cache: w.Cache}, Engine: deadly{gorgonia.New(kernel.NewPool(1), gorgonia.Options{}), w}, Now: time.Now, CheckpointEvery: 2,
+	}, os.Stdin, os.Stdout)
 }
 
 // deadly is an engine whose sessions end their process.
@@ -104,23 +98,26 @@ func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Resul
 	case "stray": // of a goroutine that nobody waits for
 		go panic("out of luck")
 		select {}
+	case "pause":
+		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		return d.Session.Step(f, assign)
 	}
 	panic("out of luck")
 }
 
 // jobs gives a bench that many worker processes.
 func (b *bench) jobs(n int, w testWorker) {
-	w.DB, w.Cache = b.Store.Path(), b.Cache
+	w.Cache = b.Cache
 	text, err := json.Marshal(w)
 	if err != nil {
 		panic(err)
 	}
-	b.Jobs = n
-	b.Worker = func() *exec.Cmd {
+	b.workers = true
+	b.Executor = Processes(n, func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), asWorker+"="+string(text))
 		return cmd
-	}
+	})
 }
 
 // whole is what the four trials of the tiny grid leave, by key. They are run once.
@@ -151,7 +148,7 @@ func TestJobs(t *testing.T) {
 	var mu sync.Mutex
 	steps, pids := map[int][]int{}, map[int]bool{}
 	var started, ended []int
-	b.Observe = func(e Event) {
+	b.Notify = func(e experiments.Event) {
 		if !mu.TryLock() {
 			t.Error("two events at once")
 			return
@@ -160,7 +157,7 @@ func TestJobs(t *testing.T) {
 		switch e := e.(type) {
 		case TrialStarted:
 			started = append(started, e.Index)
-		case Stepped:
+		case experiments.Stepped:
 			steps[e.Index] = append(steps[e.Index], e.Step)
 		case TrialEnded:
 			ended = append(ended, e.Index)
@@ -214,9 +211,9 @@ func TestJobsDie(t *testing.T) {
 			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
 			var noted []string
 			var last TrialEnded
-			b.Observe = func(e Event) {
+			b.Notify = func(e experiments.Event) {
 				switch e := e.(type) {
-				case Noted:
+				case experiments.Noted:
 					noted = append(noted, e.Text)
 				case TrialEnded:
 					if e.Index == 1 {
@@ -250,66 +247,6 @@ func TestJobsDie(t *testing.T) {
 				same(t, "trial "+s.Key[:12], b.finished(t, s.Key), want[s.Key])
 			}
 		})
-	}
-}
-
-// A panic is the failure of its trial, in this process and in a worker: it is recorded
-// with the call that panicked, and the others are done.
-func TestPanicFails(t *testing.T) {
-	for _, jobs := range []int{1, 2} {
-		t.Run(fmt.Sprint(jobs, " jobs"), func(t *testing.T) {
-			b := newBench(t, 1)
-			w := testWorker{Die: "panic", Gamma: 0, Step: 4}
-			if jobs > 1 {
-				b.jobs(jobs, w)
-			} else {
-				b.Engine = deadly{b.Engine, w}
-			}
-			p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
-				t.Fatalf("%+v, %v; want one failed, one done", c, err)
-			}
-			states, err := b.States(t.Context(), p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bad := states[0].Recorded
-			if !strings.HasPrefix(bad.Error, "panic: out of luck\nfocalgrid/experiments.(*deadlySession).Step(") {
-				t.Errorf("recorded is %q, want the panic and where it was", bad.Error)
-			}
-			if n := strings.Count(bad.Error, "\n"); n > 12 {
-				t.Errorf("%d lines are recorded, want the last few", n)
-			}
-		})
-	}
-}
-
-// The end of a sweep's context stops its workers after the step at hand.
-func TestJobsInterrupted(t *testing.T) {
-	want := whole(t)
-	b := newBench(t, 1)
-	b.jobs(2, testWorker{})
-	p := b.plan(t, tiny, plan.Selection{Set: nil})
-	ctx, cancel := context.WithCancel(t.Context())
-	b.Observe = func(e Event) {
-		if s, ok := e.(Stepped); ok && s.Step == 1 {
-			cancel()
-		}
-	}
-	if _, err := b.Sweep(ctx, p); !errors.Is(err, context.Canceled) {
-		t.Fatalf("error %v, want the context's", err)
-	}
-	for _, tr := range b.trials(t) {
-		if tr.Status != results.StatusInterrupted && tr.Status != results.StatusDone {
-			t.Errorf("trial %.12s is %s", tr.Key, tr.Status)
-		}
-	}
-	b.Observe = nil
-	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 4 {
-		t.Fatalf("continued: %+v, %v", c, err)
-	}
-	for _, tr := range b.trials(t) {
-		same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
 	}
 }
 
@@ -348,13 +285,13 @@ func TestTwoSweeps(t *testing.T) {
 // foreign begins the plan's only trial as a process of another machine would.
 func (b *bench) foreign(t *testing.T, p *plan.Plan) (key string, number int) {
 	t.Helper()
-	prep, err := b.Prepare(t.Context(), p)
+	states, err := b.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := prep[0]
+	q := states[0]
 	number, err = b.Store.BeginTrial(results.Trial{
-		Key: q.Key, Config: string(plan.Resolved(&q.Trial.Config)), Dataset: q.Data, Engine: "gorgonia", Numerics: fmt.Sprint(plan.Numerics), Started: "2026-01-01T00:00:00Z",
+		Key: q.Key, Config: string(plan.Resolved(&q.Config)), Dataset: q.Data, Engine: "gorgonia", Numerics: fmt.Sprint(plan.Numerics), Started: "2026-01-01T00:00:00Z",
 	}, results.Attempt{Owner: "elsewhere", Host: "elsewhere", PID: 7}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -370,8 +307,8 @@ func TestLiveIsLeftAlone(t *testing.T) {
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
 	looks := 0
-	var last Event
-	b.Observe = func(e Event) {
+	var last experiments.Event
+	b.Notify = func(e experiments.Event) {
 		last = e
 		if _, ok := e.(Waiting); !ok {
 			return
@@ -424,59 +361,11 @@ func TestSilentIsTakenOver(t *testing.T) {
 	same(t, "after that", b.finished(t, key), before)
 }
 
-// A process that pauses in the middle of a trial, and wakes up when another has taken it
-// over and finished it, finds that out and records nothing.
-func TestPausedWakesUp(t *testing.T) {
-	a, b := newBench(t, 1), newBench(t, 1)
-	store, err := results.Open(a.Store.Path())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	b.Store = store
-	a.Lease = time.Hour // no heartbeat within this test
-	b.Lease = 60 * time.Millisecond
-	a.CheckpointEvery, b.CheckpointEvery = 2, 2
-	p := a.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
-	var left results.Trial
-	var steps int
-	var end *TrialEnded
-	a.Observe = func(e Event) {
-		switch e := e.(type) {
-		case Stepped:
-			if steps++; e.Step == 2 { // asleep, with a checkpoint after step 2
-				if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-					t.Errorf("the other: %+v, %v", c, err)
-				}
-				left = b.trials(t)[0]
-			}
-		case TrialEnded:
-			end = &e
-		}
-	}
-	if c, err := a.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-		t.Fatalf("%+v, %v", c, err)
-	}
-	if end == nil || !end.Elsewhere || steps != 4 {
-		t.Errorf("it did %d steps and told %+v; want 4, until its next checkpoint, and that another did it", steps, end)
-	}
-	now := a.trials(t)[0]
-	if fmt.Sprintf("%+v", now) != fmt.Sprintf("%+v", left) {
-		t.Errorf("the sleeper changed\n%+v\nto\n%+v", left, now)
-	}
-	if len(now.Attempts) != 2 || now.Attempts[1].StartStep != 2 {
-		t.Errorf("attempts %+v", now.Attempts)
-	}
-	if _, err := os.Stat(a.workFolder(now.Key)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the sleeper left a work folder: %v", err)
-	}
-}
-
 // Silence is what this process saw of another's heartbeats. A clock that is put
 // back makes the wait longer, not shorter.
 func TestSilence(t *testing.T) {
 	clock := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	r := &Runner{Now: func() time.Time { return clock }}
+	r := &Coordinator{Records: Records{Trainer: &experiments.Trainer{Now: func() time.Time { return clock }}}}
 	for i, tt := range []struct {
 		clock  time.Duration // since the last look
 		number int

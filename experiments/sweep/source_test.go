@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"focalgrid/dataset"
 	"focalgrid/detector"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
@@ -77,10 +78,10 @@ func newClass(id int, name string) any { return map[string]any{"id": id, "name":
 // sweepOne sweeps one trial on a folder as a new process would, and returns it with what was noted.
 func (b *bench) sweepOne(t *testing.T, folder string) (*results.Trial, []string) {
 	t.Helper()
-	b.sources = nil
+	b.forget()
 	var noted []string
-	b.Observe = func(e Event) {
-		if n, ok := e.(Noted); ok {
+	b.Notify = func(e experiments.Event) {
+		if n, ok := e.(experiments.Noted); ok {
 			noted = append(noted, n.Text)
 		}
 	}
@@ -134,7 +135,7 @@ func TestScoredUnderTheDetectorsClasses(t *testing.T) {
 			if got.Key == want.Key || got.Weights != want.Weights || !slices.Equal(got.Labels, wantLabels) {
 				t.Errorf("key %.12s, weights %.12s, labels %v; want another key, weights %.12s and the training split's labels", got.Key, got.Weights, got.Labels, want.Weights)
 			}
-			if !maps.EqualFunc(got.Metrics, want.Metrics, sameBits) {
+			if !maps.EqualFunc(got.Metrics, want.Metrics, func(a, b float64) bool { return a == b || a != a && b != b }) {
 				t.Errorf("scores are %v, want %v", got.Metrics, want.Metrics)
 			}
 			if len(noted) != 1 || !strings.Contains(noted[0], tt.note) {
@@ -242,65 +243,6 @@ func TestRefusedBeforeTheFirstStep(t *testing.T) {
 	}
 }
 
-// TestRepairGoesOn: a trial whose scoring failed goes on from its checkpoint when what is
-// scored was repaired, to the same weights and scores as if nothing had been wrong.
-func TestRepairGoesOn(t *testing.T) {
-	for _, jobs := range []int{1, 2} {
-		t.Run(fmt.Sprint(jobs, " jobs"), func(t *testing.T) {
-			b := newBench(t, 2)
-			if jobs > 1 {
-				b.jobs(jobs, testWorker{})
-			}
-			folder := b.folder(t, "coco")
-			path := filepath.Join(folder, "val", "000000000002.jpg")
-			whole, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// Header and end are as they should be; what lies between is not.
-			bad := slices.Clone(whole)
-			copy(bad[len(bad)/2:], "\xff\x01\xff\x01")
-			if err := os.WriteFile(path, bad, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			sel := one(folder)
-			sel.Only = nil
-			p := b.plan(t, tiny, sel)
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
-				t.Fatalf("with a damaged picture: %+v, %v", c, err)
-			}
-			if err := os.WriteFile(path, whole, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			b.sources = nil
-			steps := 0
-			b.Observe = func(e Event) {
-				if _, ok := e.(Stepped); ok {
-					steps++
-				}
-			}
-			if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
-				t.Fatalf("repaired: %+v, %v", c, err)
-			}
-			if steps != 0 {
-				t.Errorf("%d steps were done again, want those of the failed trials to count", steps)
-			}
-			states, err := b.States(t.Context(), p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fresh := newBench(t, 2)
-			q := fresh.plan(t, tiny, sel)
-			if _, err := fresh.Sweep(t.Context(), q); err != nil {
-				t.Fatal(err)
-			}
-			for _, s := range states {
-				same(t, "trial "+s.Key[:12], b.finished(t, s.Key), fresh.finished(t, s.Key))
-			}
-		})
-	}
-}
-
 // TestWhatWasHashedIsUsed: pictures and annotations that are changed after the plan was made
 // are not trained on nor scored, here and in worker processes, and leave nothing behind.
 func TestWhatWasHashedIsUsed(t *testing.T) {
@@ -342,7 +284,7 @@ func TestWhatWasHashedIsUsed(t *testing.T) {
 				if err := os.WriteFile(path, was, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				b.sources = nil
+				b.forget()
 				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
 					t.Fatalf("put back: %+v, %v", c, err)
 				}
@@ -374,7 +316,7 @@ func TestOtherTrainingIsRefused(t *testing.T) {
 				box := entries(d, "annotations")[0]["bbox"].([]any)
 				box[2] = box[2].(float64) - 1
 			})
-			b.sources = nil
+			b.forget()
 			c, err := b.Sweep(t.Context(), p)
 			if tt.refused != errors.Is(err, ErrDataChanged) || !tt.refused && (err != nil || c.Done != 1) {
 				t.Fatalf("%+v, %v; refused should be %t", c, err, tt.refused)
@@ -395,7 +337,7 @@ func TestOtherTrainingIsRefused(t *testing.T) {
 // byte, without labels, with the path as it was typed.
 func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder string) string {
 	t.Helper()
-	cfg, err := recordedConfig(tr)
+	cfg, err := detector.Settings.ParseResolved("trial", []byte(tr.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,13 +398,12 @@ func TestOlderRecordsStayDone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := Relocate(old, folder); err != nil {
+			if err := experiments.Relocate(old, folder); err != nil {
 				t.Fatal(err)
 			}
 			old.Weights = "" // they are beside the other database
-			d, err := b.sameData(t.Context(), old, &b.plan(t, tiny, one(folder)).Rows[0].Config)
-			if err != nil || len(d.Classes) != 4 {
-				t.Errorf("the data of the older trial: %v, %v", d, err)
+			if err := b.SameData(t.Context(), old); err != nil {
+				t.Errorf("the data of the older trial: %v", err)
 			}
 		})
 	}
@@ -482,8 +423,8 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if err := os.WriteFile(picture, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	open := func() *Trained {
-		b.sources = nil
+	open := func() *experiments.Trained {
+		b.forget()
 		d, err := b.OpenDetector(t.Context(), tr)
 		if err != nil {
 			t.Fatal(err)
@@ -503,34 +444,45 @@ func TestDetectorTrustsTheRecord(t *testing.T) {
 	if _, err := open().Scored(t.Context(), false); err == nil || !strings.Contains(err.Error(), folder) {
 		t.Errorf("the scored split of a folder that is gone: %v", err)
 	}
-	if err := Relocate(tr, folder+" mistyped"); err == nil || !strings.Contains(err.Error(), "no such folder; nearest: "+moved) {
+	if err := experiments.Relocate(tr, folder+" mistyped"); err == nil || !strings.Contains(err.Error(), "no such folder; nearest: "+moved) {
 		t.Errorf("a mistyped folder: %v", err)
 	}
-	if err := Relocate(tr, moved); err != nil {
+	if err := experiments.Relocate(tr, moved); err != nil {
 		t.Fatal(err)
 	}
-	if set, err := open().Scored(t.Context(), false); err != nil || len(set.Images) != 12 || len(set.Sums) != 12 {
-		t.Errorf("where the folder was moved to: %v", err)
-	}
-	if b.sources != nil {
-		t.Error("to look at the scored split it read the training split")
-	}
-	for _, parts := range []string{"", "no identities\n", tr.Dataset + " " + tr.Dataset + "\n"} {
-		if err := os.WriteFile(b.partsFile(tr.Dataset), []byte(parts), 0o666); err != nil {
+	training, aside := filepath.Join(moved, "train"), filepath.Join(b.dir, "train")
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
 			t.Fatal(err)
 		}
-		if set, err := open().Scored(t.Context(), false); err != nil || len(set.Sums) != 12 || b.sources == nil {
+	}
+	move(training, aside)
+	if set, err := open().Scored(t.Context(), false); err != nil || len(set.Images) != 12 || len(set.Sums) != 12 {
+		t.Errorf("where the folder was moved to, without the pictures of the training split, which it need not read: %v", err)
+	}
+	for _, parts := range []string{"", "no identities\n", tr.Dataset + " " + tr.Dataset + "\n"} {
+		if err := os.WriteFile(filepath.Join(b.Cache, "identities", tr.Dataset), []byte(parts), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open().Scored(t.Context(), false); err == nil {
+			t.Errorf("with %q for the parts of the identity it did not read the training split", parts)
+		}
+		move(aside, training)
+		if set, err := open().Scored(t.Context(), false); err != nil || len(set.Sums) != 12 {
 			t.Errorf("with %q for the parts of the identity: %v; want all to be read", parts, err)
 		}
+		move(training, aside)
 	}
+	move(aside, training)
 	edit(t, moved, "val", func(d map[string]any) { d["annotations"] = d["annotations"].([]any)[1:] })
-	if _, err := open().Scored(t.Context(), false); !errors.Is(err, ErrOtherData) || !strings.Contains(err.Error(), moved) {
-		t.Errorf("other annotations: %v, want ErrOtherData", err)
+	if _, err := open().Scored(t.Context(), false); !errors.Is(err, experiments.ErrOtherData) || !strings.Contains(err.Error(), moved) {
+		t.Errorf("other annotations: %v, want experiments.ErrOtherData", err)
 	}
 	if _, err := open().Scored(t.Context(), true); err != nil {
 		t.Errorf("other annotations, allowed: %v", err)
 	}
-	if _, err := b.Verify(t.Context(), tr, 0); !errors.Is(err, ErrOtherData) {
+	if _, err := b.Verify(t.Context(), tr, 0); !errors.Is(err, experiments.ErrOtherData) {
 		t.Errorf("verified on other annotations: %v", err)
 	}
 }

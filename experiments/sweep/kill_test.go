@@ -1,6 +1,6 @@
 //go:build long
 
-package experiments
+package sweep
 
 import (
 	"bufio"
@@ -417,7 +417,7 @@ func (k *killer) outcome(dir string) outcome {
 		k.t.Fatal(err)
 	}
 	o := outcome{trials: map[string]finished{}, weights: map[string]string{}}
-	b := &bench{Runner: &Runner{Store: store}}
+	b := &bench{Coordinator: &Coordinator{Records: Records{Store: store}}}
 	for _, t := range trials {
 		o.trials[t.Key] = b.finished(k.t, t.Key)
 		o.attempts += len(t.Attempts)

@@ -1,4 +1,4 @@
-package experiments
+package sweep
 
 import (
 	"errors"
@@ -45,43 +45,44 @@ func (b *bench) on(t *testing.T, dir string) error {
 
 // A full disk ends the sweep, wherever it is met, and says so. With some space
 // the same command goes on, and nothing is wrong with what was recorded.
-func TestDiskFull(t *testing.T) {
+func TestExecutorFillsDisk(t *testing.T) {
 	want := whole(t)
 	for _, kib := range []int{40, 200, 1000, 2500, 3500, 5000} {
 		t.Run(fmt.Sprint(kib, " KiB"), func(t *testing.T) {
-			dir := tmpfs(t, fmt.Sprint(kib, "k"))
-			b := newBench(t, 2)
-			b.CheckpointEvery = 1
-			p := b.plan(t, tiny, plan.Selection{})
-			err := b.on(t, dir)
-			if err == nil {
-				_, err = b.Sweep(t.Context(), p)
-			}
-			if err == nil {
-				t.Fatal("four trials fit")
-			}
-			if text := err.Error(); !strings.Contains(text, "full") && !strings.Contains(text, "no space left") || !strings.Contains(text, "free some space and run the same command again") {
-				t.Errorf("it said: %v", err)
-			} else {
-				t.Log(err)
-			}
-			if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=100m"); err != nil {
-				t.Skip(err)
-			}
-			if err := b.on(t, dir); err != nil {
-				t.Fatal(err)
-			}
-			// The attempt that could not say how it ended is this very process's.
-			b.Lease = 60 * time.Millisecond
-			if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 4 {
-				t.Fatalf("with more space: %+v, %v", c, err)
-			}
-			for _, tr := range b.trials(t) {
-				same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
-			}
-			if err := b.Store.Check(); err != nil {
-				t.Error(err)
-			}
+			onEach(t, testWorker{}, func(t *testing.T, b *bench) {
+				dir := tmpfs(t, fmt.Sprint(kib, "k"))
+				b.CheckpointEvery = 1
+				p := b.plan(t, tiny, plan.Selection{})
+				err := b.on(t, dir)
+				if err == nil {
+					_, err = b.Sweep(t.Context(), p)
+				}
+				if err == nil {
+					t.Fatal("four trials fit")
+				}
+				if text := err.Error(); !strings.Contains(text, "full") && !strings.Contains(text, "no space left") || strings.Count(text, "free some space and run the same command again") != 1 {
+					t.Errorf("it said: %v", err)
+				} else {
+					t.Log(err)
+				}
+				if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=100m"); err != nil {
+					t.Skip(err)
+				}
+				if err := b.on(t, dir); err != nil {
+					t.Fatal(err)
+				}
+				// The attempt that could not say how it ended is this very process's.
+				b.Lease = 60 * time.Millisecond
+				if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 4 {
+					t.Fatalf("with more space: %+v, %v", c, err)
+				}
+				for _, tr := range b.trials(t) {
+					same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
+				}
+				if err := b.Store.Check(); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }
@@ -131,7 +132,7 @@ func TestDataChanged(t *testing.T) {
 	if err := os.WriteFile(names[0], append(text, 0), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b.sources = nil // as in a new process
+	b.forget()
 	_, err = b.Sweep(t.Context(), p)
 	if !errors.Is(err, ErrDataChanged) || !strings.Contains(err.Error(), "--allow-changed-data") || !strings.Contains(err.Error(), folder) {
 		t.Fatalf("changed data: %v", err)
