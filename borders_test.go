@@ -46,7 +46,7 @@ var borders = map[string]border{
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
 	"loss":    {[]string{"box", "engine", "setting"}, "a loss must be checkable by hand, without building a network"},
-	"model":   {[]string{"columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
+	"model":   {[]string{"box", "columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable", "setting"}, "which anchors learn what is a pure function of boxes and scores"},
 	"dataset": {[]string{"atomicfile", "coco", "guard", "setting"}, "images and boxes on disk are the same for any detector"},

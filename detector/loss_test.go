@@ -68,18 +68,12 @@ func TestClassificationLossesOnEngine(t *testing.T) {
 	build := map[string]func(*engine.Graph, loss.Inputs, func(string) *engine.Node) *engine.Node{"composed focal": loss.FocalComposed}
 	named := map[string]string{"composed focal": "focal"}
 	for _, name := range loss.ClassificationNames() {
-		c, err := loss.ClassificationByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := loss.ClassificationOf(setting.Values{"type": name})
 		build[name], named[name] = c.Build, name
 	}
 	for form, name := range named {
 		t.Run(form, func(t *testing.T) {
-			c, err := loss.ClassificationByName(name)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := loss.ClassificationOf(setting.Values{"type": name})
 			v := values(c.Params)
 			feeds := engine.Feeds{"labels": labels, "weight": weight}
 			for s, f := range c.Scalars(v) {
@@ -118,10 +112,7 @@ func TestBoxLossesOnEngine(t *testing.T) {
 	}
 	for _, name := range loss.BoxNames() {
 		t.Run(name, func(t *testing.T) {
-			c, err := loss.BoxByName(name)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := loss.BoxOf(setting.Values{"type": name})
 			v := values(c.Params)
 			target := make([]float32, 0, n*a*4)
 			for i, b := range boxes {

@@ -119,6 +119,21 @@ const (
 	metaRows     = "rows"
 )
 
+// loggedStep is a row of the training log as a checkpoint has it. ClsLoss and BoxLoss are the
+// losses of one that was written before losses had names.
+type loggedStep struct {
+	results.Step
+	ClsLoss, BoxLoss *float64 `json:",omitempty"`
+}
+
+// step returns the row with its losses by name.
+func (l loggedStep) step() results.Step {
+	if l.ClsLoss != nil && l.BoxLoss != nil {
+		l.Losses = results.FirstLosses(*l.ClsLoss, *l.BoxLoss)
+	}
+	return l.Step
+}
+
 // Write puts the checkpoint into dir as one of that trial, whole or not at all, and drops all but the last two.
 func (c *Checkpoint) Write(dir, key string) error {
 	rows, err := json.Marshal(c.rows)
@@ -172,8 +187,12 @@ func checkpointOf(f *weights.File, key string) (*Checkpoint, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader([]byte(meta[metaRows])))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&c.rows); err != nil {
+	var log []loggedStep
+	if err := d.Decode(&log); err != nil {
 		return nil, fmt.Errorf("its training log: %w", err)
+	}
+	for _, l := range log {
+		c.rows = append(c.rows, l.step())
 	}
 	return c, nil
 }

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
+	"focalgrid/results"
 	"focalgrid/weights"
 )
 
@@ -97,6 +99,44 @@ func TestCheckpointThereAndBack(t *testing.T) {
 	}
 }
 
+// TestCheckpointBeforeNames: a checkpoint that was written before losses had names is read with them.
+func TestCheckpointBeforeNames(t *testing.T) {
+	const key = "0123456789abcdef"
+	dir := t.TempDir()
+	c := &Checkpoint{Step: 3, running: 100, tensors: []weights.Tensor{{Name: "w", Shape: []int{1}, Data: []float32{1}}}}
+	type row struct {
+		Step                                 int
+		Loss, ClsLoss, BoxLoss, LR, GradNorm float64
+		Positives                            int
+	}
+	var older []row
+	for i := range 3 {
+		x := float64(i)
+		c.rows = append(c.rows, results.Step{Step: i, Loss: 3 + x, Losses: results.FirstLosses(1+x, 2), LR: .01, GradNorm: 5, Positives: i})
+		older = append(older, row{i, 3 + x, 1 + x, 2, .01, 5, i})
+	}
+	if err := c.Write(dir, key); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, checkpointName(3))
+	f, err := weights.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Metadata[metaRows] = string(text)
+	delete(f.Metadata, metaHash)
+	if err := errors.Join(seal(f.Tensors, f.Metadata), weights.Write(path, f.Tensors, f.Metadata)); err != nil {
+		t.Fatal(err)
+	}
+	if old, err := readCheckpoint(path, key); err != nil || !reflect.DeepEqual(old.rows, c.rows) {
+		t.Fatalf("read %+v, %v; want %+v", old, err, c.rows)
+	}
+}
+
 // A pretraining that is stopped goes on too, to the same bits.
 func TestPretrainResumes(t *testing.T) {
 	cfg, err := detector.Settings.LoadBaseline("gamma", plan.Selection{Set: []string{"pretrain.iters=6", "pretrain.batch=4", "pretrain.crops=40", "pretrain.pixels=32", "model.width=0.125"}})
@@ -119,6 +159,10 @@ func TestPretrainResumes(t *testing.T) {
 		return h
 	}
 	want := hash(newLab(t, 2))
+	// Recorded when pretraining had a loop of its own; every kernel set gives these bits.
+	if recorded := "7d98c5b86d2a9293889e29a58f9d0be701eff82830bcc82769e5df888c4876c0"; want != recorded {
+		t.Errorf("weights %.12s, recorded are %.12s", want, recorded)
+	}
 	b := newLab(t, 1)
 	var steps []int
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,7 +11,6 @@ import (
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
-	"focalgrid/model"
 	"focalgrid/weights"
 )
 
@@ -31,15 +30,7 @@ func (t *Trainer) InitialWeights(ctx context.Context, cfg *plan.Config, seed uin
 	if err := t.initialise(ctx, d, init); err != nil {
 		return nil, err
 	}
-	h, w := detector.InputSize(cfg)
-	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, detector.ModelConfig(cfg, classes), g.Input("image", 1, 3, h, w), true)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := d.State.AddMissing(g, d.Draw); err != nil {
+	if err := d.AddMissing(); err != nil {
 		return nil, err
 	}
 	return detector.NetworkTensors(d.State), nil

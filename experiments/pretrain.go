@@ -6,16 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 
 	"focalgrid/dataset"
 	"focalgrid/detector"
-	"focalgrid/engine"
 	"focalgrid/experiments/plan"
-	"focalgrid/model"
-	"focalgrid/portable"
 	"focalgrid/weights"
 )
 
@@ -24,10 +20,6 @@ import (
 //
 //go:embed pretrained
 var embedded embed.FS
-
-// pretrainHoldout is the number of crops, after those trained on, that
-// accuracy is measured on.
-const pretrainHoldout = 500
 
 // InitIdentity returns the identity of the weights that a trial starts from, without making them; empty: random ones.
 func (t *Trainer) InitIdentity(cfg *plan.Config) (string, error) {
@@ -190,141 +182,71 @@ func checkPretrained(f *weights.File, key string) error {
 	return nil
 }
 
-// pretrain trains the backbone as a classifier of synthetic crops: SGD with
-// momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
-// trial's, its state is written on the way, beside where the weights will be.
+// pretrain trains the backbone as a classifier of synthetic crops. Like a trial's, its state is
+// written on the way, beside where the weights will be.
 func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
-	crops := dataset.NewCrops(cfg.CropConfig())
-	p := cfg.Group("pretrain")
-	set, err := crops.Draw(ctx, 0, p.Int("crops")+pretrainHoldout)
+	c, err := detector.NewClassifier(ctx, cfg, t.Engine)
 	if err != nil {
 		return nil, err
 	}
-	mc := detector.ModelConfig(cfg, crops.Labels())
-	mc.FreezeStages = 0
-	if mc.Norm == "frozen" {
-		mc.Norm = "batch" // what is frozen later is learnt here
-	}
-	draw := detector.Drawer(p.Seed("seed"))
-	state := engine.NewState()
+	defer c.Close()
 	work := t.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
 	if err != nil {
 		return nil, err
 	}
-	start := 0
+	done := 0
 	if from != nil {
-		start = from.Step
-		if err := from.restore(state); err != nil {
+		done = from.Step
+		if err := from.restore(c.State); err != nil {
 			return nil, err
 		}
 	}
-	if err := t.setAside(work, damaged, start); err != nil {
+	if err := t.setAside(work, damaged, done); err != nil {
 		return nil, err
 	}
-	compile := func(n int, train bool) (engine.Session, error) {
-		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
-		var err error
-		prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Int("pixels"), p.Int("pixels")), crops.Labels(), train)
-			prog.Outputs = []*engine.Node{logits}
-			if train {
-				prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
-			}
-			return nil
-		})
+	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: done, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
+	keep := func() error {
+		s, err := c.Stored()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := state.AddMissing(prog.Graph, draw); err != nil {
-			return nil, err
-		}
-		return t.Engine.Compile(prog, state)
+		return k.keep(&Checkpoint{Step: done, tensors: detector.StateTensors(s)})
 	}
-	train, err := compile(p.Int("batch"), true)
+	progress := Preparing{What: "pretraining a backbone", Total: c.Iters() + 1}
+	reached, err := c.Train(ctx, done, func(s detector.StepInfo) error {
+		done = s.Step + 1
+		progress.Done = done
+		t.Report(progress)
+		if k.due(done) && done < c.Iters() {
+			return keep()
+		}
+		return nil
+	})
+	var div *detector.Diverged
+	switch {
+	case errors.As(err, &div):
+		return nil, fmt.Errorf("step %d: %s", div.At.Step, div.Reason) // the trial that needs the backbone has not diverged
+	case err != nil && ctx.Err() != nil:
+		return nil, errors.Join(err, keep())
+	case err != nil:
+		return nil, err
+	}
+	accuracy := fmt.Sprintf("%.3f", reached)
+	progress.Done, progress.Note = progress.Total, "accuracy "+accuracy+" on held-out crops"
+	t.Report(progress)
+	s, err := c.Stored()
 	if err != nil {
-		return nil, err
-	}
-	defer train.Close()
-	transform := cfg.Transform()
-	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: start, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
-	for step := start; step < p.Int("iters"); step++ {
-		stopped := ctx.Err()
-		if stopped != nil || step > start && k.due(step) {
-			err := t.Engine.Store(state)
-			if err == nil {
-				err = k.keep(&Checkpoint{Step: step, tensors: detector.StateTensors(state)})
-			}
-			if err = errors.Join(stopped, err); err != nil {
-				return nil, err
-			}
-		}
-		pick := draw("crops", uint64(step))
-		indices, flips := make([]int, p.Int("batch")), make([]bool, p.Int("batch"))
-		for i := range indices {
-			indices[i], flips[i] = pick.IntN(p.Int("crops")), pick.Uint64()&1 == 1
-		}
-		x, y, err := set.Batch(indices, flips, transform)
-		if err != nil {
-			return nil, err
-		}
-		lr := p.Number("lr") / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Int("iters")))) * min(1, float64(step+1)/30)
-		if _, err := train.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(lr)}}, nil); err != nil {
-			return nil, fmt.Errorf("step %d: %w", step, err)
-		}
-		t.Report(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Int("iters") + 1})
-	}
-
-	const batch = 50
-	eval, err := compile(batch, false)
-	if err != nil {
-		return nil, err
-	}
-	defer eval.Close()
-	right := 0
-	for first := p.Int("crops"); first < p.Int("crops")+pretrainHoldout; first += batch {
-		indices := make([]int, batch)
-		for i := range indices {
-			indices[i] = first + i
-		}
-		x, y, err := set.Batch(indices, nil, transform)
-		if err != nil {
-			return nil, err
-		}
-		v, err := eval.Forward(engine.Feeds{"image": x})
-		if err != nil {
-			return nil, err
-		}
-		for i, label := range y {
-			if argmax(v["logits"][i*crops.Labels():(i+1)*crops.Labels()]) == int(label) {
-				right++
-			}
-		}
-	}
-	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
-	t.Report(Preparing{What: "pretraining a backbone", Done: p.Int("iters") + 1, Total: p.Int("iters") + 1, Note: "accuracy " + accuracy + " on held-out crops"})
-	if err := t.Engine.Store(state); err != nil {
 		return nil, err
 	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
-	for _, name := range state.Names() {
-		if detector.IsBody(name) {
-			v := state.Get(name)
-			f.Tensors = append(f.Tensors, weights.Tensor{Name: name, Shape: v.Shape, Data: v.Values})
+	for _, v := range detector.StateTensors(s) {
+		if detector.IsBody(v.Name) {
+			f.Tensors = append(f.Tensors, v)
 		}
 	}
 	if err := seal(f.Tensors, f.Metadata); err != nil {
 		return nil, err
 	}
 	return f, nil
-}
-
-func argmax(v []float32) int {
-	best := 0
-	for i, x := range v {
-		if x > v[best] {
-			best = i
-		}
-	}
-	return best
 }

@@ -239,7 +239,11 @@ func logged(step, iters int) bool {
 }
 
 func stepRow(s detector.StepInfo) results.Step {
-	return results.Step{Step: s.Step, Loss: s.Loss, ClsLoss: s.ClsLoss, BoxLoss: s.BoxLoss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	row := results.Step{Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	for _, l := range s.Losses {
+		row.Losses = append(row.Losses, results.Loss(l))
+	}
+	return row
 }
 
 // evaluate detects on the scored split.

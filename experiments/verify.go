@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
@@ -265,20 +266,35 @@ func (v *verifier) compareRow(now results.Step) error {
 	if !ok {
 		return nil // the log leaves steps out
 	}
-	for _, q := range []struct {
+	type figure struct {
 		name     string
 		was, now float64
-	}{
-		{"class loss", was.ClsLoss, now.ClsLoss}, {"box loss", was.BoxLoss, now.BoxLoss}, {"loss", was.Loss, now.Loss},
-		{"learning rate", was.LR, now.LR}, {"gradient norm", was.GradNorm, now.GradNorm},
-		{"number of positives", float64(was.Positives), float64(now.Positives)},
-	} {
+	}
+	var figures []figure
+	for i, l := range now.Losses {
+		if i == len(was.Losses) || was.Losses[i].Name != l.Name {
+			return &Difference{now.Step + 1, fmt.Sprintf("the list of losses of step %d", now.Step), lossNames(was), lossNames(now)}
+		}
+		figures = append(figures, figure{l.Name + " loss", was.Losses[i].Value, l.Value})
+	}
+	figures = append(figures, figure{"loss", was.Loss, now.Loss}, figure{"learning rate", was.LR, now.LR},
+		figure{"gradient norm", was.GradNorm, now.GradNorm}, figure{"number of positives", float64(was.Positives), float64(now.Positives)})
+	for _, q := range figures {
 		if !sameBits(q.was, q.now) {
 			return &Difference{now.Step + 1, fmt.Sprintf("the %s of step %d", q.name, now.Step), number(q.was), number(q.now)}
 		}
 	}
 	v.Rows++
 	return nil
+}
+
+// lossNames lists the losses of a row in their order.
+func lossNames(s results.Step) string {
+	var names []string
+	for _, l := range s.Losses {
+		names = append(names, l.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // sameBits compares a figure with one read from the database, which stores all

@@ -11,25 +11,26 @@ import (
 	"focalgrid/setting"
 )
 
-// Every loss has the name it is looked up by, and the error lists the names.
+// Every loss has the name it is chosen by, and the refusal of another lists the names.
 func TestLookup(t *testing.T) {
 	for name, c := range classifications {
-		if got, err := ClassificationByName(name); err != nil || got.Name != name || c.Name != name {
-			t.Errorf("%s: got %q, %v", name, got.Name, err)
+		if got := ClassificationOf(setting.Values{"type": name}); got.Name != name || c.Name != name {
+			t.Errorf("%s: got %q", name, got.Name)
 		}
 	}
 	for name := range boxes {
-		if got, err := BoxByName(name); err != nil || got.Name != name {
-			t.Errorf("%s: got %q, %v", name, got.Name, err)
+		if got := BoxOf(setting.Values{"type": name}); got.Name != name {
+			t.Errorf("%s: got %q", name, got.Name)
 		}
 	}
-	known := strings.Join(ClassificationNames(), ", ")
-	if _, err := ClassificationByName("focla"); err == nil || err.Error() != `unknown classification loss "focla"; known: `+known {
-		t.Errorf("error %v", err)
-	}
-	known = strings.Join(BoxNames(), ", ")
-	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: `+known {
-		t.Errorf("error %v", err)
+	for _, tt := range []struct {
+		params []setting.Param
+		known  []string
+	}{{ClassParams(), ClassificationNames()}, {BoxParams(), BoxNames()}} {
+		want := `is "focla", must be one of ` + strings.Join(tt.known, ", ")
+		if err := tt.params[0].Judge("focla"); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
 	}
 }
 

@@ -91,15 +91,7 @@ func (b *Bundle) check() error {
 			}
 		}
 	}
-	for i, p := range b.Steps {
-		switch {
-		case i > 0 && p.Step <= b.Steps[i-1].Step:
-			return fmt.Errorf("steps: %d after %d", p.Step, b.Steps[i-1].Step)
-		case p.Step < 0 || p.Positives < 0:
-			return fmt.Errorf("step %d: %d positives", p.Step, p.Positives)
-		}
-	}
-	return nil
+	return checkSteps(b.Steps)
 }
 
 // checkFraction refuses what no metric can be: it is a fraction, or NaN.

@@ -94,15 +94,6 @@ func (t *Trial) sum() string {
 	return d.hex()
 }
 
-func sumSteps(steps []Step) string {
-	d := newDigest()
-	for _, p := range steps {
-		d.int(int64(p.Step), int64(p.Positives))
-		d.float(p.Loss, p.ClsLoss, p.BoxLoss, p.LR, p.GradNorm)
-	}
-	return d.hex()
-}
-
 func sumClasses(classes []ClassMetric) string {
 	d := newDigest()
 	for _, c := range classes {

@@ -276,7 +276,7 @@ func differences(a, b *Bundle) ([]string, error) {
 		{"weights", func(b *Bundle) any { return b.Weights }},
 		{"metrics", func(b *Bundle) any { return metricsJSON(b.Metrics) }},
 		{"classes", func(b *Bundle) any { return classesJSON(b.Classes) }},
-		{"steps", func(b *Bundle) any { return columns(b.Steps) }},
+		{"steps", func(b *Bundle) any { return stepsJSON(b.Steps) }},
 		{"detections", func(b *Bundle) any { return b.Detections }},
 	} {
 		x, err := jsonLine(part.of(a))

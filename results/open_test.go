@@ -118,7 +118,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"another program's", func(t *testing.T) string { return withSQL(t, false, "CREATE TABLE songs (name TEXT)") }, ErrForeign, "it belongs to another program"},
 		{"newer", func(t *testing.T) string {
 			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
-		}, ErrNewer, "it has schema 900, this program knows 5; update the program, or name another file with --db"},
+		}, ErrNewer, "it has schema 900, this program knows 6; update the program, or name another file with --db"},
 		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, "makes it anew from its bundles"},
 		{"cut off", func(t *testing.T) string {
 			path := withSQL(t, true, "SELECT 1")
@@ -192,8 +192,8 @@ func TestOlderIsMigratedByWritersOnly(t *testing.T) {
 	r, err := OpenExisting(path)
 	must(t, err)
 	defer r.Close()
-	const exported = `{"bundle":2,"sweep":"gamma","hash":"FILE","created":"2030-05-01T09:00:00Z","file":"table: 1b","plan":[{"trial":"A","row":0},{"trial":"B","row":1}]}
-{"bundle":2,"trial":"A","kind":"train","status":"done","error":"","diverged_step":null,"seed":3,"dataset":"d","init":"i","engine":"e","numerics":"1",` +
+	const exported = `{"bundle":3,"sweep":"gamma","hash":"FILE","created":"2030-05-01T09:00:00Z","file":"table: 1b","plan":[{"trial":"A","row":0},{"trial":"B","row":1}]}
+{"bundle":3,"trial":"A","kind":"train","status":"done","error":"","diverged_step":null,"seed":3,"dataset":"d","init":"i","engine":"e","numerics":"1",` +
 		`"started":"2030-05-01T10:00:00Z","finished":"2030-05-01T10:01:00Z","wall_seconds":60,"weights":"WEIGHTS","detections":{"sha256":"DETECTIONS","size":61},` +
 		`"config":{"loss":{"gamma":2}},"labels":null,"provenance":{"host":"h","threads":2},"attempts":[{"number":1,"owner":"","host":"h","pid":0,"start_step":0,"end_step":2,"beats":0,` +
 		`"started":"2030-05-01T10:00:00Z","ended":"2030-05-01T10:01:00Z","wall_seconds":60,"peak_bytes":0,"exit":"done","error":"","environment":{"host":"h","threads":2}}],` +

@@ -264,8 +264,8 @@ func (s *Store) version() (int64, error) {
 	return version.Int64, nil
 }
 
-// readableSince is the oldest schema that is read without being migrated: what came
-// later is in tables of its own.
+// readableSince is the oldest schema that is read without being migrated: what came later is in
+// tables of its own, which reading does without.
 const readableSince = 3
 
 func (s *Store) checkSchema() error {

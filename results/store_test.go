@@ -44,7 +44,7 @@ func finishDone() Finish {
 			Status: StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
 			Metrics: map[string]float64{"AP": .284, "AP50": .5, "APs": math.NaN(), "AP.001": .29},
 		},
-		Steps:      []Step{{Step: 0, Loss: 1.2, ClsLoss: 1, BoxLoss: .2, LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, ClsLoss: .9, BoxLoss: .2, LR: .01, GradNorm: 2, Positives: 7}},
+		Steps:      []Step{{Step: 0, Loss: 1.2, Losses: FirstLosses(1, .2), LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, Losses: FirstLosses(.9, .2), LR: .01, GradNorm: 2, Positives: 7}},
 		Classes:    []ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: math.NaN(), AP50: math.NaN(), AP75: math.NaN()}},
 		Detections: []byte(`[{"image_id":1,"category_id":7,"bbox":[1,2,3,4],"score":0.5}]`),
 		EndStep:    2, PeakBytes: 1 << 20,
@@ -74,7 +74,7 @@ func must(t *testing.T, err error) {
 func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "metrics", "class_metrics", "detections", "attempts"} {
+	for _, table := range []string{"sweeps", "sweep_trials", "trials", "steps", "losses", "metrics", "class_metrics", "detections", "attempts"} {
 		rows, err := s.db.Query("SELECT * FROM " + table)
 		must(t, err)
 		columns, err := rows.Columns()

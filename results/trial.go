@@ -95,16 +95,6 @@ type ClassMetric struct {
 	AP, AP50, AP75 float64
 }
 
-// Step is one line of the training log. Losses are the values that were
-// optimised, after normalisation; what is not finite is stored as absent and
-// read back as NaN.
-type Step struct {
-	Step                   int
-	Loss, ClsLoss, BoxLoss float64
-	LR, GradNorm           float64
-	Positives              int // anchors assigned to an object in this batch
-}
-
 // Finish is all that FinishTrial writes at once.
 type Finish struct {
 	Outcome
@@ -259,7 +249,7 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 }
 
 // resultTables hold what a trial has measured.
-var resultTables = []string{"steps", "metrics", "class_metrics", "detections"}
+var resultTables = []string{"losses", "steps", "metrics", "class_metrics", "detections"}
 
 // dropRows deletes a trial's rows in the given tables.
 func dropRows(tx *sql.Tx, id int64, tables ...string) error {
@@ -279,24 +269,6 @@ func keepLabels(tx *sql.Tx, id int64, labels []Label) error {
 	for i, l := range labels {
 		if _, err := tx.Exec("INSERT INTO labels (trial_id, label, category_id, name) VALUES (?, ?, ?, ?)", id, i, l.ID, l.Name); err != nil {
 			return fmt.Errorf("label %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
-	if len(steps) == 0 {
-		return nil
-	}
-	stmt, err := tx.Prepare(`INSERT INTO steps
-		(trial_id, step, loss, cls_loss, box_loss, lr, grad_norm, positives) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer stmt.Close()
-	for _, p := range steps {
-		if _, err := stmt.Exec(id, p.Step, finite(p.Loss), finite(p.ClsLoss), finite(p.BoxLoss), finite(p.LR), finite(p.GradNorm), p.Positives); err != nil {
-			return fmt.Errorf("step %d: %w", p.Step, err)
 		}
 	}
 	return nil

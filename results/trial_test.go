@@ -38,7 +38,7 @@ func TestTrialThereAndBack(t *testing.T) {
 	}
 	steps, err := s.StepRows(want.Key)
 	must(t, err)
-	if !slices.Equal(steps, f.Steps) {
+	if !reflect.DeepEqual(steps, f.Steps) {
 		t.Errorf("steps %v, want %v", steps, f.Steps)
 	}
 	classes, err := s.Classes(want.Key)

@@ -172,16 +172,12 @@ func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, err
 	if err != nil {
 		return Measured{}, err
 	}
-	scalars, err := d.Scalars()
-	if err != nil {
-		return Measured{}, err
-	}
 	for i := range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return Measured{}, err
 		}
 		info := detector.StepInfo{Step: i, LR: learningRate}
-		if err := d.Step(batch, scalars, &info); err != nil {
+		if err := d.Step(batch, &info); err != nil {
 			return Measured{}, fmt.Errorf("step %d: %w", i, err)
 		}
 		t.lap()
@@ -213,12 +209,11 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 		return Measured{}, err
 	}
 	t := b.timer(r.Now)
-	post := detector.PostConfig(&d.Cfg)
 	for range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return Measured{}, err
 		}
-		if _, err := d.Infer(batch, post); err != nil {
+		if _, err := d.Infer(batch); err != nil {
 			return Measured{}, err
 		}
 		t.lap()

@@ -81,7 +81,7 @@ func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *results.Bund
 		out.Classes = append(out.Classes, results.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
 	}
 	for i := range b.Steps {
-		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), ClsLoss: wave(index + i + 1), BoxLoss: wave(index + i + 2), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
+		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), Losses: results.FirstLosses(wave(index+i+1), wave(index+i+2)), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
 	}
 	return out
 }

@@ -35,11 +35,11 @@ seeds: [0]
 		t.Fatalf("%+v, %v", c, err)
 	}
 	m := b.trials(t)[0].Metrics
-	t.Logf("AP %.3f, AP50 %.3f, class loss %.4f, box loss %.4f", m["AP"], m["AP50"], last.ClsLoss, last.BoxLoss)
+	t.Logf("AP %.3f, AP50 %.3f, losses %v", m["AP"], m["AP50"], last.Losses)
 	if m["AP"] <= .9 {
 		t.Errorf("AP on the images learnt is %.3f, want above .9", m["AP"])
 	}
-	if last.ClsLoss >= .01 {
-		t.Errorf("class loss %.4f, want below .01", last.ClsLoss)
+	if l := last.Losses[0]; l.Name != "class" || l.Value >= .01 {
+		t.Errorf("%s loss %.4f, want a class loss below .01", l.Name, l.Value)
 	}
 }

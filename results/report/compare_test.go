@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func sideOf(name, config string, above map[uint64]float64) Side {
 		s.Trials = append(s.Trials, t)
 		var log []results.Step
 		for i := range 100 {
-			log = append(log, results.Step{Step: i, Loss: 2 / float64(i+1), ClsLoss: 1 / float64(i+1), BoxLoss: 1 / float64(i+1), LR: .01, GradNorm: 1 + more, Positives: 9})
+			log = append(log, results.Step{Step: i, Loss: 2 / float64(i+1), Losses: results.FirstLosses(1/float64(i+1), 1/float64(i+1)), LR: .01, GradNorm: 1 + more, Positives: 9})
 		}
 		s.Logs = append(s.Logs, log)
 	}
@@ -97,5 +98,21 @@ func TestMatching(t *testing.T) {
 	}
 	if _, err := Matching(all, map[string]string{"loss.gama": "2"}); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
 		t.Errorf("an unknown setting: %v", err)
+	}
+}
+
+// Every loss that a side's logs have is compared, after the sum.
+func TestQuantities(t *testing.T) {
+	two := results.Step{Losses: results.FirstLosses(1, 2)}
+	three := results.Step{Losses: []results.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: 3}, {Name: "box", Value: 2}}}
+	var names []string
+	for _, q := range quantities(Side{Logs: [][]results.Step{{}, {two}}}, Side{Logs: [][]results.Step{{three}}}) {
+		names = append(names, q.name)
+		if got := q.of(two); q.name == "centerness_loss" && !math.IsNaN(got) || q.name == "box_loss" && got != 2 {
+			t.Errorf("%s of two losses is %g", q.name, got)
+		}
+	}
+	if want := []string{"loss", "cls_loss", "box_loss", "centerness_loss", "lr", "grad_norm", "positives"}; !slices.Equal(names, want) {
+		t.Errorf("compared are %v, want %v", names, want)
 	}
 }

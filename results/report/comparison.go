@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"focalgrid/columns"
@@ -23,12 +21,9 @@ func WriteComparison(w io.Writer, a, b Side, format string) error {
 			return fmt.Errorf("%s: no trials to compare", s.Name)
 		}
 	}
-	ca, cb := curve(a), curve(b)
-	both := maps.Clone(ca)
-	maps.Copy(both, cb)
-	steps := slices.Sorted(maps.Keys(both))
+	c := newCurves(a, b)
 	if format == "csv" {
-		return writeCurvesCSV(w, steps, ca, cb)
+		return writeCurvesCSV(w, c)
 	}
 	settings, err := contrasts(a, b, settingsOf)
 	if err != nil {
@@ -40,14 +35,14 @@ func WriteComparison(w io.Writer, a, b Side, format string) error {
 	}
 	switch format {
 	case "json":
-		return writeComparisonJSON(w, a, b, settings, environment, steps, ca, cb)
+		return writeComparisonJSON(w, a, b, settings, environment, c)
 	case "text":
-		return writeComparisonText(w, a, b, settings, environment, steps, ca, cb)
+		return writeComparisonText(w, a, b, settings, environment, c)
 	}
 	return fmt.Errorf("unknown comparison format %q; known: %s", format, strings.Join(CompareFormats(), ", "))
 }
 
-func writeComparisonJSON(w io.Writer, a, b Side, settings, environment []contrast, steps []int, ca, cb map[int][]float64) error {
+func writeComparisonJSON(w io.Writer, a, b Side, settings, environment []contrast, c curves) error {
 	type side struct {
 		Name   string   `json:"name"`
 		Trials []string `json:"trials"`
@@ -88,18 +83,18 @@ func writeComparisonJSON(w io.Writer, a, b Side, settings, environment []contras
 			return nil
 		}
 		o := ordered{}
-		for i, q := range quantities {
+		for i, q := range c.quantities {
 			o = append(o, member{q.name, nullable.Float(row[i])})
 		}
 		return o
 	}
-	for _, step := range steps {
-		out.Curves = append(out.Curves, point{step, values(ca[step]), values(cb[step])})
+	for _, step := range c.steps {
+		out.Curves = append(out.Curves, point{step, values(c.a[step]), values(c.b[step])})
 	}
 	return writeIndented(w, out)
 }
 
-func writeComparisonText(w io.Writer, a, b Side, settings, environment []contrast, steps []int, ca, cb map[int][]float64) error {
+func writeComparisonText(w io.Writer, a, b Side, settings, environment []contrast, c curves) error {
 	var buf bytes.Buffer
 	for _, s := range []struct {
 		letter string
@@ -163,7 +158,7 @@ func writeComparisonText(w io.Writer, a, b Side, settings, environment []contras
 		}
 		fmt.Fprintf(&buf, "× 100; %s over trials%s.\n", stats.Spread, how)
 	}
-	writeCurves(&buf, steps, ca, cb)
+	writeCurves(&buf, c)
 	_, err := buf.WriteTo(w)
 	return err
 }

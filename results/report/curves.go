@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -14,29 +15,69 @@ import (
 	"focalgrid/stats"
 )
 
-// quantities are the columns of a training log that are compared.
-var quantities = []struct {
+// quantity is a column of a training log that is compared.
+type quantity struct {
 	name string
 	of   func(results.Step) float64
-}{
-	{"loss", func(s results.Step) float64 { return s.Loss }},
-	{"cls_loss", func(s results.Step) float64 { return s.ClsLoss }},
-	{"box_loss", func(s results.Step) float64 { return s.BoxLoss }},
-	{"lr", func(s results.Step) float64 { return s.LR }},
-	{"grad_norm", func(s results.Step) float64 { return s.GradNorm }},
-	{"positives", func(s results.Step) float64 { return float64(s.Positives) }},
 }
 
-// curve is the mean of a side's training logs: for each step the quantities in
-// order, NaN where no log has it.
-func curve(s Side) map[int][]float64 {
+// quantities lists the columns of both sides' logs: the losses of a step follow their sum, in the
+// order in which the logs first have them.
+func quantities(sides ...Side) []quantity {
+	out := []quantity{{"loss", func(s results.Step) float64 { return s.Loss }}}
+	for _, side := range sides {
+		for _, log := range side.Logs {
+			if len(log) == 0 {
+				continue
+			}
+			for _, l := range log[0].Losses {
+				if key := l.Key(); !slices.ContainsFunc(out, func(q quantity) bool { return q.name == key }) {
+					out = append(out, quantity{key, func(s results.Step) float64 { return lossOf(s, l.Name) }})
+				}
+			}
+		}
+	}
+	return append(out,
+		quantity{"lr", func(s results.Step) float64 { return s.LR }},
+		quantity{"grad_norm", func(s results.Step) float64 { return s.GradNorm }},
+		quantity{"positives", func(s results.Step) float64 { return float64(s.Positives) }})
+}
+
+// lossOf is the value of a loss by its name, NaN where the step has none.
+func lossOf(s results.Step, name string) float64 {
+	for _, l := range s.Losses {
+		if l.Name == name {
+			return l.Value
+		}
+	}
+	return math.NaN()
+}
+
+// curves are the mean training logs of two sides.
+type curves struct {
+	quantities []quantity
+	steps      []int
+	a, b       map[int][]float64 // by step, for each quantity; NaN where no log has it
+}
+
+func newCurves(a, b Side) curves {
+	c := curves{quantities: quantities(a, b)}
+	c.a, c.b = c.mean(a), c.mean(b)
+	both := maps.Clone(c.a)
+	maps.Copy(both, c.b)
+	c.steps = slices.Sorted(maps.Keys(both))
+	return c
+}
+
+// mean is the mean of a side's training logs.
+func (c curves) mean(s Side) map[int][]float64 {
 	values := map[int][][]float64{}
 	for _, log := range s.Logs {
 		for _, row := range log {
 			if values[row.Step] == nil {
-				values[row.Step] = make([][]float64, len(quantities))
+				values[row.Step] = make([][]float64, len(c.quantities))
 			}
-			for i, q := range quantities {
+			for i, q := range c.quantities {
 				values[row.Step][i] = append(values[row.Step][i], q.of(row))
 			}
 		}
@@ -54,10 +95,10 @@ func curve(s Side) map[int][]float64 {
 	return out
 }
 
-func writeCurvesCSV(w io.Writer, steps []int, a, b map[int][]float64) error {
+func writeCurvesCSV(w io.Writer, c curves) error {
 	out := safecsv.NewWriter(w)
 	header := []string{"step"}
-	for _, q := range quantities {
+	for _, q := range c.quantities {
 		header = append(header, "A "+q.name, "B "+q.name)
 	}
 	if err := out.Write(header); err != nil {
@@ -69,10 +110,10 @@ func writeCurvesCSV(w io.Writer, steps []int, a, b map[int][]float64) error {
 		}
 		return strconv.FormatFloat(row[i], 'g', -1, 64)
 	}
-	for _, step := range steps {
+	for _, step := range c.steps {
 		record := []string{strconv.Itoa(step)}
-		for i := range quantities {
-			record = append(record, cell(a[step], i), cell(b[step], i))
+		for i := range c.quantities {
+			record = append(record, cell(c.a[step], i), cell(c.b[step], i))
 		}
 		if err := out.Write(record); err != nil {
 			return err
@@ -85,14 +126,14 @@ func writeCurvesCSV(w io.Writer, steps []int, a, b map[int][]float64) error {
 // writeCurves draws each quantity of both sides on one scale, from the lowest to the highest
 // value that is drawn. It is logarithmic where all of them are above 0: a loss that is ten times
 // another falls by shares as it does.
-func writeCurves(w *bytes.Buffer, steps []int, a, b map[int][]float64) {
-	if len(steps) == 0 {
+func writeCurves(w *bytes.Buffer, c curves) {
+	if len(c.steps) == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\ncurves, steps %d to %d: A and B on one scale, logarithmic where all is above 0; the first and last value\n",
-		steps[0], steps[len(steps)-1])
-	for i, q := range quantities {
-		sides := [][]float64{column(steps, a, i), column(steps, b, i)}
+		c.steps[0], c.steps[len(c.steps)-1])
+	for i, q := range c.quantities {
+		sides := [][]float64{column(c.steps, c.a, i), column(c.steps, c.b, i)}
 		heights := drawnHeights(sides)
 		for k, letter := range []string{"A", "B"} {
 			values := slices.DeleteFunc(sides[k], math.IsNaN)

@@ -34,7 +34,13 @@ func (a array) int32s() []int32 {
 	return out
 }
 
-var paperMatcher = Matcher{Positive: .5, Negative: .4, Force: "none"}
+var paperIoU = IoU{Positive: .5, Negative: .4, Force: "none"}
+
+// assign returns what each anchor learns of an image with these boxes.
+func assign(a Assigner, anchors, objects [][4]float32) []int32 {
+	object, _ := a.Assign(priorsOf(anchors), Objects{Boxes: objects}, nil)
+	return object
+}
 
 func TestMatchAgainstTorchvision(t *testing.T) {
 	f, err := os.Open("testdata/matcher.json.gz")
@@ -71,7 +77,7 @@ func TestMatchAgainstTorchvision(t *testing.T) {
 				rule.want = c.Matches.int32s() // the case where the two rules part
 			}
 			got := make([]int32, len(anchors))
-			match(Matcher{Positive: ref.High, Negative: ref.Low, Force: rule.force}, anchors, gt, got)
+			newIndex(anchors).match(IoU{Positive: ref.High, Negative: ref.Low, Force: rule.force}, gt, got)
 			if !slices.Equal(got, rule.want) {
 				t.Errorf("%s, force %s: got %v, want %v", c.Name, rule.force, got, rule.want)
 			}
@@ -87,11 +93,11 @@ func TestMatchAtTheThresholds(t *testing.T) {
 		want   int32
 	}{{5, 0}, {4.99, Ignored}, {4, Ignored}, {3.99, Background}, {10, 0}, {20, 0}, {20.1, Ignored}}
 	for _, tt := range tests {
-		if got := paperMatcher.Match([][4]float32{{0, 0, 10, tt.height}}, object)[0]; got != tt.want {
+		if got := assign(paperIoU, [][4]float32{{0, 0, 10, tt.height}}, object)[0]; got != tt.want {
 			t.Errorf("anchor of height %g on a 10×10 object: %d, want %d", tt.height, got, tt.want)
 		}
 	}
-	if got := paperMatcher.Match([][4]float32{{0, 0, 1, 1}}, nil)[0]; got != Background {
+	if got := assign(paperIoU, [][4]float32{{0, 0, 1, 1}}, nil)[0]; got != Background {
 		t.Errorf("no objects: %d, want background", got)
 	}
 }
@@ -111,9 +117,9 @@ func drawBoxes(t *rapid.T, most int) [][4]float32 {
 func TestForceProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		anchors, objects := drawBoxes(t, 12), drawBoxes(t, 4)
-		plain := paperMatcher.Match(anchors, objects)
+		plain := assign(paperIoU, anchors, objects)
 		for _, force := range []string{"detectron2", "torchvision"} {
-			got := Matcher{.5, .4, force}.Match(anchors, objects)
+			got := assign(IoU{.5, .4, force}, anchors, objects)
 			for i := range got {
 				if plain[i] >= 0 && got[i] != plain[i] || got[i] < 0 && got[i] != plain[i] {
 					t.Fatalf("%s turns anchor %d from %d to %d", force, i, plain[i], got[i])
@@ -145,8 +151,8 @@ func overlap(a, b [4]float32) float64 {
 	return box.IoU(a, b)
 }
 
-// matchEach is Match by comparing every anchor with every object.
-func matchEach(m Matcher, anchors, objects [][4]float32) []int32 {
+// matchEach assigns by comparing every anchor with every object.
+func matchEach(m IoU, anchors, objects [][4]float32) []int32 {
 	out, best := make([]int32, len(anchors)), make([]float64, len(objects))
 	for i, a := range anchors {
 		most := 0.0
@@ -194,7 +200,7 @@ func TestMatchIsThatOfEveryPair(t *testing.T) {
 			anchors = append(anchors, objects...)
 		}
 		objects = append(objects, objects...)
-		m := Matcher{
+		m := IoU{
 			Positive: rapid.SampledFrom([]float64{.5, .7, 1, 1e-3}).Draw(t, "positive"),
 			Negative: rapid.SampledFrom([]float64{.4, .3, 0, 1e-4}).Draw(t, "negative"),
 			Force:    rapid.SampledFrom([]string{"none", "detectron2", "torchvision"}).Draw(t, "force"),
@@ -203,7 +209,7 @@ func TestMatchIsThatOfEveryPair(t *testing.T) {
 			m.Negative = overlap(rapid.SampledFrom(anchors).Draw(t, "anchor"), rapid.SampledFrom(objects).Draw(t, "object"))
 		}
 		m.Negative = min(m.Negative, m.Positive)
-		got, want := m.Match(anchors, objects), matchEach(m, anchors, objects)
+		got, want := assign(m, anchors, objects), matchEach(m, anchors, objects)
 		for i := range want {
 			if got[i] != want[i] {
 				t.Fatalf("%+v, anchor %v on objects %v: %d, want %d", m, anchors[i], objects, got[i], want[i])
@@ -247,7 +253,7 @@ func BenchmarkMatch113k(b *testing.B) {
 	objects := randomObjects(1, 7, 1000, 600, 80)
 	index, out := newIndex(anchors), make([]int32, len(anchors))
 	for b.Loop() {
-		index.match(paperMatcher, objects.Boxes, out)
+		index.match(paperIoU, objects.Boxes, out)
 	}
 }
 

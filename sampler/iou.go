@@ -10,13 +10,7 @@ import (
 	"focalgrid/setting"
 )
 
-// What a match can be besides an object's index; labels use the same numbers.
-const (
-	Background = -1
-	Ignored    = -2
-)
-
-// iouParams are the settings of a Matcher. A rule of force gives objects that no anchor fits
+// iouParams are the settings of IoU. A rule of force gives objects that no anchor fits
 // the anchors that overlap them most, all of them if tied. Such an anchor gets its own best
 // object, which may be another one.
 //
@@ -35,27 +29,30 @@ var iouParams = []setting.Param{
 	{Name: "force", Kind: setting.Text, Choices: []string{"none", "detectron2", "torchvision"}, Doc: "each object's best anchor is the object's although their IoU is low"},
 }
 
-// Matcher assigns objects to anchors by IoU (§4 of the paper): an anchor gets
+// IoU assigns objects to anchors by their IoU (§4 of the paper): an anchor gets
 // the object it overlaps most, the lowest index among equals, if that IoU is
 // at least Positive; it is background below Negative and ignored in between.
-type Matcher struct {
+type IoU struct {
 	Positive, Negative float64
 	Force              string
 }
 
-// Match returns for each anchor the index of its object, Background or Ignored.
-func (m Matcher) Match(anchors, objects [][4]float32) []int32 {
-	out := make([]int32, len(anchors))
-	match(m, anchors, objects, out)
-	return out
+func newIoU(v setting.Values) Assigner {
+	return IoU{Positive: v.Number("positive"), Negative: v.Number("negative"), Force: v.Text("force")}
 }
 
-func match[F box.Float](m Matcher, anchors, objects [][4]F, out []int32) {
-	newIndex(anchors).match(m, objects, out)
+// NeedsPredictions returns false.
+func (IoU) NeedsPredictions() bool { return false }
+
+// Assign follows the rule of m.
+func (m IoU) Assign(p *Priors, o Objects, _ box.Predicted) (object []int32, quality []float32) {
+	object = make([]int32, len(p.Boxes))
+	p.index().match(m, o.Boxes, object)
+	return object, nil
 }
 
 // judge classifies an anchor by its IoU with its best object.
-func (m Matcher) judge(iou float64, object int) int32 {
+func (m IoU) judge(iou float64, object int) int32 {
 	switch {
 	case iou >= m.Positive:
 		return int32(object)
@@ -145,7 +142,7 @@ func (r *run[F]) reaches(o *object[F], least float64) bool {
 
 // match follows the rule of m. Of the IoUs below Negative only those matter that may be an
 // object's best, and those only where objects are forced.
-func (x *index[F]) match(m Matcher, boxes [][4]F, out []int32) {
+func (x *index[F]) match(m IoU, boxes [][4]F, out []int32) {
 	if len(boxes) == 0 {
 		for i := range out {
 			out[i] = Background
@@ -197,7 +194,7 @@ func (x *index[F]) match(m Matcher, boxes [][4]F, out []int32) {
 }
 
 // force adds what m.Force asks for, from the objects' best IoUs.
-func (x *index[F]) force(m Matcher, boxes [][4]F, objects []object[F], out []int32) {
+func (x *index[F]) force(m IoU, boxes [][4]F, objects []object[F], out []int32) {
 	for j := range objects {
 		o := &objects[j]
 		if o.best == 0 && m.Force == "detectron2" {
