@@ -67,7 +67,7 @@ var borders = map[string]border{
 	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler", "setting", "weights"},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "model", "portable", "results", "weights",
+		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "results", "weights",
 	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
 	"experiments/sweep": {[]string{
 		"atomicfile", "dataset", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",

@@ -77,11 +77,11 @@ func TestClassificationLossesOnEngine(t *testing.T) {
 			v := values(c.Params)
 			feeds := engine.Feeds{"labels": labels, "weight": weight}
 			for s, f := range c.Scalars(v) {
-				feeds[loss.ClassPrefix+s] = []float32{f}
+				feeds["loss."+s] = []float32{f}
 			}
 			got, grad := onEngine(t, x, []int{n, a, k}, feeds, func(g *engine.Graph, x *engine.Node) *engine.Node {
 				in := loss.Inputs{Logits: x, Labels: g.Input("labels", n, a), Weight: g.Input("weight", n, a)}
-				return build[form](g, in, loss.ScalarInputs(g, loss.ClassPrefix))
+				return build[form](g, in, loss.ScalarInputs(g, "loss."))
 			})
 			var want float64
 			for i := range x {
@@ -123,14 +123,14 @@ func TestBoxLossesOnEngine(t *testing.T) {
 			}
 			feeds := engine.Feeds{"target": target, "weight": weight, "anchors": flat(anchors[:])}
 			for s, f := range c.Scalars(v) {
-				feeds[loss.BoxPrefix+s] = []float32{f}
+				feeds["box_loss."+s] = []float32{f}
 			}
 			got, grad := onEngine(t, pred, []int{n, a, 4}, feeds, func(g *engine.Graph, x *engine.Node) *engine.Node {
 				in := loss.BoxInputs{Pred: x, Target: g.Input("target", n, a, 4), Weight: g.Input("weight", n, a)}
 				if c.Target == "boxes" {
 					in.Anchors = g.Input("anchors", a, 4)
 				}
-				return c.Build(g, in, loss.ScalarInputs(g, loss.BoxPrefix))
+				return c.Build(g, in, loss.ScalarInputs(g, "box_loss."))
 			})
 			four := func(x []float32) (out [4]float64) {
 				for i := range out {

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,6 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
 	"focalgrid/weights"
 )
 
@@ -99,31 +99,32 @@ func TestCheckpointThereAndBack(t *testing.T) {
 	}
 }
 
-// TestCheckpointBeforeNames: a checkpoint that was written before losses had names is read with them.
+// A trial goes on from a checkpoint that was written before losses had names, to the same end.
 func TestCheckpointBeforeNames(t *testing.T) {
-	const key = "0123456789abcdef"
-	dir := t.TempDir()
-	c := &Checkpoint{Step: 3, running: 100, tensors: []weights.Tensor{{Name: "w", Shape: []int{1}, Data: []float32{1}}}}
+	whole, stopped := newLab(t, 2), newLab(t, 2)
+	o := whole.order(t, plan.Selection{})
+	want := whole.run(t.Context(), t, o)
+	o = stopped.order(t, plan.Selection{})
+	stopped.stopAt(t, o, 3)
+	path := filepath.Join(stopped.work(o), checkpointName(3))
+	f, err := weights.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := checkpointOf(f, o.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	type row struct {
 		Step                                 int
 		Loss, ClsLoss, BoxLoss, LR, GradNorm float64
 		Positives                            int
 	}
-	var older []row
-	for i := range 3 {
-		x := float64(i)
-		c.rows = append(c.rows, results.Step{Step: i, Loss: 3 + x, Losses: results.FirstLosses(1+x, 2), LR: .01, GradNorm: 5, Positives: i})
-		older = append(older, row{i, 3 + x, 1 + x, 2, .01, 5, i})
+	var rows []row
+	for _, s := range c.rows {
+		rows = append(rows, row{s.Step, s.Loss, s.Losses[0].Value, s.Losses[1].Value, s.LR, s.GradNorm, s.Positives})
 	}
-	if err := c.Write(dir, key); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, checkpointName(3))
-	f, err := weights.Read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(older)
+	text, err := json.Marshal(rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,8 +133,19 @@ func TestCheckpointBeforeNames(t *testing.T) {
 	if err := errors.Join(seal(f.Tensors, f.Metadata), weights.Write(path, f.Tensors, f.Metadata)); err != nil {
 		t.Fatal(err)
 	}
-	if old, err := readCheckpoint(path, key); err != nil || !reflect.DeepEqual(old.rows, c.rows) {
+	if old, err := readCheckpoint(path, o.Key); err != nil || !reflect.DeepEqual(old.rows, c.rows) {
 		t.Fatalf("read %+v, %v; want %+v", old, err, c.rows)
+	}
+	o.Attempt++
+	var steps []int
+	stopped.Notify = func(e Event) {
+		if e, ok := e.(Stepped); ok {
+			steps = append(steps, e.Step)
+		}
+	}
+	got := stopped.run(t.Context(), t, o)
+	if !slices.Equal(steps, []int{3, 4, 5}) || !reflect.DeepEqual(got.Steps, want.Steps) || got.Weights != want.Weights || !bytes.Equal(got.Detections, want.Detections) {
+		t.Errorf("with steps %v it ends with\n%+v\nwant\n%+v", steps, got.Steps, want.Steps)
 	}
 }
 

@@ -155,12 +155,6 @@ func (b Box) Loss() Loss {
 	return Loss{targets, build, b.Scalars}
 }
 
-// Prefixes of the names under which losses take their scalars.
-const (
-	ClassPrefix = "loss."
-	BoxPrefix   = "box_loss."
-)
-
 // ScalarInputs is the p that Build wants: it makes a scalar input of the
 // prefixed name at the first call and returns the same node afterwards.
 func ScalarInputs(g *engine.Graph, prefix string) func(name string) *engine.Node {

@@ -1,9 +1,9 @@
-// Package sampler decides which anchors learn what: it matches anchors with
-// objects by IoU, picks the examples that count (all of them, or the hardest,
-// as SSD and OHEM do) and writes labels, box targets and weights for the loss.
+// Package sampler decides which priors learn what: an assigner gives each prior (an anchor, or a
+// point) its object, a miner picks the examples that count (all of them, or the hardest, as SSD and
+// OHEM do), and the sampler writes labels, box targets and weights for the losses.
 //
 // Boxes are x1,y1,x2,y2 in pixels of the network's input, classes 0..K-1. A
-// batch of N images with A anchors each is laid out flat, image by image:
+// batch of N images with A priors each is laid out flat, image by image:
 // [N·A], [N·A·4], logits [N·A·K]. Weights carry the normaliser, so a loss is a
 // plain weighted sum. What the loss itself is, is package loss's business; only
 // the score that mining sorts by is computed here.

@@ -21,7 +21,6 @@ import (
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
-	"focalgrid/loss"
 	"focalgrid/results"
 )
 
@@ -77,7 +76,7 @@ type deadlySession struct {
 }
 
 func (d *deadlySession) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
-	gamma, _ := f[loss.ClassPrefix+"gamma"].([]float32)
+	gamma, _ := f["loss.gamma"].([]float32)
 	if d.w.Die == "" || len(gamma) != 1 || float64(gamma[0]) != d.w.Gamma {
 		return d.Session.Step(f, assign)
 	}
