@@ -24,10 +24,10 @@ type Parts struct {
 	Optim   optim.Config
 }
 
-// Term is a summand of the training loss.
+// Term is a summand of the training loss. Its weight beside the others is in the weights that the
+// sampler gives priors.
 type Term struct {
 	Name    string       // "class", "box"
-	Weight  float64      // beside the other terms; the sampler puts it into the weights of priors
 	Reads   []string     // predictions that learn
 	Loss    loss.Loss    // compares them with targets
 	Group   string       // of the loss's settings; the graph's inputs for them begin with it
@@ -38,17 +38,17 @@ type Term struct {
 func PartsOf(c *plan.Config, classes int) Parts {
 	p := Parts{Network: ModelConfig(c, classes), Post: box.NewPost(c.Group("eval")), Optim: OptimConfig(c)}
 	p.Coder = p.Network.Coder()
-	add := func(name, group string, weight float64, l loss.Loss) {
-		t := Term{Name: name, Weight: weight, Reads: []string{name}, Loss: l, Group: group, Scalars: engine.Feeds{}}
+	add := func(name, group string, l loss.Loss) {
+		t := Term{Name: name, Reads: []string{name}, Loss: l, Group: group, Scalars: engine.Feeds{}}
 		for scalar, v := range l.Scalars(c.Group(group)) {
 			t.Scalars[group+"."+scalar] = []float32{v}
 		}
 		p.Terms = append(p.Terms, t)
 	}
-	boxes, weight := loss.BoxOf(c.Group("box_loss")), c.Number("box_loss.weight")
-	add("class", "loss", 1, loss.ClassificationOf(c.Group("loss")).Loss())
-	add("box", "box_loss", weight, boxes.Loss())
-	p.Sampler = sampler.New(c.Group("sampler"), p.Coder, boxes.Target, weight)
+	boxes := loss.BoxOf(c.Group("box_loss"))
+	add("class", "loss", loss.ClassificationOf(c.Group("loss")).Loss())
+	add("box", "box_loss", boxes.Loss())
+	p.Sampler = sampler.New(c.Group("sampler"), p.Coder, boxes.Target, c.Number("box_loss.weight"))
 	return p
 }
 

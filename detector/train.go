@@ -56,7 +56,7 @@ type training struct {
 // run makes the steps from that number to the last. each is called after every step, and its
 // error ends the training. The error is a *Diverged, the context's, or a failure.
 func (t training) run(ctx context.Context, from int, each func(StepInfo) error) error {
-	var info StepInfo
+	info := StepInfo{Step: t.iters - 1}
 	for step := from; step < t.iters; step++ {
 		if err := ctx.Err(); err != nil {
 			return err

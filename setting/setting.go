@@ -139,8 +139,12 @@ func (p *Param) JudgeGroup(group Values) error {
 }
 
 func (p *Param) allows(v any) bool {
-	if options := p.Options(); options != nil {
-		return slices.Contains(options, Spell(v))
+	if p.Kinds != nil {
+		_, known := p.Kinds[Spell(v)]
+		return known
+	}
+	if p.Choices != nil {
+		return slices.Contains(p.Choices, Spell(v))
 	}
 	switch v := v.(type) {
 	case nil:

@@ -91,8 +91,8 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 	if err := columns.Text(&b, "", append([][]string{header}, rows...), columns.AllLeft); err != nil {
 		return err
 	}
-	for i, line := range strings.SplitAfter(strings.TrimSuffix(b.String(), "\n"), "\n") {
-		fmt.Fprintln(a.out, strings.TrimSuffix(line, "\n"))
+	for i, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
+		fmt.Fprintln(a.out, line)
 		if i == 0 {
 			continue
 		}

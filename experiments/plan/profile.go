@@ -193,7 +193,11 @@ func (r *reader) everySetting(text []byte) ([]entry, error) {
 		case fd.Default != "" && len(fd.inUse(&c)) == 0:
 			out = append(out, entry{key: key, value: fd.byDefault})
 		default:
-			r.problem(0, "no value for %s; a profile gives every setting", key)
+			add := ""
+			if fd.Was != "" {
+				add = fmt.Sprintf(": %s is what the program did before it had the setting", fd.Was)
+			}
+			r.problem(0, "no value for %s; a profile gives every setting%s", key, add)
 		}
 	}
 	return out, r.err()
