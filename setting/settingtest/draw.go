@@ -3,6 +3,7 @@
 package settingtest
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,8 +12,9 @@ import (
 	"focalgrid/setting"
 )
 
-// Draw gives each parameter, and each parameter of the kinds that it chooses, a value that is
-// allowed. Numbers lie from -most to most as far as their range lets them; the ends come often.
+// Draw gives each parameter, and each parameter of all kinds to choose from, a value that is
+// allowed beside the kinds chosen. Numbers lie from -most to most as far as their range lets
+// them; the ends come often.
 func Draw(r *rand.Rand, params []setting.Param, most float64) setting.Values {
 	for {
 		v := setting.Values{}
@@ -38,7 +40,10 @@ func allowed(p setting.Param, v setting.Values) bool {
 func draw(r *rand.Rand, params []setting.Param, most float64, v setting.Values) {
 	for _, p := range params {
 		v[p.Name] = value(r, &p, most)
-		draw(r, p.Kinds[setting.Spell(v[p.Name])], most, v)
+		for _, kind := range slices.Sorted(maps.Keys(p.Kinds)) {
+			draw(r, p.Kinds[kind], most, v)
+		}
+		draw(r, p.Kinds[setting.Spell(v[p.Name])], most, v) // last, as kinds may share a name
 	}
 }
 

@@ -24,7 +24,7 @@ func TestDraw(t *testing.T) {
 		{Name: "open", Kind: setting.Number, Above: true, Max: math.MaxFloat32},
 		{Name: "list", Kind: setting.Numbers, Min: 1, Max: 2, Count: [2]int{1, 3}},
 		{Name: "type", Kind: setting.Text, Kinds: map[string][]setting.Param{
-			"a": nil, "b": {{Name: "of_b", Kind: setting.Bool}},
+			"a": {{Name: "size", Kind: setting.Int, Max: 3}}, "b": {{Name: "size", Kind: setting.Int, Min: 4, Max: 4}, {Name: "of_b", Kind: setting.Bool}},
 		}},
 	}
 	seen := map[string]int{}
@@ -41,9 +41,8 @@ func TestDraw(t *testing.T) {
 		if x := v.Number("open"); x > 5 {
 			t.Fatalf("open is %g, above the bound", x)
 		}
-		_, ofB := v["of_b"]
-		if ofB != (v.Text("type") == "b") {
-			t.Fatalf("type %s with %v", v.Text("type"), v)
+		if (v.Int("size") == 4) != (v.Text("type") == "b") {
+			t.Fatalf("type %s with size %d", v.Text("type"), v.Int("size"))
 		}
 		for name, x := range v {
 			seen[name+" "+setting.Spell(x)]++
