@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
@@ -96,7 +97,7 @@ func (r *Runner) PretrainKey(cfg *plan.Config) string {
 
 // pretrainKey is the identity of a pretraining on the engine of that name.
 func pretrainKey(cfg *plan.Config, engineName string) string {
-	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
+	return plan.PretrainKey(cfg, synthetic.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
 // Pretrained says where a pretrained backbone is.
@@ -194,9 +195,9 @@ func checkPretrained(f *weights.File, key string) error {
 // momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
 // trial's, its state is kept on the way, beside where the weights will be.
 func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
-	crops := dataset.NewCrops(cfg.CropConfig())
+	crops := synthetic.NewCrops(cfg.CropConfig())
 	p := cfg.Group("pretrain")
-	set, err := crops.Draw(ctx, 0, p.Int("crops")+pretrainHoldout)
+	set, err := dataset.DrawCrops(ctx, crops, 0, p.Int("crops")+pretrainHoldout)
 	if err != nil {
 		return nil, err
 	}

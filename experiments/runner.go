@@ -106,7 +106,7 @@ func (r *Runner) Timestamp() string { return r.Now().UTC().Format(time.RFC3339) 
 // Loader makes batches of a trial's data; train asks for flips and the training
 // batch. Photographs are decoded and resized once and kept in the cache folder; the
 // synthetic set is at its size already and fits memory.
-func (r *Runner) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+func (r *Runner) Loader(c *plan.Config, set *dataset.Set, draw engine.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Int("train.batch"), c.Number("image.flip")

@@ -13,6 +13,7 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -36,9 +37,9 @@ type source struct {
 // minutes for COCO, and is known without the data for the synthetic set.
 func (r *Runner) source(ctx context.Context, cfg *plan.Config) (*source, error) {
 	if plan.Synthetic(cfg) {
-		id := dataset.Identity(cfg.SynthConfig())
+		id := synthetic.Identity(cfg.SynthConfig())
 		s := &source{Identity: id, Training: id}
-		for i, name := range dataset.NewSynth(cfg.SynthConfig()).ClassNames() {
+		for i, name := range synthetic.New(cfg.SynthConfig()).ClassNames() {
 			s.Classes = append(s.Classes, dataset.Class{ID: int64(i + 1), Name: name})
 		}
 		if cfg.Text("data.dir") != "" {
@@ -262,7 +263,7 @@ func (r *Runner) PrepareData(ctx context.Context, cfg *plan.Config) (string, err
 	dir := cfg.Text("data.dir")
 	switch {
 	case dir == "":
-		dir = filepath.Join(r.Cache, "synthetic", dataset.Identity(cfg.SynthConfig())[:16])
+		dir = filepath.Join(r.Cache, "synthetic", synthetic.Identity(cfg.SynthConfig())[:16])
 	case !plan.Synthetic(cfg):
 		return dir, nil
 	default:

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -560,7 +560,7 @@ func (r *Runner) PrepareAll(ctx context.Context, states []State) error {
 	var ready []string
 	for _, s := range states {
 		cfg := s.Config
-		key := cfg.Text("data.dir") + "\n" + dataset.Identity(cfg.SynthConfig())
+		key := cfg.Text("data.dir") + "\n" + synthetic.Identity(cfg.SynthConfig())
 		if s.Done() || slices.Contains(ready, key) {
 			continue
 		}

@@ -249,7 +249,7 @@ func stepRow(s detector.StepInfo) results.Step {
 }
 
 func (r *Runner) evaluate(ctx context.Context, index int, p *Prepared, d *detector.Detector, set *dataset.Set) ([]coco.Detection, error) {
-	loader, err := r.Loader(&d.Cfg, set, dataset.Draw(d.Draw), false)
+	loader, err := r.Loader(&d.Cfg, set, d.Draw, false)
 	if err != nil {
 		return nil, err
 	}

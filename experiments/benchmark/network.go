@@ -152,7 +152,7 @@ func Step(ctx context.Context, r *experiments.Runner, b Network) (Measured, erro
 		return Measured{}, err
 	}
 	defer d.Close()
-	loader, err := r.Loader(&d.Cfg, set, dataset.Draw(d.Draw), true)
+	loader, err := r.Loader(&d.Cfg, set, d.Draw, true)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -197,7 +197,7 @@ func Infer(ctx context.Context, r *experiments.Runner, b Network) (Measured, err
 		return Measured{}, err
 	}
 	defer d.Close()
-	loader, err := r.Loader(&d.Cfg, set, dataset.Draw(d.Draw), false)
+	loader, err := r.Loader(&d.Cfg, set, d.Draw, false)
 	if err != nil {
 		return Measured{}, err
 	}
