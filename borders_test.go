@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +33,11 @@ var borders = map[string]border{
 	"setting":    {nil, "a leaf: what a setting is does not depend on whose it is"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors knows no network"},
 	"guard":      {nil, "a leaf: a panic is brought on from whatever code it happened in"},
+	"localdisk":  {nil, "a leaf: where a file lies does not depend on what is in it"},
+	"columns":    {nil, "a leaf: how cells are laid out does not depend on what they say"},
+	"nullable":   {nil, "a leaf: a number without a value is null in any JSON"},
+	"stats":      {nil, "a leaf: a mean is a mean of whatever was measured"},
+	"figure":     {[]string{"atomicfile"}, "a leaf: a line is drawn without knowing what it shows"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
 
 	"engine/enginetest": {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
@@ -38,39 +46,44 @@ var borders = map[string]border{
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
 	"loss":    {[]string{"box", "engine", "setting"}, "a loss must be checkable by hand, without building a network"},
-	"model":   {[]string{"engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
+	"model":   {[]string{"box", "columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable", "setting"}, "which anchors learn what is a pure function of boxes and scores"},
 	"dataset": {[]string{"atomicfile", "coco", "dataset/picture", "dataset/synthetic", "guard", "setting"},
 		"images and boxes on disk are the same for any detector"},
-	"metrics": {[]string{"box", "coco", "guard"}, "AP must be computable on detections from any detector"},
+	"metrics": {[]string{"box", "coco", "guard", "stats"}, "AP must be computable on detections from any detector"},
 
 	"dataset/picture":   {nil, "a leaf: the pixels of a file do not depend on what is annotated in them"},
 	"dataset/synthetic": {[]string{"setting"}, "what is drawn is a pure function of settings, and knows no file"},
 
-	"metrics/report": {[]string{"atomicfile", "coco", "metrics", "safecsv"}, "how a number is shown is apart from what it is"},
+	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
-	"paper":   {nil, "the published figures are data, whatever we measured"},
-	"results": {[]string{"atomicfile", "safecsv"}, "a results file must open on a machine with no ML installed"},
+	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
+	"results": {[]string{"atomicfile", "localdisk", "results/files"}, "a results file must open on a machine with no ML installed"},
+
+	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
+	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins what the components declare, and reads nothing"},
 	"experiments/plan": {[]string{"ablations", "dataset", "dataset/synthetic", "paper", "setting"},
 		"what is planned is known before anything is computed: no network, no engine, no database"},
 	"detector": {[]string{
-		"box", "coco", "dataset", "dataset/picture", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler",
+		"box", "coco", "dataset", "dataset/picture", "dataset/synthetic", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler",
 		"setting", "weights",
 	},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "model",
-		"paper", "portable", "results", "weights",
-	}, "it joins the others, but takes an engine as a value: two engines, one harness"},
-	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "metrics", "results", "setting"},
+		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "results", "weights",
+	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
+	"experiments/sweep": {[]string{
+		"atomicfile", "dataset", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",
+	}, "it decides what is run and records it, and learns nothing"},
+	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "results/report", "setting"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "metrics", "metrics/report",
-		"results", "setting", "weights",
+		"coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"metrics", "metrics/report", "results", "results/report", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 
@@ -83,7 +96,8 @@ var guests = map[string]border{
 	"database/sql":                {[]string{"results"}, "one package speaks SQL"},
 	"github.com/mattn/go-sqlite3": {[]string{"results"}, "one package speaks SQL"},
 	"github.com/pressly/goose/":   {[]string{"results"}, "one package knows the schema and its history"},
-	"gonum.org/v1/plot/":          {[]string{"metrics/report"}, "a picture is the last step, and no number's"},
+	"gonum.org/v1/plot/":          {[]string{"figure"}, "a picture is the last step, and no number's"},
+	"github.com/olekukonko/":      {[]string{"columns"}, "one package lays out tables"},
 	"gopkg.in/yaml.v3":            {[]string{"experiments/plan"}, "one package reads ablation YAML"},
 	"github.com/spf13/":           {[]string{"cmd/runner"}, "flags are the command line's"},
 	"github.com/vbauerster/":      {[]string{"cmd/runner"}, "progress bars are the terminal's"},
@@ -152,6 +166,24 @@ func TestBorders(t *testing.T) {
 			if _, ok := packages[may]; !ok {
 				t.Errorf("borders lets %s import %s, which is no package", name, may)
 			}
+		}
+	}
+}
+
+// TestTrialKnowsNoDatabase: whatever runs a trial opens no database and writes to none, so that it can be carried to
+// where there is none.
+func TestTrialKnowsNoDatabase(t *testing.T) {
+	files, err := filepath.Glob("experiments/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := regexp.MustCompile(`results\.(Store|Open\w*|Rebuild|Check)\b`).Find(text); found != nil {
+			t.Errorf("%s uses %s: a trial is a function of its order, and its coordinator records it", file, found)
 		}
 	}
 }

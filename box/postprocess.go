@@ -44,23 +44,23 @@ func NewPost(v setting.Values) Post {
 // padding); the levels' candidates pass NMS within each class; the best
 // MaxDetections remain.
 //
-// logits is [A,K], values [A,c.Values()], priors [A], all in the order of the levels,
-// and levels holds how many priors each has. Equal scores keep the order of
+// It reads the predictions class [A,K] and box [A,c.Values()]. Equal scores keep the order of
 // level, prior, class. A logit that is NaN is never above Score.
-func Postprocess(logits, values []float32, priors [][4]float32, levels []int, c Coder[float32], width, height int, p Post) ([]Detection, error) {
-	a, size := len(priors), c.Values()
+func Postprocess(predicted Predicted, priors Priors, c Coder[float32], width, height int, p Post) ([]Detection, error) {
+	logits, values := predicted["class"], predicted["box"]
+	a, size := len(priors.Boxes), c.Values()
 	if a == 0 || len(logits)%a != 0 || len(logits) == 0 || len(values) != size*a {
 		return nil, fmt.Errorf("%d logits and %d box values for %d priors; want K and %d for a prior", len(logits), len(values), a, size)
 	}
 	total := 0
-	for _, n := range levels {
+	for _, n := range priors.Levels {
 		total += n
 		if n < 0 {
-			return nil, fmt.Errorf("levels %v: a count is below 0", levels)
+			return nil, fmt.Errorf("levels %v: a count is below 0", priors.Levels)
 		}
 	}
 	if total != a {
-		return nil, fmt.Errorf("levels %v hold %d priors, got %d", levels, total, a)
+		return nil, fmt.Errorf("levels %v hold %d priors, got %d", priors.Levels, total, a)
 	}
 	classes := len(logits) / a
 
@@ -73,7 +73,7 @@ func Postprocess(logits, values []float32, priors [][4]float32, levels []int, c 
 		level  []int
 	)
 	from := 0
-	for _, n := range levels {
+	for _, n := range priors.Levels {
 		level = level[:0]
 		for i := from * classes; i < (from+n)*classes; i++ {
 			if float64(logits[i]) > least {
@@ -85,7 +85,7 @@ func Postprocess(logits, values []float32, priors [][4]float32, levels []int, c 
 		})
 		for _, i := range level[:min(len(level), p.TopK)] {
 			k := i / classes
-			boxes = append(boxes, Clip(c.Decode(priors[k], values[size*k:size*(k+1)]), width, height))
+			boxes = append(boxes, Clip(c.Decode(priors.Boxes[k], values[size*k:size*(k+1)]), width, height))
 			scores = append(scores, logits[i])
 			labels = append(labels, int32(i%classes))
 		}

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/setting"
-
 	"github.com/sbinet/npyio/npz"
+
+	"focalgrid/setting"
 )
 
 func readArrays(t *testing.T, path string) map[string][]float32 {
@@ -63,7 +63,7 @@ func TestPostprocessAgainstTorchvision(t *testing.T) {
 		logits := in["cls_logits"][i*perImage : (i+1)*perImage]
 		deltas := in["bbox_regression"][i*4*len(anchors) : (i+1)*4*len(anchors)]
 		hw := ref.ImageShapesHW[i]
-		got, err := Postprocess(logits, deltas, anchors, ref.LevelCounts, Deltas[float32]{}, hw[1], hw[0], p)
+		got, err := Postprocess(Predicted{"class": logits, "box": deltas}, Priors{anchors, ref.LevelCounts}, Deltas[float32]{}, hw[1], hw[0], p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestPostprocessAgainstTorchvision(t *testing.T) {
 			}
 		}
 		// The count above the threshold is the number found when nothing else is in the way.
-		all, err := Postprocess(logits, deltas, anchors, ref.LevelCounts, Deltas[float32]{}, hw[1], hw[0],
+		all, err := Postprocess(Predicted{"class": logits, "box": deltas}, Priors{anchors, ref.LevelCounts}, Deltas[float32]{}, hw[1], hw[0],
 			Post{Score: ref.ScoreThresh, TopK: math.MaxInt, NMS: 1, MaxDetections: math.MaxInt})
 		sum := 0
 		for _, n := range ref.AboveThreshold[i] {
@@ -107,7 +107,7 @@ func TestPostprocessByHand(t *testing.T) {
 		1, -1,
 		3, -9,
 	}
-	got, err := Postprocess(logits, make([]float32, 12), anchors, []int{2, 1}, Deltas[float32]{}, 30, 10, paperPost())
+	got, err := Postprocess(Predicted{"class": logits, "box": make([]float32, 12)}, Priors{anchors, []int{2, 1}}, Deltas[float32]{}, 30, 10, paperPost())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestPostprocessThresholdIsStrict(t *testing.T) {
 	logits := []float32{0, math.Nextafter32(0, 1)}
 	p := paperPost()
 	p.Score = .5
-	got, err := Postprocess(logits, make([]float32, 8), anchors, []int{2}, Deltas[float32]{}, 40, 40, p)
+	got, err := Postprocess(Predicted{"class": logits, "box": make([]float32, 8)}, Priors{anchors, []int{2}}, Deltas[float32]{}, 40, 40, p)
 	if err != nil || len(got) != 1 || got[0].Box[0] != 20 {
 		t.Errorf("got %v, %v: want the second anchor alone, as sigmoid(0) is not above .5", got, err)
 	}
@@ -182,7 +182,7 @@ func TestPostprocessRefuses(t *testing.T) {
 	for _, tt := range tests {
 		logits, deltas, levels, p := ok()
 		tt.edit(&logits, &deltas, &levels)
-		if _, err := Postprocess(logits, deltas, anchors, levels, Deltas[float32]{}, 10, 10, p); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Postprocess(Predicted{"class": logits, "box": deltas}, Priors{anchors, levels}, Deltas[float32]{}, 10, 10, p); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v, want one with %q", tt.name, err, tt.want)
 		}
 	}
@@ -194,7 +194,7 @@ func FuzzPostprocess(f *testing.F) {
 	f.Add(float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), float32(-4), float32(1e38))
 	f.Fuzz(func(t *testing.T, a, b, c, d, e float32) {
 		anchors := [][4]float32{{0, 0, 10, 10}, {5, 5, 25, 20}}
-		got, err := Postprocess([]float32{a, b, c, d}, []float32{a, b, c, d, e, d, c, b}, anchors, []int{1, 1}, Deltas[float32]{}, 32, 32, paperPost())
+		got, err := Postprocess(Predicted{"class": {a, b, c, d}, "box": {a, b, c, d, e, d, c, b}}, Priors{anchors, []int{1, 1}}, Deltas[float32]{}, 32, 32, paperPost())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,7 @@ func BenchmarkPostprocess(b *testing.B) {
 		logits[i] = float32(i*7919%1000)/200 - 4
 	}
 	for b.Loop() {
-		if _, err := Postprocess(logits, deltas, anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, paperPost()); err != nil {
+		if _, err := Postprocess(Predicted{"class": logits, "box": deltas}, Priors{anchors, []int{2304, 576, 144, 36, 9}}, Deltas[float32]{}, 128, 128, paperPost()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -42,8 +42,8 @@ func TestPostprocessOfARealHead(t *testing.T) {
 		for i, want := range v.Detections.Float32.Images {
 			n, p := len(anchors), paperPost()
 			p.Score = v.Detections.Float32.Score
-			got, err := Postprocess(in["cls_logits"][4*n*i:4*n*(i+1)], in["bbox_regression"][4*n*i:4*n*(i+1)],
-				anchors, []int{2304, 576, 144, 36, 9}, Deltas[float32]{}, 128, 128, p)
+			got, err := Postprocess(Predicted{"class": in["cls_logits"][4*n*i : 4*n*(i+1)], "box": in["bbox_regression"][4*n*i : 4*n*(i+1)]},
+				Priors{anchors, []int{2304, 576, 144, 36, 9}}, Deltas[float32]{}, 128, 128, p)
 			if err != nil {
 				t.Fatal(err)
 			}

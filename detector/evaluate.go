@@ -22,7 +22,6 @@ const EvalBatch = 10
 // the set, which is labelled by the detector's classes. each is called with the number
 // of images done.
 func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
-	post := PostConfig(&d.Cfg)
 	var out []coco.Detection
 	for first := 0; ; first += EvalBatch {
 		if err := ctx.Err(); err != nil {
@@ -35,7 +34,7 @@ func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *data
 		if err != nil {
 			return nil, err
 		}
-		found, err := d.Infer(b, post)
+		found, err := d.Infer(b)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +54,7 @@ func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *data
 }
 
 // Infer returns each image's detections in pixels of the network's input.
-func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, error) {
+func (d *Detector) Infer(b *dataset.Batch) ([][]box.Detection, error) {
 	net, err := d.Network(EvalBatch, b.H, b.W, false)
 	if err != nil {
 		return nil, err
@@ -69,12 +68,10 @@ func (d *Detector) Infer(b *dataset.Batch, post box.Post) ([][]box.Detection, er
 	if err != nil {
 		return nil, err
 	}
-	a := len(net.anchors)
 	out := make([][]box.Detection, b.N)
 	for i := range out {
 		it := &b.Items[i]
-		k := a * d.Classes
-		out[i], err = box.Postprocess(v["logits"][i*k:(i+1)*k], v["deltas"][i*a*4:(i+1)*a*4], net.anchors, net.levels, box.Deltas[float32]{}, it.NetWidth, it.NetHeight, post)
+		out[i], err = box.Postprocess(box.Predicted(v).Image(i, EvalBatch), net.priors.Priors, d.parts.Coder, it.NetWidth, it.NetHeight, d.parts.Post)
 		if err != nil {
 			return nil, fmt.Errorf("image %d: %w", it.ID, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/setting"
@@ -42,10 +41,7 @@ func ReadInitial(c *plan.Config, classes int) (Tensors, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, ModelConfig(c, max(1, classes)), g.Input("image", 1, 3, 64, 64), true)
-		return nil
-	})
+	tensors, err := model.Tensors(ModelConfig(c, max(1, classes)))
 	if err != nil {
 		return nil, "", err
 	}
@@ -60,10 +56,7 @@ func ReadInitial(c *plan.Config, classes int) (Tensors, string, error) {
 	}
 	var used []weights.Tensor
 	var wrong, missing []string
-	for _, n := range g.Nodes() {
-		if n.Op != engine.OpParam && n.Op != engine.OpBuffer {
-			continue
-		}
+	for _, n := range tensors {
 		name := n.Name
 		switch {
 		case IsBody(name):

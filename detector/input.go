@@ -2,6 +2,7 @@ package detector
 
 import (
 	"context"
+	"fmt"
 
 	"focalgrid/dataset"
 	"focalgrid/experiments/plan"
@@ -85,18 +86,17 @@ type AnchorStats struct {
 	Images     int // looked at
 	Anchors    int // over all of them
 	Positive   int
-	Ignored    int // between sampler.negative and sampler.positive
+	Ignored    int // neither an object's nor background
 	Background int
 	Objects    int // without crowds
 	Unmatched  int // objects that are no anchor's
 }
 
-// CountAnchors matches the first n images of the set (0: all) with the configured
+// CountAnchors assigns the objects of the first n images of the set (0: all) to the configured
 // anchors at the network's input size.
 func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) (AnchorStats, error) {
 	var st AnchorStats
-	anchors := map[[2]int][][4]float32{}
-	ac, t, m := ModelConfig(c, 1).Anchors, c.Transform(), SamplerConfig(c).Matcher
+	m := newMatching(c)
 	for i, im := range set.Images {
 		if n > 0 && i == n {
 			break
@@ -104,24 +104,12 @@ func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) 
 		if err := ctx.Err(); err != nil {
 			return st, err
 		}
-		w, h, scale := t.Size(im.Width, im.Height)
-		size := [2]int{padded(c, h), padded(c, w)}
-		if anchors[size] == nil {
-			anchors[size] = ac.Generate(size[0], size[1])
+		got, err := m.match(&im)
+		if err != nil {
+			return st, err
 		}
-		var boxes [][4]float32
-		for _, o := range im.Objects {
-			if o.Crowd {
-				continue
-			}
-			b := o.Box
-			for k := range b {
-				b[k] *= scale
-			}
-			boxes = append(boxes, b)
-		}
-		matched := make([]bool, len(boxes))
-		for _, object := range m.Match(anchors[size], boxes) {
+		matched := make([]bool, got.objects)
+		for _, object := range got.object {
 			switch object {
 			case sampler.Background:
 				st.Background++
@@ -133,8 +121,8 @@ func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) 
 			}
 		}
 		st.Images++
-		st.Anchors += len(anchors[size])
-		st.Objects += len(boxes)
+		st.Anchors += len(got.object)
+		st.Objects += got.objects
 		for _, ok := range matched {
 			if !ok {
 				st.Unmatched++
@@ -142,4 +130,54 @@ func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) 
 		}
 	}
 	return st, nil
+}
+
+// matching assigns objects to anchors without a training.
+type matching struct {
+	c      *plan.Config
+	parts  Parts
+	priors map[[2]int]*sampler.Priors // by height and width of the input
+}
+
+func newMatching(c *plan.Config) *matching {
+	return &matching{c, PartsOf(c, 1), map[[2]int]*sampler.Priors{}}
+}
+
+// learned is what the anchors of an image learn.
+type learned struct {
+	boxes   [][4]float32 // of the anchors, at the network's input size
+	object  []int32      // of each anchor, as from sampler.Assigner
+	objects int          // without crowds
+	scale   float32      // from the picture to the input
+}
+
+func (m *matching) match(im *dataset.Image) (learned, error) {
+	if m.parts.Sampler.Assigner.NeedsPredictions() {
+		return learned{}, fmt.Errorf("sampler.assigner is %s, which assigns by what the network predicts: only a training shows what anchors learn", m.c.Text("sampler.assigner"))
+	}
+	w, h, scale := m.c.Transform().Size(im.Width, im.Height)
+	size := [2]int{padded(m.c, h), padded(m.c, w)}
+	if m.priors[size] == nil {
+		p, err := m.parts.Network.Priors(size[0], size[1])
+		if err != nil {
+			return learned{}, err
+		}
+		m.priors[size] = sampler.NewPriors(p)
+	}
+	var o sampler.Objects
+	for _, object := range im.Objects {
+		if !object.Crowd {
+			o.Boxes, o.Labels = append(o.Boxes, scaled(object.Box, scale)), append(o.Labels, object.Label)
+		}
+	}
+	object, _ := m.parts.Sampler.Assigner.Assign(m.priors[size], o, nil)
+	return learned{m.priors[size].Boxes, object, len(o.Boxes), scale}, nil
+}
+
+// scaled is a box in an image whose sides are by times as long.
+func scaled(b [4]float32, by float32) [4]float32 {
+	for k := range b {
+		b[k] *= by
+	}
+	return b
 }

@@ -177,12 +177,6 @@ func (v *View) Panels(limit int) ([]dataset.Panel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.Name, err)
 	}
-	at := func(b [4]float32) [4]float32 {
-		for k := range b {
-			b[k] *= scale
-		}
-		return b
-	}
 	found := dataset.Panel{Pixels: pixels.Image(), Caption: v.Name}
 	for i := len(v.Found) - 1; i >= 0; i-- { // the best last, on top
 		f := v.Found[i]
@@ -190,7 +184,7 @@ func (v *View) Panels(limit int) ([]dataset.Panel, error) {
 		if v.Annotated && f.Verdict == Unknown {
 			ink = grey
 		}
-		found.Marks = append(found.Marks, dataset.Mark{Box: at(f.Box), Color: ink, Text: fmt.Sprintf("%s %.2f", f.Class, f.Score)})
+		found.Marks = append(found.Marks, dataset.Mark{Box: scaled(f.Box, scale), Color: ink, Text: fmt.Sprintf("%s %.2f", f.Class, f.Score)})
 	}
 	if !v.Annotated {
 		return []dataset.Panel{found}, nil
@@ -205,7 +199,7 @@ func (v *View) Panels(limit int) ([]dataset.Panel, error) {
 		case t.Missed:
 			ink = orange
 		}
-		truth.Marks = append(truth.Marks, dataset.Mark{Box: at(t.Box), Color: ink, Text: t.Class})
+		truth.Marks = append(truth.Marks, dataset.Mark{Box: scaled(t.Box, scale), Color: ink, Text: t.Class})
 	}
 	return []dataset.Panel{found, truth}, nil
 }
@@ -226,7 +220,7 @@ func shrink(p *picture.RGB, limit int) (*picture.RGB, float32, error) {
 // anchors that learn them. Pictures with a side above limit pixels are made smaller.
 func ShowImages(ctx context.Context, c *plan.Config, set *dataset.Set, n, limit int, anchors bool) ([]dataset.Panel, error) {
 	var out []dataset.Panel
-	ac, t, m := ModelConfig(c, 1).Anchors, c.Transform(), SamplerConfig(c).Matcher
+	m := newMatching(c)
 	for i, im := range set.Images[:min(n, len(set.Images))] {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -240,24 +234,14 @@ func ShowImages(ctx context.Context, c *plan.Config, set *dataset.Set, n, limit 
 			return nil, fmt.Errorf("%s: %w", set.Path(i), err)
 		}
 		panel := dataset.Panel{Pixels: small.Image(), Caption: filepath.Base(im.File)}
-		at := func(b [4]float32, by float32) [4]float32 {
-			for k := range b {
-				b[k] *= by
-			}
-			return b
-		}
 		if anchors {
-			w, h, net := t.Size(im.Width, im.Height)
-			var boxes [][4]float32
-			for _, o := range im.Objects {
-				if !o.Crowd {
-					boxes = append(boxes, at(o.Box, net))
-				}
+			got, err := m.match(&im)
+			if err != nil {
+				return nil, err
 			}
-			all := ac.Generate(padded(c, h), padded(c, w))
-			for a, object := range m.Match(all, boxes) {
+			for i, object := range got.object {
 				if object != sampler.Background && object != sampler.Ignored {
-					panel.Marks = append(panel.Marks, dataset.Mark{Box: at(all[a], scale/net), Color: grey})
+					panel.Marks = append(panel.Marks, dataset.Mark{Box: scaled(got.boxes[i], scale/got.scale), Color: grey})
 				}
 			}
 		}
@@ -266,7 +250,7 @@ func ShowImages(ctx context.Context, c *plan.Config, set *dataset.Set, n, limit 
 			if o.Crowd {
 				ink = orange
 			}
-			panel.Marks = append(panel.Marks, dataset.Mark{Box: at(o.Box, scale), Color: ink, Text: className(set.Classes[o.Label])})
+			panel.Marks = append(panel.Marks, dataset.Mark{Box: scaled(o.Box, scale), Color: ink, Text: className(set.Classes[o.Label])})
 		}
 		out = append(out, panel)
 	}

@@ -68,26 +68,20 @@ func TestClassificationLossesOnEngine(t *testing.T) {
 	build := map[string]func(*engine.Graph, loss.Inputs, func(string) *engine.Node) *engine.Node{"composed focal": loss.FocalComposed}
 	named := map[string]string{"composed focal": "focal"}
 	for _, name := range loss.ClassificationNames() {
-		c, err := loss.ClassificationByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := loss.ClassificationOf(setting.Values{"type": name})
 		build[name], named[name] = c.Build, name
 	}
 	for form, name := range named {
 		t.Run(form, func(t *testing.T) {
-			c, err := loss.ClassificationByName(name)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := loss.ClassificationOf(setting.Values{"type": name})
 			v := values(c.Params)
 			feeds := engine.Feeds{"labels": labels, "weight": weight}
 			for s, f := range c.Scalars(v) {
-				feeds[loss.ClassPrefix+s] = []float32{f}
+				feeds["loss."+s] = []float32{f}
 			}
 			got, grad := onEngine(t, x, []int{n, a, k}, feeds, func(g *engine.Graph, x *engine.Node) *engine.Node {
 				in := loss.Inputs{Logits: x, Labels: g.Input("labels", n, a), Weight: g.Input("weight", n, a)}
-				return build[form](g, in, loss.ScalarInputs(g, loss.ClassPrefix))
+				return build[form](g, in, loss.ScalarInputs(g, "loss."))
 			})
 			var want float64
 			for i := range x {
@@ -118,10 +112,7 @@ func TestBoxLossesOnEngine(t *testing.T) {
 	}
 	for _, name := range loss.BoxNames() {
 		t.Run(name, func(t *testing.T) {
-			c, err := loss.BoxByName(name)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := loss.BoxOf(setting.Values{"type": name})
 			v := values(c.Params)
 			target := make([]float32, 0, n*a*4)
 			for i, b := range boxes {
@@ -132,14 +123,14 @@ func TestBoxLossesOnEngine(t *testing.T) {
 			}
 			feeds := engine.Feeds{"target": target, "weight": weight, "anchors": flat(anchors[:])}
 			for s, f := range c.Scalars(v) {
-				feeds[loss.BoxPrefix+s] = []float32{f}
+				feeds["box_loss."+s] = []float32{f}
 			}
 			got, grad := onEngine(t, pred, []int{n, a, 4}, feeds, func(g *engine.Graph, x *engine.Node) *engine.Node {
 				in := loss.BoxInputs{Pred: x, Target: g.Input("target", n, a, 4), Weight: g.Input("weight", n, a)}
 				if c.Target == "boxes" {
 					in.Anchors = g.Input("anchors", a, 4)
 				}
-				return c.Build(g, in, loss.ScalarInputs(g, loss.BoxPrefix))
+				return c.Build(g, in, loss.ScalarInputs(g, "box_loss."))
 			})
 			four := func(x []float32) (out [4]float64) {
 				for i := range out {

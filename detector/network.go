@@ -1,12 +1,14 @@
-// Package detector builds the network of a trial with its losses, trains it, and makes detections with it:
-// network.go compiles it for one size of input, train.go runs the training steps, evaluate.go detects and scores,
-// input.go and look.go show what it sees. Boxes are x1,y1,x2,y2 in pixels. It knows no trial's record and no file
-// but those of the data and of initial weights.
+// Package detector puts a detector together from its parts, trains it, and makes detections with it: parts.go
+// joins backbone, head, assigner, miner, loss terms and box coder; network.go compiles them for one size of input;
+// train.go has the training loop, which pretraining shares (classifier.go); evaluate.go detects and scores;
+// input.go and look.go show what a detector sees. Predictions, targets and losses go by their names. Boxes are
+// x1,y1,x2,y2 in pixels. The package knows no trial's record and no file but those of the data and of initial weights.
 package detector
 
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"focalgrid/engine"
@@ -19,13 +21,12 @@ import (
 
 // network is the detector compiled for one size of input batch.
 type network struct {
-	size     size
-	program  string // what the session was compiled from
-	session  engine.Session
-	anchors  [][4]float32
-	levels   []int // anchors of each pyramid level
-	assigner *sampler.Assigner
-	boxes    []float32 // the anchors as a feed, where the box loss wants them
+	size    size
+	program string // what the session was compiled from
+	session engine.Session
+	priors  *sampler.Priors
+	sampler *sampler.Sampler
+	feeds   engine.Feeds // that are the same at each step
 }
 
 // size is what a network is compiled for.
@@ -62,10 +63,11 @@ func (s *networks) closeFirst(many int) error {
 // for the paper's network; batches of COCO come in some 200 sizes, of data whose pictures are alike in two or three.
 const maxNetworks = 16
 
-// Detector holds what all sizes share: settings, engine and weights.
+// Detector is a detector with its weights, of which the parts are compiled for each size of input.
 type Detector struct {
 	Cfg     plan.Config
 	Classes int
+	parts   Parts
 	engine  engine.Engine
 	State   *engine.State // out of date after a step, until Stored
 	Draw    engine.Draw
@@ -76,7 +78,7 @@ type Detector struct {
 
 // New returns a detector that has compiled nothing yet.
 func New(cfg plan.Config, classes int, e engine.Engine, state *engine.State, draw engine.Draw) *Detector {
-	return &Detector{Cfg: cfg, Classes: classes, engine: e, State: state, Draw: draw}
+	return &Detector{Cfg: cfg, Classes: classes, parts: PartsOf(&cfg, classes), engine: e, State: state, Draw: draw}
 }
 
 // Close frees the networks.
@@ -157,17 +159,17 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 		d.nets = append(d.nets, net)
 		return net, nil
 	}
-	mc := ModelConfig(&d.Cfg, d.Classes)
-	prog := &engine.Program{Update: OptimConfig(&d.Cfg).Update()}
-	var out model.Outputs
+	prog := &engine.Program{Update: d.parts.Optim.Update()}
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-		out = model.RetinaNet(g, mc, g.Input("image", n, 3, h, w), train)
-		prog.Predictions = []*engine.Node{out.Logits, out.Deltas}
-		if !train {
-			return nil
+		out := model.Network(g, d.parts.Network, g.Input("image", n, 3, h, w), train)
+		for _, p := range out.Predictions {
+			prog.Predictions = append(prog.Predictions, p.Node)
 		}
-		return d.losses(g, prog, out)
+		if train {
+			addTerms(g, prog, d.parts.Terms)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("network for %d images of %d×%d: %w", n, h, w, err)
@@ -175,19 +177,24 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 	if err := d.State.AddMissing(prog.Graph, d.Draw); err != nil {
 		return nil, err
 	}
-	net := &network{size: z, program: fmt.Sprintf("%s %+v", prog.Graph.Hash(), prog.Update), anchors: out.Anchors}
-	for _, l := range mc.Anchors.Levels(h, w) {
-		net.levels = append(net.levels, l.Anchors)
+	priors, err := d.parts.Network.Priors(h, w)
+	if err != nil {
+		return nil, err
 	}
+	net := &network{size: z, program: fmt.Sprintf("%s %+v", prog.Graph.Hash(), prog.Update), priors: sampler.NewPriors(priors)}
 	if train {
-		if net.assigner, err = sampler.NewAssigner(SamplerConfig(&d.Cfg), out.Anchors, d.Classes); err != nil {
+		if net.sampler, err = sampler.NewSampler(d.parts.Sampler, net.priors, d.Classes); err != nil {
 			return nil, err
 		}
-		if prog.Graph.Node("anchors") != nil {
-			net.boxes = flat(out.Anchors)
+		net.feeds = engine.Feeds{}
+		for _, t := range d.parts.Terms {
+			maps.Copy(net.feeds, t.Scalars)
+			if slices.Contains(t.Loss.Targets, "priors") {
+				net.feeds["priors"] = flat(priors.Boxes)
+			}
 		}
 		if d.Running == 0 {
-			d.Running = net.assigner.Running
+			d.Running = net.sampler.Running
 		}
 	}
 	if net.session, err = d.reuse(z, net.program); err == nil && net.session == nil {
@@ -200,55 +207,38 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 	return net, d.bound()
 }
 
-// losses adds targets, both losses and their sum to the graph. What is swept
+// addTerms adds targets, the terms of the loss and their sum to the graph. What is swept
 // is an input, so that one compiled program serves all values.
-func (d *Detector) losses(g *engine.Graph, prog *engine.Program, out model.Outputs) error {
-	cls, err := loss.ClassificationByName(d.Cfg.Text("loss.type"))
-	if err != nil {
-		return err
+func addTerms(g *engine.Graph, prog *engine.Program, terms []Term) {
+	shape := prog.Predictions[0].Shape // [N,A,…]
+	for _, t := range terms {
+		var predicted, targets []*engine.Node
+		for _, name := range t.Reads {
+			predicted = append(predicted, g.Node(name))
+		}
+		for _, name := range t.Loss.Targets {
+			targets = append(targets, g.Input(name, targetShape(name, shape[0], shape[1])...))
+		}
+		n := g.Named(t.Loss.Build(g, predicted, targets, loss.ScalarInputs(g, t.Group+".")), t.Name+"_loss")
+		prog.Outputs = append(prog.Outputs, n)
+		if prog.Loss == nil {
+			prog.Loss = n
+		} else {
+			prog.Loss = g.Add(prog.Loss, n)
+		}
 	}
-	reg, err := loss.BoxByName(d.Cfg.Text("box_loss.type"))
-	if err != nil {
-		return err
-	}
-	s := out.Logits.Shape
-	c := cls.Build(g, loss.Inputs{
-		Logits: out.Logits,
-		Labels: g.Input("labels", s[0], s[1]),
-		Weight: g.Input("class_weight", s[0], s[1]),
-	}, loss.ScalarInputs(g, loss.ClassPrefix))
-	in := loss.BoxInputs{
-		Pred:   out.Deltas,
-		Target: g.Input("box_target", s[0], s[1], 4),
-		Weight: g.Input("box_weight", s[0], s[1]),
-	}
-	if reg.Target == "boxes" {
-		in.Anchors = g.Input("anchors", s[1], 4)
-	}
-	b := reg.Build(g, in, loss.ScalarInputs(g, loss.BoxPrefix))
-	prog.Outputs = []*engine.Node{g.Named(c, "class_loss"), g.Named(b, "box_loss")}
-	prog.Loss = g.Named(g.Add(c, b), "loss")
-	return nil
+	g.Named(prog.Loss, "loss")
 }
 
-// Scalars are the feeds of the losses' settings.
-func (d *Detector) Scalars() (engine.Feeds, error) {
-	cls, err := loss.ClassificationByName(d.Cfg.Text("loss.type"))
-	if err != nil {
-		return nil, err
+// targetShape is the shape of a target for n images with that many priors each.
+func targetShape(name string, n, priors int) []int {
+	switch name {
+	case "box_target":
+		return []int{n, priors, 4}
+	case "priors":
+		return []int{priors, 4}
 	}
-	reg, err := loss.BoxByName(d.Cfg.Text("box_loss.type"))
-	if err != nil {
-		return nil, err
-	}
-	out := engine.Feeds{}
-	for name, x := range cls.Scalars(d.Cfg.Group("loss")) {
-		out[loss.ClassPrefix+name] = []float32{x}
-	}
-	for name, x := range reg.Scalars(d.Cfg.Group("box_loss")) {
-		out[loss.BoxPrefix+name] = []float32{x}
-	}
-	return out, nil
+	return []int{n, priors}
 }
 
 func flat(boxes [][4]float32) []float32 {
@@ -259,9 +249,21 @@ func flat(boxes [][4]float32) []float32 {
 	return out
 }
 
+// AddMissing draws what the state lacks of a network's tensors.
+func (d *Detector) AddMissing() error {
+	g, err := engine.Build(func(g *engine.Graph) error {
+		model.Network(g, d.parts.Network, g.Input("image", 1, 3, 64, 64), true) // no tensor depends on the size
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.State.AddMissing(g, d.Draw)
+}
+
 // Load puts weights over the state's.
 func (d *Detector) Load(w Tensors) error {
-	used, err := fit(&d.Cfg, d.Classes, w)
+	used, err := fit(d.parts.Network, w)
 	if err != nil {
 		return err
 	}
@@ -276,19 +278,13 @@ func (d *Detector) Load(w Tensors) error {
 // fit returns those of the weights that a network of these settings has; others (such as
 // a classifier's last layer) are left out. Every tensor of the backbone must be there,
 // and of the network's shape.
-func fit(cfg *plan.Config, classes int, w Tensors) ([]weights.Tensor, error) {
-	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, ModelConfig(cfg, classes), g.Input("image", 1, 3, 64, 64), true)
-		return nil
-	})
+func fit(cfg model.Config, w Tensors) ([]weights.Tensor, error) {
+	tensors, err := model.Tensors(cfg)
 	if err != nil {
 		return nil, err
 	}
 	var used []weights.Tensor
-	for _, n := range g.Nodes() {
-		if n.Op != engine.OpParam && n.Op != engine.OpBuffer {
-			continue
-		}
+	for _, n := range tensors {
 		t, ok := w[n.Name]
 		if !ok {
 			if IsBody(n.Name) {

@@ -66,11 +66,7 @@ func TestNetworksAreBounded(t *testing.T) {
 		for range 3 * b.H * b.W {
 			b.Pixels = append(b.Pixels, float32(draw.NormFloat64()))
 		}
-		scalars, err := d.Scalars()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Step(&b, scalars, &StepInfo{Step: i, LR: .01}); err != nil {
+		if err := d.Step(&b, &StepInfo{Step: i, LR: .01}); err != nil {
 			t.Fatal(err)
 		}
 	}

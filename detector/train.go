@@ -4,70 +4,106 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
+	"focalgrid/box"
 	"focalgrid/dataset"
 	"focalgrid/engine"
+	"focalgrid/optim"
 	"focalgrid/sampler"
 )
 
-// StepInfo is what one training step told.
+// StepInfo is what one training step reports.
 type StepInfo struct {
-	Step                   int
-	Loss, ClsLoss, BoxLoss float64
-	LR, GradNorm           float64
-	Positives              int
+	Step         int
+	Loss         float64
+	Losses       []Named // its terms
+	LR, GradNorm float64
+	Positives    int
 }
 
-// Diverged is how a trial ends whose loss, gradient or weights are not finite.
+// Named is the value of one term of the loss.
+type Named struct {
+	Name  string
+	Value float64
+}
+
+// Diverged is how a training ends whose loss, gradient or weights are not finite.
 type Diverged struct {
 	At     StepInfo // the step that was not finite
 	Reason string
 }
 
 func (d *Diverged) Error() string {
-	return fmt.Sprintf("step %d: %s (class loss %g, box loss %g)", d.At.Step, d.Reason, d.At.ClsLoss, d.At.BoxLoss)
+	var losses []string
+	for _, l := range d.At.Losses {
+		losses = append(losses, fmt.Sprintf("%s loss %g", l.Name, l.Value))
+	}
+	return fmt.Sprintf("step %d: %s (%s)", d.At.Step, d.Reason, strings.Join(losses, ", "))
+}
+
+// training is what the training loop runs.
+type training struct {
+	iters int
+	optim optim.Config
+	step  func(info *StepInfo) error // makes step info.Step at info.LR and fills the rest; its errors name the step
+	state func() (*engine.State, error)
+}
+
+// run makes the steps from that number to the last. each is called after every step, and its
+// error ends the training. The error is a *Diverged, the context's, or a failure.
+func (t training) run(ctx context.Context, from int, each func(StepInfo) error) error {
+	info := StepInfo{Step: t.iters - 1}
+	for step := from; step < t.iters; step++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		info = StepInfo{Step: step, LR: t.optim.LRAt(step, t.iters)}
+		err := t.step(&info)
+		switch {
+		case errors.Is(err, engine.ErrNonFinite):
+			return &Diverged{At: info, Reason: err.Error()}
+		case err != nil:
+			return err
+		}
+		if err := each(info); err != nil {
+			return err
+		}
+	}
+	s, err := t.state()
+	if err != nil {
+		return err
+	}
+	if name := s.NonFinite(); name != "" {
+		return &Diverged{At: info, Reason: "tensor " + name + " is not finite"}
+	}
+	return nil
+}
+
+// stepError names the step of an error, but for a loss that is not finite, which is a result.
+func stepError(step int, err error) error {
+	if err == nil || errors.Is(err, engine.ErrNonFinite) {
+		return err
+	}
+	return fmt.Errorf("step %d: %w", step, err)
 }
 
 // Train runs the steps from that number to train.iters over the loader's
 // batches, which are of that set. each is called after every step, and its error ends the training.
 // The error is a *Diverged, the context's, or a failure.
 func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.Loader, from int, each func(StepInfo) error) error {
-	scalars, err := d.Scalars()
-	if err != nil {
-		return err
-	}
-	schedule := OptimConfig(&d.Cfg)
 	loader.Start(from)
-	for step := from; step < d.Cfg.Int("train.iters"); step++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	step := func(info *StepInfo) error {
 		b, err := loader.Next()
 		if err != nil {
-			return fmt.Errorf("batch of step %d: %w", step, err)
+			return fmt.Errorf("batch of step %d: %w", info.Step, err)
 		}
-		info := StepInfo{Step: step, LR: schedule.LRAt(step, d.Cfg.Int("train.iters"))}
-		err = d.Step(b, scalars, &info)
-		switch {
-		case errors.Is(err, engine.ErrNonFinite):
-			return &Diverged{At: info, Reason: err.Error()}
-		case err != nil:
-			return fmt.Errorf("step %d: %w", step, named(err, set, b))
-		}
-		if err := each(info); err != nil {
-			return err
-		}
+		return stepError(info.Step, named(d.Step(b, info), set, b))
 	}
-	s, err := d.Stored()
-	if err != nil {
-		return err
-	}
-	if name := s.NonFinite(); name != "" {
-		return &Diverged{At: StepInfo{Step: d.Cfg.Int("train.iters") - 1}, Reason: "tensor " + name + " is not finite"}
-	}
-	return nil
+	return training{d.Cfg.Int("train.iters"), d.parts.Optim, step, d.Stored}.run(ctx, from, each)
 }
 
 // named says of an error about an object of a batch which annotation that is.
@@ -92,50 +128,54 @@ func named(err error, set *dataset.Set, b *dataset.Batch) error {
 }
 
 // Step trains on one batch at info.LR and fills the rest of info.
-func (d *Detector) Step(b *dataset.Batch, scalars engine.Feeds, info *StepInfo) error {
+func (d *Detector) Step(b *dataset.Batch, info *StepInfo) error {
 	net, err := d.Network(b.N, b.H, b.W, true)
 	if err != nil {
 		return err
 	}
 	feeds := engine.Feeds{"image": b.Pixels, engine.LR: []float32{float32(info.LR)}}
-	for name, v := range scalars {
-		feeds[name] = v
-	}
-	if net.boxes != nil {
-		feeds["anchors"] = net.boxes
-	}
-	net.assigner.Running = d.Running
-	matched, err := net.assigner.Match(objectsOf(b))
+	maps.Copy(feeds, net.feeds)
+	net.sampler.Running = d.Running
+	matched, err := net.sampler.Match(objectsOf(b))
 	if err != nil {
 		return err
 	}
 	assign := func(p engine.Values) (engine.Feeds, error) {
-		t, err := net.assigner.Targets(matched, p["logits"], p["deltas"])
+		t, err := net.sampler.Targets(matched, box.Predicted(p))
 		if err != nil {
 			return nil, err
 		}
 		info.Positives = t.Positives
-		return targetFeeds(t), nil
+		return d.targets(t), nil
 	}
-	if !net.assigner.NeedsPredictions() {
+	if !net.sampler.NeedsPredictions() {
 		static, err := assign(nil)
 		if err != nil {
 			return err
 		}
-		for name, v := range static {
-			feeds[name] = v
-		}
+		maps.Copy(feeds, static)
 		assign = nil
 	}
 	r, err := net.session.Step(feeds, assign)
-	d.Running = net.assigner.Running
+	d.Running = net.sampler.Running
 	info.Loss, info.GradNorm = r.Loss, r.GradNorm
-	info.ClsLoss, info.BoxLoss = scalarOf(r.Outputs["class_loss"]), scalarOf(r.Outputs["box_loss"])
+	for _, t := range d.parts.Terms {
+		info.Losses = append(info.Losses, Named{t.Name, scalarOf(r.Outputs[t.Name+"_loss"])})
+	}
 	return err
 }
 
-func targetFeeds(t sampler.Targets) engine.Feeds {
-	return engine.Feeds{"labels": t.Labels, "class_weight": t.ClassWeight, "box_target": t.BoxTarget, "box_weight": t.BoxWeight}
+// targets are the feeds of the terms' targets.
+func (d *Detector) targets(t sampler.Targets) engine.Feeds {
+	feeds, values := engine.Feeds{}, t.ByName()
+	for _, term := range d.parts.Terms {
+		for _, name := range term.Loss.Targets {
+			if v, ok := values[name]; ok {
+				feeds[name] = v
+			}
+		}
+	}
+	return feeds
 }
 
 func scalarOf(v []float32) float64 {

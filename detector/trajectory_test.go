@@ -208,10 +208,6 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	if err := d.engine.Load(d.State); err != nil {
 		t.Fatal(err)
 	}
-	scalars, err := d.Scalars()
-	if err != nil {
-		t.Fatal(err)
-	}
 	ref := want.Runs[want.run64(t)]
 	near := func(what string, got, want, tol float64) {
 		t.Helper()
@@ -221,14 +217,14 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	}
 	for i, s := range ref.Steps {
 		info := StepInfo{Step: i, LR: d.Cfg.Number("optim.lr")}
-		if err := d.Step(b, scalars, &info); err != nil {
+		if err := d.Step(b, &info); err != nil {
 			t.Fatal(err)
 		}
 		tol := lim.early * math.Pow(lim.late/lim.early, float64(i)/float64(len(ref.Steps)-1))
 		near(fmt.Sprintf("step %d total loss", i), info.Loss, s.Total, tol)
 		if lim.parts || i == 0 {
-			near(fmt.Sprintf("step %d class loss", i), info.ClsLoss, s.Classification, tol)
-			near(fmt.Sprintf("step %d box loss", i), info.BoxLoss, s.BoxRegression, tol)
+			near(fmt.Sprintf("step %d class loss", i), info.Losses[0].Value, s.Classification, tol)
+			near(fmt.Sprintf("step %d box loss", i), info.Losses[1].Value, s.BoxRegression, tol)
 			near(fmt.Sprintf("step %d gradient norm", i), info.GradNorm, s.GradNorm, 20*tol)
 		}
 		if i == 0 {

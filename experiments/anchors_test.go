@@ -14,7 +14,7 @@ func TestAnchorStats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := estimator(t, nil, Host{})
+	r := newLab(t, 1)
 	set, err := r.OpenSplit(t.Context(), &cfg, "val")
 	if err != nil {
 		t.Fatal(err)

@@ -20,32 +20,25 @@ import (
 	"focalgrid/weights"
 )
 
-// checkpoint is all that a training goes on from: draws are functions of seed,
-// purpose and index, so nothing of them has to be kept. What a checkpoint holds
-// depends on the trial and the step alone, whoever writes it.
-type checkpoint struct {
-	step     int              // steps done
+// Checkpoint is all that a training goes on from: draws are functions of seed, purpose and index, so nothing of them is
+// stored. What a checkpoint holds depends on the trial and the step alone, whoever writes it.
+type Checkpoint struct {
+	Step     int              // steps done
 	running  float64          // of the normaliser "ema"
 	rows     []results.Step   // the training log so far
 	tensors  []weights.Tensor // the whole state: parameters, statistics, optimiser slots
-	training string           // identity of the training; empty: not known
+	Training string           // identity of the training; empty: not known
 }
 
-// keptCheckpoints is how many a trial has: the last, and one more should that
-// be damaged.
+// keptCheckpoints is the number of checkpoints that a trial has: the last, and one more in case that is damaged.
 const keptCheckpoints = 2
 
-// Without --checkpoint-every the next checkpoint is written when training has
-// taken this long since the last, and this many times as long as that took to write.
+// Without --checkpoint-every the next checkpoint is written when training has taken this long since the last, and this
+// many times as long as that took to write.
 const (
 	checkpointPause = 10 * time.Second
 	checkpointShare = 50
 )
-
-// workFolder holds the checkpoints of a trial that is not finished.
-func (r *Runner) workFolder(key string) string {
-	return filepath.Join(results.WorkDir(r.Store.Path()), key)
-}
 
 // makeFolder makes a folder and those above it.
 func makeFolder(dir string) error {
@@ -56,24 +49,17 @@ func makeFolder(dir string) error {
 	return err
 }
 
-// dropWork removes the work folder of a finished trial.
-func (r *Runner) dropWork(key string) error {
-	return os.RemoveAll(r.workFolder(key))
-}
-
 // checkpointFormat names files so that their order is that of their steps.
-const checkpointFormat = "step-%08d" + tensorsSuffix
+const checkpointFormat = checkpointPrefix + "%08d" + tensorsSuffix
+
+const checkpointPrefix = "step-"
 
 // tensorsSuffix ends the names of files of tensors.
 const tensorsSuffix = ".safetensors"
 
-// finalName is what the final weights are called until they are whole.
-const finalName = "final" + tensorsSuffix
-
 func checkpointName(step int) string { return fmt.Sprintf(checkpointFormat, step) }
 
-// checkpoints lists the files of a trial's checkpoints, the newest first. No
-// folder is no checkpoints.
+// checkpoints lists the files of a trial's checkpoints, the newest first. No folder is no checkpoints.
 func checkpoints(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -81,7 +67,7 @@ func checkpoints(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "step-") && strings.HasSuffix(e.Name(), tensorsSuffix) {
+		if strings.HasPrefix(e.Name(), checkpointPrefix) && strings.HasSuffix(e.Name(), tensorsSuffix) {
 			names = append(names, e.Name())
 		}
 	}
@@ -90,32 +76,32 @@ func checkpoints(dir string) ([]string, error) {
 	return names, err
 }
 
-// lastStep is the step of the newest checkpoint in dir by its name, 0 if there is none.
-func lastStep(dir string) (step int, err error) {
+// LastStep returns the step of the newest checkpoint in dir by its name, 0 if there is none.
+func LastStep(dir string) (step int, err error) {
 	names, err := checkpoints(dir)
 	if err != nil || len(names) == 0 {
 		return 0, err
 	}
 	if _, err := fmt.Sscanf(names[0], checkpointFormat, &step); err != nil {
-		return 0, nil // a file of someone else; reading it will tell
+		return 0, nil // a file of someone else, which reading it will show
 	}
 	return step, nil
 }
 
 // take returns a checkpoint that shares the values of the detector's state, and is good until the next step.
-func take(d *detector.Detector, step int, rows []results.Step) (*checkpoint, error) {
+func take(d *detector.Detector, step int, rows []results.Step) (*Checkpoint, error) {
 	s, err := d.Stored()
-	return &checkpoint{step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(s)}, err
+	return &Checkpoint{Step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(s)}, err
 }
 
 // restore gives a detector that has no networks yet the state of a checkpoint.
-func restore(d *detector.Detector, c *checkpoint) error {
+func restore(d *detector.Detector, c *Checkpoint) error {
 	d.Running = c.running
 	return c.restore(d.State)
 }
 
 // restore puts a checkpoint's tensors into a state that nothing is compiled over yet.
-func (c *checkpoint) restore(s *engine.State) error {
+func (c *Checkpoint) restore(s *engine.State) error {
 	for _, t := range c.tensors {
 		if err := s.Set(t.Name, t.Shape, t.Data); err != nil {
 			return err
@@ -133,27 +119,41 @@ const (
 	metaRows     = "rows"
 )
 
-// write puts the checkpoint into dir, whole or not at all, and drops all but
-// the last two.
-func (c *checkpoint) write(dir, key string) error {
+// loggedStep is a row of the training log as a checkpoint has it. ClsLoss and BoxLoss are the
+// losses of one that was written before losses had names.
+type loggedStep struct {
+	results.Step
+	ClsLoss, BoxLoss *float64 `json:",omitempty"`
+}
+
+// step returns the row with its losses by name.
+func (l loggedStep) step() results.Step {
+	if l.ClsLoss != nil && l.BoxLoss != nil {
+		l.Losses = results.FirstLosses(*l.ClsLoss, *l.BoxLoss)
+	}
+	return l.Step
+}
+
+// Write puts the checkpoint into dir as one of that trial, whole or not at all, and drops all but the last two.
+func (c *Checkpoint) Write(dir, key string) error {
 	rows, err := json.Marshal(c.rows)
 	if err != nil {
-		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
+		return fmt.Errorf("checkpoint of step %d: %w", c.Step, err)
 	}
 	meta := map[string]string{
-		metaTrial: key, metaStep: strconv.Itoa(c.step), metaRunning: strconv.FormatFloat(c.running, 'g', -1, 64), metaRows: string(rows),
+		metaTrial: key, metaStep: strconv.Itoa(c.Step), metaRunning: strconv.FormatFloat(c.running, 'g', -1, 64), metaRows: string(rows),
 	}
-	if c.training != "" {
-		meta[metaTraining] = c.training
+	if c.Training != "" {
+		meta[metaTraining] = c.Training
 	}
 	if err := seal(c.tensors, meta); err != nil {
-		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
+		return fmt.Errorf("checkpoint of step %d: %w", c.Step, err)
 	}
 	if err := makeFolder(dir); err != nil {
-		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
+		return fmt.Errorf("checkpoint of step %d: %w", c.Step, err)
 	}
-	if err := weights.Write(filepath.Join(dir, checkpointName(c.step)), c.tensors, meta); err != nil {
-		return fmt.Errorf("checkpoint of step %d: %w", c.step, err)
+	if err := weights.Write(filepath.Join(dir, checkpointName(c.Step)), c.tensors, meta); err != nil {
+		return fmt.Errorf("checkpoint of step %d: %w", c.Step, err)
 	}
 	names, err := checkpoints(dir)
 	if err != nil {
@@ -167,9 +167,9 @@ func (c *checkpoint) write(dir, key string) error {
 	return nil
 }
 
-// checkpointOf reads a file's content as a checkpoint of that trial. The error
-// says what is wrong with it; a checkpoint that is returned is what was written.
-func checkpointOf(f *weights.File, key string) (*checkpoint, error) {
+// checkpointOf reads a file's content as a checkpoint of that trial. The error says what is wrong with it; a checkpoint
+// that is returned is what was written.
+func checkpointOf(f *weights.File, key string) (*Checkpoint, error) {
 	if err := checkSeal(f); err != nil {
 		return nil, err
 	}
@@ -177,9 +177,9 @@ func checkpointOf(f *weights.File, key string) (*checkpoint, error) {
 	if meta[metaTrial] != key {
 		return nil, fmt.Errorf("it belongs to trial %.12q, not %.12s", meta[metaTrial], key)
 	}
-	c := &checkpoint{tensors: f.Tensors, training: meta[metaTraining]}
+	c := &Checkpoint{tensors: f.Tensors, Training: meta[metaTraining]}
 	var err error
-	if c.step, err = strconv.Atoi(meta[metaStep]); err != nil || c.step < 0 {
+	if c.Step, err = strconv.Atoi(meta[metaStep]); err != nil || c.Step < 0 {
 		return nil, fmt.Errorf("its step is %q", meta[metaStep])
 	}
 	if c.running, err = strconv.ParseFloat(meta[metaRunning], 64); err != nil {
@@ -187,13 +187,36 @@ func checkpointOf(f *weights.File, key string) (*checkpoint, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader([]byte(meta[metaRows])))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&c.rows); err != nil {
+	var log []loggedStep
+	if err := d.Decode(&log); err != nil {
 		return nil, fmt.Errorf("its training log: %w", err)
+	}
+	for _, l := range log {
+		c.rows = append(c.rows, l.step())
 	}
 	return c, nil
 }
 
-func readCheckpoint(path, key string) (*checkpoint, error) {
+// LastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if it has none. It changes nothing. One
+// that cannot be opened or read now is an error.
+func LastCheckpoint(dir, key string) (*Checkpoint, error) {
+	c, _, err := lastCheckpoint(dir, key)
+	return c, err
+}
+
+// TrainingOf returns the training of a trial's newest checkpoint in dir that can be read; begun is false if there is
+// none.
+func TrainingOf(dir, key string) (training string, begun bool, err error) {
+	names, err := checkpoints(dir)
+	for _, name := range names {
+		if c, err := readCheckpoint(filepath.Join(dir, name), key); err == nil {
+			return c.Training, true, nil
+		}
+	}
+	return "", false, err
+}
+
+func readCheckpoint(path, key string) (*Checkpoint, error) {
 	f, err := weights.Read(path)
 	if err != nil {
 		return nil, err
@@ -205,11 +228,10 @@ func readCheckpoint(path, key string) (*checkpoint, error) {
 	return c, nil
 }
 
-// lastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if
-// it has none, and what is wrong with the newer ones. It changes nothing: the trial
-// may be another process's. One that cannot be opened or read is an error: it may be
-// whole, and readable when that has passed.
-func lastCheckpoint(dir, key string) (*checkpoint, []damage, error) {
+// lastCheckpoint returns a trial's newest checkpoint in dir that is whole, nil if it has none, and what is wrong with
+// the newer ones. It changes nothing: the trial may be another process's. One that cannot be opened or read is an
+// error: it may be whole, and readable when that has passed.
+func lastCheckpoint(dir, key string) (*Checkpoint, []damage, error) {
 	for missed := ""; ; {
 		c, found, err := lookForCheckpoint(dir, key)
 		var e *fs.PathError
@@ -225,7 +247,7 @@ func lastCheckpoint(dir, key string) (*checkpoint, []damage, error) {
 }
 
 // lookForCheckpoint is lastCheckpoint of what is there at one moment.
-func lookForCheckpoint(dir, key string) (*checkpoint, []damage, error) {
+func lookForCheckpoint(dir, key string) (*Checkpoint, []damage, error) {
 	names, err := checkpoints(dir)
 	if err != nil {
 		return nil, nil, err
@@ -250,20 +272,20 @@ type damage struct {
 	why  error
 }
 
-// asideSuffix ends the name of a damaged checkpoint, which is kept until its trial is
-// finished: somebody may want to know how it was damaged.
+// asideSuffix ends the name of a damaged checkpoint, which stays until its trial is finished: somebody may want to know
+// how it was damaged.
 const asideSuffix = ".damaged"
 
-// setAside tells of damaged checkpoints and renames them, so that they are no longer
-// counted. step is where the training goes on instead.
-func (r *Runner) setAside(dir string, found []damage, step int) error {
-	for _, d := range found {
+// setAside reports damaged checkpoints and renames them, so that they are no longer counted. step is where the training
+// goes on instead.
+func (d *Data) setAside(dir string, found []damage, step int) error {
+	for _, c := range found {
 		instead := "training starts again from step 0"
 		if step > 0 {
 			instead = fmt.Sprintf("that of step %d is used", step)
 		}
-		r.tell(Noted{Text: fmt.Sprintf("checkpoint is damaged and set aside as %s: %v; %s", d.name+asideSuffix, d.why, instead)})
-		path := filepath.Join(dir, d.name)
+		d.Report(Noted{Text: fmt.Sprintf("checkpoint is damaged and set aside as %s: %v; %s", c.name+asideSuffix, c.why, instead)})
+		path := filepath.Join(dir, c.name)
 		if err := os.Rename(path, path+asideSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -271,21 +293,23 @@ func (r *Runner) setAside(dir string, found []damage, step int) error {
 	return nil
 }
 
-// tidy makes the work folder of a trial that this process holds ready for a training
-// that goes on from step: damaged checkpoints are set aside, and what dead processes
-// had begun to write is removed.
-func (r *Runner) tidy(key string, damaged []damage, step int) error {
-	dir := r.workFolder(key)
-	if err := r.setAside(dir, damaged, step); err != nil {
+// tidy makes the work folder of a trial ready for an attempt that goes on from step: damaged checkpoints are set aside,
+// and what earlier attempts had begun to write is removed.
+func (d *Data) tidy(dir string, attempt int, damaged []damage, step int) error {
+	if err := d.setAside(dir, damaged, step); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil {
+		return err
 	}
+	own := fmt.Sprintf(attemptFormat, attempt)
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), atomicfile.Prefix) || e.Name() == finalName {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		name := e.Name()
+		other := strings.HasPrefix(name, attemptPrefix) && name < own
+		final := strings.HasSuffix(name, tensorsSuffix) && !strings.HasPrefix(name, checkpointPrefix)
+		if strings.HasPrefix(name, atomicfile.Prefix) || other || final {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, name)))
 		}
 	}
 	return err
@@ -295,14 +319,14 @@ func (r *Runner) tidy(key string, damaged []damage, step int) error {
 type keeper struct {
 	every int // steps; 0: by the time it takes
 	now   func() time.Time
-	save  func(*checkpoint) error
+	save  func(*Checkpoint) error
 
 	saved int // steps done at the last checkpoint
 	last  time.Time
 	cost  time.Duration
 }
 
-// due tells whether a checkpoint belongs after that many steps.
+// due reports whether a checkpoint belongs after that many steps.
 func (k *keeper) due(step int) bool {
 	if k.every > 0 {
 		return step%k.every == 0
@@ -312,15 +336,15 @@ func (k *keeper) due(step int) bool {
 }
 
 // keep writes a checkpoint unless its step has one.
-func (k *keeper) keep(c *checkpoint) error {
-	if c.step == k.saved {
+func (k *keeper) keep(c *Checkpoint) error {
+	if c.Step == k.saved {
 		return nil
 	}
 	begun := k.now()
 	if err := k.save(c); err != nil {
 		return err
 	}
-	k.last, k.saved = k.now(), c.step
+	k.last, k.saved = k.now(), c.Step
 	k.cost = k.last.Sub(begun)
 	return nil
 }

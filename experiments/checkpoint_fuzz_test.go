@@ -18,11 +18,11 @@ import (
 func FuzzCheckpoint(f *testing.F) {
 	key := strings.Repeat("a", 64)
 	dir := f.TempDir()
-	c := &checkpoint{
-		step: 3, running: 1.5, rows: []results.Step{{Step: 0, Loss: 1, Positives: 2}},
+	c := &Checkpoint{
+		Step: 3, running: 1.5, rows: []results.Step{{Step: 0, Loss: 1, Positives: 2}},
 		tensors: []weights.Tensor{{Name: "head.a", Shape: []int{2}, Data: []float32{1, 2}}},
 	}
-	if err := c.write(dir, key); err != nil {
+	if err := c.Write(dir, key); err != nil {
 		f.Fatal(err)
 	}
 	whole, err := os.ReadFile(filepath.Join(dir, checkpointName(3)))
@@ -38,7 +38,7 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Add([]byte{}, "9223372036854775808", "1e999", `[{"Step":1e9}]`)
 	f.Fuzz(func(t *testing.T, data []byte, step, running, rows string) {
 		if file, err := weights.Decode(data, "fuzz"); err == nil {
-			if got, err := checkpointOf(file, key); err == nil && (got.step != 3 || !reflect.DeepEqual(got.tensors, c.tensors)) {
+			if got, err := checkpointOf(file, key); err == nil && (got.Step != 3 || !reflect.DeepEqual(got.tensors, c.tensors)) {
 				t.Fatalf("%q was read as %+v", data, got)
 			}
 		}
@@ -54,8 +54,8 @@ func FuzzCheckpoint(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := checkpointOf(file, key); err == nil && got.step < 0 {
-			t.Fatalf("step %q was read as %d", step, got.step)
+		if got, err := checkpointOf(file, key); err == nil && got.Step < 0 {
+			t.Fatalf("step %q was read as %d", step, got.Step)
 		}
 	})
 }

@@ -1,12 +1,14 @@
-// Package experiments runs the trials of a plan (package plan) and records what comes of them:
+// Package experiments runs one trial, and knows no database:
 //
 //  1. source.go looks at the data, prepares it and computes its identity;
 //  2. pretrain.go and initial.go provide the weights that a trial starts from;
-//  3. sweep.go decides what is missing, and attempt.go claims a trial in the database;
-//  4. trial.go trains and scores a trial (package detector), with checkpoints on the way (checkpoint.go),
-//     in this process or in a worker (worker.go);
-//  5. table.go gathers the recorded rows beside the paper's, and verify.go trains a recorded trial again.
+//  3. a coordinator (package sweep) names an attempt in the trial's work folder (Hold) and hands its Order to
+//     Trainer.Run;
+//  4. trial.go continues from the newest checkpoint there (checkpoint.go), trains and scores the trial (package
+//     detector), reports events (event.go), and writes checkpoints as long as no later attempt holds the folder;
+//  5. bundle.go leaves the result in the folder, with the final weights beside it, for the coordinator to record;
+//  6. trained.go and verify.go load what is recorded of a trial, look at pictures with it and train it again.
 //
-// Nothing here reads a clock or a global random source: Runner is handed a clock for its records, and draws are
+// Nothing here reads a clock or a global random source: Trainer is handed a clock for its records, and draws are
 // functions of seed, purpose and index. Flags, terminals and exit codes are the command's business.
 package experiments

@@ -54,7 +54,7 @@ func (r *repository) run(args ...string) (string, bool) {
 	return string(out), err == nil
 }
 
-// sameFolder tells whether two names lead to one folder.
+// sameFolder reports whether two names lead to one folder.
 func sameFolder(a, b string) bool {
 	x, err := filepath.EvalSymlinks(a)
 	if err != nil {

@@ -9,14 +9,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 )
 
 // Host is where and with what a trial ran: its provenance, no part of its identity.
 type Host struct {
-	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git tells
+	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git know it
 	Dirty    bool              `json:"dirty"`          // whether the code was changed since
-	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is kept beside the database
+	Diff     string            `json:"diff,omitempty"` // SHA-256 of the change's text, which is stored beside the database
 	Go       string            `json:"go"`
 	Modules  map[string]string `json:"modules"` // versions of the libraries that compute
 	Kernels  string            `json:"kernels"`
@@ -26,7 +27,7 @@ type Host struct {
 	Name     string            `json:"host"`
 	Jobs     int               `json:"jobs,omitempty"` // trials at a time; 0: 1
 
-	diff []byte
+	Changes []byte `json:"-"` // how the code differs from its revision, as git writes it; nil: it does not, or by too much
 }
 
 // numericModules are the libraries a result can depend on.
@@ -58,14 +59,14 @@ func DescribeHost(kernels string, threads int) Host {
 	if h.Revision != "unknown" && !h.Dirty {
 		return h
 	}
-	// go run leaves the revision out; the source tree that was compiled can tell.
+	// go run leaves the revision out; the source tree that was compiled may know it.
 	here := checkoutAt(sourceTree())
 	if h.Revision == "unknown" {
 		h.Revision, h.Dirty = here.revision, here.dirty
 	}
 	if here.diff != nil && here.revision == h.Revision {
 		sum := sha256.Sum256(here.diff)
-		h.Diff, h.diff = hex.EncodeToString(sum[:]), here.diff
+		h.Diff, h.Changes = hex.EncodeToString(sum[:]), here.diff
 	}
 	return h
 }
@@ -81,14 +82,14 @@ func sourceTree() string {
 	return filepath.Dir(filepath.Dir(file))
 }
 
-// checkout is what git tells of the code.
+// checkout is what git knows of the code.
 type checkout struct {
-	revision string // "unknown" if it tells nothing
+	revision string // "unknown" if git knows none
 	dirty    bool
 	diff     []byte // what was changed; nil: nothing, or too much
 }
 
-// maxDiff is the most text of a change that is kept.
+// maxDiff is the most text of a change that is stored.
 const maxDiff = 4 << 20
 
 // checkoutAt asks git, if top is a checkout of this program and of no other.
@@ -129,6 +130,7 @@ func checkoutAt(top string) checkout {
 	return c
 }
 
+// Provenance returns the host as records have it.
 func (h Host) Provenance() string {
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -150,12 +152,29 @@ func gpuNames() string {
 	return strings.Join(names, ", ")
 }
 
-// cpuName is the processor's name, or its architecture where none is told.
+// cpuName is the processor's name, or its architecture where the system shows none.
 func cpuName() string {
 	if name := fieldOf("/proc/cpuinfo", "model name"); name != "" {
 		return name
 	}
 	return runtime.GOARCH
+}
+
+// resetPeak makes peakBytes count from now, where the system can.
+func resetPeak() {
+	// 5 resets the peak of the resident set (Linux); an error leaves it that
+	// of the whole process.
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
+}
+
+// peakBytes returns the most memory that the process had since resetPeak, 0 if the
+// system does not show it.
+func peakBytes() int64 {
+	kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/self/status", "VmHWM"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
 }
 
 // fieldOf is the first value of that key in a file of lines "key: value", or "".

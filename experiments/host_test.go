@@ -1,15 +1,11 @@
 package experiments
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"focalgrid/experiments/plan"
-	"focalgrid/results"
 )
 
 // gitIn runs git in dir, apart from the settings of whoever runs the test.
@@ -133,40 +129,5 @@ func TestHostileRepository(t *testing.T) {
 	gitIn(t, top, "config", "filter.a=b.clean", program)
 	if got := checkoutAt(top); got.revision != "unknown" {
 		t.Errorf("a filter that cannot be switched off: %+v", got)
-	}
-}
-
-// Every attempt says what it ran with, and the change of the code is kept once.
-func TestAttemptEnvironment(t *testing.T) {
-	b := newBench(t, 2)
-	b.Host.Dirty, b.Host.Diff, b.Host.diff = true, "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5", []byte("12345")
-	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{Seeds: "0"})); err != nil {
-		t.Fatal(err)
-	}
-	for _, tr := range b.trials(t) {
-		a := tr.Attempts[0]
-		if diff, err := CodeDiff(b.Store, &tr); err != nil || string(diff) != "12345" {
-			t.Errorf("the change of the code: %s, %v", diff, err)
-		}
-		var h Host
-		if err := json.Unmarshal([]byte(a.Environment), &h); err != nil {
-			t.Fatal(err)
-		}
-		if h.Go == "" || h.CPU == "" || h.GPU == "" || h.Kernels != "test" || h.Threads != 2 || h.Revision == "" || h.Diff != b.Host.Diff {
-			t.Errorf("environment %s", a.Environment)
-		}
-		if a.PeakBytes < 1<<20 || a.WallSeconds <= 0 || a.PID != os.Getpid() || a.Host != b.Host.Name {
-			t.Errorf("attempt %+v", a)
-		}
-	}
-	for provenance, want := range map[string]string{
-		`{"revision":"abc"}`:                    "was as in revision abc",
-		`{"revision":"abc","dirty":true}`:       "the change was not kept",
-		`{"revision":"unknown"}`:                "unknown revision",
-		`{"revision":"abc","diff":"123456789"}`: "no such file",
-	} {
-		if _, err := CodeDiff(b.Store, &results.Trial{Key: "k", Provenance: provenance}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", provenance, err, want)
-		}
 	}
 }

@@ -11,51 +11,40 @@ import (
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
-	"focalgrid/model"
 	"focalgrid/weights"
 )
 
-// InitialWeights returns the tensors that a trial of cfg with that seed starts
-// from: the pretrained backbone where the settings ask for one (made now if it
-// has to be), and the draws of the seed for everything else.
-func (r *Runner) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint64) ([]weights.Tensor, error) {
+// InitialWeights returns the tensors that a trial of cfg with that seed starts from: the pretrained backbone where the
+// settings ask for one (made now if it has to be), and the draws of the seed for everything else.
+func (t *Trainer) InitialWeights(ctx context.Context, cfg *plan.Config, seed uint64) ([]weights.Tensor, error) {
 	classes, err := detector.Classes(cfg)
 	if err != nil {
 		return nil, err
 	}
-	init, err := r.initIdentity(cfg)
+	init, err := t.InitIdentity(cfg)
 	if err != nil {
 		return nil, err
 	}
-	d := detector.New(*cfg, classes, r.Engine, engine.NewState(), detector.Drawer(seed))
+	d := detector.New(*cfg, classes, t.Engine, engine.NewState(), detector.Drawer(seed))
 	defer d.Close()
-	if err := r.initialise(ctx, d, init); err != nil {
+	if err := t.initialise(ctx, d, init); err != nil {
 		return nil, err
 	}
-	h, w := detector.InputSize(cfg)
-	g, err := engine.Build(func(g *engine.Graph) error {
-		model.RetinaNet(g, detector.ModelConfig(cfg, classes), g.Input("image", 1, 3, h, w), true)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := d.State.AddMissing(g, d.Draw); err != nil {
+	if err := d.AddMissing(); err != nil {
 		return nil, err
 	}
 	return detector.NetworkTensors(d.State), nil
 }
 
-// SavePretrained returns the pretrained backbone of cfg as Pretrain does, and
-// puts a copy of its file, named IDENTITY.safetensors, into dir. again
-// trains it whether or not it is there already.
-func (r *Runner) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
+// SavePretrained returns the pretrained backbone of cfg as Pretrain does, and puts a copy of its file, named
+// IDENTITY.safetensors, into dir. again trains it whether or not it is there already.
+func (t *Trainer) SavePretrained(ctx context.Context, cfg *plan.Config, dir string, again bool) (p Pretrained, path string, err error) {
 	var f *weights.File
 	if again {
-		p.Key = pretrainKey(cfg, r.Engine.Info().Name)
-		f, err = r.pretrain(ctx, cfg, p.Key)
+		p.Key = pretrainKey(cfg, t.Engine.Info().Name)
+		f, err = t.pretrain(ctx, cfg, p.Key)
 	} else {
-		f, p, err = r.pretrained(ctx, cfg)
+		f, p, err = t.pretrained(ctx, cfg)
 	}
 	if err != nil {
 		return p, "", err
@@ -70,7 +59,7 @@ func (r *Runner) SavePretrained(ctx context.Context, cfg *plan.Config, dir strin
 	if err := weights.Write(path, f.Tensors, f.Metadata); err != nil {
 		return p, path, err
 	}
-	return p, path, os.RemoveAll(r.pretrainWork(p.Key))
+	return p, path, os.RemoveAll(t.pretrainWork(p.Key))
 }
 
 // Embedded lists the pretrained backbones inside the program.

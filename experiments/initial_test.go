@@ -8,8 +8,6 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/engine"
-	"focalgrid/engine/gorgonia"
-	"focalgrid/engine/kernel"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -20,7 +18,7 @@ func TestInitialWeights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := estimator(t, nil, Host{})
+	r := newLab(t, 1)
 	a, err := r.InitialWeights(t.Context(), &cfg, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +55,7 @@ func TestInitialIdentityRefuses(t *testing.T) {
 	} {
 		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: tt.set})
 		if err == nil {
-			_, err = (&Runner{}).initIdentity(&cfg)
+			_, err = (&Trainer{}).InitIdentity(&cfg)
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: %v; want %q", tt.set, err, tt.want)
@@ -72,9 +70,7 @@ func TestInitialFileIsTheBackbone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := kernel.NewPool(1)
-	defer pool.Close()
-	r := &Runner{Engine: gorgonia.New(pool, gorgonia.Options{})}
+	r := newLab(t, 1)
 	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
 		"model.width=0.125", "model.fpn=16", "pretrain.type=file", "pretrain.file=" + file, "model.norm=frozen",
 	}})
@@ -117,9 +113,12 @@ func (r renamed) Info() engine.Info {
 // TestEmbeddedOnEveryEngine: trials of the settings that an embedded backbone was made from start from it whatever
 // computes; other pretrainings are each engine's own.
 func TestEmbeddedOnEveryEngine(t *testing.T) {
-	own, other := newBench(t, 1), newBench(t, 1)
+	own, other := newLab(t, 1), newLab(t, 1)
 	other.Engine = renamed{other.Engine, "another"}
-	cfg := mustLoad(t, "gamma").Rows[0].Config
+	cfg, err := detector.Settings.LoadBaseline("gamma", plan.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, p, err := other.pretrained(t.Context(), &cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +126,7 @@ func TestEmbeddedOnEveryEngine(t *testing.T) {
 	if key := own.PretrainKey(&cfg); p.Key != key || p.Where != "embedded in the program" || !other.HasPretrained(&cfg) {
 		t.Errorf("%+v, want the embedded backbone %s", p, key)
 	}
-	exact := newBench(t, 1)
+	exact := newLab(t, 1)
 	exact.Engine = renamed{exact.Engine, ownBackbone}
 	if exact.PretrainKey(&cfg) == p.Key {
 		t.Error("trials recorded on " + ownBackbone + " lose their identity")

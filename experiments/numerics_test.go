@@ -108,14 +108,10 @@ func trainedBits(t *testing.T, cfg plan.Config, e engine.Engine) string {
 	t.Helper()
 	d := detector.New(cfg, cfg.Int("data.classes"), e, engine.NewState(), detector.Drawer(0))
 	defer d.Close()
-	scalars, err := d.Scalars()
-	if err != nil {
-		t.Fatal(err)
-	}
 	batch := miniBatch(t, &cfg)
 	for i := range 3 {
 		info := detector.StepInfo{Step: i, LR: detector.OptimConfig(&cfg).LRAt(i, 3)}
-		if err := d.Step(batch, scalars, &info); err != nil {
+		if err := d.Step(batch, &info); err != nil {
 			t.Fatal(err)
 		}
 	}

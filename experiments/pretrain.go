@@ -6,32 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 
-	"focalgrid/dataset"
 	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
-	"focalgrid/engine"
 	"focalgrid/experiments/plan"
-	"focalgrid/model"
-	"focalgrid/portable"
 	"focalgrid/weights"
 )
 
-// The backbone of the mini profile, pretrained by `runner pretrain mini` and kept
+// The backbone of the mini profile, pretrained by `runner pretrain mini` and stored
 // under its identity, so that a first sweep needs no pretraining.
 //
 //go:embed pretrained
 var embedded embed.FS
 
-// pretrainHoldout is the number of crops, after those trained on, that
-// accuracy is measured on.
-const pretrainHoldout = 500
-
-// initIdentity says which weights a trial starts from, without making them.
-func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
+// InitIdentity returns the identity of the weights that a trial starts from, without making them; empty: random ones.
+func (t *Trainer) InitIdentity(cfg *plan.Config) (string, error) {
 	switch {
 	case cfg.Text("pretrain.type") == "file":
 		classes := 0
@@ -43,14 +34,14 @@ func (r *Runner) initIdentity(cfg *plan.Config) (string, error) {
 	case cfg.Text("pretrain.file") != "":
 		return "", detector.CheckInitial(cfg, 0)
 	case plan.Crops(cfg):
-		return r.PretrainKey(cfg), nil
+		return t.PretrainKey(cfg), nil
 	}
 	return "", nil
 }
 
 // initialise gives the detector its first weights, which must be those of the
 // planned identity.
-func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init string) error {
+func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init string) error {
 	var w detector.Tensors
 	var id string
 	var err error
@@ -59,7 +50,7 @@ func (r *Runner) initialise(ctx context.Context, d *detector.Detector, init stri
 	case "crops":
 		var f *weights.File
 		var p Pretrained
-		if f, p, err = r.pretrained(ctx, &d.Cfg); err == nil {
+		if f, p, err = t.pretrained(ctx, &d.Cfg); err == nil {
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
@@ -87,8 +78,8 @@ const embeddedEngine = "gorgonia"
 const ownBackbone = "gorgonia-exact"
 
 // PretrainKey is the identity of the pretraining that cfg's backbone starts from.
-func (r *Runner) PretrainKey(cfg *plan.Config) string {
-	engineName := r.Engine.Info().Name
+func (t *Trainer) PretrainKey(cfg *plan.Config) string {
+	engineName := t.Engine.Info().Name
 	if key := pretrainKey(cfg, embeddedEngine); engineName != ownBackbone && isEmbedded(key) {
 		return key
 	}
@@ -100,7 +91,7 @@ func pretrainKey(cfg *plan.Config, engineName string) string {
 	return plan.PretrainKey(cfg, synthetic.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
-// Pretrained says where a pretrained backbone is.
+// Pretrained names a pretrained backbone.
 type Pretrained struct {
 	Key      string
 	Where    string // "embedded in the program", or the file
@@ -108,22 +99,22 @@ type Pretrained struct {
 }
 
 // Pretrain returns the pretrained backbone of cfg: embedded, from the cache, or made now.
-func (r *Runner) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
-	_, p, err := r.pretrained(ctx, cfg)
+func (t *Trainer) Pretrain(ctx context.Context, cfg *plan.Config) (Pretrained, error) {
+	_, p, err := t.pretrained(ctx, cfg)
 	return p, err
 }
 
-func (r *Runner) pretrainedPath(key string) string {
-	return filepath.Join(r.Cache, "pretrained", key+tensorsSuffix)
+func (t *Trainer) pretrainedPath(key string) string {
+	return filepath.Join(t.Cache, "pretrained", key+tensorsSuffix)
 }
 
 // pretrainWork is the folder for the checkpoints of a pretraining.
-func (r *Runner) pretrainWork(key string) string { return r.pretrainedPath(key) + ".work" }
+func (t *Trainer) pretrainWork(key string) string { return t.pretrainedPath(key) + ".work" }
 
-// HasPretrained tells whether the backbone is there already.
-func (r *Runner) HasPretrained(cfg *plan.Config) bool {
-	key := r.PretrainKey(cfg)
-	_, err := os.Stat(r.pretrainedPath(key))
+// HasPretrained reports whether the backbone is there already.
+func (t *Trainer) HasPretrained(cfg *plan.Config) bool {
+	key := t.PretrainKey(cfg)
+	_, err := os.Stat(t.pretrainedPath(key))
 	return err == nil || isEmbedded(key)
 }
 
@@ -136,8 +127,8 @@ func embeddedName(key string) string { return "pretrained/" + key + tensorsSuffi
 
 // pretrained returns the backbone's file: whole, and of its identity. One in the cache
 // that is damaged is made again.
-func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
-	p := Pretrained{Key: r.PretrainKey(cfg)}
+func (t *Trainer) pretrained(ctx context.Context, cfg *plan.Config) (*weights.File, Pretrained, error) {
+	p := Pretrained{Key: t.PretrainKey(cfg)}
 	if text, err := embedded.ReadFile(embeddedName(p.Key)); err == nil {
 		f, err := weights.Decode(text, embeddedName(p.Key))
 		if err == nil {
@@ -149,7 +140,7 @@ func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.Fil
 		p.Where, p.Accuracy = "embedded in the program", f.Metadata["accuracy"]
 		return f, p, nil
 	}
-	p.Where = r.pretrainedPath(p.Key)
+	p.Where = t.pretrainedPath(p.Key)
 	f, err := weights.Read(p.Where)
 	if err == nil {
 		err = checkPretrained(f, p.Key)
@@ -162,14 +153,14 @@ func (r *Runner) pretrained(ctx context.Context, cfg *plan.Config) (*weights.Fil
 	case unreadable(err) != nil:
 		return nil, p, fmt.Errorf("pretrained backbone: %w", unreadable(err))
 	default:
-		r.tell(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
+		t.Report(Noted{Text: fmt.Sprintf("pretrained backbone %s is made again: %v", p.Where, err)})
 	}
-	if f, err = r.pretrain(ctx, cfg, p.Key); err == nil {
+	if f, err = t.pretrain(ctx, cfg, p.Key); err == nil {
 		if err = os.MkdirAll(filepath.Dir(p.Where), 0o777); err == nil {
 			err = weights.Write(p.Where, f.Tensors, f.Metadata)
 		}
 		if err == nil {
-			err = os.RemoveAll(r.pretrainWork(p.Key))
+			err = os.RemoveAll(t.pretrainWork(p.Key))
 		}
 	}
 	if err != nil {
@@ -191,141 +182,71 @@ func checkPretrained(f *weights.File, key string) error {
 	return nil
 }
 
-// pretrain trains the backbone as a classifier of synthetic crops: SGD with
-// momentum .9 and decay 1e-4 at a cosine rate after 30 steps of warm-up. Like a
-// trial's, its state is kept on the way, beside where the weights will be.
-func (r *Runner) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
-	crops := synthetic.NewCrops(cfg.CropConfig())
-	p := cfg.Group("pretrain")
-	set, err := dataset.DrawCrops(ctx, crops, 0, p.Int("crops")+pretrainHoldout)
+// pretrain trains the backbone as a classifier of synthetic crops. Like a trial's, its state is
+// written on the way, beside where the weights will be.
+func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*weights.File, error) {
+	c, err := detector.NewClassifier(ctx, cfg, t.Engine)
 	if err != nil {
 		return nil, err
 	}
-	mc := detector.ModelConfig(cfg, crops.Labels())
-	mc.FreezeStages = 0
-	if mc.Norm == "frozen" {
-		mc.Norm = "batch" // what is frozen later is learnt here
-	}
-	draw := detector.Drawer(p.Seed("seed"))
-	state := engine.NewState()
-	work := r.pretrainWork(key)
+	defer c.Close()
+	work := t.pretrainWork(key)
 	from, damaged, err := lastCheckpoint(work, key)
 	if err != nil {
 		return nil, err
 	}
-	start := 0
+	done := 0
 	if from != nil {
-		start = from.step
-		if err := from.restore(state); err != nil {
+		done = from.Step
+		if err := from.restore(c.State); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.setAside(work, damaged, start); err != nil {
+	if err := t.setAside(work, damaged, done); err != nil {
 		return nil, err
 	}
-	compile := func(n int, train bool) (engine.Session, error) {
-		prog := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9, WeightDecay: 1e-4, DecayBias: true}}
-		var err error
-		prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-			logits := model.Classifier(g, mc, g.Input("image", n, 3, p.Int("pixels"), p.Int("pixels")), crops.Labels(), train)
-			prog.Outputs = []*engine.Node{logits}
-			if train {
-				prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
-			}
-			return nil
-		})
+	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: done, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
+	keep := func() error {
+		s, err := c.Stored()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := state.AddMissing(prog.Graph, draw); err != nil {
-			return nil, err
-		}
-		return r.Engine.Compile(prog, state)
+		return k.keep(&Checkpoint{Step: done, tensors: detector.StateTensors(s)})
 	}
-	train, err := compile(p.Int("batch"), true)
+	progress := Preparing{What: "pretraining a backbone", Total: c.Iters() + 1}
+	reached, err := c.Train(ctx, done, func(s detector.StepInfo) error {
+		done = s.Step + 1
+		progress.Done = done
+		t.Report(progress)
+		if k.due(done) && done < c.Iters() {
+			return keep()
+		}
+		return nil
+	})
+	var div *detector.Diverged
+	switch {
+	case errors.As(err, &div):
+		return nil, fmt.Errorf("step %d: %s", div.At.Step, div.Reason) // the trial that needs the backbone has not diverged
+	case err != nil && ctx.Err() != nil:
+		return nil, errors.Join(err, keep())
+	case err != nil:
+		return nil, err
+	}
+	accuracy := fmt.Sprintf("%.3f", reached)
+	progress.Done, progress.Note = progress.Total, "accuracy "+accuracy+" on held-out crops"
+	t.Report(progress)
+	s, err := c.Stored()
 	if err != nil {
-		return nil, err
-	}
-	defer train.Close()
-	t := cfg.Transform()
-	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error { return c.write(work, key) }}
-	for step := start; step < p.Int("iters"); step++ {
-		stopped := ctx.Err()
-		if stopped != nil || step > start && k.due(step) {
-			err := r.Engine.Store(state)
-			if err == nil {
-				err = k.keep(&checkpoint{step: step, tensors: detector.StateTensors(state)})
-			}
-			if err = errors.Join(stopped, err); err != nil {
-				return nil, err
-			}
-		}
-		pick := draw("crops", uint64(step))
-		indices, flips := make([]int, p.Int("batch")), make([]bool, p.Int("batch"))
-		for i := range indices {
-			indices[i], flips[i] = pick.IntN(p.Int("crops")), pick.Uint64()&1 == 1
-		}
-		x, y, err := set.Batch(indices, flips, t)
-		if err != nil {
-			return nil, err
-		}
-		lr := p.Number("lr") / 2 * (1 + portable.Cos(math.Pi*float64(step)/float64(p.Int("iters")))) * min(1, float64(step+1)/30)
-		if _, err := train.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(lr)}}, nil); err != nil {
-			return nil, fmt.Errorf("step %d: %w", step, err)
-		}
-		r.tell(Preparing{What: "pretraining a backbone", Done: step + 1, Total: p.Int("iters") + 1})
-	}
-
-	const batch = 50
-	eval, err := compile(batch, false)
-	if err != nil {
-		return nil, err
-	}
-	defer eval.Close()
-	right := 0
-	for first := p.Int("crops"); first < p.Int("crops")+pretrainHoldout; first += batch {
-		indices := make([]int, batch)
-		for i := range indices {
-			indices[i] = first + i
-		}
-		x, y, err := set.Batch(indices, nil, t)
-		if err != nil {
-			return nil, err
-		}
-		v, err := eval.Forward(engine.Feeds{"image": x})
-		if err != nil {
-			return nil, err
-		}
-		for i, label := range y {
-			if argmax(v["logits"][i*crops.Labels():(i+1)*crops.Labels()]) == int(label) {
-				right++
-			}
-		}
-	}
-	accuracy := fmt.Sprintf("%.3f", float64(right)/pretrainHoldout)
-	r.tell(Preparing{What: "pretraining a backbone", Done: p.Int("iters") + 1, Total: p.Int("iters") + 1, Note: "accuracy " + accuracy + " on held-out crops"})
-	if err := r.Engine.Store(state); err != nil {
 		return nil, err
 	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
-	for _, name := range state.Names() {
-		if detector.IsBody(name) {
-			v := state.Get(name)
-			f.Tensors = append(f.Tensors, weights.Tensor{Name: name, Shape: v.Shape, Data: v.Values})
+	for _, tensor := range detector.StateTensors(s) {
+		if detector.IsBody(tensor.Name) {
+			f.Tensors = append(f.Tensors, tensor)
 		}
 	}
 	if err := seal(f.Tensors, f.Metadata); err != nil {
 		return nil, err
 	}
 	return f, nil
-}
-
-func argmax(v []float32) int {
-	best := 0
-	for i, x := range v {
-		if x > v[best] {
-			best = i
-		}
-	}
-	return best
 }

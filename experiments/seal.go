@@ -11,8 +11,8 @@ import (
 	"focalgrid/weights"
 )
 
-// metaHash is the metadata of a sealed file that holds the hash of its content:
-// the SHA-256 of the file written without this entry.
+// metaHash is the metadata of a sealed file that holds the hash of its content: the SHA-256 of the file written without
+// this entry.
 const metaHash = "sha256"
 
 // seal adds the hash of the content to the metadata of a file with these tensors.
@@ -50,9 +50,8 @@ func contentHash(ts []weights.Tensor, meta map[string]string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// unreadable returns the error of the system that kept a file from being opened or
-// read, nil if err is about its content. Such an error may pass, and says nothing
-// about the content: nothing may be deleted or made again for it.
+// unreadable returns the error of the system that kept a file from being opened or read, nil if err is about its
+// content. Such an error may pass, and says nothing about the content: nothing may be deleted or made again for it.
 func unreadable(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {

@@ -12,9 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/atomicfile"
 	"focalgrid/detector"
-	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -45,16 +43,18 @@ func flipped(t *testing.T, text []byte, try func(at string, damaged []byte)) {
 
 // No flipped bit in a checkpoint, a pretrained backbone or final weights goes unnoticed.
 func TestFlippedBits(t *testing.T) {
-	b := newBench(t, 2)
+	b := newLab(t, 2)
 	b.CheckpointEvery = 1
-	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: pretrainedTiny}
-	p := b.plan(t, tiny, sel)
-	cfg := p.Rows[0].Config
+	o := b.order(t, plan.Selection{Set: pretrainedTiny})
+	cfg, err := detector.Settings.ParseResolved("tiny", []byte(o.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	// A pretraining that is stopped leaves a checkpoint, as a trial does.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	b.Observe = func(e Event) {
+	b.Notify = func(e Event) {
 		if e, ok := e.(Preparing); ok && e.What == "pretraining a backbone" {
 			cancel()
 		}
@@ -85,12 +85,11 @@ func TestFlippedBits(t *testing.T) {
 		})
 	}
 	check(b.pretrainWork(key), key)
-	b.Observe = nil
-	trial := b.stopAt(t, p, 3)
-	check(b.workFolder(trial), trial)
-	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-		t.Fatalf("%+v, %v", c, err)
-	}
+	b.Notify = nil
+	b.stopAt(t, o, 3)
+	check(b.work(o), o.Key)
+	o.Attempt++
+	r := b.recorded(o, b.run(t.Context(), t, o))
 
 	text, err := os.ReadFile(b.pretrainedPath(key))
 	if err != nil {
@@ -106,8 +105,7 @@ func TestFlippedBits(t *testing.T) {
 		}
 	})
 
-	tr := b.trials(t)[0]
-	path := b.Store.WeightsPath(tr.Weights)
+	path := r.Weights
 	text, err = os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +114,7 @@ func TestFlippedBits(t *testing.T) {
 		if err := os.WriteFile(path, damaged, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.weightsOf(&tr); err == nil {
+		if _, err := finalWeights(r.Trial, path); err == nil {
 			t.Errorf("final weights: %s went unnoticed", at)
 		}
 	})
@@ -125,8 +123,11 @@ func TestFlippedBits(t *testing.T) {
 // A pretrained backbone in the cache that is not as it was written is made again, to the
 // same bits, and said so; one that cannot be read is left alone.
 func TestPretrainedDamaged(t *testing.T) {
-	b := newBench(t, 2)
-	cfg := b.plan(t, tiny, plan.Selection{Set: pretrainedTiny}).Rows[0].Config
+	b := newLab(t, 2)
+	cfg, err := detector.Settings.ParseResolved("tiny", []byte(b.order(t, plan.Selection{Set: pretrainedTiny}).Config))
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, made, err := b.pretrained(t.Context(), &cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +171,7 @@ func TestPretrainedDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		said := ""
-		b.Observe = func(e Event) {
+		b.Notify = func(e Event) {
 			if n, ok := e.(Noted); ok {
 				said += n.Text
 			}
@@ -197,102 +198,6 @@ func TestPretrainedDamaged(t *testing.T) {
 	}
 	if _, err := os.Lstat(made.Where); err != nil {
 		t.Errorf("it was touched: %v", err)
-	}
-}
-
-// Final weights that are damaged are refused, and a trial with the same weights, as of
-// another database in the folder, puts them right.
-func TestFinalWeightsDamaged(t *testing.T) {
-	b := newBench(t, 2)
-	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
-	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 1 {
-		t.Fatalf("%+v, %v", c, err)
-	}
-	tr := b.trials(t)[0]
-	path := b.Store.WeightsPath(tr.Weights)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	damaged := bytes.Clone(whole)
-	damaged[len(damaged)/2] ^= 0x40
-	if err := os.WriteFile(path, damaged, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.OpenDetector(t.Context(), &tr); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), tr.Weights) {
-		t.Errorf("a detector of them: %v", err)
-	}
-	if _, err := b.Verify(t.Context(), &tr, 0); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("verified: %v", err)
-	}
-	f, err := weights.Decode(whole, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	state := engine.NewState()
-	for _, w := range f.Tensors {
-		if err := state.Set(w.Name, w.Shape, w.Data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if hash, err := b.keepWeights(tr.Key, state); err != nil || hash != tr.Weights {
-		t.Fatal(hash, err)
-	}
-	if text, err := os.ReadFile(path); err != nil || !bytes.Equal(text, whole) {
-		t.Errorf("they were not put right (%v)", err)
-	}
-	if rest, _ := filepath.Glob(filepath.Join(filepath.Dir(path), atomicfile.Prefix+"*")); len(rest) > 0 {
-		t.Errorf("it left %v", rest)
-	}
-}
-
-// A file of initial weights that is replaced while a sweep runs is refused, with both
-// identities; put back, the same command does the rest.
-func TestInitialWeightsReplaced(t *testing.T) {
-	b := newBench(t, 2)
-	file := filepath.Join(b.dir, "init.safetensors")
-	cfg := b.plan(t, tiny, plan.Selection{}).Rows[0].Config
-	draw := func(seed uint64) string {
-		t.Helper()
-		ts, err := b.InitialWeights(t.Context(), &cfg, seed)
-		if err == nil {
-			err = weights.Write(file, ts, nil)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		from := cfg
-		from.Set("pretrain.type", "file")
-		from.Set("pretrain.file", file)
-		_, id, err := detector.ReadInitial(&from, cfg.Int("data.classes"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	planned := draw(1)
-	p := b.plan(t, tiny, plan.Selection{Seeds: "0,1", Only: []string{"loss.gamma=2"}, Set: []string{"pretrain.type=file", "pretrain.file=" + file}})
-	now := ""
-	b.Observe = func(e Event) {
-		if s, ok := e.(TrialStarted); ok && s.Index == 1 {
-			now = draw(2)
-		}
-	}
-	c, err := b.Sweep(t.Context(), p)
-	if err != nil || c != (Counts{Done: 1, Failed: 1}) {
-		t.Fatalf("%+v, %v", c, err)
-	}
-	for _, tr := range b.trials(t) {
-		if tr.Seed == 1 && (!strings.Contains(tr.Error, planned) || !strings.Contains(tr.Error, now) || !strings.Contains(tr.Error, file)) {
-			t.Errorf("it failed with %q; want %s and %s in it", tr.Error, planned, now)
-		}
-	}
-	b.Observe = nil
-	if draw(1) != planned {
-		t.Fatal("the same draws have another identity")
-	}
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (Counts{Done: 2}) {
-		t.Errorf("put back: %+v, %v", c, err)
 	}
 }
 

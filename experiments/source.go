@@ -15,13 +15,56 @@ import (
 	"focalgrid/dataset"
 	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
+	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
 
-// source is the data of a trial as it was when it was identified: what is trained
-// on and scored is that, or the trial fails.
-type source struct {
+// Data finds and prepares what trials are trained and scored on.
+type Data struct {
+	Cache  string      // folder for generated data and pretrained weights
+	Notify func(Event) // receives progress; nil: nobody does
+
+	known map[[3]string]*Source // folders looked at so far, by path and splits
+}
+
+// Report passes an event on to whoever receives progress.
+func (d *Data) Report(e Event) {
+	if d.Notify != nil {
+		d.Notify(e)
+	}
+}
+
+// CacheDir returns the folder for generated data and pretrained weights: FOCALGRID_CACHE, or focalgrid in the user's
+// cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("FOCALGRID_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder (%w): set FOCALGRID_CACHE to one", err)
+	}
+	return dir + "/focalgrid", nil
+}
+
+// Loader makes batches of a trial's data; train asks for flips and the training batch. Photographs are decoded and
+// resized once, into the cache folder; the synthetic set is at its size already and fits memory.
+func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw engine.Draw, train bool) (*dataset.Loader, error) {
+	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
+	if train {
+		o.Batch, o.FlipProb = c.Int("train.batch"), c.Number("image.flip")
+	}
+	if !plan.Synthetic(c) {
+		o.Pictures = filepath.Join(d.Cache, "pictures")
+		o.Mended = func(path string) { d.Report(Noted{"cached picture " + path + " was damaged: made again"}) }
+	}
+	return dataset.NewLoader(set, c.Transform(), o, draw)
+}
+
+// Source is the data of a trial as it was when it was identified: what is trained on and scored is that, or the trial
+// fails.
+type Source struct {
 	Identity string          // of what training and scoring read
 	Training string          // of what training reads: no weight depends on more
 	Scored   string          // of what scoring reads
@@ -32,13 +75,13 @@ type source struct {
 	renumbered bool    // older versions wrote the detector's classes down as others
 }
 
-// source returns the data of a row, which is looked at once: both splits are checked
-// for all that training and scoring will need, and each picture is hashed. It takes
-// minutes for COCO, and is known without the data for the synthetic set.
-func (r *Runner) source(ctx context.Context, cfg *plan.Config) (*source, error) {
+// Identify returns the data of a row, which is looked at once: both splits are checked for all that training and
+// scoring will need, and each picture is hashed. It takes minutes for COCO, and is known without the data for the
+// synthetic set.
+func (d *Data) Identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
 	if plan.Synthetic(cfg) {
 		id := synthetic.Identity(cfg.SynthConfig())
-		s := &source{Identity: id, Training: id}
+		s := &Source{Identity: id, Training: id}
 		for i, name := range synthetic.New(cfg.SynthConfig()).ClassNames() {
 			s.Classes = append(s.Classes, dataset.Class{ID: int64(i + 1), Name: name})
 		}
@@ -48,22 +91,22 @@ func (r *Runner) source(ctx context.Context, cfg *plan.Config) (*source, error) 
 		return s, nil
 	}
 	key := [3]string{cfg.Text("data.dir"), cfg.Text("data.train"), cfg.EvalSplit()}
-	if s, ok := r.sources[key]; ok {
+	if s, ok := d.known[key]; ok {
 		return s, nil
 	}
-	s, err := r.identify(ctx, cfg)
+	s, err := d.identify(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if r.sources == nil {
-		r.sources = map[[3]string]*source{}
+	if d.known == nil {
+		d.known = map[[3]string]*Source{}
 	}
-	r.sources[key] = s
+	d.known[key] = s
 	return s, nil
 }
 
-// identify looks at both splits of a folder, and says once what is worth knowing.
-func (r *Runner) identify(ctx context.Context, cfg *plan.Config) (*source, error) {
+// identify looks at both splits of a folder, and reports once what is worth knowing.
+func (d *Data) identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
 	dir, names := cfg.Text("data.dir"), splitNames(cfg)
 	if err := plan.RequireSplits(dir, cfg); err != nil {
 		return nil, err
@@ -75,12 +118,12 @@ func (r *Runner) identify(ctx context.Context, cfg *plan.Config) (*source, error
 	if err != nil {
 		return nil, err
 	}
-	s := &source{Classes: train.Classes}
+	s := &Source{Classes: train.Classes}
 	own := slices.Clone(eval.Classes)
 	for i, set := range []*dataset.Set{train, eval} {
 		if i == 1 && len(names) == 1 {
 			set.Sums = train.Sums
-		} else if err := set.Identify(ctx, r.hashing(set.Split)); err != nil {
+		} else if err := set.Identify(ctx, d.hashing(set.Split)); err != nil {
 			return nil, err
 		}
 		s.Sums[i] = set.Sums
@@ -102,7 +145,7 @@ func (r *Runner) identify(ctx context.Context, cfg *plan.Config) (*source, error
 		notes = append(notes, eval.Notes...)
 	}
 	for _, text := range notes {
-		r.tell(Noted{Text: text})
+		d.Report(Noted{Text: text})
 	}
 	return s, nil
 }
@@ -130,33 +173,27 @@ func joined(training, scored string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// partsFile is where the cache keeps the two identities that one was joined from: who looks at
-// the scored split alone need not read the other, which may be 25 times as large.
-func (r *Runner) partsFile(identity string) string {
-	return filepath.Join(r.Cache, "identities", identity)
+// partsFile is where the cache has the two identities that one was joined from: who looks at the scored split alone
+// need not read the other, which may be 25 times as large.
+func (d *Data) partsFile(identity string) string {
+	return filepath.Join(d.Cache, "identities", identity)
 }
 
-// keepParts writes down what the identities of the trials' data were joined from. A cache that
-// cannot be written to costs the time of reading more, no more than that.
-func (r *Runner) keepParts(prep []Prepared) {
-	for _, s := range r.sources {
-		if !slices.ContainsFunc(prep, func(q Prepared) bool { return q.source == s }) {
-			continue
-		}
-		path := r.partsFile(s.Identity)
-		if makeFolder(filepath.Dir(path)) == nil {
-			_ = atomicfile.Write(path, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "%s %s\n", s.Training, s.Scored)
-				return err
-			})
-		}
+// RememberParts writes down what the identity of a folder's data was joined from. A cache that cannot be written to
+// costs the time of reading more, no more than that.
+func (d *Data) RememberParts(s *Source) {
+	if path := d.partsFile(s.Identity); makeFolder(filepath.Dir(path)) == nil {
+		_ = atomicfile.Write(path, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s %s\n", s.Training, s.Scored)
+			return err
+		})
 	}
 }
 
-// scoredPart is the scored split's part of an identity; not known where nothing was kept, or
-// something that does not make up this identity.
-func (r *Runner) scoredPart(identity string) (scored string, known bool) {
-	text, err := os.ReadFile(r.partsFile(identity))
+// scoredPart is the scored split's part of an identity; not known where nothing was written, or something that does not
+// make up this identity.
+func (d *Data) scoredPart(identity string) (scored string, known bool) {
+	text, err := os.ReadFile(d.partsFile(identity))
 	if err != nil {
 		return "", false
 	}
@@ -194,20 +231,20 @@ func checkFolder(ctx context.Context, cfg *plan.Config, splits []string) error {
 	return fmt.Errorf("%s\n%s: problems: %d%s; `runner data check %s` lists all", strings.Join(lines, "\n"), dir, count, more, dir)
 }
 
-// hashing tells how far the hashing of a split is; small ones are hashed at once.
-func (r *Runner) hashing(split string) func(done, total int64) {
+// hashing reports how far the hashing of a split is; small ones are hashed at once.
+func (d *Data) hashing(split string) func(done, total int64) {
 	const mega, worthTelling = 1 << 20, 64
 	return func(done, total int64) {
 		if total >= worthTelling*mega {
-			r.tell(Preparing{What: "reading " + split + " (MB)", Done: int(done / mega), Total: int(total / mega)})
+			d.Report(Preparing{What: "reading " + split + " (MB)", Done: int(done / mega), Total: int(total / mega)})
 		}
 	}
 }
 
-// olderIdentity is the identity that older versions recorded of the row's folder.
-func (r *Runner) olderIdentity(ctx context.Context, cfg *plan.Config, s *source) (string, error) {
+// OlderIdentity returns the identity that older versions recorded of the row's folder.
+func (d *Data) OlderIdentity(ctx context.Context, cfg *plan.Config, s *Source) (string, error) {
 	if s.older == nil {
-		id, err := dataset.FolderIdentity(ctx, cfg.Text("data.dir"), r.hashing("the folder"), cfg.Text("data.train"), cfg.EvalSplit())
+		id, err := dataset.FolderIdentity(ctx, cfg.Text("data.dir"), d.hashing("the folder"), cfg.Text("data.train"), cfg.EvalSplit())
 		if err != nil {
 			return "", err
 		}
@@ -216,10 +253,28 @@ func (r *Runner) olderIdentity(ctx context.Context, cfg *plan.Config, s *source)
 	return *s.older, nil
 }
 
-// splits opens the data of a trial as it was when it was identified, the scored split
-// under the detector's classes.
-func (r *Runner) splits(ctx context.Context, cfg *plan.Config, s *source) (train, eval *dataset.Set, err error) {
-	dir, err := r.PrepareData(ctx, cfg)
+// WasKnownAs reports whether older versions recorded that identity of the data; false also before OlderIdentity was
+// asked.
+func (s *Source) WasKnownAs(identity string) bool { return s.older != nil && *s.older == identity }
+
+// Misread reports whether t is a result for which an older version took the detector's labels for the scored split's,
+// which are others.
+func (s *Source) Misread(t *results.Trial) bool {
+	return s.renumbered && t.Labels == nil && results.IsFinal(t.Status)
+}
+
+// Labels returns the detector's classes as a record names them.
+func (s *Source) Labels() []results.Label {
+	out := make([]results.Label, len(s.Classes))
+	for i, c := range s.Classes {
+		out[i] = results.Label{ID: c.ID, Name: c.Name}
+	}
+	return out
+}
+
+// splits opens the data of a trial as it was when it was identified, the scored split under the detector's classes.
+func (d *Data) splits(ctx context.Context, cfg *plan.Config, s *Source) (train, eval *dataset.Set, err error) {
+	dir, err := d.PrepareData(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -239,15 +294,6 @@ func (r *Runner) splits(ctx context.Context, cfg *plan.Config, s *source) (train
 	return train, eval, err
 }
 
-// labelsOf are classes as a record names them.
-func labelsOf(classes []dataset.Class) []results.Label {
-	out := make([]results.Label, len(classes))
-	for i, c := range classes {
-		out[i] = results.Label{ID: c.ID, Name: c.Name}
-	}
-	return out
-}
-
 // classesOf are a record's labels as classes.
 func classesOf(labels []results.Label) []dataset.Class {
 	out := make([]dataset.Class, len(labels))
@@ -257,13 +303,13 @@ func classesOf(labels []results.Label) []dataset.Class {
 	return out
 }
 
-// PrepareData returns the folder of a row's data. The synthetic set is drawn into the
-// cache unless it is there; a folder that is named is used as it is, never filled.
-func (r *Runner) PrepareData(ctx context.Context, cfg *plan.Config) (string, error) {
+// PrepareData returns the folder of a row's data. The synthetic set is drawn into the cache unless it is there; a
+// folder that is named is used as it is, never filled.
+func (d *Data) PrepareData(ctx context.Context, cfg *plan.Config) (string, error) {
 	dir := cfg.Text("data.dir")
 	switch {
 	case dir == "":
-		dir = filepath.Join(r.Cache, "synthetic", synthetic.Identity(cfg.SynthConfig())[:16])
+		dir = filepath.Join(d.Cache, "synthetic", synthetic.Identity(cfg.SynthConfig())[:16])
 	case !plan.Synthetic(cfg):
 		return dir, nil
 	default:
@@ -275,35 +321,35 @@ func (r *Runner) PrepareData(ctx context.Context, cfg *plan.Config) (string, err
 			return "", fmt.Errorf("synthetic set in %s: %w", dir, err)
 		}
 	}
-	return dir, r.draw(ctx, cfg, dir, cfg.Text("data.dir") == "")
+	return dir, d.draw(ctx, cfg, dir, cfg.Text("data.dir") == "")
 }
 
-// Draw draws the synthetic set of the settings into a folder, unless it is there.
-// The error is dataset.ErrOtherFolder where the folder holds anything else.
-func (r *Runner) Draw(ctx context.Context, cfg *plan.Config, dir string) error {
-	return r.draw(ctx, cfg, dir, false)
+// Draw draws the synthetic set of the settings into a folder, unless it is there. The error is dataset.ErrOtherFolder
+// where the folder holds anything else.
+func (d *Data) Draw(ctx context.Context, cfg *plan.Config, dir string) error {
+	return d.draw(ctx, cfg, dir, false)
 }
 
 // draw is Draw; what is damaged in a folder of our own is made again.
-func (r *Runner) draw(ctx context.Context, cfg *plan.Config, dir string, own bool) error {
+func (d *Data) draw(ctx context.Context, cfg *plan.Config, dir string, own bool) error {
 	note, err := dataset.Generate(ctx, dir, cfg.SynthConfig(), dataset.GenerateOptions{
 		Own: own,
 		Progress: func(done, total int) {
-			r.tell(Preparing{What: "preparing synthetic images", Done: done, Total: total, Note: dir})
+			d.Report(Preparing{What: "preparing synthetic images", Done: done, Total: total, Note: dir})
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("synthetic set in %s: %w", dir, err)
 	}
 	if note != "" {
-		r.tell(Noted{Text: note})
+		d.Report(Noted{Text: note})
 	}
 	return nil
 }
 
 // OpenSplit prepares the data and reads one split of it.
-func (r *Runner) OpenSplit(ctx context.Context, cfg *plan.Config, split string) (*dataset.Set, error) {
-	dir, err := r.PrepareData(ctx, cfg)
+func (d *Data) OpenSplit(ctx context.Context, cfg *plan.Config, split string) (*dataset.Set, error) {
+	dir, err := d.PrepareData(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -55,14 +55,10 @@ func BenchmarkMiniStep(b *testing.B) {
 				defer pool.Close()
 				d := detector.New(cfg, cfg.Int("data.classes"), gorgonia.New(pool, opt), engine.NewState(), detector.Drawer(0))
 				defer d.Close()
-				scalars, err := d.Scalars()
-				if err != nil {
-					b.Fatal(err)
-				}
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {
 					info := detector.StepInfo{Step: i, LR: .001}
-					if err := d.Step(batch, scalars, &info); err != nil {
+					if err := d.Step(batch, &info); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -17,37 +17,37 @@ import (
 
 // Trained is a trained network ready to look at images.
 type Trained struct {
-	r       *Runner
+	trainer *Trainer
 	d       *detector.Detector
-	t       *results.Trial
+	trial   *results.Trial
 	cfg     plan.Config
 	classes []dataset.Class // by label
 }
 
-// OpenDetector loads a recorded trial's final weights. What they mean by their labels is
-// recorded with them; only of a trial that an older version recorded must the data be there.
-func (r *Runner) OpenDetector(ctx context.Context, t *results.Trial) (*Trained, error) {
-	cfg, err := recordedConfig(t)
+// OpenDetector loads a recorded trial's final weights from that file. What they mean by their labels is recorded with
+// the trial; only of one that an older version recorded must the data be there.
+func (t *Trainer) OpenDetector(ctx context.Context, trial *results.Trial, weights string) (*Trained, error) {
+	cfg, err := recordedConfig(trial)
 	if err != nil {
 		return nil, err
 	}
-	classes, err := r.recordedClasses(ctx, t, &cfg)
+	classes, err := t.recordedClasses(ctx, trial, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	tensors, err := r.weightsOf(t)
+	tensors, err := finalWeights(trial, weights)
 	if err != nil {
 		return nil, err
 	}
-	d := detector.New(cfg, len(classes), r.Engine, engine.NewState(), detector.Drawer(t.Seed))
+	d := detector.New(cfg, len(classes), t.Engine, engine.NewState(), detector.Drawer(trial.Seed))
 	if err := d.Load(tensors); err != nil {
 		return nil, err
 	}
-	return &Trained{r: r, d: d, t: t, cfg: cfg, classes: classes}, nil
+	return &Trained{trainer: t, d: d, trial: trial, cfg: cfg, classes: classes}, nil
 }
 
-// recordedConfig are a recorded trial's settings. The synthetic set is what its settings say:
-// where the folder that it was in no longer holds it, it is the cache's.
+// recordedConfig returns a recorded trial's settings. The synthetic set is what its settings say: where the folder that
+// it was in no longer holds it, it is the cache's.
 func recordedConfig(t *results.Trial) (plan.Config, error) {
 	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err == nil && plan.Synthetic(&cfg) && cfg.Text("data.dir") != "" {
@@ -58,8 +58,8 @@ func recordedConfig(t *results.Trial) (plan.Config, error) {
 	return cfg, err
 }
 
-// Relocate names another folder for the data of a recorded trial: it is what is looked
-// at from then on, and still has to be the data of the trial.
+// Relocate names another folder for the data of a recorded trial: it is what is looked at from then on, and still has
+// to be the data of the trial.
 func Relocate(t *results.Trial, dir string) error {
 	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err != nil {
@@ -80,14 +80,14 @@ func Relocate(t *results.Trial, dir string) error {
 	return nil
 }
 
-// recordedClasses are the classes of a recorded trial's detector: those recorded with it,
-// else, as for what older versions recorded, those of its training split.
-func (r *Runner) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
+// recordedClasses are the classes of a recorded trial's detector: those recorded with it, else, as for what older
+// versions recorded, those of its training split.
+func (d *Data) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
 	if t.Labels != nil {
 		return classesOf(t.Labels), nil
 	}
 	if plan.Synthetic(cfg) {
-		s, err := r.source(ctx, cfg)
+		s, err := d.Identify(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -106,10 +106,10 @@ func (r *Runner) recordedClasses(ctx context.Context, t *results.Trial, cfg *pla
 // ErrOtherData is returned by Scored where the data is not that of the trial.
 var ErrOtherData = errors.New("the data is not that of trial")
 
-// Scored opens the split that the trial was scored on, under the detector's classes.
-// Other data than the trial had is ErrOtherData, unless changed says that it may be other.
+// Scored opens the split that the trial was scored on, under the detector's classes. Other data than the trial had is
+// ErrOtherData, unless changed says that it may be other.
 func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
-	set, err := d.r.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
+	set, err := d.trainer.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
 	if err != nil {
 		return nil, err
 	}
@@ -120,23 +120,22 @@ func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error
 	}
 	note, err := set.Relabel(d.classes)
 	if changed && err == nil && note != "" {
-		d.r.tell(Noted{Text: note})
+		d.trainer.Report(Noted{Text: note})
 	}
 	return set, err
 }
 
-// sameSplit refuses a scored split that is not what it was; its pictures are then used only as
-// they were.
+// sameSplit refuses a scored split that is not what it was; its pictures are then used only as they were.
 func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
-	if scored, known := d.r.scoredPart(d.t.Dataset); known {
-		if err := set.Identify(ctx, d.r.hashing(set.Split)); err != nil {
+	if scored, known := d.trainer.scoredPart(d.trial.Dataset); known {
+		if err := set.Identify(ctx, d.trainer.hashing(set.Split)); err != nil {
 			return err
 		}
 		if set.Identity() == scored {
 			return nil
 		}
 	}
-	s, err := d.r.sameData(ctx, d.t, &d.cfg)
+	s, err := d.trainer.sameData(ctx, d.trial, &d.cfg)
 	if err == nil {
 		set.Sums = s.Sums[1]
 	}
@@ -144,24 +143,23 @@ func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
 }
 
 // SameData refuses the folder of a recorded trial if its data is not that of the trial.
-func (r *Runner) SameData(ctx context.Context, t *results.Trial) error {
+func (d *Data) SameData(ctx context.Context, t *results.Trial) error {
 	cfg, err := recordedConfig(t)
 	if err == nil {
-		_, err = r.sameData(ctx, t, &cfg)
+		_, err = d.sameData(ctx, t, &cfg)
 	}
 	return err
 }
 
-// sameData returns the data that a recorded trial names, if it is the data that the
-// trial had: by its own identity, or by that which older versions recorded. The error is
-// ErrOtherData if it is not.
-func (r *Runner) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*source, error) {
-	s, err := r.source(ctx, cfg)
+// sameData returns the data that a recorded trial names, if it is the data that the trial had: by its own identity, or
+// by that which older versions recorded. The error is ErrOtherData if it is not.
+func (d *Data) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*Source, error) {
+	s, err := d.Identify(ctx, cfg)
 	if err != nil || s.Identity == t.Dataset {
 		return s, err
 	}
 	if !plan.Synthetic(cfg) {
-		if older, err := r.olderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
+		if older, err := d.OlderIdentity(ctx, cfg, s); err != nil || older == t.Dataset {
 			return s, err
 		}
 	}
@@ -195,9 +193,8 @@ func (d *Trained) Config() plan.Config { return d.cfg }
 // Close frees the compiled networks.
 func (d *Trained) Close() { d.d.Close() }
 
-// Views runs the detector over the first n images of a set, labelled by its classes, and
-// calls each with one view after the other, of detections above score. It returns the
-// detections down to eval.low_score in COCO's form.
+// Views runs the detector over the first n images of a set, labelled by its classes, and calls each with one view after
+// the other, of detections above score. It returns the detections down to eval.low_score in COCO's form.
 func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	dets, err := d.Split(ctx, set, n, func(int) {})
 	if err != nil {
@@ -206,8 +203,8 @@ func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score floa
 	return dets, detector.Views(set, min(n, len(set.Images)), dets, score, true, each)
 }
 
-// ViewFiles is Views of picture files, which have no annotations. In the
-// detections the image id is the file's place in the list, from 1.
+// ViewFiles is Views of picture files, which have no annotations. In the detections the image id is the file's place in
+// the list, from 1.
 func (d *Trained) ViewFiles(ctx context.Context, files []string, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	set := &dataset.Set{Classes: d.classes}
 	for i, f := range files {

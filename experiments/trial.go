@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"syscall"
+	"time"
 
-	"focalgrid/atomicfile"
 	"focalgrid/coco"
 	"focalgrid/dataset"
 	"focalgrid/detector"
@@ -20,218 +19,213 @@ import (
 	"focalgrid/weights"
 )
 
-// stepRows is about how many steps of a trial are logged.
-const stepRows = 200
+// Trainer trains trials, one at a time, and what they start from. It needs all fields but Data.Notify and
+// CheckpointEvery.
+type Trainer struct {
+	Data
+	Engine engine.Engine
+	Now    func() time.Time // may be called by several goroutines
 
-// runTrial trains and evaluates one trial, from its last checkpoint if it has
-// one, and records how it ended: a panic is a failure like another. The error is nil
-// for a diverged trial, which is a result. An outcome without a status is a trial that
-// did not begin here, or was lost: results.ErrHeld and results.ErrFinished say that
-// another attempt is at work on it or has finished it.
-func (r *Runner) runTrial(ctx context.Context, index int, p *Prepared) (results.Outcome, error) {
-	last, err := r.takeover(p.Key)
-	if err != nil {
-		return results.Outcome{}, err
+	// CheckpointEvery is the number of steps after which a trial's state is written; 0: as often as that takes no more
+	// than a fiftieth of the time. No result depends on it.
+	CheckpointEvery int
+
+	reusable *detector.Compiled // the networks of the last trial
+}
+
+// Close frees the networks that are held for a next trial of the same program.
+func (t *Trainer) Close() {
+	if t.reusable != nil {
+		t.reusable.Close()
+		t.reusable = nil
 	}
-	from, damaged, err := lastCheckpoint(r.workFolder(p.Key), p.Key)
-	if err == nil && from == nil {
-		from, err = r.inherited(p)
-	}
-	if err != nil {
-		return results.Outcome{}, err
-	}
-	start := 0
-	if from != nil {
-		start = from.step
-	}
-	ctx, a, err := r.claim(ctx, p, start, last)
-	if err != nil {
-		return results.Outcome{}, err
-	}
-	r.tell(TrialStarted{Index: index, Trial: p.Trial, Key: p.Key, Step: start})
-	var fin results.Finish
-	if err = r.tidy(p.Key, damaged, start); err == nil {
-		err = guard.Run(func() error { return r.trainAndScore(ctx, index, p, a, from, &fin) })
-	}
+}
+
+// Order is all that an attempt at a trial needs to know, but for its folder.
+type Order struct {
+	Index    int    // the trial's place in its plan, which its events repeat
+	Key      string // identity of the trial
+	Training string // identity of its training: trials that differ in what is scored alone share it
+	Attempt  int    // its number: who holds a lower one than the folder bears has lost the trial
+	Seed     uint64
+	Config   string // the settings, as plan.Resolved writes them
+	Init     string // identity of the first weights
+	Source   *Source
+}
+
+// loggedSteps is about how many steps of a trial are logged.
+const loggedSteps = 200
+
+// Run trains and scores a trial in its folder dir, from the newest checkpoint there, and leaves a bundle there that
+// says how it ended, with its final weights beside. A panic is a failure like another. The error says why the trial
+// failed or was stopped, which the bundle records too, or why there is no bundle: results.ErrLost, if a later attempt
+// has begun in this folder.
+func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
+	begun := t.Now()
+	resetPeak()
+	r := &run{Trainer: t, order: o, dir: dir}
+	err := guard.Run(func() error { return r.run(ctx) })
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
-		r.Close() // its networks may be left in any state
+		t.Close() // its networks may be left in any state
 	}
-	var div *detector.Diverged
+	if errors.Is(err, results.ErrLost) {
+		return err
+	}
+	fin := &r.finish
+	var diverged *detector.Diverged
 	switch {
 	case err == nil:
 		fin.Status = results.StatusDone
-	case errors.As(err, &div):
-		fin.Status, fin.Error, fin.DivergedStep = results.StatusDiverged, div.Error(), &div.At.Step
-		fin.Metrics = nil
+	case errors.As(err, &diverged):
+		fin.Status, fin.Error, fin.DivergedStep = results.StatusDiverged, diverged.Error(), &diverged.At.Step
 		err = nil
 	case ctx.Err() != nil:
-		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusInterrupted, Error: "interrupted"}}
+		*fin = results.Finish{Outcome: results.Outcome{Status: results.StatusInterrupted, Error: "interrupted"}}
 	default:
-		err = plainly(err)
-		fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
+		err = WithAdvice(err)
+		*fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
 	}
-	out, ferr := a.finish(fin)
-	if ferr != nil {
-		return results.Outcome{}, errors.Join(err, ferr) // how it ended is not recorded
-	}
-	if results.IsFinal(out.Status) {
-		if err := r.dropWork(p.Key); err != nil {
-			return out, err
-		}
-	}
-	r.tell(TrialEnded{Index: index, Key: p.Key, Outcome: out})
-	return out, err
+	fin.Finished, fin.WallSeconds = t.Timestamp(), Seconds(begun, t.Now())
+	fin.EndStep, fin.PeakBytes = r.done, peakBytes()
+	return errors.Join(err, writeBundle(dir, o, fin))
 }
 
-// inherited returns the newest checkpoint of the same training that was made for another trial:
-// one that failed or was stopped, and whose scored split was another. It is nil if there is none.
-func (r *Runner) inherited(p *Prepared) (*checkpoint, error) {
-	var best *checkpoint
-	of := ""
-	for _, key := range p.stopped {
-		c, _, err := lastCheckpoint(r.workFolder(key), key)
-		if err != nil {
-			return nil, err
-		}
-		if c != nil && c.training == r.training(p) && (best == nil || c.step > best.step) {
-			best, of = c, key
-		}
+// Timestamp returns the time as records have it.
+func (t *Trainer) Timestamp() string { return t.Now().UTC().Format(time.RFC3339) }
+
+// Seconds returns the seconds between two times: not below 0, where a clock was put back.
+func Seconds(from, to time.Time) float64 { return max(0, to.Sub(from).Seconds()) }
+
+// run is an order at work.
+type run struct {
+	*Trainer
+	order  Order
+	dir    string
+	done   int            // steps
+	finish results.Finish // what the trial has come to so far
+}
+
+func (r *run) run(ctx context.Context) error {
+	if err := holds(r.dir, r.order); err != nil {
+		return err
 	}
-	if best != nil {
-		r.tell(Noted{Text: fmt.Sprintf("trial %.12s goes on from step %d of trial %.12s, which did not end: its training is the same, what is scored was changed", p.Key, best.step, of)})
-	}
-	return best, nil
-}
-
-// fullDisk says what to do about a full disk.
-type fullDisk struct{ error }
-
-func (e *fullDisk) Error() string {
-	return e.error.Error() + ": free some space and run the same command again, which goes on from the last checkpoint"
-}
-
-func (e *fullDisk) Unwrap() error { return e.error }
-
-// plainly says what to do about an error that concerns more than one trial.
-func plainly(err error) error {
-	var full *fullDisk
-	if errors.Is(err, syscall.ENOSPC) && !errors.As(err, &full) {
-		return &fullDisk{err}
-	}
-	return err
-}
-
-// session is a trial ready to be trained.
-type session struct {
-	r      *Runner
-	d      *detector.Detector
-	loader *dataset.Loader
-	train  *dataset.Set
-	eval   *dataset.Set // labelled by the detector's classes
-}
-
-// close ends the session; its networks are kept for the next.
-func (s *session) close() {
-	s.loader.Close()
-	s.r.Close() // what another session may have kept
-	s.r.kept = s.d.HandOver()
-}
-
-// open makes a trial ready to be trained: data, network and its first weights, or
-// those of a checkpoint. The caller closes the session.
-func (r *Runner) open(ctx context.Context, p *Prepared, from *checkpoint) (*session, error) {
-	cfg := p.Trial.Config
-	train, eval, err := r.splits(ctx, &cfg, p.source)
+	from, damaged, err := lastCheckpoint(r.dir, r.order.Key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	draw := detector.Drawer(p.Trial.Seed)
-	d := detector.New(cfg, len(p.source.Classes), r.Engine, engine.NewState(), draw)
 	if from != nil {
-		err = restore(d, from)
-	} else {
-		err = r.initialise(ctx, d, p.Init)
+		r.done, r.finish.Steps = from.Step, from.rows
 	}
+	if err := r.tidy(r.dir, r.order.Attempt, damaged, r.done); err != nil {
+		return err
+	}
+	cfg, err := detector.Settings.ParseResolved("trial "+r.order.Key, []byte(r.order.Config))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	loader, err := r.Loader(&cfg, train, draw, true)
-	if err != nil {
-		return nil, err
-	}
-	d.Kept, r.kept = r.kept, nil
-	return &session{r: r, d: d, loader: loader, train: train, eval: eval}, nil
-}
-
-func (r *Runner) trainAndScore(ctx context.Context, index int, p *Prepared, a *attempt, from *checkpoint, fin *results.Finish) error {
-	s, err := r.open(ctx, p, from)
+	s, err := r.open(ctx, cfg, r.order, from)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if from != nil {
-		fin.Steps = from.rows
-	}
-	if err := r.trainOn(ctx, index, p, s, a, fin); err != nil {
+	if err := r.train(ctx, s); err != nil {
 		return err
 	}
 	state, err := s.d.Stored()
 	if err != nil {
 		return err
 	}
-	if fin.Weights, err = r.keepWeights(p.Key, state); err != nil {
+	if r.finish.Weights, err = writeFinal(r.dir, state); err != nil {
 		return err
 	}
-	dets, err := r.evaluate(ctx, index, p, s.d, s.eval)
+	dets, err := s.evaluate(ctx, r.order.Index)
 	if err != nil {
 		return err
 	}
-	return record(p.Trial.Config, s.eval, dets, fin)
+	return score(cfg, s.eval, dets, &r.finish)
 }
 
-// trainOn trains from the attempt's step to the end, with checkpoints on the
-// way, at the end and when it is interrupted. It adds to the training log in fin.
-func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session, a *attempt, fin *results.Finish) error {
-	d := s.d
+// session is a trial ready to be trained.
+type session struct {
+	trainer *Trainer
+	d       *detector.Detector
+	loader  *dataset.Loader
+	train   *dataset.Set
+	eval    *dataset.Set // labelled by the detector's classes
+}
+
+// close ends the session; the next may reuse its networks.
+func (s *session) close() {
+	s.loader.Close()
+	s.trainer.Close() // what another session may have left
+	s.trainer.reusable = s.d.HandOver()
+}
+
+// open makes a trial ready to be trained: data, network and its first weights, or those of a checkpoint. The caller
+// closes the session.
+func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Checkpoint) (*session, error) {
+	train, eval, err := t.splits(ctx, &cfg, o.Source)
+	if err != nil {
+		return nil, err
+	}
+	draw := detector.Drawer(o.Seed)
+	d := detector.New(cfg, len(o.Source.Classes), t.Engine, engine.NewState(), draw)
+	if from != nil {
+		err = restore(d, from)
+	} else {
+		err = t.initialise(ctx, d, o.Init)
+	}
+	if err != nil {
+		return nil, err
+	}
+	loader, err := t.Loader(&cfg, train, draw, true)
+	if err != nil {
+		return nil, err
+	}
+	d.Kept, t.reusable = t.reusable, nil
+	return &session{trainer: t, d: d, loader: loader, train: train, eval: eval}, nil
+}
+
+// train trains to the end, with checkpoints on the way, at the end and when it is interrupted. It adds to the training
+// log.
+func (r *run) train(ctx context.Context, s *session) error {
+	d, log := s.d, &r.finish.Steps
 	iters := d.Cfg.Int("train.iters")
-	start := int(a.step.Load())
-	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: start, last: r.Now(), save: func(c *checkpoint) error {
-		// The database then knows of no less than the file; and who has lost
-		// the trial writes nothing.
-		if err := a.beat(); errors.Is(err, results.ErrLost) {
+	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: r.done, last: r.Now(), save: func(c *Checkpoint) error {
+		if err := holds(r.dir, r.order); err != nil {
 			return err
 		}
-		c.training = r.training(p)
-		return c.write(r.workFolder(a.key), a.key)
+		c.Training = r.order.Training
+		return c.Write(r.dir, r.order.Key)
 	}}
-	done := start
 	keep := func() error {
-		c, err := take(d, done, fin.Steps)
+		c, err := take(d, r.done, *log)
 		if err != nil {
 			return err
 		}
 		return k.keep(c)
 	}
-	err := d.Train(ctx, s.train, s.loader, start, func(s detector.StepInfo) error {
-		done = s.Step + 1
-		a.step.Store(int64(done))
-		if logged(s.Step, iters) {
-			fin.Steps = append(fin.Steps, stepRow(s))
+	err := d.Train(ctx, s.train, s.loader, r.done, func(i detector.StepInfo) error {
+		r.done = i.Step + 1
+		e := Stepped{Index: r.order.Index, Iters: iters, StepInfo: i}
+		if logged(i.Step, iters) {
+			*log = append(*log, stepRow(i))
+			e.PeakBytes = peakBytes()
 		}
-		r.tell(Stepped{Index: index, Iters: iters, StepInfo: s})
-		if k.due(done) && done < iters {
+		r.Report(e)
+		if k.due(r.done) && r.done < iters {
 			return keep()
 		}
 		return nil
 	})
-	var div *detector.Diverged
+	var diverged *detector.Diverged
 	switch {
-	case errors.As(err, &div):
-		if n := len(fin.Steps); n == 0 || fin.Steps[n-1].Step != div.At.Step {
-			fin.Steps = append(fin.Steps, stepRow(div.At))
+	case errors.As(err, &diverged):
+		if n := len(*log); n == 0 || (*log)[n-1].Step != diverged.At.Step {
+			*log = append(*log, stepRow(diverged.At))
 		}
-	case err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), results.ErrLost):
+	case err == nil || ctx.Err() != nil && !errors.Is(err, results.ErrLost):
 		if kerr := keep(); kerr != nil {
 			return kerr
 		}
@@ -239,28 +233,33 @@ func (r *Runner) trainOn(ctx context.Context, index int, p *Prepared, s *session
 	return err
 }
 
-// logged tells which steps of a training its log keeps: about stepRows of them.
+// logged reports which steps of a training its log has: about loggedSteps of them.
 func logged(step, iters int) bool {
-	return step%max(1, iters/stepRows) == 0 || step == iters-1
+	return step%max(1, iters/loggedSteps) == 0 || step == iters-1
 }
 
 func stepRow(s detector.StepInfo) results.Step {
-	return results.Step{Step: s.Step, Loss: s.Loss, ClsLoss: s.ClsLoss, BoxLoss: s.BoxLoss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	row := results.Step{Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+	for _, l := range s.Losses {
+		row.Losses = append(row.Losses, results.Loss(l))
+	}
+	return row
 }
 
-func (r *Runner) evaluate(ctx context.Context, index int, p *Prepared, d *detector.Detector, set *dataset.Set) ([]coco.Detection, error) {
-	loader, err := r.Loader(&d.Cfg, set, d.Draw, false)
+// evaluate detects on the scored split.
+func (s *session) evaluate(ctx context.Context, index int) ([]coco.Detection, error) {
+	loader, err := s.trainer.Loader(&s.d.Cfg, s.eval, s.d.Draw, false)
 	if err != nil {
 		return nil, err
 	}
 	defer loader.Close()
-	return d.Detect(ctx, loader, set, func(done int) {
-		r.tell(Evaluating{Index: index, Done: done, Total: loader.Len()})
+	return s.d.Detect(ctx, loader, s.eval, func(done int) {
+		s.trainer.Report(Evaluating{Index: index, Done: done, Total: loader.Len()})
 	})
 }
 
-// record scores detections and puts the figures into fin.
-func record(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *results.Finish) error {
+// score scores detections and puts the figures into fin.
+func score(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *results.Finish) error {
 	at, low, err := detector.Score(cfg, set, dets)
 	if err != nil {
 		return err
@@ -280,36 +279,23 @@ func record(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *resul
 	return nil
 }
 
-// keepWeights writes a trial's parameters and running statistics beside the
-// database, under their hash. They come there whole, by way of its work folder.
-func (r *Runner) keepWeights(key string, s *engine.State) (string, error) {
+// FinalPath returns where Run leaves final weights of that hash.
+func FinalPath(dir, hash string) string { return filepath.Join(dir, hash+tensorsSuffix) }
+
+// writeFinal writes a trial's parameters and running statistics into its folder, under their hash.
+func writeFinal(dir string, s *engine.State) (hash string, err error) {
 	ts := detector.NetworkTensors(s)
-	hash, err := weights.Hash(ts)
-	if err != nil {
+	if hash, err = weights.Hash(ts); err != nil {
 		return "", err
 	}
-	path := r.Store.WeightsPath(hash)
-	part := filepath.Join(r.workFolder(key), finalName)
-	for _, file := range []string{path, part} {
-		if err := makeFolder(filepath.Dir(file)); err != nil {
-			return "", err
-		}
-	}
-	if err := weights.Write(part, ts, nil); err != nil {
-		return "", err
-	}
-	if err := atomicfile.Move(part, path); err != nil {
-		return "", err
-	}
-	return hash, nil
+	return hash, weights.Write(FinalPath(dir, hash), ts, nil)
 }
 
-// weightsOf reads a recorded trial's final weights.
-func (r *Runner) weightsOf(t *results.Trial) (detector.Tensors, error) {
+// finalWeights reads a recorded trial's final weights from that file.
+func finalWeights(t *results.Trial, path string) (detector.Tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
-	path := r.Store.WeightsPath(t.Weights)
 	f, err := weights.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %w", t.Key[:12], err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
@@ -43,21 +44,30 @@ func (d *Difference) Error() string {
 // errReached ends a training at the step where it was to stop.
 var errReached = errors.New("reached")
 
+// Recorded is a recorded trial with what Verify compares.
+type Recorded struct {
+	*results.Trial
+	Log        []results.Step
+	Detections func() ([]byte, error) // reads the COCO results file; nil bytes: there is none
+	Weights    string                 // file of the final weights
+	Work       string                 // folder of the checkpoints
+}
+
 // Verify trains a recorded trial anew and compares all it recorded, to the bit:
 // training log, final weights, metrics and detections, or up to its last checkpoint if
 // it is not finished. It writes nothing but to a temporary folder.
 //
 // With from above 0 the comparison begins with the checkpoint after that many steps,
-// or, where the trial keeps none of them, with one made on the way: training stops
+// or, where the trial has none of them, with one made on the way: training stops
 // there and goes on from the file. The error is about what cannot be compared: other
 // data, numerics, engine or initial weights than the trial had.
-func (r *Runner) Verify(ctx context.Context, t *results.Trial, from int) (*Verification, error) {
-	v, err := r.newVerifier(ctx, t)
+func (t *Trainer) Verify(ctx context.Context, r Recorded, from int) (*Verification, error) {
+	v, err := t.newVerifier(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	if from < 0 || from > 0 && from >= v.to {
-		return nil, fmt.Errorf("from step %d: trial %.12s can be compared from 0 to %d", from, t.Key, v.to)
+		return nil, fmt.Errorf("from step %d: trial %.12s can be compared from 0 to %d", from, r.Key, v.to)
 	}
 	v.From, v.To = from, v.to
 	err = v.run(ctx, from)
@@ -74,58 +84,56 @@ func (r *Runner) Verify(ctx context.Context, t *results.Trial, from int) (*Verif
 // verifier holds what a trial recorded.
 type verifier struct {
 	Verification
-	r    *Runner
-	t    *results.Trial
-	p    Prepared
-	to   int                  // steps that can be compared
-	rows map[int]results.Step // the log
-	kept map[int]*checkpoint  // by steps done
-	last detector.Tensors     // the final weights of one that is done; nil: their file was removed
+	trainer *Trainer
+	trial   Recorded
+	cfg     plan.Config
+	order   Order
+	to      int                  // steps that can be compared
+	rows    map[int]results.Step // the log
+	kept    map[int]*Checkpoint  // by steps done
+	last    detector.Tensors     // the final weights of one that is done; nil: their file was removed
 }
 
-func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, error) {
-	if t.Kind != results.KindTrain {
-		return nil, fmt.Errorf("trial %.12s is a %s: only trainings can be verified", t.Key, t.Kind)
+func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error) {
+	if r.Kind != results.KindTrain {
+		return nil, fmt.Errorf("trial %.12s is a %s: only trainings can be verified", r.Key, r.Kind)
 	}
-	cfg, err := recordedConfig(t)
+	cfg, err := recordedConfig(r.Trial)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{r: r, t: t, rows: map[int]results.Step{}, kept: map[int]*checkpoint{}}
-	v.p = Prepared{Trial: plan.Trial{Seed: t.Seed, Config: cfg}, Key: t.Key, Data: t.Dataset, Init: t.Init}
+	v := &verifier{trainer: t, trial: r, cfg: cfg, rows: map[int]results.Step{}, kept: map[int]*Checkpoint{}}
+	v.order = Order{Key: r.Key, Seed: r.Seed, Init: r.Init}
 	if err := v.checkIdentity(ctx); err != nil {
 		return nil, err
 	}
-	log, err := r.Store.StepRows(t.Key)
-	if err != nil {
-		return nil, err
-	}
-	names, err := checkpoints(r.workFolder(t.Key))
+	names, err := checkpoints(r.Work)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		c, err := readCheckpoint(filepath.Join(r.workFolder(t.Key), name), t.Key)
+		c, err := readCheckpoint(filepath.Join(r.Work, name), r.Key)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // its trial is at work, and keeps the last ones
+			continue // its trial is at work, and drops older ones
 		}
 		if err != nil {
 			return nil, err
 		}
-		v.kept[c.step] = c
-		v.to = max(v.to, c.step)
+		v.kept[c.Step] = c
+		v.to = max(v.to, c.Step)
 	}
-	switch t.Status {
+	log := r.Log
+	switch r.Status {
 	case results.StatusDone:
 		v.to = cfg.Int("train.iters")
-		if v.last, err = r.weightsOf(t); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if v.last, err = finalWeights(r.Trial, r.Weights); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	case results.StatusDiverged:
-		v.to = *t.DivergedStep + 1
+		v.to = *r.DivergedStep + 1
 	default:
 		if len(v.kept) == 0 {
-			return nil, fmt.Errorf("trial %.12s is %s and has no checkpoint: there is nothing to compare with", t.Key, t.Status)
+			return nil, fmt.Errorf("trial %.12s is %s and has no checkpoint: there is nothing to compare with", r.Key, r.Status)
 		}
 		log = v.kept[v.to].rows
 	}
@@ -137,17 +145,17 @@ func (r *Runner) newVerifier(ctx context.Context, t *results.Trial) (*verifier, 
 
 // checkIdentity refuses what would be another trial here.
 func (v *verifier) checkIdentity(ctx context.Context) error {
-	t, cfg := v.t, &v.p.Trial.Config
+	t, cfg := v.trial.Trial, &v.cfg
 	differs := func(what, recorded, now string) error {
 		return fmt.Errorf("trial %.12s cannot be trained again: it had %s %s, here is %s", t.Key, what, recorded, now)
 	}
 	if t.Numerics != strconv.Itoa(plan.Numerics) {
 		return differs("numerics", t.Numerics, strconv.Itoa(plan.Numerics))
 	}
-	if t.Engine != v.r.Engine.Info().Name {
-		return differs("engine", t.Engine, v.r.Engine.Info().Name)
+	if t.Engine != v.trainer.Engine.Info().Name {
+		return differs("engine", t.Engine, v.trainer.Engine.Info().Name)
 	}
-	data, err := v.r.sameData(ctx, t, cfg)
+	data, err := v.trainer.sameData(ctx, t, cfg)
 	if err != nil {
 		return err
 	}
@@ -155,8 +163,8 @@ func (v *verifier) checkIdentity(ctx context.Context) error {
 	if t.Labels != nil {
 		s.Classes = classesOf(t.Labels)
 	}
-	v.p.source = &s
-	init, err := v.r.initIdentity(cfg)
+	v.order.Source = &s
+	init, err := v.trainer.InitIdentity(cfg)
 	if err != nil {
 		return err
 	}
@@ -174,7 +182,7 @@ func (v *verifier) run(ctx context.Context, from int) error {
 			return err
 		}
 	}
-	s, err := v.r.open(ctx, &v.p, start)
+	s, err := v.trainer.open(ctx, v.cfg, v.order, start)
 	if err != nil {
 		return err
 	}
@@ -182,28 +190,28 @@ func (v *verifier) run(ctx context.Context, from int) error {
 	err = v.train(ctx, s, from, v.to)
 	var div *detector.Diverged
 	if errors.As(err, &div) {
-		if v.t.Status != results.StatusDiverged {
-			return &Difference{div.At.Step, "the outcome", v.t.Status, "diverged: " + div.Reason}
+		if v.trial.Status != results.StatusDiverged {
+			return &Difference{div.At.Step, "the outcome", v.trial.Status, "diverged: " + div.Reason}
 		}
-		if div.At.Step != *v.t.DivergedStep {
-			return &Difference{div.At.Step, "the step that diverged", strconv.Itoa(*v.t.DivergedStep), strconv.Itoa(div.At.Step)}
+		if div.At.Step != *v.trial.DivergedStep {
+			return &Difference{div.At.Step, "the step that diverged", strconv.Itoa(*v.trial.DivergedStep), strconv.Itoa(div.At.Step)}
 		}
 		return v.compareRow(stepRow(div.At))
 	}
 	switch {
 	case err != nil:
 		return err
-	case v.t.Status == results.StatusDiverged:
-		return &Difference{v.to, "the outcome", "diverged: " + v.t.Error, "finite"}
-	case v.t.Status != results.StatusDone:
+	case v.trial.Status == results.StatusDiverged:
+		return &Difference{v.to, "the outcome", "diverged: " + v.trial.Error, "finite"}
+	case v.trial.Status != results.StatusDone:
 		return nil
 	}
 	return v.compareResult(ctx, s)
 }
 
 // make trains to that step, and passes the state through a file.
-func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
-	s, err := v.r.open(ctx, &v.p, nil)
+func (v *verifier) make(ctx context.Context, step int) (*Checkpoint, error) {
+	s, err := v.trainer.open(ctx, v.cfg, v.order, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -220,16 +228,16 @@ func (v *verifier) make(ctx context.Context, step int) (*checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.write(dir, v.t.Key); err != nil {
+	if err := c.Write(dir, v.trial.Key); err != nil {
 		return nil, err
 	}
-	return readCheckpoint(filepath.Join(dir, checkpointName(step)), v.t.Key)
+	return readCheckpoint(filepath.Join(dir, checkpointName(step)), v.trial.Key)
 }
 
 // train trains from one step to another and compares each with what is recorded.
 func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
 	err := s.d.Train(ctx, s.train, s.loader, from, func(i detector.StepInfo) error {
-		v.r.tell(Preparing{What: "training again", Done: i.Step + 1, Total: v.to})
+		v.trainer.Report(Preparing{What: "training again", Done: i.Step + 1, Total: v.to})
 		if err := v.compareRow(stepRow(i)); err != nil {
 			return err
 		}
@@ -258,14 +266,20 @@ func (v *verifier) compareRow(now results.Step) error {
 	if !ok {
 		return nil // the log leaves steps out
 	}
-	for _, q := range []struct {
+	type figure struct {
 		name     string
 		was, now float64
-	}{
-		{"class loss", was.ClsLoss, now.ClsLoss}, {"box loss", was.BoxLoss, now.BoxLoss}, {"loss", was.Loss, now.Loss},
-		{"learning rate", was.LR, now.LR}, {"gradient norm", was.GradNorm, now.GradNorm},
-		{"number of positives", float64(was.Positives), float64(now.Positives)},
-	} {
+	}
+	var figures []figure
+	for i, l := range now.Losses {
+		if i == len(was.Losses) || was.Losses[i].Name != l.Name {
+			return &Difference{now.Step + 1, fmt.Sprintf("the list of losses of step %d", now.Step), lossNames(was), lossNames(now)}
+		}
+		figures = append(figures, figure{l.Name + " loss", was.Losses[i].Value, l.Value})
+	}
+	figures = append(figures, figure{"loss", was.Loss, now.Loss}, figure{"learning rate", was.LR, now.LR},
+		figure{"gradient norm", was.GradNorm, now.GradNorm}, figure{"number of positives", float64(was.Positives), float64(now.Positives)})
+	for _, q := range figures {
 		if !sameBits(q.was, q.now) {
 			return &Difference{now.Step + 1, fmt.Sprintf("the %s of step %d", q.name, now.Step), number(q.was), number(q.now)}
 		}
@@ -274,7 +288,16 @@ func (v *verifier) compareRow(now results.Step) error {
 	return nil
 }
 
-// sameBits compares a figure with one read from the database, which keeps all
+// lossNames lists the losses of a row in their order.
+func lossNames(s results.Step) string {
+	var names []string
+	for _, l := range s.Losses {
+		names = append(names, l.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// sameBits compares a figure with one read from the database, which stores all
 // that is not finite as the same.
 func sameBits(recorded, now float64) bool {
 	if math.IsNaN(recorded) {
@@ -335,30 +358,30 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if v.last == nil { // their hash tells as much
-		if hash != v.t.Weights {
-			return &Difference{v.to, "the final weights' hash", v.t.Weights, hash}
+	if v.last == nil { // their hash shows as much
+		if hash != v.trial.Trial.Weights {
+			return &Difference{v.to, "the final weights' hash", v.trial.Trial.Weights, hash}
 		}
 		v.Tensors += len(now)
 	} else if err := v.compareTensors(v.to, now, slices.Collect(maps.Values(v.last))); err != nil {
 		return err
 	}
-	dets, err := v.r.evaluate(ctx, 0, &v.p, s.d, s.eval)
+	dets, err := s.evaluate(ctx, 0)
 	if err != nil {
 		return err
 	}
 	var fin results.Finish
-	if err := record(v.p.Trial.Config, s.eval, dets, &fin); err != nil {
+	if err := score(v.cfg, s.eval, dets, &fin); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(v.t.Metrics)) {
-		was := v.t.Metrics[name]
+	for _, name := range slices.Sorted(maps.Keys(v.trial.Metrics)) {
+		was := v.trial.Metrics[name]
 		if n, ok := fin.Metrics[name]; !ok || !sameBits(was, n) {
 			return &Difference{v.to, name, number(was), number(n)}
 		}
 		v.Metrics++
 	}
-	text, err := v.r.Store.Detections(v.t.Key)
+	text, err := v.trial.Detections()
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package experiments
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,14 +15,12 @@ import (
 // A done trial is equal to itself on any number of threads, from the start and
 // from the middle, to all that was recorded.
 func TestVerifyEqual(t *testing.T) {
-	b := newBench(t, 2)
-	sel := plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"sampler.normalizer=ema"}}
-	if _, err := b.Sweep(t.Context(), b.plan(t, tiny, sel)); err != nil {
-		t.Fatal(err)
-	}
-	tr := b.trials(t)[0]
+	b := newLab(t, 2)
+	o := b.order(t, plan.Selection{Set: []string{"sampler.normalizer=ema"}})
+	r := b.recorded(o, b.run(t.Context(), t, o))
+	r.Work = filepath.Join(b.dir, "gone")
 	for _, from := range []int{0, 4} {
-		v, err := b.Verify(t.Context(), &tr, from)
+		v, err := b.Verify(t.Context(), r, from)
 		if err != nil || v.Differs != nil {
 			t.Fatalf("from %d: %+v, %v", from, v, err)
 		}
@@ -30,45 +29,41 @@ func TestVerifyEqual(t *testing.T) {
 			t.Errorf("from %d: compared %+v", from, v)
 		}
 	}
-	if _, err := os.Stat(b.workFolder(tr.Key)); err == nil {
+	if _, err := os.Stat(r.Work); err == nil {
 		t.Error("verifying left a work folder")
-	}
-	if n := len(b.trials(t)[0].Attempts); n != 1 {
-		t.Errorf("%d attempts are recorded, want the 1 before", n)
 	}
 }
 
 // Of a trial that was stopped the log and the kept checkpoints are compared.
 func TestVerifyInterrupted(t *testing.T) {
-	b := newBench(t, 2)
-	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
-	key := b.stopAt(t, p, 4)
-	tr := b.trials(t)[0]
+	b := newLab(t, 2)
+	o := b.order(t, plan.Selection{})
+	r := b.recorded(o, b.stopAt(t, o, 4))
 	for _, tt := range []struct{ from, rows int }{{0, 4}, {3, 1}, {2, 4}} {
-		v, err := b.Verify(t.Context(), &tr, tt.from)
+		v, err := b.Verify(t.Context(), r, tt.from)
 		if err != nil || v.Differs != nil || v.To != 4 || v.Rows != tt.rows {
 			t.Errorf("from %d: %+v, %v; want %d rows up to step 4", tt.from, v, err, tt.rows)
 		}
 	}
-	c, _, err := lastCheckpoint(b.workFolder(key), key)
+	c, _, err := lastCheckpoint(r.Work, o.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.tensors[0].Data[1]++
-	if err := c.write(b.workFolder(key), key); err != nil {
+	if err := c.Write(r.Work, o.Key); err != nil {
 		t.Fatal(err)
 	}
-	v, err := b.Verify(t.Context(), &tr, 0)
+	v, err := b.Verify(t.Context(), r, 0)
 	if err != nil || v.Differs == nil || v.Differs.Step != 4 || !strings.HasPrefix(v.Differs.What, "tensor "+c.tensors[0].Name+"[") {
 		t.Errorf("one value of a checkpoint changed: %+v, %v", v, err)
 	}
-	if _, err := b.Verify(t.Context(), &tr, 4); err == nil || !strings.Contains(err.Error(), "can be compared from 0 to 4") {
+	if _, err := b.Verify(t.Context(), r, 4); err == nil || !strings.Contains(err.Error(), "can be compared from 0 to 4") {
 		t.Errorf("from its last step: %v", err)
 	}
-	if err := os.RemoveAll(b.workFolder(key)); err != nil {
+	if err := os.RemoveAll(r.Work); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Verify(t.Context(), &tr, 0); err == nil || !strings.Contains(err.Error(), "nothing to compare with") {
+	if _, err := b.Verify(t.Context(), r, 0); err == nil || !strings.Contains(err.Error(), "nothing to compare with") {
 		t.Errorf("without a checkpoint: %v", err)
 	}
 }
@@ -76,16 +71,15 @@ func TestVerifyInterrupted(t *testing.T) {
 // What differs is named: the first step of the log, the first value of the first
 // tensor, a metric; and what would be another trial is refused.
 func TestVerifyDiffers(t *testing.T) {
-	b := newBench(t, 2)
-	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
-	if _, err := b.Sweep(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	original := b.trials(t)[0]
+	b := newLab(t, 2)
+	o := b.order(t, plan.Selection{})
+	original := b.recorded(o, b.run(t.Context(), t, o))
+	original.Work = filepath.Join(b.dir, "gone")
 	verify := func(change func(*results.Trial)) (*Verification, error) {
-		tr := original
+		tr, r := *original.Trial, original
 		change(&tr)
-		return b.Verify(t.Context(), &tr, 0)
+		r.Trial, r.Weights = &tr, FinalPath(b.work(o), tr.Weights)
+		return b.Verify(t.Context(), r, 0)
 	}
 
 	v, err := verify(func(tr *results.Trial) {
@@ -95,7 +89,7 @@ func TestVerifyDiffers(t *testing.T) {
 		t.Errorf("another AP: %+v, %v", v, err)
 	}
 
-	path := b.Store.WeightsPath(original.Weights)
+	path := original.Weights
 	f, err := weights.Read(path)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +106,7 @@ func TestVerifyDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := weights.Write(b.Store.WeightsPath(other), f.Tensors, nil); err != nil {
+	if err := weights.Write(FinalPath(b.work(o), other), f.Tensors, nil); err != nil {
 		t.Fatal(err)
 	}
 	v, err = verify(func(tr *results.Trial) { tr.Weights = other })
@@ -150,19 +144,16 @@ func TestVerifyDiffers(t *testing.T) {
 
 // A diverged trial is verified by its log and the step it ended at.
 func TestVerifyDiverged(t *testing.T) {
-	b := newBench(t, 2)
-	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}, Set: []string{"optim.lr=1e6", "train.iters=40"}})
-	if _, err := b.Sweep(t.Context(), p); err != nil {
-		t.Fatal(err)
+	b := newLab(t, 2)
+	o := b.order(t, plan.Selection{Set: []string{"optim.lr=1e6", "train.iters=40"}})
+	r := b.recorded(o, b.run(t.Context(), t, o))
+	v, err := b.Verify(t.Context(), r, 0)
+	if err != nil || v.Differs != nil || v.Rows != *r.DivergedStep+1 {
+		t.Errorf("%+v, %v; want %d equal rows", v, err, *r.DivergedStep+1)
 	}
-	tr := b.trials(t)[0]
-	v, err := b.Verify(t.Context(), &tr, 0)
-	if err != nil || v.Differs != nil || v.Rows != *tr.DivergedStep+1 {
-		t.Errorf("%+v, %v; want %d equal rows", v, err, *tr.DivergedStep+1)
-	}
-	later := *tr.DivergedStep + 1
-	tr.DivergedStep = &later
-	if v, err = b.Verify(t.Context(), &tr, 0); err != nil || v.Differs == nil || v.Differs.What != "the step that diverged" {
+	later := *r.DivergedStep + 1
+	r.DivergedStep = &later
+	if v, err = b.Verify(t.Context(), r, 0); err != nil || v.Differs == nil || v.Differs.What != "the step that diverged" {
 		t.Errorf("recorded as diverged a step later: %+v, %v", v, err)
 	}
 }

@@ -13,11 +13,9 @@
 package loss
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"focalgrid/box"
 	"focalgrid/engine"
@@ -41,27 +39,17 @@ var boxes = map[string]Box{
 	"smooth_l1": smoothL1,
 }
 
-// ClassificationByName returns a classification loss; the error lists the known ones.
-func ClassificationByName(name string) (Classification, error) {
-	return lookup("classification loss", classifications, name)
-}
+// ClassificationOf returns the classification loss that the settings choose.
+func ClassificationOf(v setting.Values) Classification { return classifications[v.Text("type")] }
 
-// BoxByName returns a box loss; the error lists the known ones.
-func BoxByName(name string) (Box, error) { return lookup("box loss", boxes, name) }
+// BoxOf returns the box loss that the settings choose.
+func BoxOf(v setting.Values) Box { return boxes[v.Text("type")] }
 
-// ClassificationNames lists what ClassificationByName knows, sorted.
+// ClassificationNames lists the classification losses, sorted.
 func ClassificationNames() []string { return slices.Sorted(maps.Keys(classifications)) }
 
-// BoxNames lists what BoxByName knows, sorted.
+// BoxNames lists the box losses, sorted.
 func BoxNames() []string { return slices.Sorted(maps.Keys(boxes)) }
-
-func lookup[T any](what string, from map[string]T, name string) (T, error) {
-	v, ok := from[name]
-	if !ok {
-		return v, fmt.Errorf("unknown %s %q; known: %s", what, name, strings.Join(slices.Sorted(maps.Keys(from)), ", "))
-	}
-	return v, nil
-}
 
 // ClassParams are the settings of the classification loss.
 func ClassParams() []setting.Param {
@@ -131,11 +119,41 @@ type Box struct {
 	Value func(pred, target, anchor [4]float64, v setting.Values) (loss float64, grad [4]float64)
 }
 
-// Prefixes of the names under which losses take their scalars.
-const (
-	ClassPrefix = "loss."
-	BoxPrefix   = "box_loss."
-)
+// Loss is a loss of either kind as a term of the training loss.
+type Loss struct {
+	// Targets names what the loss compares predictions with, see package sampler; "priors" is the
+	// boxes that predictions start from.
+	Targets []string
+
+	// Build adds the loss of predictions to the graph, given the nodes of Targets.
+	Build func(g *engine.Graph, predicted, targets []*engine.Node, p func(name string) *engine.Node) *engine.Node
+
+	Scalars func(v setting.Values) map[string]float32
+}
+
+// Loss returns the loss as a term.
+func (c Classification) Loss() Loss {
+	build := func(g *engine.Graph, predicted, t []*engine.Node, p func(name string) *engine.Node) *engine.Node {
+		return c.Build(g, Inputs{Logits: predicted[0], Labels: t[0], Weight: t[1]}, p)
+	}
+	return Loss{[]string{"labels", "class_weight"}, build, c.Scalars}
+}
+
+// Loss returns the loss as a term.
+func (b Box) Loss() Loss {
+	targets := []string{"box_target", "box_weight"}
+	if b.Target == "boxes" {
+		targets = append(targets, "priors")
+	}
+	build := func(g *engine.Graph, predicted, t []*engine.Node, p func(name string) *engine.Node) *engine.Node {
+		in := BoxInputs{Pred: predicted[0], Target: t[0], Weight: t[1]}
+		if len(t) > 2 {
+			in.Anchors = t[2]
+		}
+		return b.Build(g, in, p)
+	}
+	return Loss{targets, build, b.Scalars}
+}
 
 // ScalarInputs is the p that Build wants: it makes a scalar input of the
 // prefixed name at the first call and returns the same node afterwards.

@@ -11,25 +11,26 @@ import (
 	"focalgrid/setting"
 )
 
-// Every loss has the name it is looked up by, and the error lists the names.
+// Every loss has the name it is chosen by, and the refusal of another lists the names.
 func TestLookup(t *testing.T) {
 	for name, c := range classifications {
-		if got, err := ClassificationByName(name); err != nil || got.Name != name || c.Name != name {
-			t.Errorf("%s: got %q, %v", name, got.Name, err)
+		if got := ClassificationOf(setting.Values{"type": name}); got.Name != name || c.Name != name {
+			t.Errorf("%s: got %q", name, got.Name)
 		}
 	}
 	for name := range boxes {
-		if got, err := BoxByName(name); err != nil || got.Name != name {
-			t.Errorf("%s: got %q, %v", name, got.Name, err)
+		if got := BoxOf(setting.Values{"type": name}); got.Name != name {
+			t.Errorf("%s: got %q", name, got.Name)
 		}
 	}
-	known := strings.Join(ClassificationNames(), ", ")
-	if _, err := ClassificationByName("focla"); err == nil || err.Error() != `unknown classification loss "focla"; known: `+known {
-		t.Errorf("error %v", err)
-	}
-	known = strings.Join(BoxNames(), ", ")
-	if _, err := BoxByName("l2"); err == nil || err.Error() != `unknown box loss "l2"; known: `+known {
-		t.Errorf("error %v", err)
+	for _, tt := range []struct {
+		params []setting.Param
+		known  []string
+	}{{ClassParams(), ClassificationNames()}, {BoxParams(), BoxNames()}} {
+		want := `is "focla", must be one of ` + strings.Join(tt.known, ", ")
+		if err := tt.params[0].Judge("focla"); err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
 	}
 }
 
@@ -91,7 +92,7 @@ func buildClassification(t *testing.T, build func(*engine.Graph, Inputs, func(st
 	t.Helper()
 	g, err := engine.Build(func(g *engine.Graph) error {
 		in := Inputs{Logits: g.Input("logits", 2, 7, 3), Labels: g.Input("labels", 2, 7), Weight: g.Input("weight", 2, 7)}
-		if out := build(g, in, ScalarInputs(g, ClassPrefix)); len(out.Shape) != 0 {
+		if out := build(g, in, ScalarInputs(g, "loss.")); len(out.Shape) != 0 {
 			t.Errorf("shape %v, want a scalar", out.Shape)
 		}
 		return nil
@@ -128,12 +129,12 @@ func TestGraphForms(t *testing.T) {
 		c := classifications[name]
 		g := buildClassification(t, c.Build)
 		v := moderate(c.Params, nil)
-		if got, want := scalarInputs(g, ClassPrefix), keys(c.Scalars(v)); !slices.Equal(got, want) {
+		if got, want := scalarInputs(g, "loss."), keys(c.Scalars(v)); !slices.Equal(got, want) {
 			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
 		}
 	}
 	v := moderate(focal.Params, nil)
-	if got, want := scalarInputs(buildClassification(t, FocalComposed), ClassPrefix), keys(focal.Scalars(v)); !slices.Equal(got, want) {
+	if got, want := scalarInputs(buildClassification(t, FocalComposed), "loss."), keys(focal.Scalars(v)); !slices.Equal(got, want) {
 		t.Errorf("composed focal: graph reads %v, Scalars feeds %v", got, want)
 	}
 	for _, name := range BoxNames() {
@@ -141,7 +142,7 @@ func TestGraphForms(t *testing.T) {
 		v := moderate(b.Params, nil)
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := BoxInputs{Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7), Anchors: g.Input("anchors", 7, 4)}
-			if out := b.Build(g, in, ScalarInputs(g, BoxPrefix)); len(out.Shape) != 0 {
+			if out := b.Build(g, in, ScalarInputs(g, "box_loss.")); len(out.Shape) != 0 {
 				t.Errorf("%s: shape %v, want a scalar", name, out.Shape)
 			}
 			return nil
@@ -149,7 +150,7 @@ func TestGraphForms(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got, want := scalarInputs(g, BoxPrefix), keys(b.Scalars(v)); !slices.Equal(got, want) {
+		if got, want := scalarInputs(g, "box_loss."), keys(b.Scalars(v)); !slices.Equal(got, want) {
 			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
 		}
 		if b.Target != "deltas" && b.Target != "boxes" {
@@ -204,7 +205,7 @@ func TestComposedGraphsByWalking(t *testing.T) {
 		}
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := Inputs{Logits: g.Input("logits", 1, 4, 3), Labels: g.Input("labels", 1, 4), Weight: g.Input("weight", 1, 4)}
-			tt.build(g, in, ScalarInputs(g, ClassPrefix))
+			tt.build(g, in, ScalarInputs(g, "loss."))
 			return nil
 		})
 		if err != nil {
@@ -212,7 +213,7 @@ func TestComposedGraphsByWalking(t *testing.T) {
 		}
 		feeds := map[string][]float64{"logits": logits, "labels": labels, "weight": weight}
 		for k, s := range tt.c.Scalars(v) {
-			feeds[ClassPrefix+k] = []float64{float64(s)}
+			feeds["loss."+k] = []float64{float64(s)}
 		}
 		if got := walk(t, g, feeds); math.Abs(got-want) > 1e-12*want {
 			t.Errorf("%s %v: graph gives %.15g, the plain form %.15g", tt.name, tt.given, got, want)

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
+
+	"focalgrid/stats"
 )
 
 // Comparison is the difference between two detectors on the same images, and how far the
@@ -13,14 +15,8 @@ import (
 type Comparison struct {
 	A, B       [12]float64 // the numbers of each, in the order of StatNames; AP is the first
 	Difference float64     // in AP, A - B
-	// Low and High enclose the middle 95 % of the differences in the resamples
-	// (the percentile bootstrap of Efron, "Bootstrap Methods: Another Look at the
-	// Jackknife", 1979). NaN without resamples.
-	Low, High float64
-	// StdErr is the standard deviation of these differences; NaN for fewer than two.
-	StdErr float64
-	// Resamples counts the resamples in which there was an object.
-	Resamples int
+	// Interval has the differences in AP in the resamples in which there was an object.
+	stats.Interval
 }
 
 // Compare draws as many images as there are, with replacement, resamples times, and each
@@ -50,11 +46,7 @@ func Compare(a, b *Matches, resamples int, seed uint64) (*Comparison, error) {
 	})
 	c := &Comparison{A: a.Result().Stats, B: b.Result().Stats}
 	c.Difference = c.A[0] - c.B[0]
-	differences = slices.DeleteFunc(differences, math.IsNaN)
-	slices.Sort(differences)
-	c.Resamples = len(differences)
-	c.Low, c.High = quantile(differences, .025), quantile(differences, .975)
-	c.StdErr = deviation(differences)
+	c.Interval = stats.Bootstrap(differences)
 	return c, nil
 }
 
@@ -268,34 +260,4 @@ func (s *resampler) category(l *lineup) float64 {
 		}
 	}
 	return sum / float64(thresholds*len(s.of.opt.RecallThresholds))
-}
-
-// quantile returns a quantile of ascending values, linear between two; NaN of none.
-func quantile(sorted []float64, p float64) float64 {
-	if len(sorted) == 0 {
-		return math.NaN()
-	}
-	at := float64(p * float64(len(sorted)-1))
-	i := int(at)
-	if i+1 == len(sorted) {
-		return sorted[i]
-	}
-	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
-}
-
-// deviation returns the standard deviation with n-1.
-func deviation(v []float64) float64 {
-	mean := 0.0
-	for _, x := range v {
-		mean += x
-	}
-	mean /= float64(len(v))
-	sum := 0.0
-	for _, x := range v {
-		sum += float64((x - mean) * (x - mean))
-	}
-	if len(v) < 2 {
-		return math.NaN()
-	}
-	return math.Sqrt(sum / float64(len(v)-1))
 }

@@ -183,18 +183,6 @@ func TestCompareNothing(t *testing.T) {
 	}
 }
 
-func TestQuantile(t *testing.T) {
-	v := []float64{1, 2, 4, 8}
-	for _, tt := range []struct{ p, want float64 }{{0, 1}, {1, 8}, {.5, 3}, {1. / 6, 1.5}, {.9, 6.8}} {
-		if got := quantile(v, tt.p); math.Abs(got-tt.want) > 1e-12 {
-			t.Errorf("quantile %g of %v: %g, want %g", tt.p, v, got, tt.want)
-		}
-	}
-	if d := deviation(v); math.Abs(d-math.Sqrt(28.75/3)) > 1e-12 {
-		t.Errorf("deviation %g", d)
-	}
-}
-
 // BenchmarkCompare is 1,000 resamples of BenchmarkEvaluate's scene.
 func BenchmarkCompare(b *testing.B) {
 	s := random(1, 2000, 80)

@@ -7,10 +7,7 @@ import (
 	"focalgrid/setting"
 )
 
-// Params are the settings of the network, but for its anchors. With a norm a head's
-// convolutions have no bias, as in torchvision's v2 network: the norm's own takes its place.
-// A head's batch norm shares its weights over the levels; statistics are a level's own,
-// named running_mean.p3 and so on.
+// Params are the settings of the network, but for its anchors.
 var Params = []setting.Param{
 	{Name: "depth", Kind: setting.Int, Choices: []string{"18", "34", "50", "101", "152"}, Doc: "layers of the ResNet"},
 	{Name: "width", Kind: setting.Number, Min: 1. / 64, Max: 4, Doc: "multiplies the stages' 64, 128, 256, 512 channels; truncated, at least 8"},
@@ -20,12 +17,7 @@ var Params = []setting.Param{
 		Doc: "parts of the backbone that stay as they are: 0 none, 1 the stem, 2 the stem and the first stage, … 5 all (torchvision's trainable_backbone_layers is 5 less this)"},
 	{Name: "fpn", Kind: setting.Int, Min: 1, Max: 4096, Doc: "channels of pyramid and heads"},
 	{Name: "p6", Kind: setting.Text, Choices: []string{"c5", "p5"}, Doc: "what P6 is made from: c5 (the paper) or p5 (torchvision's v1 weights)"},
-	{Name: "head_norm", Kind: setting.Text, Kinds: map[string][]setting.Param{"none": nil, "batch": nil, "group": {headGroups}},
-		Doc: "norm after each convolution of the heads' towers: none (the paper), group or batch"},
-	{Name: "head_init", Kind: setting.Text, Choices: []string{"gaussian", "kaiming"},
-		Doc: "initialisation of the towers: gaussian (sd .01, the paper) or kaiming (sd √(2/fan_in)); last layers have sd .01"},
-	{Name: "prior", Kind: setting.Number, Above: true, Max: 1, Below: true, None: true,
-		Doc: "π of §4.1: the class bias starts at -log((1-π)/π); none starts it at 0, so that every class of every anchor starts at one half"},
+	{Name: "head", Kind: setting.Text, Kinds: headKinds(), Was: "retinanet", Doc: "what predicts classes and boxes on the pyramid"},
 }
 
 var (
@@ -56,10 +48,10 @@ type Config struct {
 	FreezeStages  int // batch norm in a frozen part uses its running statistics in training too
 	FPN           int
 	P6            string
-	HeadNorm      string
 	GroupChannels int
-	HeadInit      string
-	Prior         *float64
+
+	Head     string
+	Settings setting.Values // of the head: the network's group
 
 	Classes int // K, with no background class
 	Anchors AnchorConfig
@@ -69,8 +61,8 @@ type Config struct {
 func New(v, anchors setting.Values, classes int) Config {
 	return Config{
 		Depth: v.Int("depth"), Width: v.Number("width"), Norm: v.Text("norm"), FreezeStages: v.Int("freeze_stages"),
-		FPN: v.Int("fpn"), P6: v.Text("p6"), HeadNorm: v.Text("head_norm"), GroupChannels: v.Int("group_channels"),
-		HeadInit: v.Text("head_init"), Prior: v.Optional("prior"), Classes: classes, Anchors: NewAnchors(anchors),
+		FPN: v.Int("fpn"), P6: v.Text("p6"), GroupChannels: v.Int("group_channels"),
+		Head: v.Text("head"), Settings: v, Classes: classes, Anchors: NewAnchors(anchors),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 )
 
@@ -14,6 +15,8 @@ func Describe(cfg Config, h, w int) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	head := heads[cfg.Head]
+	priors := head.Priors(cfg)
 	var rows [][]string
 	line := func(name, what, size string, notes ...string) {
 		rows = append(rows, []string{name, what, size, strings.Join(notes, ", ")})
@@ -45,44 +48,23 @@ func Describe(cfg Config, h, w int) (string, error) {
 		"3×3/2 of ReLU(P6)",
 	}
 	for i, p := range out.Features {
-		l := cfg.Anchors.Levels(h, w)[i]
-		line(p.Name, joined[i], size(p), fmt.Sprintf("%s anchors, smallest side %g", thousands(int64(l.Anchors)), cfg.Anchors.Base*float64(l.Stride)))
+		l := priors.Levels(h, w)[i]
+		line(p.Name, joined[i], size(p), fmt.Sprintf("%s anchors, smallest side %g", thousands(int64(l.Anchors)), priors.Base*float64(l.Stride)))
 	}
-	norm := ""
-	if cfg.HeadNorm != "none" {
-		norm = ", " + cfg.HeadNorm + " norm"
+	for _, p := range out.Predictions {
+		line(p.Name, p.Form, fmt.Sprintf("%s×%d", thousands(int64(p.Node.Shape[1])), p.Size), p.Notes...)
 	}
-	tower := fmt.Sprintf("%d × (3×3 of %d%s, ReLU), 3×3 to %d·", towerConvs, cfg.FPN, norm, cfg.Anchors.PerCell())
-	prior := "bias 0"
-	if cfg.Prior != nil {
-		prior = fmt.Sprintf("prior %g", *cfg.Prior)
-	}
-	line("class", fmt.Sprintf("%s%d", tower, cfg.Classes), rowsOf(out.Logits), "shared by P3…P7", prior)
-	line("box", tower+"4", rowsOf(out.Deltas), "shared by P3…P7")
 
-	var width [3]int
-	for _, r := range rows {
-		for i := range width {
-			width[i] = max(width[i], len([]rune(r[i])))
-		}
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "RetinaNet, ResNet-%d", cfg.Depth)
+	fmt.Fprintf(&b, "%s, ResNet-%d", head.Title, cfg.Depth)
 	if cfg.Width != 1 {
 		fmt.Fprintf(&b, " of width %g", cfg.Width)
 	}
 	fmt.Fprintf(&b, ", FPN of %d channels\n", cfg.FPN)
-	for _, r := range rows {
-		text := fmt.Sprintf("  %-*s  %-*s  %-*s  %s", width[0], r[0], width[1], r[1], width[2], r[2], r[3])
-		b.WriteString(strings.TrimRight(text, " ") + "\n")
-	}
+	columns.Text(&b, "  ", rows, columns.AllLeft)
 	return b.String(), nil
 }
 
 func size(n *engine.Node) string {
 	return fmt.Sprintf("%d×%d×%d", n.Shape[1], n.Shape[2], n.Shape[3])
-}
-
-func rowsOf(n *engine.Node) string {
-	return fmt.Sprintf("%s×%d", thousands(int64(n.Shape[1])), n.Shape[2])
 }

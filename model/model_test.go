@@ -20,11 +20,11 @@ import (
 // paper is the paper's RetinaNet-50 for COCO, with the parts that the paper leaves open as Detectron has them: frozen
 // norm, stem and first stage frozen.
 func paper() Config {
-	prior := .01
 	return Config{
 		Depth: 50, Width: 1, Norm: "frozen", FreezeStages: 2, FPN: 256, P6: "c5",
-		HeadNorm: "none", GroupChannels: 8, HeadInit: "gaussian", Prior: &prior, Classes: 80,
-		Anchors: AnchorConfig{Base: 4, Scales: 3, Ratios: []float64{.5, 1, 2}, Round: "none"},
+		GroupChannels: 8, Classes: 80, Head: "retinanet",
+		Settings: values(),
+		Anchors:  AnchorConfig{Base: 4, Scales: 3, Ratios: []float64{.5, 1, 2}, Round: "none"},
 	}
 }
 
@@ -70,7 +70,7 @@ func TestParameterCounts(t *testing.T) {
 		// As torchvision's list of weights has them.
 		{"RetinaNet_ResNet50_FPN_Weights", with(func(c *Config) { c.Classes, c.P6 = 91, "p5" }), map[string]int64{"total": 34_014_999}},
 		// Group norm's affine is in, the biases of the convolutions before it are out.
-		{"RetinaNet_ResNet50_FPN_V2_Weights", with(func(c *Config) { c.Norm, c.Classes, c.HeadNorm = "batch", 91, "group" }),
+		{"RetinaNet_ResNet50_FPN_V2_Weights", with(func(c *Config) { c.Norm, c.Classes, c.Settings["head_norm"] = "batch", 91, "group" }),
 			map[string]int64{"total": 38_196_887 + 4_096 - 2_048}},
 		// ResNet-18 to 152 of torchvision's list less their classifiers of 1000, norms counted.
 		{"R18", with(func(c *Config) { c.Norm, c.Depth = "batch", 18 }), map[string]int64{"body": 11_689_512 - 513_000}},
@@ -147,7 +147,7 @@ func TestMACs(t *testing.T) {
 		{800, 1333, with(r101), 329.07, [3]float64{}, .0051},
 		{640, 640, with(r101), 125.65, [3]float64{}, .0051},
 		{800, 800, with(func(c *Config) { c.Classes, c.P6 = 91, "p5" }), 151.540, [3]float64{}, .00051},
-		{800, 800, with(func(c *Config) { c.Classes, c.HeadNorm = 91, "group" }), 152.238, [3]float64{}, .00051},
+		{800, 800, with(func(c *Config) { c.Classes, c.Settings["head_norm"] = 91, "group" }), 152.238, [3]float64{}, .00051},
 	}
 	for _, tt := range tests {
 		s := summarize(t, tt.cfg, tt.h, tt.w)
@@ -177,7 +177,7 @@ func build(t *testing.T, c Config, n, h, w int, train bool) (*engine.Graph, Outp
 	t.Helper()
 	var out Outputs
 	g, err := engine.Build(func(g *engine.Graph) error {
-		out = RetinaNet(g, c, g.Input("image", n, 3, h, w), train)
+		out = Network(g, c, g.Input("image", n, 3, h, w), train)
 		return nil
 	})
 	if err != nil {
@@ -238,20 +238,26 @@ func TestRetinaNetShapes(t *testing.T) {
 	for _, depth := range []int{18, 34, 50, 101, 152} {
 		for _, norm := range []string{"frozen", "batch", "group"} {
 			c := with(func(c *Config) {
-				c.Depth, c.Norm, c.HeadNorm, c.Width, c.FPN, c.Classes = depth, norm, norm, .25, 16, 5
+				c.Depth, c.Norm, c.Settings["head_norm"], c.Width, c.FPN, c.Classes = depth, norm, norm, .25, 16, 5
 				if norm == "frozen" {
-					c.HeadNorm = "none"
+					c.Settings["head_norm"] = "none"
 				}
 				c.Anchors.Scales = 2
 			})
 			g, out := build(t, c, 2, 97, 130, true)
 			name := fmt.Sprintf("R%d %s", depth, norm)
 			a := c.Anchors.Count(97, 130)
-			if !slices.Equal(out.Logits.Shape, []int{2, a, 5}) || !slices.Equal(out.Deltas.Shape, []int{2, a, 4}) || len(out.Anchors) != a {
-				t.Errorf("%s: logits %v, deltas %v, %d boxes; want %d anchors", name, out.Logits.Shape, out.Deltas.Shape, len(out.Anchors), a)
+			priors, err := c.Priors(97, 130)
+			if err != nil || len(priors.Boxes) != a {
+				t.Errorf("%s: %d boxes, %v; want %d anchors", name, len(priors.Boxes), err, a)
 			}
-			if g.Node("logits") != out.Logits || g.Node("deltas") != out.Deltas {
-				t.Errorf("%s: outputs are not found by name", name)
+			if p := out.Predictions; len(p) != 2 || p[0].Name != "class" || p[0].Size != 5 || p[1].Name != "box" || p[1].Size != 4 {
+				t.Errorf("%s: predictions %+v, want class and box", name, p)
+			}
+			for _, p := range out.Predictions {
+				if g.Node(p.Name) != p.Node || !slices.Equal(p.Node.Shape, []int{2, a, p.Size}) {
+					t.Errorf("%s: %s is %v, not found by name or not of %d anchors", name, p.Name, p.Node.Shape, a)
+				}
 			}
 			for i, l := range c.Anchors.Levels(97, 130) {
 				if f := out.Features[i]; f.Name != l.Name || !slices.Equal(f.Shape, []int{2, 16, l.H, l.W}) {
@@ -312,7 +318,9 @@ func TestWiring(t *testing.T) {
 }
 
 func TestTrainingOfNorms(t *testing.T) {
-	c := with(func(c *Config) { c.Norm, c.HeadNorm, c.FreezeStages, c.Width, c.FPN = "batch", "batch", 2, .25, 16 })
+	c := with(func(c *Config) {
+		c.Norm, c.Settings["head_norm"], c.FreezeStages, c.Width, c.FPN = "batch", "batch", 2, .25, 16
+	})
 	for _, train := range []bool{true, false} {
 		g, _ := build(t, c, 2, 64, 64, train)
 		if train {
@@ -339,7 +347,7 @@ func TestTrainingOfNorms(t *testing.T) {
 }
 
 func TestInitialisation(t *testing.T) {
-	kaiming := with(func(c *Config) { c.HeadInit, c.Prior = "kaiming", nil })
+	kaiming := with(func(c *Config) { c.Settings["head_init"], c.Settings["prior"] = "kaiming", nil })
 	tests := []struct {
 		cfg  Config
 		name string
@@ -405,7 +413,7 @@ func TestClassifierSharesTheBody(t *testing.T) {
 func values() setting.Values {
 	return setting.Values{
 		"depth": 50, "width": 1., "norm": "frozen", "freeze_stages": 2, "fpn": 256, "p6": "c5",
-		"head_norm": "none", "group_channels": 8, "head_init": "gaussian", "prior": .01,
+		"head": "retinanet", "head_norm": "none", "group_channels": 8, "head_init": "gaussian", "prior": .01,
 		"base": 4., "scales": 3, "ratios": []float64{.5, 1, 2}, "offset": 0., "round": "none",
 	}
 }
@@ -428,16 +436,17 @@ func TestParams(t *testing.T) {
 		{Params, setting.Values{"freeze_stages": 6}, "is 6, must be from 0 to 5"},
 		{Params, setting.Values{"fpn": 0}, "is 0, must be from 1 to 4096"},
 		{Params, setting.Values{"p6": "C5"}, `is "C5", must be one of c5, p5`},
-		{Params, setting.Values{"head_norm": ""}, `is "", must be one of batch, group, none`},
+		{Params, setting.Values{"head": "fcos"}, `is "fcos", must be one of retinanet`},
+		{retinaNet.Params, setting.Values{"head_norm": ""}, `is "", must be one of batch, group, none`},
 		{[]setting.Param{headGroups}, setting.Values{"group_channels": 0}, "is 0, must be from 1 to 4096"},
 		{[]setting.Param{headGroups}, setting.Values{"group_channels": 8, "fpn": 20}, "is 8, must divide fpn, 20, beside head_norm group"},
 		{[]setting.Param{headGroups}, setting.Values{"group_channels": 8}, ""},
 		{[]setting.Param{bodyGroups}, setting.Values{"group_channels": 8, "width": .1},
 			"is 8, must divide the channels of all stages, which are [8 12 25 51] at width 0.1, beside norm group"},
 		{[]setting.Param{bodyGroups}, setting.Values{"group_channels": 8}, ""},
-		{Params, setting.Values{"head_init": "he"}, `is "he", must be one of gaussian, kaiming`},
-		{Params, setting.Values{"prior": 1.}, "is 1, must be above 0 and below 1, or none"},
-		{Params, setting.Values{"prior": nil}, ""},
+		{retinaNet.Params, setting.Values{"head_init": "he"}, `is "he", must be one of gaussian, kaiming`},
+		{retinaNet.Params, setting.Values{"prior": 1.}, "is 1, must be above 0 and below 1, or none"},
+		{retinaNet.Params, setting.Values{"prior": nil}, ""},
 		{AnchorParams, setting.Values{"base": 0.}, "is 0, must be from 0.01 to 1000"},
 		{AnchorParams, setting.Values{"scales": 0}, "is 0, must be from 1 to 64"},
 		{AnchorParams, setting.Values{"ratios": []float64{}}, "is [], must be 1 to 64 numbers from 0.01 to 100"},
@@ -461,7 +470,7 @@ func TestParams(t *testing.T) {
 	}
 	for _, classes := range []int{0, 1<<16 + 1} {
 		_, err := engine.Build(func(g *engine.Graph) error {
-			RetinaNet(g, with(func(c *Config) { c.Classes = classes }), g.Input("image", 1, 3, 64, 64), false)
+			Network(g, with(func(c *Config) { c.Classes = classes }), g.Input("image", 1, 3, 64, 64), false)
 			return nil
 		})
 		var shape *engine.ShapeError
@@ -474,7 +483,7 @@ func TestParams(t *testing.T) {
 func TestBuildersRefuseWrongImages(t *testing.T) {
 	for _, shape := range [][]int{{3, 64, 64}, {1, 1, 64, 64}} {
 		for name, f := range map[string]func(g *engine.Graph, image *engine.Node){
-			"retinanet":  func(g *engine.Graph, image *engine.Node) { RetinaNet(g, paper(), image, false) },
+			"retinanet":  func(g *engine.Graph, image *engine.Node) { Network(g, paper(), image, false) },
 			"classifier": func(g *engine.Graph, image *engine.Node) { Classifier(g, paper(), image, 9, false) },
 		} {
 			_, err := engine.Build(func(g *engine.Graph) error { f(g, g.Input("image", shape...)); return nil })
@@ -526,7 +535,7 @@ func TestText(t *testing.T) {
 	}
 	golden(t, "describe_r50.golden", text)
 	mini := slim("p5")
-	mini.HeadNorm, mini.Prior, mini.Norm = "group", nil, "batch"
+	mini.Settings["head_norm"], mini.Settings["prior"], mini.Norm = "group", nil, "batch"
 	if text, err = Describe(mini, 128, 128); err != nil {
 		t.Fatal(err)
 	}

@@ -7,19 +7,19 @@ import (
 	"focalgrid/engine"
 )
 
-// builder adds one network to a graph.
-type builder struct {
-	g     *engine.Graph
-	cfg   Config
-	train bool
+// Builder adds one network to a graph.
+type Builder struct {
+	G *engine.Graph
+	Config
+	Train bool
 }
 
 // newBuilder ends engine.Build with an error where the image is not one.
-func newBuilder(g *engine.Graph, cfg Config, image *engine.Node, train bool) *builder {
+func newBuilder(g *engine.Graph, cfg Config, image *engine.Node, train bool) *Builder {
 	if image == nil || len(image.Shape) != 4 || image.Shape[1] != 3 {
 		panic(&engine.ShapeError{Op: "model", Msg: "the image must be [N,3,H,W]"})
 	}
-	return &builder{g: g, cfg: cfg, train: train}
+	return &Builder{G: g, Config: cfg, Train: train}
 }
 
 const (
@@ -34,16 +34,16 @@ func fanOut(outputs, kernel int) engine.Init {
 }
 
 // body adds the ResNet and returns C2..C5.
-func (b *builder) body(image *engine.Node) [4]*engine.Node {
+func (b *Builder) body(image *engine.Node) [4]*engine.Node {
 	const at = "backbone.body."
-	widths := widths(b.cfg.Width)
-	trained := b.cfg.FreezeStages < 1
+	widths := widths(b.Width)
+	trained := b.FreezeStages < 1
 	x := b.convNorm(image, at+"conv1", at+"bn1", widths[0], 7, 2, nil, true, trained)
-	x = b.g.MaxPool(x, 3, 2, 1)
+	x = b.G.MaxPool(x, 3, 2, 1)
 
 	var c [4]*engine.Node
-	for stage, n := range blocks[b.cfg.Depth] {
-		trained := b.cfg.FreezeStages < stage+2
+	for stage, n := range blocks[b.Depth] {
+		trained := b.FreezeStages < stage+2
 		for i := range n {
 			stride := 1
 			if stage > 0 && i == 0 {
@@ -57,16 +57,16 @@ func (b *builder) body(image *engine.Node) [4]*engine.Node {
 }
 
 // block adds a residual block; its last norm takes the shortcut and the ReLU.
-func (b *builder) block(x *engine.Node, at string, width, stride int, trained bool) *engine.Node {
+func (b *Builder) block(x *engine.Node, at string, width, stride int, trained bool) *engine.Node {
 	outputs := width
-	if b.cfg.bottleneck() {
+	if b.bottleneck() {
 		outputs = 4 * width
 	}
 	shortcut := x
 	if stride != 1 || x.Shape[1] != outputs {
 		shortcut = b.convNorm(x, at+"downsample.0", at+"downsample.1", outputs, 1, stride, nil, false, trained)
 	}
-	if !b.cfg.bottleneck() {
+	if !b.bottleneck() {
 		y := b.convNorm(x, at+"conv1", at+"bn1", width, 3, stride, nil, true, trained)
 		return b.convNorm(y, at+"conv2", at+"bn2", width, 3, 1, shortcut, true, trained)
 	}
@@ -77,44 +77,44 @@ func (b *builder) block(x *engine.Node, at string, width, stride int, trained bo
 
 // convNorm adds a convolution without bias that keeps the size over its
 // stride, its norm, the residual (or nil) and the ReLU.
-func (b *builder) convNorm(x *engine.Node, conv, norm string, outputs, kernel, stride int, residual *engine.Node, relu, trained bool) *engine.Node {
-	w := b.g.Param(conv+".weight", fanOut(outputs, kernel), trained, outputs, x.Shape[1], kernel, kernel)
-	x = b.g.Conv2D(x, w, nil, stride, kernel/2, false)
+func (b *Builder) convNorm(x *engine.Node, conv, norm string, outputs, kernel, stride int, residual *engine.Node, relu, trained bool) *engine.Node {
+	w := b.G.Param(conv+".weight", fanOut(outputs, kernel), trained, outputs, x.Shape[1], kernel, kernel)
+	x = b.G.Conv2D(x, w, nil, stride, kernel/2, false)
 
-	switch b.cfg.Norm {
+	switch b.Norm {
 	case "frozen":
 		p := b.statistics(norm, "", outputs)
-		p.Weight = b.g.Buffer(norm+".weight", engine.Constant(1), outputs)
-		p.Bias = b.g.Buffer(norm+".bias", engine.Constant(0), outputs)
-		return b.g.FrozenNorm(x, p, residual, relu)
+		p.Weight = b.G.Buffer(norm+".weight", engine.Constant(1), outputs)
+		p.Bias = b.G.Buffer(norm+".bias", engine.Constant(0), outputs)
+		return b.G.FrozenNorm(x, p, residual, relu)
 	case "batch":
 		p := b.statistics(norm, "", outputs)
 		p.Weight, p.Bias = b.affine(norm, outputs, trained)
-		return b.g.BatchNorm(x, p, residual, relu, b.train && trained)
+		return b.G.BatchNorm(x, p, residual, relu, b.Train && trained)
 	}
 	weight, bias := b.affine(norm, outputs, trained)
-	x = b.g.GroupNorm(x, weight, bias, outputs/b.cfg.GroupChannels, normEps, relu && residual == nil)
+	x = b.G.GroupNorm(x, weight, bias, outputs/b.GroupChannels, normEps, relu && residual == nil)
 	if residual == nil {
 		return x
 	}
-	x = b.g.Add(x, residual)
+	x = b.G.Add(x, residual)
 	if relu {
-		x = b.g.ReLU(x)
+		x = b.G.ReLU(x)
 	}
 	return x
 }
 
 // affine adds a norm's weight and bias.
-func (b *builder) affine(norm string, channels int, trained bool) (weight, bias *engine.Node) {
-	return b.g.Param(norm+".weight", engine.Constant(1), trained, channels),
-		b.g.Param(norm+".bias", engine.Constant(0), trained, channels)
+func (b *Builder) affine(norm string, channels int, trained bool) (weight, bias *engine.Node) {
+	return b.G.Param(norm+".weight", engine.Constant(1), trained, channels),
+		b.G.Param(norm+".bias", engine.Constant(0), trained, channels)
 }
 
 // statistics adds a norm's running mean and variance; suffix tells those of several levels apart.
-func (b *builder) statistics(norm, suffix string, channels int) engine.Norm {
+func (b *Builder) statistics(norm, suffix string, channels int) engine.Norm {
 	return engine.Norm{
-		Mean:     b.g.Buffer(norm+".running_mean"+suffix, engine.Constant(0), channels),
-		Var:      b.g.Buffer(norm+".running_var"+suffix, engine.Constant(1), channels),
+		Mean:     b.G.Buffer(norm+".running_mean"+suffix, engine.Constant(0), channels),
+		Var:      b.G.Buffer(norm+".running_var"+suffix, engine.Constant(1), channels),
 		Eps:      normEps,
 		Momentum: normMomentum,
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 )
 
@@ -18,7 +19,7 @@ type Part struct {
 	MACs      int64 // multiply-accumulates of convolutions for one image
 }
 
-// Summary tells a RetinaNet's size, and its cost on one image of H×W pixels.
+// Summary is a network's size, and its cost on one image of H×W pixels.
 type Summary struct {
 	H, W   int
 	Parts  []Part // in the order of the network
@@ -26,26 +27,23 @@ type Summary struct {
 	Levels []Level
 }
 
-// The parts of a Summary.
+// The parts of a Summary beside those of the head.
 const (
 	PartBackbone = "backbone convolutions"
 	PartNorm     = "backbone norms"
 	PartFPN      = "FPN laterals and outputs"
 	PartP6       = "P6"
 	PartP7       = "P7"
-	PartClass    = "class head"
-	PartBox      = "box head"
 )
 
-var partNames = []string{PartBackbone, PartNorm, PartFPN, PartP6, PartP7, PartClass, PartBox}
-
 // partOf sorts a tensor's name; a backbone tensor of rank 1 belongs to a norm.
-func partOf(n *engine.Node) string {
+func partOf(n *engine.Node, head []HeadPart) string {
+	for _, p := range head {
+		if strings.HasPrefix(n.Name, p.Prefix) {
+			return p.Name
+		}
+	}
 	switch name := n.Name; {
-	case strings.HasPrefix(name, "head.classification_head."):
-		return PartClass
-	case strings.HasPrefix(name, "head.regression_head."):
-		return PartBox
 	case strings.HasPrefix(name, "backbone.fpn.extra_blocks.p6."):
 		return PartP6
 	case strings.HasPrefix(name, "backbone.fpn.extra_blocks.p7."):
@@ -61,21 +59,20 @@ func partOf(n *engine.Node) string {
 // maxSide bounds an image's sides so that counts stay far from overflow.
 const maxSide = 1 << 15
 
-// evaluation returns the graph of a RetinaNet for one image, for reading only.
+// evaluation returns the graph of a network for one image, for reading only.
 func evaluation(cfg Config, h, w int) (*engine.Graph, Outputs, error) {
 	if h < 1 || w < 1 || h > maxSide || w > maxSide {
 		return nil, Outputs{}, fmt.Errorf("image of %d×%d pixels; both sides must be 1 to %d", h, w, maxSide)
 	}
 	var out Outputs
 	g, err := engine.Build(func(g *engine.Graph) error {
-		image := g.Input("image", 1, 3, h, w)
-		out = newBuilder(g, cfg, image, false).retinaNet(image)
+		out = Network(g, cfg, g.Input("image", 1, 3, h, w), false)
 		return nil
 	})
 	return g, out, err
 }
 
-// Summarize counts the RetinaNet of cfg on one image of h×w pixels.
+// Summarize counts the network of cfg on one image of h×w pixels.
 //
 // Parameters are counted as in torchvision: those of a frozen norm are
 // constants, not parameters. Multiply-accumulates are those of convolutions, as
@@ -85,11 +82,18 @@ func Summarize(cfg Config, h, w int) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Summary{H: h, W: w, Levels: cfg.Anchors.Levels(h, w), Total: Part{Name: "total"}}
-	for _, name := range partNames {
+	head := heads[cfg.Head]
+	s := &Summary{H: h, W: w, Levels: head.Priors(cfg).Levels(h, w), Total: Part{Name: "total"}}
+	for _, name := range []string{PartBackbone, PartNorm, PartFPN, PartP6, PartP7} {
 		s.Parts = append(s.Parts, Part{Name: name})
 	}
-	part := func(n *engine.Node) *Part { return &s.Parts[slices.Index(partNames, partOf(n))] }
+	for _, p := range head.Parts {
+		s.Parts = append(s.Parts, Part{Name: p.Name})
+	}
+	part := func(n *engine.Node) *Part {
+		name := partOf(n, head.Parts)
+		return &s.Parts[slices.IndexFunc(s.Parts, func(p Part) bool { return p.Name == name })]
+	}
 	for _, n := range g.Nodes() {
 		switch n.Op {
 		case engine.OpParam:
@@ -150,27 +154,13 @@ func (s *Summary) LevelRows() [][]string {
 	return append(rows, []string{"total", "", "", thousands(int64(s.Anchors()))})
 }
 
-// String is both tables as text.
+// String returns both tables as text.
 func (s *Summary) String() string {
-	return fmt.Sprintf("one image of %d×%d (height×width)\n\n%s\n%s", s.H, s.W, table(s.Rows()), table(s.LevelRows()))
-}
-
-// table aligns the first column left and the others right.
-func table(rows [][]string) string {
-	width := make([]int, len(rows[0]))
-	for _, r := range rows {
-		for i, c := range r {
-			width[i] = max(width[i], len([]rune(c)))
-		}
-	}
 	var b strings.Builder
-	for _, r := range rows {
-		fmt.Fprintf(&b, "%-*s", width[0], r[0])
-		for i, c := range r[1:] {
-			fmt.Fprintf(&b, "  %*s", width[i+1], c)
-		}
-		b.WriteByte('\n')
-	}
+	fmt.Fprintf(&b, "one image of %d×%d (height×width)\n\n", s.H, s.W)
+	columns.Text(&b, "", s.Rows(), 1)
+	b.WriteByte('\n')
+	columns.Text(&b, "", s.LevelRows(), 1)
 	return b.String()
 }
 

@@ -1,10 +1,10 @@
 package paper
 
 import (
-	"encoding/json"
-	"reflect"
 	"strconv"
 	"strings"
+
+	"focalgrid/setting"
 )
 
 // Lookup returns the published row that a trial's settings correspond to, nil
@@ -66,58 +66,24 @@ func sameFactor(key, got, want string, raw any) bool {
 	if key != "anchors.scales" && key != "anchors.ratios" {
 		return false
 	}
-	if v := reflect.ValueOf(raw); v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
-		return got == strconv.Itoa(len(strings.Fields(want)))
-	}
-	return false
+	_, list := raw.([]float64)
+	return !list && got == strconv.Itoa(1+strings.Count(want, ","))
 }
 
-// canonical writes a value so that equal settings are equal text: numbers by
-// strconv's shortest form, elements of lists to four significant digits, the
-// absent value as "none".
+// canonical writes a value so that equal settings are equal text: whole numbers as others,
+// elements of lists to four significant digits.
 func canonical(v any) string {
 	switch v := v.(type) {
-	case nil:
-		return "none"
-	case json.Number:
-		f, err := v.Float64()
-		if err != nil {
-			return v.String()
+	case int:
+		return setting.Spell(float64(v))
+	case float64:
+		return setting.Spell(v + 0) // -0 is 0
+	case []float64:
+		digits := make([]string, len(v))
+		for i, f := range v {
+			digits[i] = strconv.FormatFloat(f, 'g', 4, 64)
 		}
-		return strconv.FormatFloat(f, 'g', -1, 64)
-	case string:
-		return v
+		return "[" + strings.Join(digits, ",") + "]"
 	}
-	switch rv := reflect.ValueOf(v); rv.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		if rv.IsNil() {
-			return "none"
-		}
-		return canonical(rv.Elem().Interface())
-	case reflect.Bool:
-		return strconv.FormatBool(rv.Bool())
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return strconv.FormatFloat(float64(rv.Int()), 'g', -1, 64)
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return strconv.FormatFloat(float64(rv.Uint()), 'g', -1, 64)
-	case reflect.Float32:
-		// +0 turns -0 into 0.
-		return strconv.FormatFloat(rv.Float()+0, 'g', -1, 32)
-	case reflect.Float64:
-		return strconv.FormatFloat(rv.Float()+0, 'g', -1, 64)
-	case reflect.String:
-		return rv.String()
-	case reflect.Slice, reflect.Array:
-		parts := make([]string, rv.Len())
-		for i := range parts {
-			parts[i] = canonical(rv.Index(i).Interface())
-			if f, err := strconv.ParseFloat(parts[i], 64); err == nil {
-				parts[i] = strconv.FormatFloat(f, 'g', 4, 64)
-			}
-		}
-		return "[" + strings.Join(parts, " ") + "]"
-	default:
-		// A table has no factor of another kind, so this text equals none of them.
-		return rv.Kind().String()
-	}
+	return setting.Spell(v)
 }

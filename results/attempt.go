@@ -84,11 +84,11 @@ func holds(tx *sql.Tx, key string, number int) (int64, error) {
 	err = tx.QueryRow("SELECT number FROM attempts WHERE trial_id = ? AND exit = ''", id).Scan(&held)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return 0, fmt.Errorf("trial %s, attempt %d: %w: it has ended", short(key), number, ErrLost)
+		return 0, fmt.Errorf("trial %s, attempt %d: %w: it has ended", Short(key), number, ErrLost)
 	case err != nil:
 		return 0, err
 	case held != number:
-		return 0, fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", short(key), number, ErrLost, held)
+		return 0, fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", Short(key), number, ErrLost, held)
 	}
 	return id, nil
 }
@@ -104,7 +104,7 @@ func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, e
 	case err != nil:
 		return 0, err
 	case held != over:
-		return 0, fmt.Errorf("trial %s: %w: attempt %d, process %d on %s", short(key), ErrHeld, held, pid, host)
+		return 0, fmt.Errorf("trial %s: %w: attempt %d, process %d on %s", Short(key), ErrHeld, held, pid, host)
 	default:
 		if _, err := tx.Exec("UPDATE attempts SET exit = ?, ended = ?, end_step = max(end_step, ?) WHERE trial_id = ? AND number = ?",
 			ExitKilled, a.Started, a.StartStep, id, held); err != nil {
@@ -116,7 +116,7 @@ func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, e
 		return 0, err
 	}
 	if a.Number != 0 && a.Number != last+1 {
-		return 0, fmt.Errorf("trial %s: %w: attempt %d came first", short(key), ErrHeld, last)
+		return 0, fmt.Errorf("trial %s: %w: attempt %d came first", Short(key), ErrHeld, last)
 	}
 	_, err = tx.Exec(`INSERT INTO attempts (trial_id, number, owner, host, pid, start_step, end_step, started, environment)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, last+1, a.Owner, a.Host, a.PID, a.StartStep, a.StartStep, a.Started, a.Environment)
@@ -131,14 +131,14 @@ func endAttempt(tx *sql.Tx, id int64, key string, number int, f Finish) error {
 		return err
 	}
 	if last != number {
-		return fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", short(key), number, ErrLost, last)
+		return fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", Short(key), number, ErrLost, last)
 	}
 	var exit string
 	if err := tx.QueryRow("SELECT exit FROM attempts WHERE trial_id = ? AND number = ?", id, number).Scan(&exit); err != nil {
 		return err
 	}
 	if exit != "" && exit != f.Status {
-		return fmt.Errorf("trial %s, attempt %d: %w: it has ended as %s", short(key), number, ErrLost, exit)
+		return fmt.Errorf("trial %s, attempt %d: %w: it has ended as %s", Short(key), number, ErrLost, exit)
 	}
 	_, err := tx.Exec(`UPDATE attempts SET exit = ?, error = ?, ended = ?, end_step = max(end_step, ?), wall_seconds = ?, peak_bytes = max(peak_bytes, ?)
 		WHERE trial_id = ? AND number = ?`, f.Status, f.Error, f.Finished, f.EndStep, f.WallSeconds, f.PeakBytes, id, number)

@@ -2,13 +2,12 @@ package results
 
 import (
 	"bytes"
-	"compress/gzip"
-	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
+
+	"focalgrid/results/files"
 )
 
 // TestDamagedFilesHeal: what is written under its hash again mends a file of that name, and
@@ -28,7 +27,7 @@ func TestDamagedFilesHeal(t *testing.T) {
 		if got, err := s.Detections(keyOf(name)); err != nil || !bytes.Equal(got, finishDone().Detections) {
 			t.Errorf("detections of %s: %s, %v", name, got, err)
 		}
-		if got, err := s.Diff(blobOf(diff).Hash); err != nil || !bytes.Equal(got, diff) {
+		if got, err := s.Diff(files.BlobOf(diff).Hash); err != nil || !bytes.Equal(got, diff) {
 			t.Errorf("difference %q, %v", got, err)
 		}
 		switch name {
@@ -49,41 +48,6 @@ func TestDamagedFilesHeal(t *testing.T) {
 			if len(said) != 0 {
 				t.Errorf("of whole files it said %q", said)
 			}
-		}
-	}
-}
-
-// TestDetectionsAreBounded: a file that unpacks to far more than is recorded, and a record of
-// far more than the file holds, take no memory to speak of.
-func TestDetectionsAreBounded(t *testing.T) {
-	var bomb bytes.Buffer
-	w := gzip.NewWriter(&bomb)
-	zeros := make([]byte, 1<<20)
-	for range 64 {
-		_, err := w.Write(zeros)
-		must(t, err)
-	}
-	must(t, w.Close())
-	for _, tt := range []struct {
-		size int64
-		want string
-	}{
-		{1000, "has another length than recorded"},
-		{maxDetections, "has another length than recorded"},
-		{maxDetections + 1, "more than the 4294967296 that are read"},
-		{math.MaxInt64, "more than the 4294967296 that are read"},
-	} {
-		f := detectionsBlob.file(filepath.Join(t.TempDir(), "x.db"), Blob{keyOf("x"), tt.size})
-		must(t, writeFile(f.path, bomb.Bytes()))
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err := readDetections(f)
-		runtime.ReadMemStats(&after)
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("recorded as %d bytes: %v, want %q", tt.size, err, tt.want)
-		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > 4<<20 {
-			t.Errorf("recorded as %d bytes: it took %d bytes", tt.size, took)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"focalgrid/results/files"
 )
 
 // ErrBundle: a file or line is not a bundle.
@@ -23,7 +25,7 @@ type Bundle struct {
 	Trial
 	Classes    []ClassMetric // by category
 	Steps      []Step        // by step
-	Detections Blob
+	Detections files.Blob
 
 	// Unsealed tells that it was read from what has no checksum: a file or a row that an
 	// older version wrote, or a trial that is at work.
@@ -40,7 +42,7 @@ type sweepBundle struct {
 // path is where the sweep lies in a folder of bundles: it is known by its name and its
 // file's hash, and a name may be too long for a file's.
 func (s *sweepBundle) path(dir string) string {
-	return filepath.Join(dir, sweepDir, blobOf([]byte(s.Name+"\n"+s.Hash)).Hash+bundleExt)
+	return filepath.Join(dir, sweepDir, files.BlobOf([]byte(s.Name+"\n"+s.Hash)).Hash+bundleExt)
 }
 
 // hashPattern is a SHA-256, or nothing.
@@ -55,7 +57,7 @@ func (b *Bundle) check() error {
 		return fmt.Errorf("its status is %q, which is not the end of a trial", b.Status)
 	case !hashPattern.MatchString(b.Weights):
 		return fmt.Errorf("weights are %.80q, want a SHA-256 in lower-case hex", b.Weights)
-	case b.Detections != Blob{} && (b.Detections.Hash == "" || !hashPattern.MatchString(b.Detections.Hash) || b.Detections.Size < 0):
+	case b.Detections != files.Blob{} && (b.Detections.Hash == "" || !hashPattern.MatchString(b.Detections.Hash) || b.Detections.Size < 0):
 		return fmt.Errorf("detections are %.80q of %d bytes, want a SHA-256 in lower-case hex", b.Detections.Hash, b.Detections.Size)
 	case math.IsNaN(b.WallSeconds):
 		return errors.New("wall_seconds is null")
@@ -89,15 +91,7 @@ func (b *Bundle) check() error {
 			}
 		}
 	}
-	for i, p := range b.Steps {
-		switch {
-		case i > 0 && p.Step <= b.Steps[i-1].Step:
-			return fmt.Errorf("steps: %d after %d", p.Step, b.Steps[i-1].Step)
-		case p.Step < 0 || p.Positives < 0:
-			return fmt.Errorf("step %d: %d positives", p.Step, p.Positives)
-		}
-	}
-	return nil
+	return checkSteps(b.Steps)
 }
 
 // checkFraction refuses what no metric can be: it is a fraction, or NaN.
@@ -135,20 +129,20 @@ func (s *sweepBundle) write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("bundle of sweep %s: %w", s.Name, err)
 	}
-	return writeFile(s.path(dir), text)
+	return files.Write(s.path(dir), text)
 }
 
 // WriteBundle writes b into dir, made if need be, as KEY.json. The file appears
 // whole or not at all, and an earlier one of the trial is replaced.
 func WriteBundle(dir string, b *Bundle) error {
 	if err := b.check(); err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
 	text, err := b.encode()
 	if err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
-	return writeFile(bundlePath(dir, b.Key), text)
+	return files.Write(bundlePath(dir, b.Key), text)
 }
 
 // bundlePath is where the trial with the key lies in a folder of bundles.
@@ -157,7 +151,7 @@ func bundlePath(dir, key string) string { return filepath.Join(dir, key+bundleEx
 // ReadBundle reads a trial's bundle. The error is ErrBundle if the file is none,
 // or one of another trial than its name says.
 func ReadBundle(path string) (*Bundle, error) {
-	text, err := readBounded(path)
+	text, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -169,14 +163,14 @@ func ReadBundle(path string) (*Bundle, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if name := filepath.Base(path); name != b.Key+bundleExt {
-		return nil, fmt.Errorf("%s: %w: it holds trial %s", path, ErrBundle, short(b.Key))
+		return nil, fmt.Errorf("%s: %w: it holds trial %s", path, ErrBundle, Short(b.Key))
 	}
 	return b, nil
 }
 
 // readSweep reads a file that sweepBundle.write wrote.
 func readSweep(path string) (*sweepBundle, error) {
-	text, err := readBounded(path)
+	text, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +196,7 @@ func (s *Store) Apply(bundles ...*Bundle) error {
 		for _, b := range bundles {
 			status, err := admits(tx, b.Key, b.Outcome)
 			if err == nil && status == StatusRunning && !IsFinal(b.Status) {
-				err = fmt.Errorf("trial %s: %w, and this result of it is %s", short(b.Key), ErrHeld, b.Status)
+				err = fmt.Errorf("trial %s: %w, and this result of it is %s", Short(b.Key), ErrHeld, b.Status)
 			}
 			if err != nil {
 				return err
@@ -227,7 +221,7 @@ func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
 		return "", err
 	case IsFinal(status) && (status != o.Status || weights != o.Weights):
 		return "", fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
-			short(key), status, short(weights), o.Status, short(o.Weights), ErrConflict)
+			Short(key), status, Short(weights), o.Status, Short(o.Weights), ErrConflict)
 	}
 	return status, nil
 }
@@ -235,7 +229,7 @@ func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
 // apply replaces all that is recorded of the trial by the bundle.
 func (b *Bundle) apply(tx *sql.Tx) error {
 	if err := b.check(); err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", short(b.Key), err)
+		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
 	var id int64
 	err := tx.QueryRow(`
@@ -280,7 +274,7 @@ func (b *Bundle) apply(tx *sql.Tx) error {
 			return err
 		}
 	}
-	if b.Detections != (Blob{}) {
+	if b.Detections != (files.Blob{}) {
 		if _, err := tx.Exec("INSERT INTO detections (trial_id, hash, size) VALUES (?, ?, ?)", id, b.Detections.Hash, b.Detections.Size); err != nil {
 			return err
 		}
@@ -304,7 +298,7 @@ func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
 		return nil, err
 	}
 	if len(trials) == 0 {
-		return nil, fmt.Errorf("trial %s: %w", short(key), ErrNoTrial)
+		return nil, fmt.Errorf("trial %s: %w", Short(key), ErrNoTrial)
 	}
 	b := &Bundle{Trial: trials[0]}
 	if b.Classes, err = queryClasses(tx, key); err != nil {

@@ -8,22 +8,29 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"focalgrid/results/files"
 )
 
 // Versions of the JSON of bundles and exports. Every one is read; the newest is written.
 const (
 	plainFormat  = 1 // without labels and checksum
-	bundleFormat = 2
+	sealedFormat = 2 // with two losses a step
+	bundleFormat = 3
 )
 
-// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN.
+// number is a float64 whose NaN and infinities are null in JSON; null reads as NaN. It is written
+// in the digits that the checksums of recorded bundles were taken over, which are not encoding/json's.
 type number float64
 
-func (n number) MarshalJSON() ([]byte, error) {
-	if v := finite(float64(n)); v == nil {
-		return []byte("null"), nil
+func (n number) MarshalJSON() ([]byte, error) { return n.append(nil), nil }
+
+// append appends the JSON of the number to buf.
+func (n number) append(buf []byte) []byte {
+	if finite(float64(n)) == nil {
+		return append(buf, "null"...)
 	}
-	return strconv.AppendFloat(nil, float64(n), 'g', -1, 64), nil
+	return strconv.AppendFloat(buf, float64(n), 'g', -1, 64)
 }
 
 func (n *number) UnmarshalJSON(text []byte) error {
@@ -39,8 +46,7 @@ func (n *number) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// The JSON of a bundle. The training log stands in columns, which take half the
-// space of rows.
+// The JSON of a bundle.
 type (
 	bundleJSON struct {
 		Bundle       int               `json:"bundle"`
@@ -58,7 +64,7 @@ type (
 		Finished     string            `json:"finished"`
 		WallSeconds  number            `json:"wall_seconds"`
 		Weights      string            `json:"weights"`
-		Detections   *Blob             `json:"detections"`
+		Detections   *files.Blob       `json:"detections"`
 		Config       json.RawMessage   `json:"config"`
 		Labels       []Label           `json:"labels"`
 		Provenance   json.RawMessage   `json:"provenance"`
@@ -91,15 +97,6 @@ type (
 		AP50 number `json:"AP50"`
 		AP75 number `json:"AP75"`
 	}
-	stepsJSON struct {
-		Step      []int    `json:"step"`
-		Loss      []number `json:"loss"`
-		ClsLoss   []number `json:"cls_loss"`
-		BoxLoss   []number `json:"box_loss"`
-		LR        []number `json:"lr"`
-		GradNorm  []number `json:"grad_norm"`
-		Positives []int    `json:"positives"`
-	}
 	sweepJSON struct {
 		Bundle  int       `json:"bundle"`
 		Sweep   string    `json:"sweep"`
@@ -123,7 +120,7 @@ func seal(line []byte, err error) ([]byte, error) {
 		return nil, err
 	}
 	content := bytes.TrimSuffix(line, []byte("}\n"))
-	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, blobOf(content).Hash, sealEnd), nil
+	return fmt.Appendf(nil, "%s%s%s%s\n", content, sealStart, files.BlobOf(content).Hash, sealEnd), nil
 }
 
 // checkSeal compares a line with the checksum that ends it.
@@ -133,7 +130,7 @@ func checkSeal(line []byte) error {
 	if at < 0 || !bytes.HasPrefix(line[at:], []byte(sealStart)) || !bytes.HasSuffix(line, []byte(sealEnd)) {
 		return fmt.Errorf("%w: it does not end with its checksum: it was altered or cut off", ErrBundle)
 	}
-	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != blobOf(line[:at]).Hash {
+	if string(line[at+len(sealStart):len(line)-len(sealEnd)]) != files.BlobOf(line[:at]).Hash {
 		return fmt.Errorf("%w: its content has another checksum than it carries: it was altered or damaged", ErrBundle)
 	}
 	return nil
@@ -147,10 +144,10 @@ func (b *Bundle) encode() ([]byte, error) {
 		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
 		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
 		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Labels: b.Labels, Provenance: json.RawMessage(b.Provenance),
-		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: map[string]number{},
-		Classes: classesJSON(b.Classes), Steps: columns(b.Steps),
+		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: metricsJSON(b.Metrics),
+		Classes: classesJSON(b.Classes), Steps: b.Steps,
 	}
-	if b.Detections != (Blob{}) {
+	if b.Detections != (files.Blob{}) {
 		j.Detections = &b.Detections
 	}
 	for i, a := range b.Attempts {
@@ -159,10 +156,15 @@ func (b *Bundle) encode() ([]byte, error) {
 			number(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, json.RawMessage(a.Environment),
 		}
 	}
-	for name, v := range b.Metrics {
-		j.Metrics[name] = number(v)
-	}
 	return seal(jsonLine(j))
+}
+
+func metricsJSON(metrics map[string]float64) map[string]number {
+	out := make(map[string]number, len(metrics))
+	for name, v := range metrics {
+		out[name] = number(v)
+	}
+	return out
 }
 
 func classesJSON(classes []ClassMetric) []classJSON {
@@ -171,36 +173,6 @@ func classesJSON(classes []ClassMetric) []classJSON {
 		out[i] = classJSON{c.Category, c.Name, number(c.AP), number(c.AP50), number(c.AP75)}
 	}
 	return out
-}
-
-func columns(steps []Step) stepsJSON {
-	n := len(steps)
-	numbers := make([]number, 5*n)
-	column := func(i int) []number { return numbers[i*n : (i+1)*n] }
-	c := stepsJSON{make([]int, n), column(0), column(1), column(2), column(3), column(4), make([]int, n)}
-	for i, p := range steps {
-		c.Step[i], c.Positives[i] = p.Step, p.Positives
-		c.Loss[i], c.ClsLoss[i], c.BoxLoss[i] = number(p.Loss), number(p.ClsLoss), number(p.BoxLoss)
-		c.LR[i], c.GradNorm[i] = number(p.LR), number(p.GradNorm)
-	}
-	return c
-}
-
-func (s *stepsJSON) steps() ([]Step, error) {
-	n := len(s.Step)
-	for _, m := range []int{len(s.Loss), len(s.ClsLoss), len(s.BoxLoss), len(s.LR), len(s.GradNorm), len(s.Positives)} {
-		if m != n {
-			return nil, fmt.Errorf("steps: columns of %d and %d values", n, m)
-		}
-	}
-	if n == 0 {
-		return nil, nil
-	}
-	steps := make([]Step, n)
-	for i := range steps {
-		steps[i] = Step{s.Step[i], float64(s.Loss[i]), float64(s.ClsLoss[i]), float64(s.BoxLoss[i]), float64(s.LR[i]), float64(s.GradNorm[i]), s.Positives[i]}
-	}
-	return steps, nil
 }
 
 // jsonLine is v as one line.
@@ -254,8 +226,10 @@ func strictly(text []byte, v any) error {
 	return nil
 }
 
-// errPlain is about a line that says to be older than it is.
-var errPlain = fmt.Errorf("%w: its format is %d, and it has fields of a later one: it was altered or damaged", ErrBundle, plainFormat)
+// errLater is about a line that claims an older format than it has.
+func errLater(format int) error {
+	return fmt.Errorf("%w: its format is %d, and it has fields of a later one: it was altered or damaged", ErrBundle, format)
+}
 
 func decodeSweep(text []byte) (*sweepBundle, error) {
 	var j sweepJSON
@@ -266,8 +240,8 @@ func decodeSweep(text []byte) (*sweepBundle, error) {
 	switch {
 	case !s.Unsealed:
 	case j.SHA256 != "":
-		return nil, errPlain
-	case blobOf([]byte(s.File)).Hash != s.Hash:
+		return nil, errLater(j.Bundle)
+	case files.BlobOf([]byte(s.File)).Hash != s.Hash:
 		return nil, fmt.Errorf("%w: its file has another hash than it says: it was altered or damaged", ErrBundle)
 	}
 	for i, p := range s.Plan {
@@ -293,9 +267,11 @@ func decodeBundle(text []byte) (*Bundle, error) {
 			Status: j.Status, Error: j.Error, DivergedStep: j.DivergedStep, Finished: j.Finished, WallSeconds: float64(j.WallSeconds),
 			Weights: j.Weights, Metrics: map[string]float64{},
 		},
-	}, Unsealed: j.Bundle == plainFormat}
-	if b.Unsealed && (j.SHA256 != "" || j.Labels != nil) {
-		return nil, errPlain
+	}, Steps: j.Steps, Unsealed: j.Bundle == plainFormat}
+	plain := j.SHA256 == "" && j.Labels == nil
+	twoLosses := len(b.Steps) == 0 || slices.EqualFunc(b.Steps[0].Losses, firstLosses, hasName)
+	if j.Bundle <= plainFormat && !plain || j.Bundle <= sealedFormat && !twoLosses {
+		return nil, errLater(j.Bundle)
 	}
 	if j.Detections != nil {
 		b.Detections = *j.Detections
@@ -312,11 +288,7 @@ func decodeBundle(text []byte) (*Bundle, error) {
 	for _, c := range j.Classes {
 		b.Classes = append(b.Classes, ClassMetric{c.ID, c.Name, float64(c.AP), float64(c.AP50), float64(c.AP75)})
 	}
-	var err error
-	if b.Steps, err = j.Steps.steps(); err == nil {
-		err = b.check()
-	}
-	if err != nil {
+	if err := b.check(); err != nil {
 		return nil, fmt.Errorf("%w: trial %.64q: %w", ErrBundle, j.Trial, err)
 	}
 	return b, nil

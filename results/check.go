@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"focalgrid/results/files"
 )
 
 // Finding is something that is damaged, and what to do about it.
@@ -33,7 +35,7 @@ type Checked struct {
 // The error is about a file that is no database of ours, or that can't be read for another
 // reason than damage.
 func Check(path string, key KeyOf, mend bool) (*Checked, error) {
-	c := &checker{path: path, key: key, rows: map[string]row{}, files: map[string]blobFile{}}
+	c := &checker{path: path, key: key, rows: map[string]row{}, files: map[string]files.File{}}
 	s, err := OpenExisting(path)
 	switch {
 	case err == nil:
@@ -66,7 +68,7 @@ func Check(path string, key KeyOf, mend bool) (*Checked, error) {
 	}
 	for _, file := range slices.Sorted(maps.Keys(c.files)) {
 		c.Files++
-		switch err := c.files[file].check(); {
+		switch err := c.files[file].Check(); {
 		case errors.Is(err, fs.ErrNotExist):
 			c.Missing = append(c.Missing, file)
 		case err != nil:
@@ -80,8 +82,8 @@ type checker struct {
 	Checked
 	path  string
 	key   KeyOf
-	rows  map[string]row      // by the bundle that is to hold the same; nil if the database can't be read
-	files map[string]blobFile // that sound rows and bundles name, by path
+	rows  map[string]row        // by the bundle that is to hold the same; nil if the database can't be read
+	files map[string]files.File // that sound rows and bundles name, by path
 }
 
 // row is a trial or a sweep as the database has it.
@@ -156,7 +158,7 @@ func (c *checker) sweepRows(tx *sql.Tx) error {
 			c.rows[file] = row{apart: true}
 			continue
 		}
-		c.rows[file] = row{sum: blobOf(text).Hash, unsealed: b.Unsealed, write: func() error { return b.write(dir) }}
+		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error { return b.write(dir) }}
 	}
 	return nil
 }
@@ -194,7 +196,7 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 			c.rows[file] = row{apart: true}
 			continue
 		}
-		c.rows[file] = row{sum: blobOf(text).Hash, unsealed: b.Unsealed, write: func() error {
+		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error {
 			b, err := s.Bundle(key)
 			if err != nil {
 				return err
@@ -208,7 +210,7 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 // need remembers the files that a trial names.
 func (c *checker) need(b *Bundle) {
 	for _, f := range b.blobs(c.path) {
-		c.files[f.path] = f
+		c.files[f.Path] = f
 	}
 }
 
@@ -283,7 +285,7 @@ func (c *checker) compare(file string, text []byte, broken map[string]error) {
 	case c.rows == nil:
 	case !ok:
 		c.find(fmt.Errorf("%s: the database does not have its content", file), fmt.Sprintf("run: runner db import --db %s %s", c.path, file))
-	case r.apart || r.sum == blobOf(text).Hash:
+	case r.apart || r.sum == files.BlobOf(text).Hash:
 	case r.unsealed:
 		c.find(fmt.Errorf("%s: the database has another content, and no checksum of it", file), c.rebuild())
 	default:

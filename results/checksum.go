@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"math"
+
+	"focalgrid/results/files"
 )
 
 // The parts of a database that have a checksum each, as the table checksums names them.
@@ -92,15 +94,6 @@ func (t *Trial) sum() string {
 	return d.hex()
 }
 
-func sumSteps(steps []Step) string {
-	d := newDigest()
-	for _, p := range steps {
-		d.int(int64(p.Step), int64(p.Positives))
-		d.float(p.Loss, p.ClsLoss, p.BoxLoss, p.LR, p.GradNorm)
-	}
-	return d.hex()
-}
-
 func sumClasses(classes []ClassMetric) string {
 	d := newDigest()
 	for _, c := range classes {
@@ -111,7 +104,7 @@ func sumClasses(classes []ClassMetric) string {
 	return d.hex()
 }
 
-func (b Blob) sum() string {
+func sumBlob(b files.Blob) string {
 	d := newDigest()
 	d.text(b.Hash)
 	d.int(b.Size)
@@ -131,7 +124,7 @@ func (s *sweepBundle) sum() string {
 // keepSums records the checksums of a trial that has ended.
 func (b *Bundle) keepSums(tx *sql.Tx, id int64) error {
 	for part, sum := range map[string]string{
-		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: b.Detections.sum(),
+		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: sumBlob(b.Detections),
 	} {
 		if err := keepSum(tx, part, id, sum); err != nil {
 			return err
@@ -157,7 +150,7 @@ func compareSum(q querier, part, key, sum string) error {
 	if err != nil || none {
 		return err
 	}
-	return differs("trial "+short(key)+": its "+part, sum, want)
+	return differs("trial "+Short(key)+": its "+part, sum, want)
 }
 
 // recordedSum is the checksum of a part of what stands in a row of a table, if it has one.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"focalgrid/results/files"
 )
 
 // walk calls sweep for every sweep, in order of time, and trial for every trial
@@ -101,7 +103,7 @@ type ConflictsError struct{ Conflicts []Conflict }
 func (e *ConflictsError) Error() string {
 	var lines []string
 	for _, c := range e.Conflicts {
-		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, short(c.Key), strings.Join(c.What, ", ")))
+		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, Short(c.Key), strings.Join(c.What, ", ")))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -199,8 +201,8 @@ func (s *Store) bundleImported(sweeps []*sweepBundle, taken map[string]bool) (mi
 			return nil, fmt.Errorf("import: %w", err)
 		}
 		for _, f := range b.blobs(s.path) {
-			if !exists(f.path) {
-				absent[f.path] = true
+			if !exists(f.Path) {
+				absent[f.Path] = true
 			}
 		}
 	}
@@ -216,7 +218,7 @@ func (s *Store) mendBundle(b *Bundle, written bool) error {
 		return err
 	}
 	path := bundlePath(BundleDir(s.path), b.Key)
-	if old, err := readBounded(path); err == nil && bytes.Equal(old, text) {
+	if old, err := files.Read(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
 	_, err = ReadBundle(path)
@@ -272,9 +274,9 @@ func differences(a, b *Bundle) ([]string, error) {
 		{"status", func(b *Bundle) any { return []any{b.Status, b.DivergedStep} }},
 		{"config", func(b *Bundle) any { return []any{b.Kind, b.Config, b.Seed, b.Dataset, b.Init, b.Engine, b.Numerics} }},
 		{"weights", func(b *Bundle) any { return b.Weights }},
-		{"metrics", func(b *Bundle) any { return orderedMetrics(b.Metrics) }},
+		{"metrics", func(b *Bundle) any { return metricsJSON(b.Metrics) }},
 		{"classes", func(b *Bundle) any { return classesJSON(b.Classes) }},
-		{"steps", func(b *Bundle) any { return columns(b.Steps) }},
+		{"steps", func(b *Bundle) any { return stepsJSON(b.Steps) }},
 		{"detections", func(b *Bundle) any { return b.Detections }},
 	} {
 		x, err := jsonLine(part.of(a))
@@ -300,7 +302,7 @@ func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle, err error) 
 		return fmt.Errorf("%s: it is a database: import what `runner db export --db %s` writes", src.Name, src.Name)
 	}
 	in := bufio.NewScanner(text)
-	in.Buffer(make([]byte, 0, 1<<16), maxText)
+	in.Buffer(make([]byte, 0, 1<<16), files.MaxText)
 	for n := 1; in.Scan(); n++ {
 		text := bytes.TrimSpace(in.Bytes())
 		if len(text) == 0 {

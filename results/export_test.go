@@ -10,12 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/results/files"
 )
 
 // plain is a sealed line in the form of older versions, which has no checksum.
 func plain(line string) string {
 	at := strings.LastIndex(line, sealStart)
-	return strings.NewReplacer(`{"bundle":2,`, `{"bundle":1,`, `,"labels":null`, "").Replace(line[:at] + "}\n")
+	return strings.NewReplacer(`{"bundle":3,`, `{"bundle":1,`, `,"labels":null`, "").Replace(line[:at] + "}\n")
 }
 
 // resealed is a line with the checksum of what it has become.
@@ -98,12 +100,17 @@ func TestReadBundleRefuses(t *testing.T) {
 		{"empty", "", "unexpected end of JSON input"},
 		{"cut off", string(good[:len(good)/2]), "unexpected end of JSON input"},
 		{"no bundle", "{}", `it has no field "bundle"`},
-		{"newer", replace(`"bundle":1`, `"bundle":3`), "its format is 3, known are 1 to 2; update the program"},
+		{"newer", replace(`"bundle":1`, `"bundle":4`), "its format is 4, known are 1 to 3; update the program"},
 		{"a digit", sealed(`"AP50":0.5`, `"AP50":0.6`), "its content has another checksum than it carries"},
 		{"a space", sealed(`"seed":3`, `"seed": 3`), "its content has another checksum than it carries"},
 		{"its checksum", sealed(`"sha256":"`, `"sha257":"`), "its content has another checksum than it carries"}, // of the detections
 		{"no checksum", replace(`"bundle":1`, `"bundle":2`), "it does not end with its checksum"},
-		{"older than it is", sealed(`"bundle":2`, `"bundle":1`), "it has fields of a later one"},
+		{"no checksum, and newer", replace(`"bundle":1`, `"bundle":3`), "it does not end with its checksum"},
+		{"older than it is", sealed(`"bundle":3`, `"bundle":1`), "it has fields of a later one"},
+		{"older losses", replace(`"cls_loss"`, `"far_loss"`), "its format is 1, and it has fields of a later one"},
+		{"loss by another name", replace(`"cls_loss"`, `"cls"`), `steps: unknown field "cls"`},
+		{"a name of no loss", resealed(t, sealed(`"cls_loss"`, `"Far_loss"`)), `a loss has the name "Far"`},
+		{"one loss twice", resealed(t, sealed(`"cls_loss"`, `"box_loss"`)), `a loss has the name "box"`},
 		{"metric", replace(`"AP50":0.5`, `"AP50":1e300`), `metric "AP50": 1e+300, want 0 to 1`},
 		{"metric below 0", replace(`"AP50":0.5`, `"AP50":-1`), `metric "AP50": -1, want 0 to 1`},
 		{"class", replace(`"AP75":0.2`, `"AP75":2`), `classes: category 7: 2, want 0 to 1`},
@@ -399,7 +406,7 @@ func TestImportTellsWhatIsMissing(t *testing.T) {
 }
 
 func FuzzBundle(f *testing.F) {
-	b := &Bundle{Trial: trialNamed("a"), Steps: finishDone().Steps, Detections: Blob{keyOf("x"), 3}}
+	b := &Bundle{Trial: trialNamed("a"), Steps: finishDone().Steps, Detections: files.Blob{Hash: keyOf("x"), Size: 3}}
 	b.Outcome = finishDone().Outcome
 	text, err := b.encode()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"focalgrid/atomicfile"
+	"focalgrid/results/files"
 )
 
 // WorkDir is the folder with what the unfinished trials of the database at path go
@@ -52,8 +53,8 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, kind := range blobKinds {
-		blobs := filepath.Join(dir, kind.dir)
+	for _, kind := range files.Kinds {
+		blobs := filepath.Join(dir, kind.Dir)
 		g.temporary(blobs, atomicfile.Prefix)
 		for _, e := range g.entries(blobs) {
 			path := filepath.Join(blobs, e.Name())
@@ -180,7 +181,7 @@ func needOfBundles(dir string, needed map[string]bool) error {
 			return err
 		}
 		for _, f := range b.blobs(strings.TrimSuffix(dir, BundleDir(""))) {
-			needed[f.path] = true
+			needed[f.Path] = true
 		}
 	}
 	return nil
@@ -205,7 +206,7 @@ func needOfDatabase(path string, needed map[string]bool) error {
 			return s.explain("collect garbage", err)
 		}
 		for _, f := range b.blobs(s.path) {
-			needed[f.path] = true
+			needed[f.Path] = true
 		}
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"focalgrid/results/files"
 )
 
 func TestGarbage(t *testing.T) {
@@ -21,7 +23,7 @@ func TestGarbage(t *testing.T) {
 	}
 	diff := []byte("+ a line")
 	must(t, s.KeepDiff(diff))
-	if got, err := s.Diff(blobOf(diff).Hash); err != nil || string(got) != string(diff) {
+	if got, err := s.Diff(files.BlobOf(diff).Hash); err != nil || string(got) != string(diff) {
 		t.Errorf("difference %q, %v", got, err)
 	}
 	if _, err := s.Diff(keyOf("none")); !errors.Is(err, os.ErrNotExist) {
@@ -29,7 +31,7 @@ func TestGarbage(t *testing.T) {
 	}
 	for _, name := range []string{"done", "stopped", "running"} {
 		trial := trialNamed(name)
-		trial.Provenance = `{"diff":"` + blobOf(diff).Hash + `"}`
+		trial.Provenance = `{"diff":"` + files.BlobOf(diff).Hash + `"}`
 		begin(t, s, trial)
 	}
 	must(t, s.FinishTrial(keyOf("done"), 1, finishDone()))

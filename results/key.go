@@ -20,7 +20,7 @@ func (k KeyOf) check(t *Trial) (known bool, err error) {
 		return false, nil
 	}
 	if key != t.Key {
-		return true, fmt.Errorf("trial %s: its settings, seed and data have the key %s: they were altered or damaged", short(t.Key), short(key))
+		return true, fmt.Errorf("trial %s: its settings, seed and data have the key %s: they were altered or damaged", Short(t.Key), Short(key))
 	}
 	return true, nil
 }

@@ -7,6 +7,8 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+
+	"focalgrid/results/files"
 )
 
 // bundlesSince is the schema from which each trial that ends leaves a bundle,
@@ -45,7 +47,7 @@ func (s *Store) moveDetections(_ context.Context, tx *sql.Tx) error {
 		if err != nil {
 			return fmt.Errorf("detections: %w", err)
 		}
-		data, err := io.ReadAll(io.LimitReader(r, min(size, maxDetections)+1))
+		data, err := io.ReadAll(io.LimitReader(r, min(size, files.MaxDetections)+1))
 		if err != nil {
 			return fmt.Errorf("detections: %w", err)
 		}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"focalgrid/results/files"
 )
 
 // TestFlippedBits: one bit flipped in any file that a database needs is found by Check, or
@@ -17,19 +19,19 @@ func TestFlippedBits(t *testing.T) {
 	s := newStore(t)
 	path := s.Path()
 	weights := []byte(strings.Repeat("weights", 100))
-	must(t, writeFile(s.WeightsPath(blobOf(weights).Hash), weights))
+	must(t, files.Write(s.WeightsPath(files.BlobOf(weights).Hash), weights))
 	diff := []byte("- old\n+ new\n")
 	must(t, s.KeepDiff(diff))
 	for _, name := range []string{"a", "b", "c"} {
 		trial := trialNamed(name)
 		trial.Labels = []Label{{7, "disc"}, {2, "ring"}}
-		trial.Provenance = `{"go":"go1.26.8","diff":"` + blobOf(diff).Hash + `"}`
+		trial.Provenance = `{"go":"go1.26.8","diff":"` + files.BlobOf(diff).Hash + `"}`
 		begin(t, s, trial)
 	}
 	must(t, s.SaveSweep(Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"},
 		[]Planned{{keyOf("a"), 0}, {keyOf("b"), 1}, {keyOf("c"), 2}}))
 	done := finishDone()
-	done.Weights = blobOf(weights).Hash
+	done.Weights = files.BlobOf(weights).Hash
 	must(t, s.FinishTrial(keyOf("a"), 1, done))
 	step := 1
 	must(t, s.FinishTrial(keyOf("b"), 1, Finish{Outcome: Outcome{Status: StatusDiverged, DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"}, Steps: done.Steps}))
@@ -119,7 +121,7 @@ func readAll(path string) (string, error) {
 	var out strings.Builder
 	trials, err := s.Trials(Filter{})
 	sweeps, serr := s.Sweeps()
-	if err := errors.Join(err, serr, s.Export(&out), WriteList(&out, trials, "json")); err != nil {
+	if err := errors.Join(err, serr, s.Export(&out)); err != nil {
 		return "", err
 	}
 	for _, sw := range sweeps {
@@ -137,7 +139,9 @@ func readAll(path string) (string, error) {
 		classes, cerr := s.Classes(t.Key)
 		steps, serr := s.StepRows(t.Key)
 		detections, derr := s.Detections(t.Key)
-		if err := errors.Join(cerr, serr, derr, WriteTrial(&out, *t, classes, "json")); err != nil {
+		text, eerr := (&Bundle{Trial: *t, Classes: classes, Steps: steps}).encode()
+		again, lerr := (&Bundle{Trial: listed}).encode()
+		if err := errors.Join(cerr, serr, derr, eerr, lerr); err != nil {
 			return "", err
 		}
 		var from struct{ Diff string }
@@ -148,7 +152,7 @@ func readAll(path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(&out, steps, string(detections), string(diff))
+		fmt.Fprintln(&out, string(text), string(again), string(detections), string(diff))
 		if t.Weights != "" {
 			weights, err := os.ReadFile(s.WeightsPath(t.Weights))
 			if err != nil {

@@ -198,7 +198,7 @@ func compareTrials(q querier, at func(id int64) (*Trial, error), clause string, 
 		}
 		t, err := at(id)
 		if err == nil {
-			err = differs("trial "+short(t.Key), t.sum(), recorded)
+			err = differs("trial "+Short(t.Key), t.sum(), recorded)
 		}
 		return err
 	}, "SELECT c.id, c.sha256 FROM checksums c JOIN trials t ON t.id = c.id AND c.part = '"+partTrial+"'"+clause, args...)
@@ -235,9 +235,9 @@ func (s *Store) Trial(prefix string) (*Trial, error) {
 			case i == shown:
 				list += ", …"
 			case i > 0:
-				list += ", " + short(key)
+				list += ", " + Short(key)
 			default:
-				list = short(key)
+				list = Short(key)
 			}
 		}
 		return nil, fmt.Errorf("trial %s in %s: %w: %s; give more digits", prefix, s.path, ErrAmbiguous, list)
@@ -290,31 +290,6 @@ func (s *Store) Status(f Filter) (map[string]int, error) {
 		counts[t.Status]++
 	}
 	return counts, nil
-}
-
-// StepRows returns a trial's training log by step. The key is the full key.
-func (s *Store) StepRows(key string) (steps []Step, err error) {
-	err = s.inTx("read steps", func(tx *sql.Tx) error {
-		steps, err = querySteps(tx, key)
-		return err
-	})
-	return steps, err
-}
-
-func querySteps(q querier, key string) (steps []Step, err error) {
-	err = each(q, func(rows *sql.Rows) error {
-		var p Step
-		var loss, cls, box, lr, norm sql.NullFloat64
-		err := rows.Scan(&p.Step, &loss, &cls, &box, &lr, &norm, &p.Positives)
-		p.Loss, p.ClsLoss, p.BoxLoss, p.LR, p.GradNorm = orNaN(loss), orNaN(cls), orNaN(box), orNaN(lr), orNaN(norm)
-		steps = append(steps, p)
-		return err
-	}, `SELECT step, loss, cls_loss, box_loss, lr, grad_norm, positives
-		FROM steps JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY step`, key)
-	if err == nil {
-		err = compareSum(q, partSteps, key, sumSteps(steps))
-	}
-	return steps, err
 }
 
 // Classes returns a trial's AP by category, in order of category id.

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"focalgrid/atomicfile"
+	"focalgrid/localdisk"
 )
 
 // ErrNoBundles is returned by Rebuild.
@@ -32,7 +33,7 @@ func Rebuild(path string, key KeyOf) (r Rebuilt, err error) {
 	if err := checkFree(path); err != nil {
 		return r, err
 	}
-	if err := checkLocal(path); err != nil {
+	if err := refuseNetwork(path, localdisk.Network(path)); err != nil {
 		return r, err
 	}
 	trialFiles, sweepFiles, err := bundleFiles(BundleDir(path))

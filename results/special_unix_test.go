@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"focalgrid/results/files"
 )
 
 // TestSpecialFiles: what is no regular file is refused at once, wherever one is expected.
@@ -22,9 +24,9 @@ func TestSpecialFiles(t *testing.T) {
 	l, err := net.Listen("unix", socket)
 	must(t, err)
 	defer l.Close()
-	f := detectionsBlob.file(filepath.Join(dir, "x.db"), Blob{keyOf("x"), 3})
-	must(t, os.MkdirAll(filepath.Dir(f.path), 0o777))
-	must(t, syscall.Mkfifo(f.path, 0o666))
+	f := files.Detections.File(filepath.Join(dir, "x.db"), files.Blob{Hash: keyOf("x"), Size: 3})
+	must(t, os.MkdirAll(filepath.Dir(f.Path), 0o777))
+	must(t, syscall.Mkfifo(f.Path, 0o666))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -38,7 +40,7 @@ func TestSpecialFiles(t *testing.T) {
 				t.Errorf("a bundle that is %s: %v, want %q", path, err, want)
 			}
 		}
-		if _, err := readDetections(f); err == nil || !strings.Contains(err.Error(), "it is a pipe") {
+		if _, err := f.Read(); err == nil || !strings.Contains(err.Error(), "it is a pipe") {
 			t.Errorf("detections from a pipe: %v", err)
 		}
 	}()

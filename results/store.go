@@ -1,16 +1,12 @@
-// Package results keeps what trials measured in one SQLite file, and prints it
-// as tables.
+// Package results keeps what trials measured in one SQLite file.
 //
 // Open, BeginTrial, Beat and FinishTrial write; everything else reads. An attempt holds
 // its trial from BeginTrial to FinishTrial, and no other process can write it meanwhile.
 // Metrics are fractions in [0,1]; one that has no ground truth behind it is NaN
-// in Go, NULL in the file and null in JSON. For people AP is printed × 100 with
-// one decimal, as papers do. Times are RFC 3339 text in UTC that the caller hands
-// in: there is no clock here.
+// in Go, NULL in the file and null in JSON. Times are RFC 3339 text in UTC that the caller
+// hands in: there is no clock here.
 //
-// A Table sets the mean and sample standard deviation over seeds beside
-// published figures, which arrive as plain values. How a trial was trained,
-// what its settings mean and where published figures come from is elsewhere:
+// How a trial was trained, what its settings mean and how it is printed is elsewhere:
 // a results file opens on a machine that has no ML installed.
 package results
 
@@ -30,6 +26,9 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
+
+	"focalgrid/localdisk"
+	"focalgrid/results/files"
 )
 
 //go:embed migrations/*.sql
@@ -86,7 +85,7 @@ func Open(path string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("folder for results database %s: %w", path, err)
 	}
-	if err := checkLocal(path); err != nil {
+	if err := refuseNetwork(path, localdisk.Network(path)); err != nil {
 		return nil, err
 	}
 	switch err := checkHeader(path); {
@@ -200,7 +199,7 @@ func checkHeader(path string) error {
 	case info.IsDir():
 		return fmt.Errorf("%s: %w: it is a folder; name a file, such as %s", path, ErrForeign, filepath.Join(path, "focalgrid.db"))
 	case !info.Mode().IsRegular(): // to open it might wait for ever
-		return fmt.Errorf("%s: %w: it is %s; name a file with --db", path, ErrForeign, kindOf(info))
+		return fmt.Errorf("%s: %w: it is %s; name a file with --db", path, ErrForeign, files.KindOf(info))
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -265,8 +264,8 @@ func (s *Store) version() (int64, error) {
 	return version.Int64, nil
 }
 
-// readableSince is the oldest schema that is read without being migrated: what came
-// later is in tables of its own.
+// readableSince is the oldest schema that is read without being migrated: what came later is in
+// tables of its own, which reading does without.
 const readableSince = 3
 
 func (s *Store) checkSchema() error {
@@ -415,6 +414,15 @@ func isCode(err error, codes ...sqlite3.ErrNo) bool {
 		}
 	}
 	return false
+}
+
+// refuseNetwork refuses a database that lies on the network file system of that name, if any.
+func refuseNetwork(path, network string) error {
+	if network == "" {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: it is on %s, where SQLite's locks do not keep two machines from writing at once; "+
+		"name a file on a local disk with --db, and join the results of several machines with `runner db import`", path, ErrNetwork, network)
 }
 
 func exists(path string) bool {

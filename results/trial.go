@@ -9,6 +9,8 @@ import (
 	"math"
 	"regexp"
 	"slices"
+
+	"focalgrid/results/files"
 )
 
 // Kinds of trial.
@@ -93,16 +95,6 @@ type ClassMetric struct {
 	AP, AP50, AP75 float64
 }
 
-// Step is one line of the training log. Losses are the values that were
-// optimised, after normalisation; what is not finite is stored as absent and
-// read back as NaN.
-type Step struct {
-	Step                   int
-	Loss, ClsLoss, BoxLoss float64
-	LR, GradNorm           float64
-	Positives              int // anchors assigned to an object in this batch
-}
-
 // Finish is all that FinishTrial writes at once.
 type Finish struct {
 	Outcome
@@ -146,7 +138,7 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 			return err
 		case len(recorded) == 0:
 		case IsFinal(recorded[0].Status):
-			return fmt.Errorf("trial %s is %s: %w", short(t.Key), recorded[0].Status, ErrFinished)
+			return fmt.Errorf("trial %s is %s: %w", Short(t.Key), recorded[0].Status, ErrFinished)
 		default:
 			if id, err = trialID(tx, t.Key); err != nil {
 				return err
@@ -210,13 +202,13 @@ func (t Trial) check() error {
 // weights.
 func (s *Store) FinishTrial(key string, number int, f Finish) error {
 	if !isEnd(f.Status) {
-		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", short(key), f.Status)
+		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", Short(key), f.Status)
 	}
-	var detections Blob
+	var detections files.Blob
 	if f.Detections != nil {
 		var err error
 		if detections, err = s.keepDetections(f.Detections); err != nil {
-			return fmt.Errorf("trial %s: detections: %w", short(key), err)
+			return fmt.Errorf("trial %s: detections: %w", Short(key), err)
 		}
 	}
 	return s.inTx("finish trial", func(tx *sql.Tx) error {
@@ -257,7 +249,7 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 }
 
 // resultTables hold what a trial has measured.
-var resultTables = []string{"steps", "metrics", "class_metrics", "detections"}
+var resultTables = []string{"losses", "steps", "metrics", "class_metrics", "detections"}
 
 // dropRows deletes a trial's rows in the given tables.
 func dropRows(tx *sql.Tx, id int64, tables ...string) error {
@@ -282,28 +274,10 @@ func keepLabels(tx *sql.Tx, id int64, labels []Label) error {
 	return nil
 }
 
-func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
-	if len(steps) == 0 {
-		return nil
-	}
-	stmt, err := tx.Prepare(`INSERT INTO steps
-		(trial_id, step, loss, cls_loss, box_loss, lr, grad_norm, positives) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer stmt.Close()
-	for _, p := range steps {
-		if _, err := stmt.Exec(id, p.Step, finite(p.Loss), finite(p.ClsLoss), finite(p.BoxLoss), finite(p.LR), finite(p.GradNorm), p.Positives); err != nil {
-			return fmt.Errorf("step %d: %w", p.Step, err)
-		}
-	}
-	return nil
-}
-
 func trialID(tx *sql.Tx, key string) (id int64, err error) {
 	err = tx.QueryRow("SELECT id FROM trials WHERE key = ?", key).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("trial %s: %w", short(key), ErrNoTrial)
+		return 0, fmt.Errorf("trial %s: %w", Short(key), ErrNoTrial)
 	}
 	return id, err
 }
@@ -324,6 +298,21 @@ func sortedNames(m map[string]float64) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Counts is how trials ended. Those running, interrupted or not begun are in none of them.
+type Counts struct{ Done, Diverged, Failed int }
+
+// Add counts a trial with that status.
+func (c *Counts) Add(status string) {
+	switch status {
+	case StatusDone:
+		c.Done++
+	case StatusDiverged:
+		c.Diverged++
+	case StatusFailed:
+		c.Failed++
+	}
 }
 
 // Sweep is one ablation file as it was run.
@@ -402,8 +391,8 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 	return b, keepSum(tx, partSweep, id, b.sum())
 }
 
-// short is a key as people see it.
-func short(key string) string {
+// Short returns the first digits of a key, as people see it.
+func Short(key string) string {
 	const digits = 12
 	if len(key) > digits {
 		return key[:digits]

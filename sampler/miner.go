@@ -5,28 +5,26 @@ import (
 	"math"
 	"slices"
 
+	"focalgrid/box"
 	"focalgrid/portable"
-	"focalgrid/setting"
 )
 
-// A miner decides which anchors of a batch count.
-type miner struct {
-	params []setting.Param
-
+// A Miner decides by predictions which priors of a batch count.
+type Miner interface {
 	// mine narrows scratch.selected and scratch.boxed, which come as "all but
 	// the ignored" and "all positives", and may change what the normaliser
-	// counts. It is nil where nothing depends on predictions.
-	mine func(a *Assigner, m Matched, logits, deltas []float32)
+	// counts.
+	mine(s *Sampler, m Matched, p box.Predicted)
 }
 
 // miners names every way to choose examples. To add one, write a file and add a line.
-var miners = map[string]miner{
+var miners = map[string]kind[Miner]{
 	"all":  {},
-	"ssd":  {ssdParams, mineSSD},
-	"ohem": {ohemParams, mineOHEM},
+	"ssd":  {ssdParams, newSSD},
+	"ohem": {ohemParams, newOHEM},
 }
 
-// scratch is an Assigner's memory between steps.
+// scratch is a Sampler's memory between steps.
 type scratch struct {
 	selected, boxed      []bool    // [N·A], whether class and box are learnt
 	classCount, boxCount []float64 // [N], what the normalisers count
@@ -38,10 +36,10 @@ type scratch struct {
 	order, keep []int
 }
 
-// example is an anchor of the batch with its loss.
+// example is a prior of the batch with its loss.
 type example struct {
 	loss float64
-	at   int // image·A + anchor
+	at   int // image·A + prior
 }
 
 // byHardness orders by falling loss, equal losses by index; NaN comes last.

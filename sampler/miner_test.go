@@ -118,8 +118,8 @@ func TestSSDByHand(t *testing.T) {
 	for _, tt := range tests {
 		anchors, image, logits, deltas := tt.scene.build()
 		c := paperConfig()
-		c.Miner, c.SSD = "ssd", tt.ssd
-		got := targets(t, newAssigner(t, c, anchors, 1), []Objects{image}, logits, deltas)
+		c.Miner = tt.ssd
+		got := targets(t, newSampler(t, c, anchors, 1), []Objects{image}, logits, deltas)
 		if s := selected(got); !slices.Equal(s, tt.want) || got.Selected != len(tt.want) {
 			t.Errorf("%s: selected %v, want %v", tt.name, s, tt.want)
 		}
@@ -137,9 +137,10 @@ func TestSSDByHand(t *testing.T) {
 }
 
 func ohem(edit func(o *OHEM)) Config {
-	c := paperConfig()
-	c.Miner = "ohem"
-	edit(&c.OHEM)
+	c := mining("ohem")
+	o := c.Miner.(OHEM)
+	edit(&o)
+	c.Miner = o
 	return c
 }
 
@@ -167,7 +168,7 @@ func TestOHEMByHand(t *testing.T) {
 	}
 	for _, tt := range tests {
 		anchors, image, logits, deltas := tt.scene.build()
-		got := targets(t, newAssigner(t, ohem(tt.edit), anchors, 1), []Objects{image}, logits, deltas)
+		got := targets(t, newSampler(t, ohem(tt.edit), anchors, 1), []Objects{image}, logits, deltas)
 		if s := selected(got); !slices.Equal(s, tt.want) || got.Selected != len(tt.want) {
 			t.Errorf("%s: selected %v, want %v", tt.name, s, tt.want)
 		}
@@ -199,9 +200,9 @@ func TestOHEMNormalisers(t *testing.T) {
 		{"same", "batch", func(o *OHEM) { o.BoxCount = "same" }, 8, 8},
 	}
 	for _, tt := range tests {
-		c := ohem(tt.edit)
-		c.Normaliser, c.OHEM.Batch = tt.normaliser, 4
-		got := targets(t, newAssigner(t, c, anchors, 1), images, logits, deltas)
+		c := ohem(func(o *OHEM) { o.Batch = 4; tt.edit(o) })
+		c.Normaliser = tt.normaliser
+		got := targets(t, newSampler(t, c, anchors, 1), images, logits, deltas)
 		// Anchors 1 and 3 are among the four hardest of an image, and of both.
 		if c, b := got.ClassWeight[3], got.BoxWeight[1]; math.Abs(float64(c)*tt.class-1) > 1e-6 || tt.name != "batch size shared by all images" && math.Abs(float64(b)*tt.box-1) > 1e-6 {
 			t.Errorf("%s: weights %g and %g, want 1/%g and 1/%g", tt.name, c, b, tt.class, tt.box)
@@ -218,7 +219,7 @@ func TestOHEMScope(t *testing.T) {
 	images, logits, deltas := []Objects{image, image}, append(logits, more...), append(deltas, deltas...)
 	for scope, want := range map[string][]int{"image": {2, 3, 4, 5}, "batch": {4, 5}} {
 		c := ohem(func(o *OHEM) { o.Batch, o.Scope = 2, scope })
-		if got := selected(targets(t, newAssigner(t, c, anchors, 1), images, logits, deltas)); !slices.Equal(got, want) {
+		if got := selected(targets(t, newSampler(t, c, anchors, 1), images, logits, deltas)); !slices.Equal(got, want) {
 			t.Errorf("scope %s: %v, want %v", scope, got, want)
 		}
 	}
@@ -252,7 +253,7 @@ func TestOHEMSuppression(t *testing.T) {
 		{"per class the negative of class 1 drops nobody", func(o *OHEM) { o.NMSClass = "per_class" }, onto, []int{1, 2, 3}},
 	}
 	for _, tt := range tests {
-		got := targets(t, newAssigner(t, ohem(tt.edit), anchors, 2), []Objects{image}, logits, tt.deltas)
+		got := targets(t, newSampler(t, ohem(tt.edit), anchors, 2), []Objects{image}, logits, tt.deltas)
 		if s := selected(got); !slices.Equal(s, tt.want) {
 			t.Errorf("%s: selected %v, want %v", tt.name, s, tt.want)
 		}
@@ -266,7 +267,7 @@ func TestOHEMScore(t *testing.T) {
 	deltas[0] = 2 // smooth L1 at beta 1/9: 2 - 1/18
 	for score, want := range map[string][]int{"class": {2}, "class+box": {0}} {
 		c := ohem(func(o *OHEM) { o.Batch, o.Score = 1, score })
-		if got := selected(targets(t, newAssigner(t, c, anchors, 1), []Objects{image}, logits, deltas)); !slices.Equal(got, want) {
+		if got := selected(targets(t, newSampler(t, c, anchors, 1), []Objects{image}, logits, deltas)); !slices.Equal(got, want) {
 			t.Errorf("score %s: %v, want %v", score, got, want)
 		}
 	}
@@ -294,10 +295,11 @@ func TestOHEMProperties(t *testing.T) {
 			o.Preselect = rapid.IntRange(0, 100).Draw(t, "preselect")
 			o.Fill = rapid.Bool().Draw(t, "fill")
 		})
+		o := c.Miner.(OHEM)
 		seed := rapid.Uint64Range(0, 99).Draw(t, "seed")
 		images := []Objects{randomObjects(seed, 3, 48, 48, classes), {}}
 		logits, deltas := randomPredictions(seed, 2*len(anchors), classes)
-		a, err := NewAssigner(c, anchors, classes)
+		a, err := NewSampler(c, priorsOf(anchors), classes)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +308,7 @@ func TestOHEMProperties(t *testing.T) {
 			t.Fatal(err)
 		}
 		step := func() []int {
-			got, err := a.Targets(m, logits, deltas)
+			got, err := a.Targets(m, box.Predicted{"class": logits, "box": deltas})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -324,20 +326,20 @@ func TestOHEMProperties(t *testing.T) {
 			}
 		}
 		largest := slices.Max(perImage)
-		if c.OHEM.Scope == "batch" {
+		if o.Scope == "batch" {
 			largest = len(first)
 		}
-		if largest > c.OHEM.Batch || largest == 0 {
-			t.Fatalf("%d selected of a batch of %d", largest, c.OHEM.Batch)
+		if largest > o.Batch || largest == 0 {
+			t.Fatalf("%d selected of a batch of %d", largest, o.Batch)
 		}
-		if r := c.OHEM.Ratio; r > 0 && c.OHEM.Scope == "image" && !c.OHEM.Fill && positives[0] > 0 && float64(perImage[0]-positives[0]) > r*float64(positives[0]) {
+		if r := o.Ratio; r > 0 && o.Scope == "image" && !o.Fill && positives[0] > 0 && float64(perImage[0]-positives[0]) > r*float64(positives[0]) {
 			t.Fatalf("%d positives and %d negatives at 1:%g", positives[0], perImage[0]-positives[0], r)
 		}
-		if c.OHEM.NMSOn == "anchors" && c.OHEM.NMSClass == "agnostic" {
+		if o.NMSOn == "anchors" && o.NMSClass == "agnostic" {
 			for i, x := range first {
 				for _, y := range first[:i] {
 					if x/len(anchors) == y/len(anchors) && (m.Match[x] < 0) == (m.Match[y] < 0) {
-						if iou := box.IoU(anchors[x%len(anchors)], anchors[y%len(anchors)]); iou > c.OHEM.NMS {
+						if iou := box.IoU(anchors[x%len(anchors)], anchors[y%len(anchors)]); iou > o.NMS {
 							t.Fatalf("anchors %d and %d, both selected, overlap by %g", x, y, iou)
 						}
 					}
@@ -361,7 +363,7 @@ func TestOHEMWithoutNMSIsTopLosses(t *testing.T) {
 	anchors := grid(64, 64)
 	image := randomObjects(5, 3, 64, 64, 4)
 	logits, deltas := randomPredictions(5, len(anchors), 4)
-	got := targets(t, newAssigner(t, ohem(func(o *OHEM) { o.NMS, o.Batch = 1, 30 }), anchors, 4), []Objects{image}, logits, deltas)
+	got := targets(t, newSampler(t, ohem(func(o *OHEM) { o.NMS, o.Batch = 1, 30 }), anchors, 4), []Objects{image}, logits, deltas)
 	var all []int
 	loss := func(at int) float64 { return crossEntropy(logits[4*at:4*at+4], got.Labels[at]) }
 	for at := range anchors {
@@ -385,9 +387,11 @@ func FuzzMiners(f *testing.F) {
 		logits := []float32{a, b, c, b, a, c, c, a, b, a}
 		deltas := []float32{a, b, c, a, b, c, a, b, c, a, b, c, a, b, c, a, b, c, a, b}
 		for name := range miners {
-			conf := paperConfig()
-			conf.Miner, conf.OHEM.Batch, conf.OHEM.Score = name, 2, "class+box"
-			got := targets(t, newAssigner(t, conf, fiveAnchors, 2), []Objects{{Boxes: twoObjects.Boxes, Labels: []int32{0, 1}}}, logits, deltas)
+			conf := mining(name)
+			if name == "ohem" {
+				conf = ohem(func(o *OHEM) { o.Batch, o.Score = 2, "class+box" })
+			}
+			got := targets(t, newSampler(t, conf, fiveAnchors, 2), []Objects{{Boxes: twoObjects.Boxes, Labels: []int32{0, 1}}}, logits, deltas)
 			for at, w := range got.ClassWeight {
 				if !(w >= 0 && w <= 1) {
 					t.Errorf("%s: weight %g of anchor %d", name, w, at)

@@ -58,7 +58,7 @@ type OHEM struct {
 	BoxLoss, BoxCount          string
 }
 
-func newOHEM(v setting.Values) OHEM {
+func newOHEM(v setting.Values) Miner {
 	return OHEM{
 		Batch: v.Int("batch"), NMS: v.Number("nms"), Ratio: v.Number("ratio"), Scope: v.Text("scope"),
 		Score: v.Text("score"), ScoreBeta: v.Number("score_beta"),
@@ -67,29 +67,29 @@ func newOHEM(v setting.Values) OHEM {
 	}
 }
 
-func mineOHEM(a *Assigner, m Matched, logits, deltas []float32) {
-	o, s, n := a.config.OHEM, &a.scratch, len(a.anchors)
+func (o OHEM) mine(s *Sampler, m Matched, p box.Predicted) {
+	w, n := &s.scratch, len(s.priors.Boxes)
 	separate := o.NMSGroups == "separate" || o.NMSGroups == "auto" && o.Ratio > 0
-	s.boxes, s.labels = resize(s.boxes, n), resize(s.labels, n)
-	s.pool = s.pool[:0]
+	w.boxes, w.labels = resize(w.boxes, n), resize(w.labels, n)
+	w.pool = w.pool[:0]
 	limit := o.Batch // no choice takes more of one group
 	if o.Ratio > 0 && !separate {
 		limit = n // positives may come late in a joint group
 	}
 	for i := range m.Images {
 		if separate {
-			a.survivors(m, i, logits, deltas, limit, func(match int32) bool { return match >= 0 })
-			a.survivors(m, i, logits, deltas, limit, func(match int32) bool { return match == Background })
+			o.survivors(s, m, i, p, limit, func(match int32) bool { return match >= 0 })
+			o.survivors(s, m, i, p, limit, func(match int32) bool { return match == Background })
 		} else {
-			a.survivors(m, i, logits, deltas, limit, func(match int32) bool { return match != Ignored })
+			o.survivors(s, m, i, p, limit, func(match int32) bool { return match != Ignored })
 		}
 		if o.Scope == "image" {
-			a.minibatch(m)
-			s.pool = s.pool[:0]
+			o.minibatch(s, m)
+			w.pool = w.pool[:0]
 		}
 	}
 	if o.Scope == "batch" {
-		a.minibatch(m)
+		o.minibatch(s, m)
 	}
 
 	size := float64(o.Batch)
@@ -99,71 +99,72 @@ func mineOHEM(a *Assigner, m Matched, logits, deltas []float32) {
 	for i := range m.Images {
 		selected := 0
 		for at := i * n; at < (i+1)*n; at++ {
-			if s.selected[at] {
+			if w.selected[at] {
 				selected++
 			}
 			if o.BoxLoss == "selected" {
-				s.boxed[at] = s.boxed[at] && s.selected[at]
+				w.boxed[at] = w.boxed[at] && w.selected[at]
 			}
 		}
 		switch o.ClassCount {
 		case "selected":
-			s.classCount[i] = float64(selected)
+			w.classCount[i] = float64(selected)
 		case "batch":
-			s.classCount[i] = size
+			w.classCount[i] = size
 		}
 		if o.BoxCount == "same" {
-			s.boxCount[i] = s.classCount[i]
+			w.boxCount[i] = w.classCount[i]
 		}
 	}
 }
 
 // survivors deselects the examples of one image that are of the group, and adds to
 // the pool those that NMS leaves, at most limit.
-func (a *Assigner) survivors(m Matched, image int, logits, deltas []float32, limit int, in func(match int32) bool) {
-	o, s, n, k := a.config.OHEM, &a.scratch, len(a.anchors), a.classes
-	s.group = s.group[:0]
+func (o OHEM) survivors(s *Sampler, m Matched, image int, p box.Predicted, limit int, in func(match int32) bool) {
+	w, n, k := &s.scratch, len(s.priors.Boxes), s.classes
+	logits, boxes, size := p["class"], p["box"], s.config.Coder.Values()
+	w.group = w.group[:0]
 	for at := image * n; at < (image+1)*n; at++ {
 		if !in(m.Match[at]) {
 			continue
 		}
-		s.selected[at] = false
-		loss := crossEntropy(logits[at*k:(at+1)*k], a.targets.Labels[at])
+		w.selected[at] = false
+		loss := crossEntropy(logits[at*k:(at+1)*k], s.targets.Labels[at])
 		if object := m.Match[at]; object >= 0 && o.Score == "class+box" {
-			want := a.coder.Encode(a.anchors[at-image*n], m.Images[image].Boxes[object])
-			for j, w := range want {
-				loss += float64(a.config.BoxWeight * smoothL1(float64(deltas[4*at+j])-float64(w), o.ScoreBeta))
+			want := s.config.Coder.Encode(s.priors.Boxes[at-image*n], m.Images[image].Boxes[object])
+			for j, v := range want {
+				loss += float64(s.config.BoxWeight * smoothL1(float64(boxes[size*at+j])-float64(v), o.ScoreBeta))
 			}
 		}
-		s.group = append(s.group, example{loss, at})
+		w.group = append(w.group, example{loss, at})
 	}
-	left := len(s.group)
+	left := len(w.group)
 	if o.Preselect > 0 {
 		left = min(left, o.Preselect)
 	}
-	s.keep = s.keep[:0]
-	rest := s.group
-	for left > 0 && len(s.keep) < limit {
+	w.keep = w.keep[:0]
+	rest := w.group
+	for left > 0 && len(w.keep) < limit {
 		// NMS rarely looks further than a few minibatches, so sort no more.
 		next := hardest(rest, min(left, 4*o.Batch))
 		rest, left = rest[len(next):], left-len(next)
-		s.order = s.order[:0]
+		w.order = w.order[:0]
 		for _, e := range next {
 			j := e.at - image*n
-			s.order = append(s.order, j)
-			s.boxes[j], s.labels[j] = a.anchors[j], 0
+			w.order = append(w.order, j)
+			w.boxes[j], w.labels[j] = s.priors.Boxes[j], 0
 			if o.NMSOn == "decoded" {
-				s.boxes[j] = a.coder.Decode(a.anchors[j], deltas[4*e.at:4*e.at+4])
+				w.boxes[j] = s.config.Coder.Decode(s.priors.Boxes[j], boxes[size*e.at:size*(e.at+1)])
 			}
 			if o.NMSClass == "per_class" {
-				s.labels[j] = largest(logits[e.at*k : (e.at+1)*k])
+				w.labels[j] = largest(logits[e.at*k : (e.at+1)*k])
 			}
 		}
-		kept := len(s.keep)
-		s.keep = box.Suppress(s.keep, s.boxes, s.labels, s.order, o.NMS, limit)
+		kept := len(w.keep)
+		w.keep = box.Suppress(w.keep, w.boxes, w.labels, w.order, o.NMS, limit)
 		for _, e := range next { // what is new in keep has the order of next
-			if kept < len(s.keep) && s.keep[kept] == e.at-image*n {
-				s.pool = append(s.pool, e)
+			if kept < len(w.keep) && w.keep[kept] == e.at-image*n {
+				w.pool = append(w.pool, e)
 				kept++
 			}
 		}
@@ -171,13 +172,13 @@ func (a *Assigner) survivors(m Matched, image int, logits, deltas []float32, lim
 }
 
 // minibatch selects from the pool.
-func (a *Assigner) minibatch(m Matched) {
-	o, s := a.config.OHEM, &a.scratch
-	hardest(s.pool, len(s.pool))
+func (o OHEM) minibatch(s *Sampler, m Matched) {
+	w := &s.scratch
+	hardest(w.pool, len(w.pool))
 	positives, negatives := o.Batch, o.Batch
 	if o.Ratio > 0 {
 		found := 0
-		for _, e := range s.pool {
+		for _, e := range w.pool {
 			if m.Match[e.at] >= 0 {
 				found++
 			}
@@ -191,7 +192,7 @@ func (a *Assigner) minibatch(m Matched) {
 		}
 	}
 	total := o.Batch
-	for _, e := range s.pool {
+	for _, e := range w.pool {
 		left := &negatives
 		if m.Match[e.at] >= 0 {
 			left = &positives
@@ -199,7 +200,7 @@ func (a *Assigner) minibatch(m Matched) {
 		if *left > 0 && total > 0 {
 			*left--
 			total--
-			s.selected[e.at] = true
+			w.selected[e.at] = true
 		}
 	}
 }

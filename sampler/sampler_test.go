@@ -14,22 +14,27 @@ import (
 	"focalgrid/setting"
 )
 
-func newAssigner(t testing.TB, c Config, anchors [][4]float32, classes int) *Assigner {
+// priorsOf are anchors of one level.
+func priorsOf(anchors [][4]float32) *Priors {
+	return NewPriors(box.Priors{Boxes: anchors, Levels: []int{len(anchors)}})
+}
+
+func newSampler(t testing.TB, c Config, anchors [][4]float32, classes int) *Sampler {
 	t.Helper()
-	a, err := NewAssigner(c, anchors, classes)
+	s, err := NewSampler(c, priorsOf(anchors), classes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return s
 }
 
-func targets(t testing.TB, a *Assigner, images []Objects, logits, deltas []float32) Targets {
+func targets(t testing.TB, a *Sampler, images []Objects, logits, deltas []float32) Targets {
 	t.Helper()
 	m, err := a.Match(images)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := a.Targets(m, logits, deltas)
+	out, err := a.Targets(m, box.Predicted{"class": logits, "box": deltas})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +51,7 @@ var (
 func TestTargetsByHand(t *testing.T) {
 	c := paperConfig()
 	c.BoxWeight = 3
-	got := targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{twoObjects, {}}, nil, nil)
+	got := targets(t, newSampler(t, c, fiveAnchors, 3), []Objects{twoObjects, {}}, nil, nil)
 	third := float32(1. / 3)
 	want := Targets{
 		Labels:      []float32{2, 2, Ignored, Background, 0, -1, -1, -1, -1, -1},
@@ -77,7 +82,7 @@ func TestTargetsByHand(t *testing.T) {
 	}
 
 	c.BoxTarget = "boxes"
-	got = targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{twoObjects}, nil, nil)
+	got = targets(t, newSampler(t, c, fiveAnchors, 3), []Objects{twoObjects}, nil, nil)
 	for at, want := range [][4]float32{twoObjects.Boxes[0], twoObjects.Boxes[0], fiveAnchors[2], fiveAnchors[3], twoObjects.Boxes[1]} {
 		if b := [4]float32(got.BoxTarget[4*at : 4*at+4]); b != want {
 			t.Errorf("target box of anchor %d: %v, want %v", at, b, want)
@@ -100,7 +105,7 @@ func TestNormalisers(t *testing.T) {
 	for _, tt := range tests {
 		c := paperConfig()
 		c.Normaliser = tt.normaliser
-		a := newAssigner(t, c, fiveAnchors, 3)
+		a := newSampler(t, c, fiveAnchors, 3)
 		for step, want := range [][3]float64{tt.want, tt.second} {
 			got := targets(t, a, images, nil, nil)
 			for i := range images {
@@ -122,7 +127,7 @@ func TestNormalisers(t *testing.T) {
 func TestRunningMeanContinues(t *testing.T) {
 	c := paperConfig()
 	c.Normaliser = "ema"
-	a, b := newAssigner(t, c, fiveAnchors, 3), newAssigner(t, c, fiveAnchors, 3)
+	a, b := newSampler(t, c, fiveAnchors, 3), newSampler(t, c, fiveAnchors, 3)
 	for range 3 {
 		targets(t, a, []Objects{twoObjects}, nil, nil)
 	}
@@ -137,7 +142,7 @@ func TestZeroPositives(t *testing.T) {
 	for _, normaliser := range []string{"batch", "image"} {
 		c := paperConfig()
 		c.Normaliser = normaliser
-		got := targets(t, newAssigner(t, c, fiveAnchors, 3), []Objects{{}}, nil, nil)
+		got := targets(t, newSampler(t, c, fiveAnchors, 3), []Objects{{}}, nil, nil)
 		for at := range fiveAnchors {
 			if got.ClassWeight[at] != 1 || got.BoxWeight[at] != 0 || got.Labels[at] != Background {
 				t.Errorf("%s, anchor %d: label %g, weights %g and %g, want background, 1 and 0",
@@ -151,17 +156,17 @@ func TestZeroPositives(t *testing.T) {
 func TestDoublingTheBatch(t *testing.T) {
 	for _, normaliser := range []string{"batch", "image"} {
 		for miner := range miners {
-			c := paperConfig()
-			c.Normaliser, c.Miner = normaliser, miner
+			c := mining(miner)
+			c.Normaliser = normaliser
 			anchors := grid(96, 96)
 			images := []Objects{randomObjects(1, 8, 96, 96, 4), randomObjects(2, 9, 96, 96, 4)}
 			logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 			// An image without positives would have the divisor 1 in both.
-			if p := targets(t, newAssigner(t, paperConfig(), anchors, 4), images[1:], nil, nil).Positives; p == 0 {
+			if p := targets(t, newSampler(t, paperConfig(), anchors, 4), images[1:], nil, nil).Positives; p == 0 {
 				t.Fatal("the scene has an image without positives")
 			}
-			one := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas)
-			two := targets(t, newAssigner(t, c, anchors, 4), slices.Repeat(images, 2), slices.Repeat(logits, 2), slices.Repeat(deltas, 2))
+			one := targets(t, newSampler(t, c, anchors, 4), images, logits, deltas)
+			two := targets(t, newSampler(t, c, anchors, 4), slices.Repeat(images, 2), slices.Repeat(logits, 2), slices.Repeat(deltas, 2))
 			for at := range two.ClassWeight {
 				k := at % len(one.ClassWeight)
 				if 2*two.ClassWeight[at] != one.ClassWeight[k] || 2*two.BoxWeight[at] != one.BoxWeight[k] {
@@ -185,13 +190,13 @@ func randomPredictions(seed uint64, anchors, classes int) (logits, deltas []floa
 }
 
 func TestErrors(t *testing.T) {
-	if _, err := NewAssigner(paperConfig(), nil, 3); err == nil || !strings.Contains(err.Error(), "0 anchors and 3 classes") {
+	if _, err := NewSampler(paperConfig(), priorsOf(nil), 3); err == nil || !strings.Contains(err.Error(), "0 priors and 3 classes") {
 		t.Errorf("no anchors: %v", err)
 	}
-	if _, err := NewAssigner(paperConfig(), [][4]float32{{0, 0, 0, 4}}, 3); err == nil || !strings.Contains(err.Error(), "anchor 0, [0 0 0 4]") {
+	if _, err := NewSampler(paperConfig(), priorsOf([][4]float32{{0, 0, 0, 4}}), 3); err == nil || !strings.Contains(err.Error(), "prior 0, [0 0 0 4]") {
 		t.Errorf("anchor without area: %v", err)
 	}
-	a := newAssigner(t, paperConfig(), fiveAnchors, 3)
+	a := newSampler(t, paperConfig(), fiveAnchors, 3)
 	nan := float32(math.NaN())
 	for _, tt := range []struct {
 		image Objects
@@ -207,21 +212,21 @@ func TestErrors(t *testing.T) {
 			t.Errorf("error %v, want one with %q", err, tt.want)
 		}
 	}
-	if _, err := a.Targets(Matched{}, nil, nil); err == nil || !strings.Contains(err.Error(), "at least one image") {
+	if _, err := a.Targets(Matched{}, nil); err == nil || !strings.Contains(err.Error(), "at least one image") {
 		t.Errorf("no images: %v", err)
 	}
 
 	c := paperConfig()
-	c.Miner = "ssd"
-	a = newAssigner(t, c, fiveAnchors, 3)
+	c.Miner = SSD{Ratio: 3, MinNegatives: 3}
+	a = newSampler(t, c, fiveAnchors, 3)
 	m, err := a.Match([]Objects{twoObjects})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Targets(m, nil, nil); !errors.Is(err, ErrPredictions) {
+	if _, err := a.Targets(m, nil); !errors.Is(err, ErrPredictions) {
 		t.Errorf("ssd without predictions: %v", err)
 	}
-	if _, err := a.Targets(m, make([]float32, 4), make([]float32, 20)); err == nil || !strings.Contains(err.Error(), "4 logits and 20 deltas; want 15 and 20") {
+	if _, err := a.Targets(m, box.Predicted{"class": make([]float32, 4), "box": make([]float32, 20)}); err == nil || !strings.Contains(err.Error(), "prediction class has 4 values; want 15 (5 priors of 3)") {
 		t.Errorf("too few logits: %v", err)
 	}
 }
@@ -236,33 +241,77 @@ func values() setting.Values {
 	}
 }
 
-// paperConfig is the paper's assignment (§4, §4.1), all anchors counting, with settings for every miner: 3:1 for SSD,
-// and for OHEM the best row of Table 1d (batch 128, NMS .5).
-func paperConfig() Config {
+// paperConfig is the paper's assignment (§4, §4.1), all anchors counting.
+func paperConfig() Config { return New(values(), box.Deltas[float32]{}, "deltas", 1) }
+
+// mining is the paper's assignment with that miner: 3:1 for SSD, and for OHEM the best row of Table 1d (batch 128,
+// NMS .5).
+func mining(miner string) Config {
 	v := values()
-	c := New(v, "deltas", 1)
-	v["ratio"] = 0.
-	c.SSD, c.OHEM = SSD{Ratio: 3, MinNegatives: 3}, newOHEM(v)
-	return c
+	if v["type"] = miner; miner == "ohem" {
+		v["ratio"] = 0.
+	}
+	return New(v, box.Deltas[float32]{}, "deltas", 1)
 }
 
-// A sampler has the settings of its miner alone, and asks for predictions where it mines.
+// A sampler has its miner's settings, and asks for predictions where it mines.
 func TestNew(t *testing.T) {
-	for name, m := range miners {
+	for name, want := range map[string]Miner{"all": nil, "ssd": SSD{Ratio: 3, MinNegatives: 3}, "ohem": newOHEM(values())} {
 		v := values()
 		v["type"] = name
-		c := New(v, "boxes", 2)
-		if (c.SSD != SSD{}) != (name == "ssd") || (c.OHEM != OHEM{}) != (name == "ohem") || c.BoxTarget != "boxes" || c.BoxWeight != 2 {
+		c := New(v, box.Deltas[float32]{}, "boxes", 2)
+		if c.Miner != want || c.Assigner != paperIoU || c.BoxTarget != "boxes" || c.BoxWeight != 2 {
 			t.Errorf("%s: %+v", name, c)
 		}
-		if a := newAssigner(t, c, fiveAnchors, 3); a.NeedsPredictions() != (m.mine != nil) {
-			t.Errorf("%s: NeedsPredictions is %t", name, a.NeedsPredictions())
+		if s := newSampler(t, c, fiveAnchors, 3); s.NeedsPredictions() != (want != nil) {
+			t.Errorf("%s: NeedsPredictions is %t", name, s.NeedsPredictions())
 		}
 	}
+}
+
+// best is an assigner that reads predictions: the prior with the largest logit of an object's class learns it.
+type best struct{}
+
+func (best) NeedsPredictions() bool { return true }
+
+func (best) Assign(p *Priors, o Objects, predicted box.Predicted) (object []int32, quality []float32) {
+	object, quality = make([]int32, len(p.Boxes)), make([]float32, len(p.Boxes))
+	k := len(predicted["class"]) / len(p.Boxes)
+	for i := range object {
+		object[i] = Background
+	}
+	for j, label := range o.Labels {
+		at := 0
+		for i := range object {
+			if predicted["class"][i*k+int(label)] > predicted["class"][at*k+int(label)] {
+				at = i
+			}
+		}
+		object[at], quality[at] = int32(j), predicted["class"][at*k+int(label)]
+	}
+	return object, quality
+}
+
+// An assigner may read the predictions of its image, and say how well a prior fits.
+func TestAssignByPredictions(t *testing.T) {
 	c := paperConfig()
-	c.Miner = "hard"
-	if _, err := NewAssigner(c, fiveAnchors, 3); err == nil || err.Error() != `unknown miner "hard"; known: all, ohem, ssd` {
-		t.Errorf("unknown miner: %v", err)
+	c.Assigner = best{}
+	s := newSampler(t, c, fiveAnchors, 1)
+	image := Objects{Boxes: twoObjects.Boxes[:1], Labels: []int32{0}}
+	logits := []float32{0, 1, 0, 0, 0, 0, 0, 0, 0, 2}
+	got := targets(t, s, []Objects{image, image}, logits, make([]float32, 40))
+	if want := []float32{-1, 0, -1, -1, -1, -1, -1, -1, -1, 0}; !slices.Equal(got.Labels, want) || got.Positives != 2 {
+		t.Errorf("labels %v, want %v", got.Labels, want)
+	}
+	if want := []float32{0, 1, 0, 0, 0, 0, 0, 0, 0, 2}; !slices.Equal(got.ByName()["quality"], want) {
+		t.Errorf("quality %v, want %v", got.Quality, want)
+	}
+	m, err := s.Match([]Objects{image})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Targets(m, nil); !errors.Is(err, ErrPredictions) {
+		t.Errorf("without predictions: %v", err)
 	}
 }
 
@@ -322,9 +371,8 @@ func TestStepsReuseMemory(t *testing.T) {
 	images := []Objects{randomObjects(1, 3, 64, 64, 4), randomObjects(2, 2, 64, 64, 4)}
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 	for miner := range miners {
-		c := paperConfig()
-		c.Miner = miner
-		a := newAssigner(t, c, anchors, 4)
+		c := mining(miner)
+		a := newSampler(t, c, anchors, 4)
 		step := func() { targets(t, a, images, logits, deltas) }
 		step()
 		if n := testing.AllocsPerRun(5, step); n > 20 {
@@ -342,16 +390,15 @@ func TestCoresChangeNothing(t *testing.T) {
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for miner := range miners {
-		c := paperConfig()
-		c.Miner = miner
+		c := mining(miner)
 		runtime.GOMAXPROCS(1)
-		want := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas)
+		want := targets(t, newSampler(t, c, anchors, 4), images, logits, deltas)
 		if want.Positives == 0 || want.Ignored == 0 {
 			t.Fatalf("%d positives and %d ignored, want some of each", want.Positives, want.Ignored)
 		}
 		for _, cores := range []int{2, 3, 8} {
 			runtime.GOMAXPROCS(cores)
-			if got := targets(t, newAssigner(t, c, anchors, 4), images, logits, deltas); !reflect.DeepEqual(got, want) {
+			if got := targets(t, newSampler(t, c, anchors, 4), images, logits, deltas); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: targets on %d cores are not those on one", miner, cores)
 			}
 		}
@@ -367,9 +414,8 @@ func BenchmarkStep(b *testing.B) {
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
 	for _, miner := range []string{"all", "ssd", "ohem"} {
 		b.Run(miner, func(b *testing.B) {
-			c := paperConfig()
-			c.Miner = miner
-			a := newAssigner(b, c, anchors, 4)
+			c := mining(miner)
+			a := newSampler(b, c, anchors, 4)
 			for b.Loop() {
 				targets(b, a, images, logits, deltas)
 			}

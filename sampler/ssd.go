@@ -1,6 +1,9 @@
 package sampler
 
-import "focalgrid/setting"
+import (
+	"focalgrid/box"
+	"focalgrid/setting"
+)
 
 var ssdParams = []setting.Param{
 	{Name: "ratio", Kind: setting.Number, Min: .01, Max: 1e6, Doc: "negatives for each positive"},
@@ -15,30 +18,31 @@ type SSD struct {
 	MinNegatives int
 }
 
-func newSSD(v setting.Values) SSD {
+func newSSD(v setting.Values) Miner {
 	return SSD{Ratio: v.Number("ratio"), MinNegatives: v.Int("min_negatives")}
 }
 
-func mineSSD(a *Assigner, m Matched, logits, _ []float32) {
-	s, n, k := &a.scratch, len(a.anchors), a.classes
+func (d SSD) mine(s *Sampler, m Matched, p box.Predicted) {
+	logits := p["class"]
+	w, n, k := &s.scratch, len(s.priors.Boxes), s.classes
 	for i := range m.Images {
-		s.group = s.group[:0]
+		w.group = w.group[:0]
 		positives := 0
 		for at := i * n; at < (i+1)*n; at++ {
 			switch {
 			case m.Match[at] >= 0:
 				positives++
 			case m.Match[at] == Background:
-				s.group = append(s.group, example{crossEntropy(logits[at*k:(at+1)*k], Background), at})
-				s.selected[at] = false
+				w.group = append(w.group, example{crossEntropy(logits[at*k:(at+1)*k], Background), at})
+				w.selected[at] = false
 			}
 		}
-		negatives := int(a.config.SSD.Ratio * float64(positives))
+		negatives := int(d.Ratio * float64(positives))
 		if positives == 0 {
-			negatives = a.config.SSD.MinNegatives
+			negatives = d.MinNegatives
 		}
-		for _, e := range hardest(s.group, negatives) {
-			s.selected[e.at] = true
+		for _, e := range hardest(w.group, negatives) {
+			w.selected[e.at] = true
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"focalgrid/box"
 	"focalgrid/loss"
 	"focalgrid/sampler"
 
@@ -85,10 +86,10 @@ func TestLossesBeforeTraining(t *testing.T) {
 				t.Fatalf("%s: no reference %q", file, s.name)
 			}
 			c := sampler.Config{
-				Matcher:    sampler.Matcher{Positive: .5, Negative: .4, Force: s.force},
-				Normaliser: s.normaliser, Miner: "all", BoxTarget: "deltas", BoxWeight: 1,
+				Assigner:   sampler.IoU{Positive: .5, Negative: .4, Force: s.force},
+				Normaliser: s.normaliser, Coder: box.Deltas[float32]{}, BoxTarget: "deltas", BoxWeight: 1,
 			}
-			a, err := sampler.NewAssigner(c, anchors, ref.Classes)
+			a, err := sampler.NewSampler(c, sampler.NewPriors(box.Priors{Boxes: anchors, Levels: []int{len(anchors)}}), ref.Classes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +110,7 @@ func TestLossesBeforeTraining(t *testing.T) {
 					}
 				}
 			}
-			got, err := a.Targets(m, nil, nil)
+			got, err := a.Targets(m, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

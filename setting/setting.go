@@ -139,8 +139,12 @@ func (p *Param) JudgeGroup(group Values) error {
 }
 
 func (p *Param) allows(v any) bool {
-	if options := p.Options(); options != nil {
-		return slices.Contains(options, Spell(v))
+	if p.Kinds != nil {
+		_, known := p.Kinds[Spell(v)]
+		return known
+	}
+	if p.Choices != nil {
+		return slices.Contains(p.Choices, Spell(v))
 	}
 	switch v := v.(type) {
 	case nil:
@@ -180,6 +184,14 @@ func (p *Param) Range() string {
 	return p.bounds()
 }
 
+// Allowed describes kind and range for a reader.
+func (p *Param) Allowed() string {
+	if (p.Kind == Int || p.Kind == Number) && p.Choices == nil {
+		return string(p.Kind) + " " + p.Range()
+	}
+	return p.Range()
+}
+
 func (p *Param) bounds() string {
 	if !p.Above && !p.Below {
 		return "from " + p.limit(p.Min) + " to " + p.limit(p.Max)
@@ -214,13 +226,19 @@ func Spell(v any) string {
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	case []float64:
-		parts := make([]string, len(v))
-		for i, f := range v {
-			parts[i] = Spell(f)
-		}
-		return "[" + strings.Join(parts, ",") + "]"
+		return spellList(v)
+	case []any:
+		return spellList(v)
 	}
 	return fmt.Sprint(v)
+}
+
+func spellList[T any](list []T) string {
+	parts := make([]string, len(list))
+	for i, v := range list {
+		parts[i] = Spell(v)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
 }
 
 // Shown is Spell for an error: short, on one line, text in quotes.

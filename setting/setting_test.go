@@ -1,6 +1,7 @@
 package setting
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
@@ -78,6 +79,9 @@ func TestSpellAndParse(t *testing.T) {
 		if v, err := p.Parse(tt.want); err != nil || !reflect.DeepEqual(v, tt.v) {
 			t.Errorf("%s is read as %v (%v), want %v", tt.want, v, err, tt.v)
 		}
+	}
+	if got := Spell([]any{json.Number("0.50"), nil, []any{"a", true}}); got != "[0.50,none,[a,true]]" {
+		t.Errorf("a list out of JSON is spelled %s", got)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		p, list := Param{Kind: Numbers}, rapid.SliceOf(rapid.Float64()).Draw(t, "list")

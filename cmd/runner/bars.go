@@ -12,6 +12,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 )
 
 // barWidth leaves room for the texts on a terminal of 80 columns.
@@ -117,7 +118,7 @@ func (b *bars) event(e experiments.Event) {
 	index, what, total, done := b.progressOf(e)
 	sum := b.done
 	b.mu.Unlock() // the bars call back for their texts
-	if _, ok := e.(experiments.TrialEnded); ok {
+	if _, ok := e.(sweep.TrialEnded); ok {
 		b.finish(index)
 	} else if what != "" {
 		if one := b.ones[index]; one == nil || one.what != what {
@@ -140,16 +141,16 @@ func (b *bars) above(text string) { fmt.Fprintln(b.p, folded(visible(text), b.w.
 // update processes an event and returns a line to print, if any.
 func (b *bars) update(e experiments.Event) string {
 	switch e := e.(type) {
-	case experiments.TrialStarted:
+	case sweep.TrialStarted:
 		b.start(e)
 		return b.started(e)
 	case experiments.Stepped:
 		b.stepped(e)
-	case experiments.TrialEnded:
+	case sweep.TrialEnded:
 		return b.end(e) + " " + ended(e)
 	case experiments.Noted:
 		return e.Text
-	case experiments.Waiting:
+	case sweep.Waiting:
 		if said := waiting(e); said != b.waited {
 			b.waited = said
 			return said
@@ -169,7 +170,7 @@ func (b *bars) progressOf(e experiments.Event) (index int, what string, total, d
 		return e.Index, b.label(e.Index), e.Iters, e.Step + 1
 	case experiments.Evaluating:
 		return e.Index, b.label(e.Index) + " evaluates", e.Total, e.Done
-	case experiments.TrialEnded:
+	case sweep.TrialEnded:
 		return e.Index, "", 0, 0
 	case experiments.Preparing:
 		return preparing, e.What, e.Total, e.Done

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/benchmark"
@@ -166,7 +167,7 @@ func (a *app) benchInfer(ctx context.Context, o *benchOptions) error {
 	return a.bench(ctx, o, benchmark.Infer)
 }
 
-func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Runner, benchmark.Network) (benchmark.Measured, error)) error {
+func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Trainer, benchmark.Network) (benchmark.Measured, error)) error {
 	if err := checkFormat(o.format, "text", "json"); err != nil {
 		return err
 	}
@@ -182,13 +183,13 @@ func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.C
 	if e, ok := r.Engine.(engine.Profiler); ok {
 		e.Profile(profile)
 	}
-	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.Host.Threads, Kernels: r.Host.Kernels}
+	rep := benchReport{Model: o.Model, Pixels: o.Pixels, Threads: r.host.Threads, Kernels: r.host.Kernels}
 	if e, ok := r.Engine.(engine.Prober); ok {
 		rep.Peak = e.ProbePeak(a.now) / 1e9
 	}
 	rep.Bare = memoryNow()
 	o.Begin = profile.Reset
-	if rep.measured, err = measure(ctx, r.Runner, o.Network); err != nil {
+	if rep.measured, err = measure(ctx, r.Trainer, o.Network); err != nil {
 		return err
 	}
 	rep.fill(profile)
@@ -257,7 +258,7 @@ func (r *benchReport) print(a *app) {
 		}
 		rows = append(rows, []string{op.Op, fmt.Sprintf("%.2f", op.MS), fmt.Sprintf("%.1f%%", 100*op.MS/mean), fmt.Sprintf("%.4g", op.Calls), rate})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 }
 
 // loaderReport is what bench loader prints.
@@ -287,7 +288,7 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 		return err
 	}
 	defer r.close()
-	files, kept, err := benchmark.Loader(ctx, r.Runner, o.Network)
+	files, kept, err := benchmark.Loader(ctx, r.Trainer, o.Network)
 	if err != nil {
 		return err
 	}
@@ -308,7 +309,7 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 	}{{"files", rep.Files}, {"memory", rep.Kept}} {
 		rows = append(rows, []string{"  " + l.name, fmt.Sprintf("%.0f", l.Images), fmt.Sprintf("%.2f (%.2f to %.2f)", l.MS.Median, l.MS.Min, l.MS.Max)})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return nil
 }
 

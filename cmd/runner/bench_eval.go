@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments/benchmark"
 )
 
@@ -184,7 +185,7 @@ func (r *evalBenchReport) print(a *app) {
 		row(p.Phase, p.MS, rate)
 	}
 	row("reading and evaluation", r.MS, "")
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	if r.Memory > 0 {
 		fmt.Fprintf(a.out, "  peak of memory %.1f MB, %.1f of them bare\n", float64(r.Memory)/1e6, float64(r.Bare)/1e6)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments/benchmark"
 )
 
@@ -58,7 +59,7 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 		return err
 	}
 	defer os.RemoveAll(dir)
-	t, err := benchmark.RunStore(ctx, r.Runner, dir, o.Store)
+	t, err := benchmark.RunStore(ctx, r.records(nil), dir, o.Store)
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,6 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 	for _, w := range t.Times {
 		rows = append(rows, []string{"  " + w.What, fmt.Sprintf("%.3f", w.Seconds)})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 type compareOptions struct{ a, b, db, format string }
@@ -47,12 +48,12 @@ the differences are taken by pairs. A trial that is on both sides is compared bi
 		}),
 	}
 	dbFlag(cmd, &o.db)
-	formatFlag(cmd, &o.format, results.CompareFormats()...)
+	formatFlag(cmd, &o.format, report.CompareFormats()...)
 	return cmd
 }
 
 func (a *app) compare(o *compareOptions) error {
-	if err := checkFormat(o.format, results.CompareFormats()...); err != nil {
+	if err := checkFormat(o.format, report.CompareFormats()...); err != nil {
 		return err
 	}
 	left, err := loadSide(o.db, o.a)
@@ -63,11 +64,11 @@ func (a *app) compare(o *compareOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	return bad(results.WriteComparison(a.out, left, right, o.format))
+	return bad(report.WriteComparison(a.out, left, right, o.format))
 }
 
 // loadSide finds what an argument of compare names.
-func loadSide(db, arg string) (results.Side, error) {
+func loadSide(db, arg string) (report.Side, error) {
 	what := arg
 	if isFile(arg) {
 		db, what = arg, ""
@@ -76,7 +77,7 @@ func loadSide(db, arg string) (results.Side, error) {
 	}
 	store, err := results.OpenExisting(db)
 	if err != nil {
-		return results.Side{}, err
+		return report.Side{}, err
 	}
 	defer store.Close()
 	var trials []results.Trial
@@ -92,9 +93,9 @@ func loadSide(db, arg string) (results.Side, error) {
 		}
 	}
 	if err != nil {
-		return results.Side{}, err
+		return report.Side{}, err
 	}
-	return store.LoadSide(arg, trials)
+	return report.LoadSide(store, arg, trials)
 }
 
 // rowTrials are the trials with the settings "key=value,key=value".
@@ -111,7 +112,7 @@ func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	trials, err := results.Matching(all, settings)
+	trials, err := report.Matching(all, settings)
 	if err == nil && len(trials) == 0 {
 		err = fmt.Errorf("%s: no recorded trial has these settings", text)
 	}

@@ -86,7 +86,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Confi
 			return "", cfg, nil, err
 		}
 		defer r.close()
-		r.Observe = a.preparing()
+		r.Notify = a.preparing()
 		if dir, err = r.PrepareData(ctx, &cfg); err != nil {
 			if errors.Is(err, dataset.ErrOtherFolder) {
 				err = bad(err)

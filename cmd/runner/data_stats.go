@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/dataset"
 	"focalgrid/detector"
 )
@@ -78,7 +79,7 @@ func (a *app) printStats(set *dataset.Set, an detector.AnchorStats) {
 	if st.Crowds > 0 {
 		rows = append(rows, []string{"  crowds", strconv.Itoa(st.Crowds), "neither learned nor scored"})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	for _, note := range set.Notes {
 		fmt.Fprintf(a.out, "  note: %s\n", note)
 	}
@@ -96,7 +97,7 @@ func (a *app) printStats(set *dataset.Set, an detector.AnchorStats) {
 		table = append(table, sizes("  "+c.Name, c.Objects, c.Sizes))
 	}
 	table = append(table, sizes("  all", st.Objects, st.Sizes))
-	columns(a.out, table)
+	columns.Text(a.out, "", table, columns.AllLeft)
 
 	fmt.Fprintf(a.out, "\n  anchors of %s: %s an image, %s of them positive\n", count(an.Images, "image"), ratio(an.Anchors, an.Images), ratio(an.Positive, an.Images))
 	fmt.Fprintf(a.out, "  foreground : background  1 : %s\n", ratio(an.Background, an.Positive))
@@ -111,7 +112,7 @@ func sizes(name string, objects int, s dataset.SizeCounts) []string {
 // share prints a part in per cent, "–" if the whole is 0.
 func share(part, whole int) string {
 	if whole == 0 {
-		return noValue
+		return columns.Gap
 	}
 	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
 }
@@ -119,7 +120,7 @@ func share(part, whole int) string {
 // ratio is a/b with three digits, "–" where b is 0.
 func ratio(a, b int) string {
 	if b == 0 {
-		return noValue
+		return columns.Gap
 	}
 	v := float64(a) / float64(b)
 	if v >= 100 {

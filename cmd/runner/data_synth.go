@@ -60,7 +60,7 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Observe = a.preparing()
+	r.Notify = a.preparing()
 	if err := r.Draw(ctx, &cfg, o.dir); err != nil {
 		if errors.Is(err, dataset.ErrOtherFolder) {
 			err = bad(err)

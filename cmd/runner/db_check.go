@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -39,7 +39,7 @@ the database, if the database is sound.`,
 }
 
 func (a *app) dbCheck(db string, mend bool) error {
-	c, err := results.Check(db, experiments.KeyOf(), mend)
+	c, err := results.Check(db, sweep.KeyOf(), mend)
 	if err != nil {
 		return bad(err)
 	}

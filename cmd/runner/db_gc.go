@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/results"
 )
 
@@ -64,7 +65,7 @@ func (a *app) dbGC(o *gcOptions) error {
 		total += g.Size
 		rows = append(rows, []string{fmt.Sprintf("%.1f MB", float64(g.Size)/1e6), g.Path, g.Why})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	switch {
 	case len(garbage) == 0:
 		fmt.Fprintln(a.out, "nothing to delete")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -65,7 +65,7 @@ func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) er
 	defer store.Close()
 	// An interrupted import leaves the database as it was.
 	done, err := reading(ctx, func() (results.Imported, error) {
-		return store.Import(results.Keep(o.keep), experiments.KeyOf(), sources...)
+		return store.Import(results.Keep(o.keep), sweep.KeyOf(), sources...)
 	})
 	var conflicts *results.ConflictsError
 	switch {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -27,7 +27,7 @@ wrong key is left out and reported; the exit code is then 1.`,
 		Args:              asUsed,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
-			r, err := results.Rebuild(db, experiments.KeyOf())
+			r, err := results.Rebuild(db, sweep.KeyOf())
 			if err != nil {
 				return bad(errors.Join(err, refused(r.Refused)))
 			}

@@ -120,9 +120,8 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Store = store
-	r.Observe = a.preparing()
-	d, err := r.OpenDetector(ctx, t)
+	r.Notify = a.preparing()
+	d, err := r.OpenDetector(ctx, t, store.WeightsPath(t.Weights))
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
@@ -52,18 +53,18 @@ func (a *app) doctor(o *doctorOptions) error {
 	defer r.close()
 	db, dbErr := databaseLine(o.db)
 	rows := [][]string{
-		{"program", fmt.Sprintf("%s, revision %.12s, numerics %d", programVersion(), r.Host.Revision, plan.Numerics)},
+		{"program", fmt.Sprintf("%s, revision %.12s, numerics %d", programVersion(), r.host.Revision, plan.Numerics)},
 		{"go", runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH},
-		{"cpu", r.Host.CPU},
+		{"cpu", r.host.CPU},
 		{"engine", r.Engine.Info().Name + ", on the " + r.Engine.Info().Device},
-		{"kernels", r.Host.Kernels},
+		{"kernels", r.host.Kernels},
 		{"threads", fmt.Sprintf("%d of %d cores", r.Engine.Info().Threads, runtime.NumCPU())},
 		{"gpu", gpuLine()},
 		{"cache", cacheLine(r.Cache)},
 		{"weights", weightsLine(r)},
 		{"database", db},
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return bad(dbErr)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/coco"
+	"focalgrid/figure"
 	"focalgrid/metrics"
 	"focalgrid/metrics/report"
 )
@@ -201,8 +202,8 @@ func (o *evalOptions) checkFiles() error {
 		return errors.New("--max-drop: needs --vs FILE, the results to compare with")
 	case o.curves != "" && report.CheckCurves(o.curves) != nil:
 		return report.CheckCurves(o.curves)
-	case o.plot != "" && report.CheckPlot(o.plot) != nil:
-		return report.CheckPlot(o.plot)
+	case o.plot != "" && figure.CheckName(o.plot) != nil:
+		return figure.CheckName(o.plot)
 	}
 	return nil
 }

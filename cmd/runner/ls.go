@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 // watchEvery is how often ls --watch looks.
@@ -59,7 +60,7 @@ func (a *app) ls(ctx context.Context, o *lsOptions) error {
 			return err
 		}
 		var b bytes.Buffer
-		if err := results.WriteList(&b, trials, o.format); err != nil {
+		if err := report.WriteList(&b, trials, o.format); err != nil {
 			return err
 		}
 		if b.String() != last {

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
-
-	"github.com/spf13/cobra"
+	"focalgrid/experiments/sweep"
+	"focalgrid/results"
 )
 
 // machine holds the flags of verbs that compute.
@@ -53,7 +55,10 @@ func cpuExact(threads int) engine.Engine {
 const maxThreads = 4096
 
 // rig is a machine ready to compute.
-type rig struct{ *experiments.Runner }
+type rig struct {
+	*experiments.Trainer
+	host experiments.Host
+}
 
 // open starts the engine. The caller closes the rig.
 func (m *machine) open(a *app) (*rig, error) {
@@ -73,14 +78,18 @@ func (m *machine) open(a *app) (*rig, error) {
 	}
 	e := open(m.threads)
 	info := e.Info()
-	return &rig{&experiments.Runner{Engine: e, Cache: cache, Now: a.now, Host: experiments.DescribeHost(info.Kernels, info.Threads)}}, nil
+	return &rig{
+		Trainer: &experiments.Trainer{Data: experiments.Data{Cache: cache}, Engine: e, Now: a.now},
+		host:    experiments.DescribeHost(info.Kernels, info.Threads),
+	}, nil
 }
 
-// close ends the engine and, if one is open, the store.
+// records looks up what a database holds; nil: nothing.
+func (r *rig) records(store *results.Store) sweep.Records {
+	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host}
+}
+
 func (r *rig) close() {
-	if r.Store != nil {
-		r.Store.Close()
-	}
-	r.Runner.Close()
+	r.Trainer.Close()
 	r.Engine.Close()
 }

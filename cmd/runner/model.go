@@ -109,7 +109,7 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Observe = a.preparing()
+	r.Notify = a.preparing()
 	ts, err := r.InitialWeights(ctx, &cfg, o.seed)
 	if err != nil {
 		return err

@@ -6,13 +6,11 @@ import (
 	"strconv"
 	"strings"
 
-	"focalgrid/experiments"
+	"focalgrid/columns"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/setting"
 )
-
-// noValue stands for a factor that does not matter to a row, and for a metric that is not defined.
-const noValue = "–"
 
 // factors writes what distinguishes a trial from its neighbours: "loss.gamma=2 seed=0".
 func factors(p *plan.Plan, t *plan.Trial) string {
@@ -26,7 +24,7 @@ func factors(p *plan.Plan, t *plan.Trial) string {
 }
 
 // stateOf describes the state of a trial.
-func stateOf(s *experiments.State) string {
+func stateOf(s *sweep.State) string {
 	if s.Recorded == nil {
 		return "to do"
 	}
@@ -41,7 +39,7 @@ func stateOf(s *experiments.State) string {
 
 // printPlan prints the plan of a sweep: the trials in their order, with their factors, state and cost,
 // the finding of the paper, and the total, which is divided among jobs.
-func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experiments.Cost, pretrain, rate float64, jobs int) {
+func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -63,7 +61,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		s := &states[i]
 		line := []string{strconv.Itoa(i + 1)}
 		for _, key := range p.Factors {
-			cell := noValue
+			cell := columns.Gap
 			if v, ok := p.Rows[s.Row].Factors[key]; ok {
 				cell = setting.Spell(v)
 			}
@@ -83,7 +81,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		}
 		rows = append(rows, append(line, strconv.FormatUint(s.Seed, 10), stateOf(s), cost))
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
 	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
@@ -100,7 +98,7 @@ func (a *app) printPlan(p *plan.Plan, states []experiments.State, costs []experi
 		}
 	}
 	fmt.Fprintf(a.out, "\n%s.\n", foot)
-	for _, line := range experiments.Inputs(p, states) {
+	for _, line := range sweep.Inputs(p, states) {
 		fmt.Fprintln(a.out, line)
 	}
 }

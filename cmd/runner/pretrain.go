@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 )
@@ -60,7 +61,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Observe = a.preparing()
+	r.Notify = a.preparing()
 	var p experiments.Pretrained
 	copied := ""
 	if o.out != "" {
@@ -79,7 +80,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 	if copied != "" && copied != p.Where {
 		rows = append(rows, []string{"copy", copied})
 	}
-	columns(a.out, rows)
+	columns.Text(a.out, "", rows, columns.AllLeft)
 	return nil
 }
 

@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
+	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -23,7 +23,7 @@ type progress interface {
 
 // newProgress shows bars on a terminal and plain lines elsewhere. Results go to stdout and progress to
 // stderr, so that a table can be redirected to a file.
-func (a *app) newProgress(plan *plan.Plan, states []experiments.State) progress {
+func (a *app) newProgress(plan *plan.Plan, states []sweep.State) progress {
 	t := newTracker(plan, states, a.now)
 	if terminal(a.err) {
 		return newBars(t, a.err)
@@ -54,7 +54,7 @@ type atWork struct {
 	begun    time.Time // at its first step
 }
 
-func newTracker(plan *plan.Plan, states []experiments.State, now func() time.Time) *tracker {
+func newTracker(plan *plan.Plan, states []sweep.State, now func() time.Time) *tracker {
 	t := &tracker{plan: plan, now: now, numbers: map[int]int{}, at: map[int]*atWork{}}
 	for i := range states {
 		if !states[i].Done() {
@@ -74,7 +74,7 @@ func (t *tracker) label(index int) string {
 }
 
 // start adds a trial. A trial whose worker died before starts again.
-func (t *tracker) start(e experiments.TrialStarted) {
+func (t *tracker) start(e sweep.TrialStarted) {
 	if t.begun.IsZero() {
 		t.begun = t.now()
 	}
@@ -99,7 +99,7 @@ func (t *tracker) stepped(e experiments.Stepped) *atWork {
 }
 
 // end counts the end of a trial, and returns its label.
-func (t *tracker) end(e experiments.TrialEnded) string {
+func (t *tracker) end(e sweep.TrialEnded) string {
 	t.ended++
 	if a := t.at[e.Index]; a != nil {
 		t.done += a.of - a.step // of a trial that ended early
@@ -138,7 +138,7 @@ func (t *tracker) allLeft() (seconds float64, ok bool) {
 }
 
 // started describes the trial that begins.
-func (t *tracker) started(e experiments.TrialStarted) string {
+func (t *tracker) started(e sweep.TrialStarted) string {
 	s := fmt.Sprintf("%s (%.12s): %s", t.label(e.Index), e.Key, factors(t.plan, &e.Trial))
 	if e.Step > 0 {
 		s += fmt.Sprintf(", from step %d", e.Step)
@@ -147,12 +147,12 @@ func (t *tracker) started(e experiments.TrialStarted) string {
 }
 
 // waiting describes what a sweep without work of its own waits for.
-func waiting(e experiments.Waiting) string {
+func waiting(e sweep.Waiting) string {
 	return "waiting for " + count(e.Trials, "trial") + " that other processes are training"
 }
 
 // ended describes how a trial ended, and where if not here.
-func ended(e experiments.TrialEnded) string {
+func ended(e sweep.TrialEnded) string {
 	if e.Elsewhere {
 		return fmt.Sprintf("(%.12s), by another process: %s", e.Key, outcome(e.Outcome))
 	}
@@ -177,12 +177,12 @@ func outcome(o results.Outcome) string {
 	return o.Status
 }
 
-// percent prints a metric × 100, or a dash where it is not defined.
+// percent prints a metric, or a gap where there is none.
 func percent(metrics map[string]float64, name string) string {
-	if v, ok := metrics[name]; ok && !math.IsNaN(v) {
-		return strconv.FormatFloat(100*v, 'f', 1, 64)
+	if v, ok := metrics[name]; ok {
+		return columns.Percent(v)
 	}
-	return noValue
+	return columns.Gap
 }
 
 // lines reports in plain lines, about ten for each trial.
@@ -222,7 +222,7 @@ func (l *lines) event(e experiments.Event) {
 			}
 			fmt.Fprintf(l.w, "%s, %d of %d%s\n", e.What, e.Done, e.Total, note)
 		}
-	case experiments.TrialStarted:
+	case sweep.TrialStarted:
 		l.start(e)
 		fmt.Fprintln(l.w, l.started(e))
 	case experiments.Stepped:
@@ -245,12 +245,12 @@ func (l *lines) event(e experiments.Event) {
 		}
 	case experiments.Noted:
 		fmt.Fprintln(l.w, e.Text)
-	case experiments.Waiting:
+	case sweep.Waiting:
 		if said := waiting(e); said != l.said {
 			l.said = said
 			fmt.Fprintln(l.w, said)
 		}
-	case experiments.TrialEnded:
+	case sweep.TrialEnded:
 		fmt.Fprintf(l.w, "%s %s", l.end(e), ended(e))
 		if s, ok := l.allLeft(); ok && l.ended < l.trials {
 			fmt.Fprintf(l.w, "; %s left", lasting(s))

@@ -15,46 +15,47 @@ import (
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
 // twoTrials is a plan of two trials of 20 steps, and their states.
-func twoTrials(t *testing.T) (*plan.Plan, []experiments.State) {
+func twoTrials(t *testing.T) (*plan.Plan, []sweep.State) {
 	t.Helper()
 	plan, err := detector.Settings.Load("smoke", plan.Selection{Set: []string{"train.iters=20"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var states []experiments.State
+	var states []sweep.State
 	for _, trial := range plan.Trials {
-		states = append(states, experiments.State{Trial: trial, Key: strings.Repeat("ab", 32)})
+		states = append(states, sweep.State{Trial: trial, Key: strings.Repeat("ab", 32)})
 	}
 	return plan, states
 }
 
 // play sends the events of a sweep: the first trial is done, the second
 // diverges in its third step. tick passes a second.
-func play(p progress, states []experiments.State, tick func()) {
+func play(p progress, states []sweep.State, tick func()) {
 	for done := range 9 {
 		p.event(experiments.Preparing{What: "preparing synthetic images", Done: done, Total: 8, Note: "in a folder"})
 	}
-	p.event(experiments.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
+	p.event(sweep.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
 	for step := range 20 {
 		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: 2 - float64(step)/20}})
 		tick()
 	}
 	p.event(experiments.Evaluating{Done: 5, Total: 10})
 	p.event(experiments.Evaluating{Done: 10, Total: 10})
-	p.event(experiments.TrialEnded{Index: 0, Outcome: results.Outcome{
+	p.event(sweep.TrialEnded{Index: 0, Outcome: results.Outcome{
 		Status: results.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
 	}})
 	p.print(func(w io.Writer) error { _, err := fmt.Fprintln(w, "THE TABLE"); return err })
-	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key})
+	p.event(sweep.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key})
 	for step := range 2 {
 		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: math.Pi}})
 		tick()
 	}
-	p.event(experiments.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusDiverged, WallSeconds: 2, Error: "step 2: loss is not finite"}})
+	p.event(sweep.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusDiverged, WallSeconds: 2, Error: "step 2: loss is not finite"}})
 	p.close()
 }
 
@@ -95,22 +96,22 @@ trial 2 of 2 diverged in 2s: step 2: loss is not finite
 
 // playTwo sends the events of two trials at once: one goes on from a checkpoint, the
 // other is done by another process.
-func playTwo(p progress, states []experiments.State, tick func()) {
-	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 10})
-	p.event(experiments.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
+func playTwo(p progress, states []sweep.State, tick func()) {
+	p.event(sweep.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 10})
+	p.event(sweep.TrialStarted{Index: 0, Trial: states[0].Trial, Key: states[0].Key})
 	for step := range 2 {
 		p.event(experiments.Stepped{Index: 0, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: 1}})
 		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: detector.StepInfo{Step: 10 + step, Loss: 2}})
 		tick()
 	}
 	p.event(experiments.Noted{Text: "trial abc is tried again (1 of 1)"})
-	p.event(experiments.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 11})
+	p.event(sweep.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 11})
 	p.event(experiments.Evaluating{Index: 1, Done: 6, Total: 6})
-	p.event(experiments.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusFailed, WallSeconds: 2, Error: "out of luck"}})
+	p.event(sweep.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusFailed, WallSeconds: 2, Error: "out of luck"}})
 	for range 3 {
-		p.event(experiments.Waiting{Trials: 1})
+		p.event(sweep.Waiting{Trials: 1})
 	}
-	p.event(experiments.TrialEnded{Index: 0, Key: states[0].Key, Elsewhere: true, Outcome: results.Outcome{
+	p.event(sweep.TrialEnded{Index: 0, Key: states[0].Key, Elsewhere: true, Outcome: results.Outcome{
 		Status: results.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
 	}})
 	p.close()
@@ -162,7 +163,7 @@ func TestLinesOfUnevenTrials(t *testing.T) {
 		var w bytes.Buffer
 		l := &lines{tracker: newTracker(plan, states, time.Now), w: &w, out: io.Discard}
 		states[0].Config.Set("train.iters", iters)
-		l.event(experiments.TrialStarted{Trial: states[0].Trial, Key: states[0].Key})
+		l.event(sweep.TrialStarted{Trial: states[0].Trial, Key: states[0].Key})
 		for step := range iters {
 			l.event(experiments.Stepped{Iters: iters, StepInfo: detector.StepInfo{Step: step}})
 		}

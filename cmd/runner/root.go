@@ -37,7 +37,7 @@ func newApp(stdout, stderr io.Writer) *app {
 
 // verbs are the commands in the order of the help. To add one, add a line.
 var verbs = []func(*app) *cobra.Command{
-	newSweep, newTable, newLs, newShow, newCompare, newVerify, newDetect, newEval, newPretrain, newModel, newData, newDB, newBench, newDoctor, newVersion, newWorker,
+	newSweep, newTable, newLs, newShow, newCompare, newVerify, newDetect, newEval, newPretrain, newSettings, newModel, newData, newDB, newBench, newDoctor, newVersion, newWorker,
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -224,6 +224,7 @@ func selectionFlags(cmd *cobra.Command, s *plan.Selection) {
 	f := cmd.Flags()
 	f.StringArrayVar(&s.Only, "only", nil, "use only the rows where `key=value`[,value…], such as loss.gamma=2 (repeatable)")
 	f.StringVar(&s.Seeds, "seeds", "", "`seeds` instead of the seeds in the file: 3, 0..9 or 1,2,5")
+	completeBy(cmd, "only", keyValues)
 }
 
 // baselineFlags adds the flags of a verb that uses the settings that all rows share.
@@ -233,11 +234,16 @@ func baselineFlags(cmd *cobra.Command, s *plan.Selection) {
 	f.StringArrayVar(&s.Set, "set", nil, "change a setting: `key=value`, such as train.iters=100 (repeatable)")
 	f.StringVar(&s.DataDir, "data", "", "`folder` of the data, in COCO's layout")
 	complete(cmd, "profile", plan.Profiles())
+	completeBy(cmd, "set", keyValues)
 }
 
 func complete(cmd *cobra.Command, flag string, values []string) {
+	completeBy(cmd, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func completeBy(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	// An error would mean an unknown flag, which the tests would find.
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc(flag, f)
 }
 
 // gridNames completes the name of a grid file: the embedded files, then files on disk.
@@ -357,27 +363,6 @@ func makeFolder(dir string) error {
 
 // makeFolderOf makes the folder of a file.
 func makeFolderOf(file string) error { return makeFolder(filepath.Dir(file)) }
-
-// columns prints rows in aligned columns.
-func columns(w io.Writer, rows [][]string) {
-	var width []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(width) {
-				width = append(width, 0)
-			}
-			width[i] = max(width[i], len([]rune(cell)))
-		}
-	}
-	for _, row := range rows {
-		var b strings.Builder
-		for i, cell := range row {
-			b.WriteString(cell)
-			b.WriteString(strings.Repeat(" ", width[i]-len([]rune(cell))+2))
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
-}
 
 // count returns "1 trial" or "2 trials".
 func count(n int, what string) string {

@@ -6,8 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/detector"
-	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 type showOptions struct {
@@ -57,7 +58,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	}
 	defer store.Close()
 	if o.diff {
-		diff, err := experiments.CodeDiff(store, t)
+		diff, err := sweep.CodeDiff(store, t)
 		if err == nil {
 			_, err = a.out.verbatim().Write(diff)
 		}
@@ -75,7 +76,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	if err != nil {
 		return err
 	}
-	return results.WriteTrial(a.out, *t, classes, o.format)
+	return report.WriteTrial(a.out, *t, classes, o.format)
 }
 
 // holds checks that a folder holds the data of a trial.
@@ -89,7 +90,7 @@ func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
 		return err
 	}
 	defer r.close()
-	r.Observe = a.preparing()
+	r.Notify = a.preparing()
 	if err := r.SameData(ctx, t); err != nil {
 		if ctx.Err() != nil {
 			return err

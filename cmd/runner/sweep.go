@@ -13,8 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/dataset"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
 
@@ -107,27 +109,34 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 		return err
 	}
 	defer r.close()
-	r.CheckpointEvery, r.Jobs, r.Retries = o.every, o.jobs, o.tries
+	r.CheckpointEvery = o.every
 	if o.jobs > 1 {
-		r.Host.Jobs = o.jobs
+		r.host.Jobs = o.jobs
 	}
-	r.AllowChangedData = o.changedData
-	r.Observe = a.preparing() // until there are trials to report
-	r.Worker = func() *exec.Cmd { return workerCommand(o) }
+	r.Notify = a.preparing() // until there are trials to report
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
 		return bad(missing)
 	}
-	states, err := a.plan(ctx, r, plan, missing, o)
+	records := r.records(nil)
+	records.AllowChangedData = o.changedData
+	states, err := a.plan(ctx, r.Engine, records, plan, missing, o)
 	if err != nil || o.dryRun {
 		return err
 	}
-	counts, err := a.runPlan(ctx, r, plan, states, o)
-	var c *coded
+	c := &sweep.Coordinator{Records: records, Retries: o.tries, Executor: sweep.Here(*r.Trainer)}
+	if o.jobs > 1 {
+		c.Executor = sweep.Processes(o.jobs, func() *exec.Cmd { return workerCommand(o) })
+	}
+	counts, err := a.runPlan(ctx, c, plan, states, o)
+	if c.Store != nil {
+		defer c.Store.Close()
+	}
+	var code *coded
 	switch {
 	case err == nil:
-		return a.sum(r, plan, states, counts, o)
-	case ctx.Err() != nil && !errors.As(err, &c):
+		return a.sum(&c.Records, plan, states, counts, o)
+	case ctx.Err() != nil && !errors.As(err, &code):
 		return &coded{exitInterrupted, fmt.Errorf("interrupted; finished work is recorded in %s, and the same command continues from there", o.db)}
 	}
 	return err
@@ -135,38 +144,35 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 
 // plan looks up the state of each trial and prints the plan. It writes nothing. If an input is missing,
 // trials have no identity yet, and none is looked up.
-func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, o *sweepOptions) ([]experiments.State, error) {
+func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, plan *plan.Plan, missing error, o *sweepOptions) ([]sweep.State, error) {
 	store, err := openIfThere(o.db)
 	if err != nil {
 		return nil, err
 	}
-	r.Store = store
 	if store != nil {
-		defer func() {
-			store.Close()
-			r.Store = nil
-		}()
+		defer store.Close()
 	}
-	var states []experiments.State
+	records.Store = store
+	var states []sweep.State
 	if missing != nil {
 		if err := plan.MissingSplits(); err != nil {
 			return nil, bad(err)
 		}
 		for _, t := range plan.Trials {
-			states = append(states, experiments.State{Trial: t})
+			states = append(states, sweep.State{Trial: t})
 		}
-	} else if states, err = r.Plan(ctx, plan); err != nil {
+	} else if states, err = records.Plan(ctx, plan); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
 		return nil, bad(err) // a folder or a weights file that cannot be used
 	}
-	rate := experiments.Rate(r.Engine, a.now)
-	costs, err := r.Costs(states, rate)
+	rate := sweep.Rate(e, a.now)
+	costs, err := records.Costs(states, rate)
 	if err != nil {
 		return nil, err
 	}
-	pretrain, err := r.PretrainSeconds(states, rate)
+	pretrain, err := records.PretrainSeconds(states, rate)
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +186,9 @@ func (a *app) plan(ctx context.Context, r *rig, plan *plan.Plan, missing error, 
 	return states, nil
 }
 
-// runPlan trains the missing trials, with progress and, on a terminal, the table so far after each seed.
-func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []experiments.State, o *sweepOptions) (counts experiments.Counts, err error) {
+// runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after
+// each seed.
+func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts results.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
@@ -194,9 +201,9 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []exp
 		show := a.newProgress(plan, states)
 		defer show.close()
 		ended := map[int]bool{}
-		r.Observe = func(e experiments.Event) {
+		c.Notify = func(e experiments.Event) {
 			show.event(e)
-			end, ok := e.(experiments.TrialEnded)
+			end, ok := e.(sweep.TrialEnded)
 			if !ok || ended[end.Index] || end.Outcome.Status == results.StatusInterrupted {
 				return
 			}
@@ -205,28 +212,28 @@ func (a *app) runPlan(ctx context.Context, r *rig, plan *plan.Plan, states []exp
 			left--
 			ofSeed[seed]--
 			if ofSeed[seed] == 0 && left > 0 && terminal(a.out) { // the last table is printed at the end
-				show.print(func(w io.Writer) error { return writeTable(w, r, plan, states, ended, o.db) })
+				show.print(func(w io.Writer) error { return writeTable(w, &c.Records, plan, states, ended, o.db) })
 			}
 		}
 	}
 	// Data first, so that a folder with other data is found before a database is made.
-	if err := r.PrepareAll(ctx, states); errors.Is(err, dataset.ErrOtherFolder) {
+	if err := c.PrepareAll(ctx, states); errors.Is(err, dataset.ErrOtherFolder) {
 		return counts, bad(err)
 	} else if err != nil {
 		return counts, err
 	}
-	if r.Store, err = results.Open(o.db); err != nil {
+	if c.Store, err = results.Open(o.db); err != nil {
 		return counts, bad(err)
 	}
-	counts, err = r.Sweep(ctx, plan)
-	if errors.Is(err, experiments.ErrDataChanged) {
+	counts, err = c.Sweep(ctx, plan)
+	if errors.Is(err, sweep.ErrDataChanged) {
 		err = bad(err)
 	}
 	return counts, err
 }
 
 // sum prints the outcome of a sweep, and what to type next.
-func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts experiments.Counts, o *sweepOptions) error {
+func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts results.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err
@@ -249,7 +256,7 @@ func (a *app) sum(r *rig, plan *plan.Plan, states []experiments.State, counts ex
 
 // writeTable prints the table so far. A trial that failed in an earlier sweep is retried, and counts only
 // once it is in ended; nil: all trials count.
-func writeTable(w io.Writer, r *rig, plan *plan.Plan, states []experiments.State, ended map[int]bool, db string) error {
+func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.State, ended map[int]bool, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
 		return err
@@ -259,7 +266,7 @@ func writeTable(w io.Writer, r *rig, plan *plan.Plan, states []experiments.State
 			s.Recorded = nil
 		}
 	}
-	t, err := experiments.TableOf(plan, states)
+	t, err := sweep.TableOf(plan, states)
 	if err != nil {
 		return err
 	}
@@ -268,7 +275,7 @@ func writeTable(w io.Writer, r *rig, plan *plan.Plan, states []experiments.State
 }
 
 // next returns three commands that are useful after a sweep.
-func next(plan *plan.Plan, states []experiments.State, o *sweepOptions) []string {
+func next(plan *plan.Plan, states []sweep.State, o *sweepOptions) []string {
 	best := ""
 	most := -1.
 	failed := ""

@@ -8,6 +8,7 @@ import (
 
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 type tableOptions struct {
@@ -39,12 +40,12 @@ their settings, and a note says so.`,
 	}
 	selectionFlags(cmd, &o.sel)
 	dbFlag(cmd, &o.db)
-	formatFlag(cmd, &o.format, results.Formats()...)
+	formatFlag(cmd, &o.format, report.TableFormats()...)
 	return cmd
 }
 
 func (a *app) table(ctx context.Context, o *tableOptions) error {
-	if err := checkFormat(o.format, results.Formats()...); err != nil {
+	if err := checkFormat(o.format, report.TableFormats()...); err != nil {
 		return err
 	}
 	plan, err := loadPlan(ctx, o.source, o.sel)
@@ -57,11 +58,14 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 		return err
 	}
 	defer r.close()
-	if r.Store, err = results.OpenExisting(o.db); err != nil {
+	store, err := results.OpenExisting(o.db)
+	if err != nil {
 		return bad(err)
 	}
-	r.Observe = a.preparing()
-	t, err := r.Table(ctx, plan, o.sel.Seeds == "")
+	defer store.Close()
+	r.Notify = a.preparing()
+	records := r.records(store)
+	t, err := records.Table(ctx, plan, o.sel.Seeds == "")
 	if err != nil {
 		if ctx.Err() != nil {
 			return err

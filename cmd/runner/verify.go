@@ -10,6 +10,7 @@ import (
 
 	"focalgrid/dataset"
 	"focalgrid/experiments"
+	"focalgrid/experiments/sweep"
 )
 
 type verifyOptions struct {
@@ -70,13 +71,16 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	r.Store = store
-	defer r.Engine.Close()
-	r.Observe = a.preparing()
+	defer r.close()
+	r.Notify = a.preparing()
 	if !r.Engine.Info().Exact {
 		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference may not be an error.\n", r.Engine.Info().Name)
 	}
-	v, err := r.Verify(ctx, t, from)
+	recorded, err := sweep.Recorded(store, t)
+	if err != nil {
+		return bad(err)
+	}
+	v, err := r.Verify(ctx, recorded, from)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments/plan"
 )
 
@@ -29,18 +30,18 @@ func (a *app) version() error {
 		return err
 	}
 	defer r.close()
-	revision := r.Host.Revision
-	if r.Host.Dirty {
+	revision := r.host.Revision
+	if r.host.Dirty {
 		revision += " with changes"
 	}
-	columns(a.out, [][]string{
+	columns.Text(a.out, "", [][]string{
 		{"version", programVersion()},
 		{"revision", revision},
-		{"go", r.Host.Go},
+		{"go", r.host.Go},
 		{"engine", r.Engine.Info().Name},
-		{"kernels", r.Host.Kernels},
+		{"kernels", r.host.Kernels},
 		{"numerics", strconv.Itoa(plan.Numerics)},
-	})
+	}, columns.AllLeft)
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/results"
+	"focalgrid/experiments/sweep"
 )
 
 // newWorker makes the hidden verb of the worker processes of a sweep with several jobs.
@@ -23,10 +23,8 @@ func newWorker(a *app) *cobra.Command {
 		Args:   asUsed,
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
-	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
 	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as for sweep")
-	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of workers, as for sweep")
 	return cmd
 }
 
@@ -39,8 +37,7 @@ func workerCommand(o *sweepOptions) *exec.Cmd {
 			self = os.Args[0]
 		}
 	}
-	args := []string{"worker", "--db", o.db, "--threads", strconv.Itoa(o.m.threads), "--engine", o.m.engine,
-		"--checkpoint-every", strconv.Itoa(o.every), "--jobs", strconv.Itoa(o.jobs)}
+	args := []string{"worker", "--threads", strconv.Itoa(o.m.threads), "--engine", o.m.engine, "--checkpoint-every", strconv.Itoa(o.every)}
 	if o.m.cache != "" {
 		args = append(args, "--cache", o.m.cache)
 	}
@@ -57,11 +54,8 @@ func (a *app) worker(o *sweepOptions) error {
 	if err != nil {
 		return err
 	}
-	if r.Store, err = results.Open(o.db); err != nil {
-		return err
-	}
-	r.CheckpointEvery, r.Host.Jobs = o.every, o.jobs
-	if err := r.Work(context.Background(), os.Stdin, a.out.verbatim()); err != nil {
+	r.CheckpointEvery = o.every
+	if err := sweep.Work(r.Trainer, os.Stdin, a.out.verbatim()); err != nil {
 		return err
 	}
 	os.Exit(exitOK) // at once: a trial may still be running, and its sweep has died

@@ -1,6 +1,6 @@
 // Package benchmark measures what `runner bench` prints: training steps, inference and loading of
 // networks (network.go), the COCO evaluation of made-up detections (eval.go) and a database full of
-// made-up results (store.go). Times are seconds of the clock that the Runner is handed.
+// made-up results (store.go). Times are seconds of the clock that the Trainer is handed.
 package benchmark
 
 import (
@@ -108,7 +108,7 @@ func (b *Network) config(images int) (plan.Config, error) {
 }
 
 // open returns the detector with random weights, and its training split.
-func (b *Network) open(ctx context.Context, r *experiments.Runner) (*detector.Detector, *dataset.Set, error) {
+func (b *Network) open(ctx context.Context, r *experiments.Trainer) (*detector.Detector, *dataset.Set, error) {
 	if err := b.Fill(); err != nil {
 		return nil, nil, err
 	}
@@ -146,7 +146,7 @@ func damp(d *detector.Detector, e engine.Engine) error {
 // Step measures training steps: those of a trial, from the loader's batch to the
 // updated weights. Without Loader a step starts from a batch at hand; matching, targets
 // and all that follows are in it still.
-func Step(ctx context.Context, r *experiments.Runner, b Network) (Measured, error) {
+func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, error) {
 	d, set, err := b.open(ctx, r)
 	if err != nil {
 		return Measured{}, err
@@ -172,16 +172,12 @@ func Step(ctx context.Context, r *experiments.Runner, b Network) (Measured, erro
 	if err != nil {
 		return Measured{}, err
 	}
-	scalars, err := d.Scalars()
-	if err != nil {
-		return Measured{}, err
-	}
 	for i := range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return Measured{}, err
 		}
 		info := detector.StepInfo{Step: i, LR: learningRate}
-		if err := d.Step(batch, scalars, &info); err != nil {
+		if err := d.Step(batch, &info); err != nil {
 			return Measured{}, fmt.Errorf("step %d: %w", i, err)
 		}
 		t.lap()
@@ -191,7 +187,7 @@ func Step(ctx context.Context, r *experiments.Runner, b Network) (Measured, erro
 
 // Infer measures evaluation: the forward pass of a batch and what makes
 // detections of it. The batch is that of an evaluation, whatever Batch says.
-func Infer(ctx context.Context, r *experiments.Runner, b Network) (Measured, error) {
+func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, error) {
 	d, set, err := b.open(ctx, r)
 	if err != nil {
 		return Measured{}, err
@@ -213,12 +209,11 @@ func Infer(ctx context.Context, r *experiments.Runner, b Network) (Measured, err
 		return Measured{}, err
 	}
 	t := b.timer(r.Now)
-	post := detector.PostConfig(&d.Cfg)
 	for range b.Warmup + b.Steps {
 		if err := ctx.Err(); err != nil {
 			return Measured{}, err
 		}
-		if _, err := d.Infer(batch, post); err != nil {
+		if _, err := d.Infer(batch); err != nil {
 			return Measured{}, err
 		}
 		t.lap()
@@ -228,7 +223,7 @@ func Infer(ctx context.Context, r *experiments.Runner, b Network) (Measured, err
 
 // Loader measures the making of training batches alone: first from files, each
 // read, decoded and resized, then from the pictures that the loader has kept.
-func Loader(ctx context.Context, r *experiments.Runner, b Network) (files, kept Measured, err error) {
+func Loader(ctx context.Context, r *experiments.Trainer, b Network) (files, kept Measured, err error) {
 	if err := b.Fill(); err != nil {
 		return files, kept, err
 	}

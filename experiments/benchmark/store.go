@@ -11,10 +11,11 @@ import (
 	"strings"
 
 	"focalgrid/detector"
-	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/metrics"
 	"focalgrid/results"
+	"focalgrid/results/report"
 	"focalgrid/setting"
 )
 
@@ -61,14 +62,14 @@ func (b Store) grid() string {
 }
 
 // bundle makes up the result of a trial.
-func (b Store) bundle(r *experiments.Runner, p *experiments.Prepared, index int) *results.Bundle {
+func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *results.Bundle {
 	at := r.Timestamp()
 	wave := func(i int) float64 { return .5 + .5*math.Sin(float64(i)) }
 	out := &results.Bundle{Trial: results.Trial{
-		Key: p.Key, Kind: results.KindTrain, Config: string(plan.Resolved(&p.Trial.Config)), Seed: p.Trial.Seed, Dataset: p.Data, Init: p.Init,
+		Key: p.Key, Kind: results.KindTrain, Config: string(plan.Resolved(&p.Config)), Seed: p.Seed, Dataset: p.Data, Init: p.Init,
 		Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
 		Attempts: []results.Attempt{{
-			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Trial.Config.Int("train.iters"), Started: at, Ended: at,
+			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Config.Int("train.iters"), Started: at, Ended: at,
 			WallSeconds: 60, Exit: results.StatusDone, Environment: r.Host.Provenance(),
 		}},
 		Outcome: results.Outcome{Status: results.StatusDone, Finished: at, WallSeconds: 60, Metrics: map[string]float64{"AP.001": wave(index)}},
@@ -76,11 +77,11 @@ func (b Store) bundle(r *experiments.Runner, p *experiments.Prepared, index int)
 	for i, name := range metrics.StatNames[:9] {
 		out.Metrics[name] = wave(index + i)
 	}
-	for i := range p.Trial.Config.Int("data.classes") {
+	for i := range p.Config.Int("data.classes") {
 		out.Classes = append(out.Classes, results.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
 	}
 	for i := range b.Steps {
-		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), ClsLoss: wave(index + i + 1), BoxLoss: wave(index + i + 2), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
+		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), Losses: results.FirstLosses(wave(index+i+1), wave(index+i+2)), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
 	}
 	return out
 }
@@ -90,8 +91,8 @@ func (b Store) bundle(r *experiments.Runner, p *experiments.Prepared, index int)
 const storeReads = 3
 
 // RunStore fills a database in dir with made-up results and measures what the
-// verbs do with it. Nothing of the machine but its disk and one core matters.
-func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (*StoreTimes, error) {
+// verbs do with it. r says on what machine, and has no database. Nothing of the machine but its disk and one core matters.
+func RunStore(ctx context.Context, r sweep.Records, dir string, b Store) (*StoreTimes, error) {
 	if err := b.Check(); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (
 		return nil, err
 	}
 	var p *plan.Plan
-	var prep []experiments.Prepared
+	var states []sweep.State
 	out := &StoreTimes{}
 	for _, work := range []struct {
 		what  string
@@ -109,21 +110,21 @@ func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (
 	}{
 		{"plan, nothing recorded", storeReads, func() (err error) {
 			if p, err = detector.Settings.Load(grid, plan.Selection{}); err == nil {
-				prep, err = r.Prepare(ctx, p)
+				states, err = r.States(ctx, p)
 			}
 			return err
 		}},
-		{"record", 1, func() error { return recordBench(ctx, r, path, b, p, prep) }},
-		{"plan, all recorded", storeReads, reading(r, path, func() error {
+		{"record", 1, func() error { return recordBench(ctx, r, path, b, p, states) }},
+		{"plan, all recorded", storeReads, reading(r, path, func(r *sweep.Records) error {
 			p, err := detector.Settings.Load(grid, plan.Selection{})
 			if err == nil {
 				_, err = r.States(ctx, p)
 			}
 			return err
 		})},
-		{"ls", storeReads, reading(r, path, func() error { return listBench(r, "text") })},
-		{"ls, JSON", storeReads, reading(r, path, func() error { return listBench(r, "json") })},
-		{"table", storeReads, reading(r, path, func() error {
+		{"ls", storeReads, reading(r, path, func(r *sweep.Records) error { return listBench(r.Store, "text") })},
+		{"ls, JSON", storeReads, reading(r, path, func(r *sweep.Records) error { return listBench(r.Store, "json") })},
+		{"table", storeReads, reading(r, path, func(r *sweep.Records) error {
 			p, err := detector.Settings.Load(grid, plan.Selection{})
 			if err != nil {
 				return err
@@ -134,16 +135,16 @@ func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (
 			}
 			return t.Write(io.Discard, "text")
 		})},
-		{"log of one trial", storeReads, reading(r, path, func() error {
-			_, err := r.Store.StepRows(prep[len(prep)/2].Key)
+		{"log of one trial", storeReads, reading(r, path, func(r *sweep.Records) error {
+			_, err := r.Store.StepRows(states[len(states)/2].Key)
 			return err
 		})},
-		{"db export", 1, reading(r, path, func() error { return r.Store.Export(io.Discard) })},
+		{"db export", 1, reading(r, path, func(r *sweep.Records) error { return r.Store.Export(io.Discard) })},
 		{"db rebuild", 1, func() error {
 			if err := os.Rename(path, path+".old"); err != nil {
 				return err
 			}
-			_, err := results.Rebuild(path, experiments.KeyOf())
+			_, err := results.Rebuild(path, sweep.KeyOf())
 			return err
 		}},
 	} {
@@ -164,38 +165,38 @@ func RunStore(ctx context.Context, r *experiments.Runner, dir string, b Store) (
 }
 
 // reading runs f on the database, opened for reading.
-func reading(r *experiments.Runner, path string, f func() error) func() error {
+func reading(r sweep.Records, path string, f func(*sweep.Records) error) func() error {
 	return func() (err error) {
 		if r.Store, err = results.OpenExisting(path); err != nil {
 			return err
 		}
 		defer r.Store.Close()
-		return f()
+		return f(&r)
 	}
 }
 
-func listBench(r *experiments.Runner, format string) error {
-	trials, err := r.Store.Trials(results.Filter{})
+func listBench(s *results.Store, format string) error {
+	trials, err := s.Trials(results.Filter{})
 	if err != nil {
 		return err
 	}
-	return results.WriteList(io.Discard, trials, format)
+	return report.WriteList(io.Discard, trials, format)
 }
 
 // recordBench records the plan, and a result and a bundle for each trial.
-func recordBench(ctx context.Context, r *experiments.Runner, path string, b Store, p *plan.Plan, prep []experiments.Prepared) (err error) {
+func recordBench(ctx context.Context, r sweep.Records, path string, b Store, p *plan.Plan, states []sweep.State) (err error) {
 	if r.Store, err = results.Open(path); err != nil {
 		return err
 	}
 	defer r.Store.Close()
-	if err := r.SavePlan(p, prep); err != nil {
+	if err := r.SavePlan(p, states); err != nil {
 		return err
 	}
-	for i := range prep {
+	for i := range states {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		bundle := b.bundle(r, &prep[i], i)
+		bundle := b.bundle(&r, &states[i], i)
 		if err := results.WriteBundle(results.BundleDir(path), bundle); err != nil {
 			return err
 		}

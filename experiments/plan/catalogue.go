@@ -28,8 +28,8 @@ type field struct {
 	was           any // where Was is given
 }
 
-// component is what declares a setting: the group itself, or a component that is in use where the
-// setting chooser has the value kind.
+// component is what declares a setting: the group itself, or a component that is in use where
+// the setting chooser has the value kind.
 type component struct {
 	chooser, kind string
 	param         *setting.Param
@@ -78,10 +78,13 @@ func (c *Catalogue) add(group string, params []setting.Param, by component) {
 
 // join takes over what another component says of the setting.
 func (fd *field) join(p *setting.Param) {
+	if p.Kind != fd.Kind {
+		panic(fmt.Sprintf("plan: setting %s is declared as %s and as %s", fd.key, fd.Kind, p.Kind)) // a slip in a component, met by every test
+	}
 	read := func(text string) any {
 		v, err := p.Parse(text)
-		if err != nil || p.Kind != fd.Kind {
-			panic(fmt.Sprintf("plan: setting %s of kind %s, declared with %q: %v", fd.key, p.Kind, text, err)) // a slip in a component, met by every test
+		if err != nil {
+			panic(fmt.Sprintf("plan: setting %s is declared with %q: %v", fd.key, text, err)) // likewise
 		}
 		return v
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"focalgrid/ablations"
 	"focalgrid/box"
 	"focalgrid/dataset/synthetic"
@@ -17,8 +19,6 @@ import (
 	"focalgrid/optim"
 	"focalgrid/sampler"
 	"focalgrid/setting"
-
-	"pgregory.net/rapid"
 )
 
 // Every setting can be shown, and every value that a profile may be spared is a possible one.
@@ -201,12 +201,38 @@ func TestValidateTakesAnything(t *testing.T) {
 			if Crops(&c) {
 				synthetic.NewCrops(c.CropConfig())
 			}
-			if _, err := sampler.NewAssigner(sampler.New(c.Group("sampler"), "deltas", 1), [][4]float32{{0, 0, 8, 8}}, 4); err != nil {
-				rt.Fatalf("valid, but %v", err)
-			}
+			sampler.New(c.Group("sampler"), box.Deltas[float32]{}, "deltas", 1)
 			if _, err := settings.ParseResolved("r", Resolved(&c)); err != nil {
 				rt.Fatal(err)
 			}
 		}
 	})
+}
+
+// What is explained has the value that is computed with, and the place that gave it.
+func TestExplain(t *testing.T) {
+	all, err := settings.Explain("gamma", Selection{Set: []string{"sampler.type=ohem"}})
+	if err != nil || len(all) != len(settings.fields) {
+		t.Fatalf("%d of %d settings are explained (%v)", len(all), len(settings.fields), err)
+	}
+	byKey := map[string]Explained{}
+	for _, e := range all {
+		byKey[e.Key] = e
+	}
+	for key, want := range map[string]Explained{
+		"sampler.type":  {Value: "ohem", From: "--set sampler.type=ohem", Matters: true},
+		"sampler.ratio": {Value: "3", From: "ablations/profiles/mini.yaml:", Matters: true},
+		"loss.beta":     {Value: "0", From: "ablations/profiles/mini.yaml:"},
+		"loss.type":     {Value: "focal", From: "ablations/gamma.yaml:", Matters: true},
+	} {
+		if e := byKey[key]; e.Value != want.Value || !strings.HasPrefix(e.From, want.From) || e.Matters != want.Matters {
+			t.Errorf("%s is explained as %+v, want %+v", key, e, want)
+		}
+	}
+	if got := settings.Below("box_loss"); !slices.Equal(got, []string{"box_loss.beta", "box_loss.type", "box_loss.weight"}) {
+		t.Errorf("box_loss has %v", got)
+	}
+	if got := settings.Choices("model.head_norm"); !slices.Equal(got, []string{"batch", "group", "none"}) {
+		t.Errorf("choices of model.head_norm: %v", got)
+	}
 }

@@ -6,7 +6,7 @@
 //  4. validate.go refuses impossible values, and locate.go settles where data and weights lie;
 //  5. canonical.go writes the text that a trial's identity is the hash of.
 //
-// catalogue.go knows the settings of all components, which a caller passes as a value, and config.go holds their values for
-// one trial. missing.go says what must still be passed before a plan can be run, and
-// describe.go puts a plan into words.
+// catalogue.go knows the settings of all components, which a caller passes as a value, and config.go holds their values
+// for one trial. value.go reads one value, and explain.go explains each to a reader. missing.go says what must still be
+// passed before a plan can be run, and describe.go puts a plan into words.
 package plan

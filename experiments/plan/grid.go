@@ -263,57 +263,6 @@ func (r *reader) value(fd *field, node *yaml.Node) (entry, bool) {
 	return entry{fd.key, v, place{r.file, node.Line}}, true
 }
 
-// parse reads a scalar (or a list of numbers) strictly.
-func (fd *field) parse(node *yaml.Node) (any, error) {
-	if node.Kind == yaml.AliasNode || node.Anchor != "" {
-		return nil, errors.New("is an anchor or alias, which is not read; write the value out")
-	}
-	if node.Style&yaml.TaggedStyle != 0 {
-		return nil, fmt.Errorf("has a tag, %s; write the plain value", setting.Short(node.Tag))
-	}
-	if fd.Kind == setting.Numbers {
-		if node.Kind != yaml.SequenceNode {
-			return nil, fmt.Errorf("must be a list of numbers, is %s", kindOf(node))
-		}
-		list := make([]float64, len(node.Content))
-		for i, e := range node.Content {
-			if e.Kind != yaml.ScalarNode {
-				return nil, fmt.Errorf("(value %d) must be a number, is %s", i+1, kindOf(e))
-			}
-			v, err := setting.ReadNumber(scalar(e))
-			if err != nil {
-				return nil, fmt.Errorf("(value %d) %w", i+1, err)
-			}
-			list[i] = v
-		}
-		return list, nil
-	}
-	if node.Kind != yaml.ScalarNode {
-		return nil, fmt.Errorf("must be %s, is %s", fd.Form(), kindOf(node))
-	}
-	return fd.Scalar(scalar(node))
-}
-
-func scalar(n *yaml.Node) setting.Scalar {
-	return setting.Scalar{
-		Text:   n.Value,
-		Quoted: n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0,
-		Null:   n.Tag == "!!null",
-	}
-}
-
-func kindOf(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		return "key: value pairs"
-	case yaml.SequenceNode:
-		return "a list"
-	case yaml.AliasNode:
-		return "an alias"
-	}
-	return scalar(n).String()
-}
-
 // gridFile reads a whole grid file.
 func (r *reader) gridFile(text []byte) gridFile {
 	g := gridFile{body: body{in: r.in, file: r.file}, at: map[string]body{}}

@@ -68,9 +68,15 @@ func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
 // ablation's, or of a profile, with sel.Set and sel.DataDir over them. A path
 // wins over an ablation's name, and that over a profile's.
 func (in *Catalogue) LoadBaseline(source string, sel Selection) (Config, error) {
+	c, _, err := in.baseline(source, sel)
+	return c, err
+}
+
+// baseline is LoadBaseline, and says where each setting was last written.
+func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]place, error) {
 	parsed, err := sel.parse(in)
 	if err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
 	b := body{in: in, file: source}
 	label, text, err := read(source)
@@ -78,23 +84,24 @@ func (in *Catalogue) LoadBaseline(source string, sel Selection) (Config, error) 
 	switch {
 	case err == nil:
 		if b, _, profile, err = in.grid(label, text, sel.Profile); err != nil {
-			return Config{}, err
+			return Config{}, nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
 		if profile, err = in.loadProfile(source, ""); err != nil {
-			return Config{}, err
+			return Config{}, nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		return Config{}, fmt.Errorf("%w; profiles: %s", err, strings.Join(Profiles(), ", "))
+		return Config{}, nil, fmt.Errorf("%w; profiles: %s", err, strings.Join(Profiles(), ", "))
 	default:
-		return Config{}, err
+		return Config{}, nil, err
 	}
 	b.blocks, b.exclude, b.seeds, parsed.only = nil, nil, []uint64{0}, nil
 	p, err := b.plan(profile, parsed)
 	if err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
-	return p.Rows[0].Config, nil
+	_, at := b.base(profile, parsed)
+	return p.Rows[0].Config, at, nil
 }
 
 // grid reads a grid file under a profile: the one given, else the file's. The path of a
@@ -186,7 +193,11 @@ func (r *reader) everySetting(text []byte) ([]entry, error) {
 		case fd.Default != "" && len(fd.inUse(&c)) == 0:
 			out = append(out, entry{key: key, value: fd.byDefault})
 		default:
-			r.problem(0, "no value for %s; a profile gives every setting", key)
+			add := ""
+			if fd.Was != "" {
+				add = fmt.Sprintf(": %s is what the program did before it had the setting", fd.Was)
+			}
+			r.problem(0, "no value for %s; a profile gives every setting%s", key, add)
 		}
 	}
 	return out, r.err()

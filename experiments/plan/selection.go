@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"focalgrid/setting"
-
-	"gopkg.in/yaml.v3"
 )
 
 // Selection is what the command line says about a grid file.
@@ -120,21 +118,6 @@ func (in *Catalogue) parseOnly(text string) (choice, error) {
 		c.values = append(c.values, v)
 	}
 	return c, nil
-}
-
-// parseText reads a value as a flag gives it: text as it stands, anything else as in a file.
-func (fd *field) parseText(text string) (any, error) {
-	if fd.Kind == setting.Text {
-		return text, nil
-	}
-	if len(text) > 4096 {
-		return nil, errors.New("is too long")
-	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &doc); err != nil || len(doc.Content) == 0 {
-		return nil, fmt.Errorf("must be %s, is %q", fd.Form(), text)
-	}
-	return fd.parse(doc.Content[0])
 }
 
 // keeps tells whether the row passes every --only.

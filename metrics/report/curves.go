@@ -9,13 +9,14 @@ import (
 	"strconv"
 
 	"focalgrid/atomicfile"
+	"focalgrid/nullable"
 	"focalgrid/safecsv"
 )
 
 // curveForms are the forms of a file of curves, by how its name ends.
 var curveForms = map[string]func(*Details, io.Writer) error{".json": (*Details).curvesJSON, ".csv": (*Details).curvesCSV}
 
-// CheckCurves tells what is wrong with the name of a file for WriteCurves.
+// CheckCurves returns an error if curves cannot be written to a file of that name.
 func CheckCurves(path string) error {
 	if curveForms[filepath.Ext(path)] == nil {
 		return fmt.Errorf("%s: curves are written as .json or .csv", path)
@@ -33,17 +34,17 @@ func (d *Details) WriteCurves(path string) error {
 }
 
 type curveJSON struct {
-	ID        int64    `json:"category_id"`
-	Name      string   `json:"name"`
-	IoU       float64  `json:"iou"`
-	Precision []number `json:"precision"`
-	Score     []number `json:"score"`
+	ID        int64            `json:"category_id"`
+	Name      string           `json:"name"`
+	IoU       float64          `json:"iou"`
+	Precision []nullable.Float `json:"precision"`
+	Score     []nullable.Float `json:"score"`
 }
 
 func (d *Details) curvesJSON(w io.Writer) error {
 	list := make([]curveJSON, len(d.Curves.PerCategory))
 	for i, c := range d.Curves.PerCategory {
-		list[i] = curveJSON{c.CategoryID, c.Name, c.IoU, numbers(c.Precision), numbers(c.Score)}
+		list[i] = curveJSON{c.CategoryID, c.Name, c.IoU, nullable.Floats(c.Precision), nullable.Floats(c.Score)}
 	}
 	return json.NewEncoder(w).Encode(struct {
 		Recall []float64   `json:"recall"`

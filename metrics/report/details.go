@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"focalgrid/coco"
+	"focalgrid/columns"
 	"focalgrid/metrics"
 )
 
@@ -41,13 +42,13 @@ func Examine(gt *coco.Dataset, dt []coco.Detection, m *metrics.Matches, opt metr
 func (r *Report) iouTable() table {
 	t := table{title: "AP by IoU", rows: [][]string{nil, nil}}
 	for i, iou := range r.Result.IoUThresholds {
-		t.rows[0] = append(t.rows[0], decimals(iou, 2))
+		t.rows[0] = append(t.rows[0], columns.Decimals(iou, 2))
 		t.rows[1] = append(t.rows[1], fraction(r.Result.ByIoU[i]))
 	}
 	return t
 }
 
-// errorTable tells AP lost; the last two lines overlap with those above.
+// errorTable lists the AP that each kind of error costs; the last two lines overlap with the lines above.
 func (d *Details) errorTable() table {
 	e := d.Errors
 	t := table{
@@ -101,11 +102,11 @@ func (c *Comparison) table() table {
 		rows:  [][]string{{"metric", "this", "the other", "difference", "95 % interval", "standard error"}},
 	}
 	for i, name := range metrics.StatNames {
-		interval, stdErr := gap, gap // drawn for AP alone
+		interval, stdErr := columns.Gap, columns.Gap // drawn for AP alone
 		if i == 0 {
-			interval, stdErr = decimals(c.Low, 4)+" to "+decimals(c.High, 4), decimals(c.StdErr, 4)
+			interval, stdErr = columns.Decimals(c.Low, 4)+" to "+columns.Decimals(c.High, 4), columns.Decimals(c.StdErr, 4)
 		}
-		t.rows = append(t.rows, []string{name, decimals(c.A[i], 4), decimals(c.B[i], 4), decimals(c.A[i]-c.B[i], 4), interval, stdErr})
+		t.rows = append(t.rows, []string{name, columns.Decimals(c.A[i], 4), columns.Decimals(c.B[i], 4), columns.Decimals(c.A[i]-c.B[i], 4), interval, stdErr})
 	}
 	return t
 }

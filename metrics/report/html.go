@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"focalgrid/atomicfile"
+	"focalgrid/columns"
+	"focalgrid/figure"
 	"focalgrid/metrics"
 )
 
@@ -75,8 +77,8 @@ func (r *Report) view() (*view, error) {
 	d, res := r.Details, r.Result
 	v := &view{
 		GroundTruth: r.GroundTruth, Results: r.Detections, Warnings: res.Warnings,
-		Foreground: decimals(d.Errors.Foreground, 2), Background: decimals(d.Errors.Background, 2), ErrorAP: fraction(d.Errors.AP),
-		IoU: decimals(d.IoU, 2), ECE: fraction(d.Calibration.ECE), Bins: d.calibrationTable().rows,
+		Foreground: columns.Decimals(d.Errors.Foreground, 2), Background: columns.Decimals(d.Errors.Background, 2), ErrorAP: fraction(d.Errors.AP),
+		IoU: columns.Decimals(d.IoU, 2), ECE: fraction(d.Calibration.ECE), Bins: d.calibrationTable().rows,
 	}
 	objects, detections := 0, 0
 	for i := range res.PerCategory {
@@ -98,7 +100,7 @@ func (r *Report) view() (*view, error) {
 		v.Numbers = append(v.Numbers, tile{metrics.StatNames[i], fraction(res.Stats[i]), meaning})
 	}
 	for i, iou := range res.IoUThresholds {
-		v.ByIoU = append(v.ByIoU, bar{Name: decimals(iou, 2), Value: fraction(res.ByIoU[i]), Percent: percent(res.ByIoU[i], 1)})
+		v.ByIoU = append(v.ByIoU, bar{Name: columns.Decimals(iou, 2), Value: fraction(res.ByIoU[i]), Percent: percent(res.ByIoU[i], 1)})
 	}
 	for i, a := range r.Options.AreaRanges[1:] {
 		ap := res.Stats[3+i]
@@ -119,10 +121,10 @@ func (r *Report) view() (*view, error) {
 		return nil, err
 	}
 	for _, f := range []struct {
-		*figure
+		*figure.Figure
 		to *template.HTML
 	}{{curves, &v.Curves}, {reliability, &v.Reliability}} {
-		svg, err := f.svg()
+		svg, err := f.SVG()
 		if err != nil {
 			return nil, err
 		}
@@ -195,7 +197,7 @@ func sparkline(precision []float64) string {
 }
 
 func (c *Comparison) difference() *difference {
-	four := func(x float64) string { return decimals(x, 4) }
+	four := func(x float64) string { return columns.Decimals(x, 4) }
 	d := &difference{
 		With: c.With, A: four(c.A[0]), B: four(c.B[0]), Value: four(c.Difference), Low: four(c.Low), High: four(c.High),
 		StdErr: four(c.StdErr), Resamples: c.Resamples, Seed: c.Seed,

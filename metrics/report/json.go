@@ -3,9 +3,9 @@ package report
 import (
 	"encoding/json"
 	"io"
-	"math"
 
 	"focalgrid/metrics"
+	"focalgrid/nullable"
 )
 
 // document is the JSON form: the numbers of pycocotools, -1 where it has -1.
@@ -51,24 +51,6 @@ func (r *Report) writeJSON(w io.Writer) error {
 	return json.NewEncoder(w).Encode(d)
 }
 
-// number is a float64 that JSON has as null where it is NaN.
-type number float64
-
-func (n number) MarshalJSON() ([]byte, error) {
-	if math.IsNaN(float64(n)) {
-		return []byte("null"), nil
-	}
-	return json.Marshal(float64(n))
-}
-
-func numbers(v []float64) []number {
-	out := make([]number, len(v))
-	for i, x := range v {
-		out[i] = number(x)
-	}
-	return out
-}
-
 // detailsJSON is what --details adds.
 type detailsJSON struct {
 	ByIoU       []iouJSON       `json:"by_iou"`
@@ -78,70 +60,72 @@ type detailsJSON struct {
 }
 
 type iouJSON struct {
-	IoU float64 `json:"iou"`
-	AP  number  `json:"AP"`
+	IoU float64        `json:"iou"`
+	AP  nullable.Float `json:"AP"`
 }
 
 type errorsJSON struct {
-	Foreground     float64     `json:"foreground_iou"`
-	Background     float64     `json:"background_iou"`
-	AP             number      `json:"AP"`
-	Kinds          []errorJSON `json:"kinds"`
-	FalsePositives errorJSON   `json:"false_positives"`
-	FalseNegatives errorJSON   `json:"false_negatives"`
+	Foreground     float64        `json:"foreground_iou"`
+	Background     float64        `json:"background_iou"`
+	AP             nullable.Float `json:"AP"`
+	Kinds          []errorJSON    `json:"kinds"`
+	FalsePositives errorJSON      `json:"false_positives"`
+	FalseNegatives errorJSON      `json:"false_negatives"`
 }
 
 type errorJSON struct {
-	Kind  string `json:"kind,omitempty"`
-	Count int    `json:"count"`
-	DAP   number `json:"dAP"`
+	Kind  string         `json:"kind,omitempty"`
+	Count int            `json:"count"`
+	DAP   nullable.Float `json:"dAP"`
 }
 
 type calibrationJSON struct {
-	IoU  float64   `json:"iou"`
-	ECE  number    `json:"ece"`
-	Bins []binJSON `json:"bins"`
+	IoU  float64        `json:"iou"`
+	ECE  nullable.Float `json:"ece"`
+	Bins []binJSON      `json:"bins"`
 }
 
 type binJSON struct {
-	From       float64 `json:"from"`
-	To         float64 `json:"to"`
-	Detections int     `json:"detections"`
-	Score      number  `json:"mean_score"`
-	Precision  number  `json:"precision"`
+	From       float64        `json:"from"`
+	To         float64        `json:"to"`
+	Detections int            `json:"detections"`
+	Score      nullable.Float `json:"mean_score"`
+	Precision  nullable.Float `json:"precision"`
 }
 
 type f1JSON struct {
-	ID        int64   `json:"category_id"`
-	Name      string  `json:"name"`
-	IoU       float64 `json:"iou"`
-	F1        number  `json:"f1"`
-	Score     number  `json:"score"`
-	Precision number  `json:"precision"`
-	Recall    number  `json:"recall"`
+	ID        int64          `json:"category_id"`
+	Name      string         `json:"name"`
+	IoU       float64        `json:"iou"`
+	F1        nullable.Float `json:"f1"`
+	Score     nullable.Float `json:"score"`
+	Precision nullable.Float `json:"precision"`
+	Recall    nullable.Float `json:"recall"`
 }
 
 func (d *Details) json(r *metrics.Result) *detailsJSON {
 	j := &detailsJSON{BestF1: []f1JSON{}}
 	for i, iou := range r.IoUThresholds {
-		j.ByIoU = append(j.ByIoU, iouJSON{iou, number(r.ByIoU[i])})
+		j.ByIoU = append(j.ByIoU, iouJSON{iou, nullable.Float(r.ByIoU[i])})
 	}
-	cost := func(kind string, c metrics.ErrorCost) errorJSON { return errorJSON{kind, c.Count, number(c.DAP)} }
+	cost := func(kind string, c metrics.ErrorCost) errorJSON {
+		return errorJSON{kind, c.Count, nullable.Float(c.DAP)}
+	}
 	e := d.Errors
 	j.Errors = errorsJSON{
-		Foreground: e.Foreground, Background: e.Background, AP: number(e.AP),
+		Foreground: e.Foreground, Background: e.Background, AP: nullable.Float(e.AP),
 		FalsePositives: cost("", e.FalsePositives), FalseNegatives: cost("", e.FalseNegatives),
 	}
 	for k, c := range e.Kinds {
 		j.Errors.Kinds = append(j.Errors.Kinds, cost(metrics.ErrorKind(k).String(), c))
 	}
-	j.Calibration = calibrationJSON{IoU: d.Calibration.IoU, ECE: number(d.Calibration.ECE)}
+	j.Calibration = calibrationJSON{IoU: d.Calibration.IoU, ECE: nullable.Float(d.Calibration.ECE)}
 	for _, b := range d.Calibration.Bins {
-		j.Calibration.Bins = append(j.Calibration.Bins, binJSON{b.From, b.To, b.Detections, number(b.Score), number(b.Precision)})
+		j.Calibration.Bins = append(j.Calibration.Bins, binJSON{b.From, b.To, b.Detections, nullable.Float(b.Score), nullable.Float(b.Precision)})
 	}
 	for k, p := range d.BestF1 {
 		c := &r.PerCategory[k]
-		j.BestF1 = append(j.BestF1, f1JSON{c.ID, c.Name, d.IoU, number(p.F1), number(p.Score), number(p.Precision), number(p.Recall)})
+		j.BestF1 = append(j.BestF1, f1JSON{c.ID, c.Name, d.IoU, nullable.Float(p.F1), nullable.Float(p.Score), nullable.Float(p.Precision), nullable.Float(p.Recall)})
 	}
 	return j
 }
@@ -149,22 +133,22 @@ func (d *Details) json(r *metrics.Result) *detailsJSON {
 // comparisonJSON is what --vs adds. low and high enclose 95 % of the resamples; stats and
 // with_stats are in the order of stat_names, and hold null where there is no object.
 type comparisonJSON struct {
-	With       string   `json:"with"`
-	AP         number   `json:"AP"`
-	WithAP     number   `json:"with_AP"`
-	Stats      []number `json:"stats"`
-	WithStats  []number `json:"with_stats"`
-	Difference number   `json:"difference"`
-	Low        number   `json:"low"`
-	High       number   `json:"high"`
-	StdErr     number   `json:"standard_error"`
-	Resamples  int      `json:"resamples"`
-	Seed       uint64   `json:"seed"`
+	With       string           `json:"with"`
+	AP         nullable.Float   `json:"AP"`
+	WithAP     nullable.Float   `json:"with_AP"`
+	Stats      []nullable.Float `json:"stats"`
+	WithStats  []nullable.Float `json:"with_stats"`
+	Difference nullable.Float   `json:"difference"`
+	Low        nullable.Float   `json:"low"`
+	High       nullable.Float   `json:"high"`
+	StdErr     nullable.Float   `json:"standard_error"`
+	Resamples  int              `json:"resamples"`
+	Seed       uint64           `json:"seed"`
 }
 
 func (c *Comparison) json() *comparisonJSON {
 	return &comparisonJSON{
-		c.With, number(c.A[0]), number(c.B[0]), numbers(c.A[:]), numbers(c.B[:]), number(c.Difference), number(c.Low), number(c.High), number(c.StdErr),
+		c.With, nullable.Float(c.A[0]), nullable.Float(c.B[0]), nullable.Floats(c.A[:]), nullable.Floats(c.B[:]), nullable.Float(c.Difference), nullable.Float(c.Low), nullable.Float(c.High), nullable.Float(c.StdErr),
 		c.Resamples, c.Seed,
 	}
 }

@@ -11,13 +11,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 
+	"focalgrid/columns"
 	"focalgrid/metrics"
 )
 
@@ -43,9 +41,6 @@ type Comparison struct {
 	With string // name of the other file
 	Seed uint64
 }
-
-// gap stands for a quantity with no ground truth behind it.
-const gap = "–"
 
 // formats names every form that Write knows. To add one, add a line.
 var formats = map[string]func(*Report, io.Writer) error{
@@ -106,7 +101,9 @@ func (r *Report) writeText(w io.Writer) error {
 	}
 	for _, t := range r.tables() {
 		fmt.Fprintf(&b, "\n%s\n\n", t.title)
-		writeColumns(&b, t)
+		if err := columns.Text(&b, "  ", t.rows, t.left); err != nil {
+			return err
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -114,21 +111,25 @@ func (r *Report) writeText(w io.Writer) error {
 
 func (r *Report) writeMarkdown(w io.Writer) error {
 	var b strings.Builder
-	t := table{left: 4, rows: [][]string{{"", "metric", "IoU", "area", "max. detections", "value"}}}
+	var rows [][]string
 	for i, l := range r.lines() {
 		name, _, _ := strings.Cut(l.name, "  ")
-		t.rows = append(t.rows, []string{metrics.StatNames[i], name, l.iou, l.area, l.maxDets, fraction(r.Result.Stats[i])})
+		rows = append(rows, []string{metrics.StatNames[i], name, l.iou, l.area, l.maxDets, fraction(r.Result.Stats[i])})
 	}
-	writeMarkdownTable(&b, t)
+	if err := columns.Markdown(&b, []string{"", "metric", "IoU", "area", "max. detections", "value"}, rows, 4); err != nil {
+		return err
+	}
 	for _, t := range r.tables() {
 		fmt.Fprintf(&b, "\n**%s**\n\n", t.title)
-		writeMarkdownTable(&b, t)
+		if err := columns.Markdown(&b, t.rows[0], t.rows[1:], t.left); err != nil {
+			return err
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// table is a header and rows of cells, the first columns aligned to the left.
+// table is a header and rows of cells, the first columns of which name the row.
 type table struct {
 	title string
 	left  int
@@ -179,49 +180,4 @@ func oneLine(name string, id int64) string {
 }
 
 // fraction writes v with three decimals.
-func fraction(v float64) string { return decimals(v, 3) }
-
-func decimals(v float64, n int) string {
-	if math.IsNaN(v) {
-		return gap
-	}
-	return strconv.FormatFloat(v, 'f', n, 64)
-}
-
-func writeColumns(b *strings.Builder, t table) {
-	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	width := 0
-	for _, row := range t.rows {
-		width = max(width, len([]rune(row[0])))
-	}
-	for _, row := range t.rows {
-		for i, cell := range row {
-			if i < t.left {
-				cell += strings.Repeat(" ", width-len([]rune(cell)))
-			}
-			fmt.Fprintf(tw, "%s\t", cell)
-		}
-		fmt.Fprintln(tw)
-	}
-	tw.Flush() // to memory
-}
-
-func writeMarkdownTable(b *strings.Builder, t table) {
-	for i, row := range t.rows {
-		for _, cell := range row {
-			fmt.Fprintf(b, "| %s ", strings.ReplaceAll(cell, "|", `\|`))
-		}
-		b.WriteString("|\n")
-		if i > 0 {
-			continue
-		}
-		for j := range row {
-			if j < t.left {
-				b.WriteString("|:--")
-			} else {
-				b.WriteString("|--:")
-			}
-		}
-		b.WriteString("|\n")
-	}
-}
+func fraction(v float64) string { return columns.Decimals(v, 3) }

@@ -17,6 +17,7 @@ import (
 
 	"focalgrid/coco"
 	"focalgrid/metrics"
+	"focalgrid/stats"
 )
 
 // street has some images of two classes, and a third class without objects.
@@ -262,7 +263,7 @@ func TestSparkline(t *testing.T) {
 
 func TestDifference(t *testing.T) {
 	of := func(value, low, high float64) *difference {
-		return (&Comparison{Comparison: metrics.Comparison{Difference: value, Low: low, High: high}}).difference()
+		return (&Comparison{Comparison: metrics.Comparison{Difference: value, Interval: stats.Interval{Low: low, High: high}}}).difference()
 	}
 	if d := of(.02, .01, .03); !strings.Contains(d.Verdict, "better") || !(d.Zero < d.From && d.From < d.At && d.At < d.To) {
 		t.Errorf("above 0: %+v", d)

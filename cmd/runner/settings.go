@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"focalgrid/columns"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
+	"focalgrid/setting"
+)
+
+type settingsOptions struct {
+	what string
+	sel  plan.Selection
+}
+
+func newSettings(a *app) *cobra.Command {
+	o := &settingsOptions{}
+	cmd := &cobra.Command{
+		Use:   "settings [KEY|CONFIG]",
+		Short: "Print the settings: value, where it was written, range and meaning",
+		Long: `Print the settings: value, where it was written, range and meaning.
+
+CONFIG is a grid file or an ablation (its baseline), or a profile: each setting is printed
+with its value and the file and line, or the flag, that gave it. A value in parentheses
+belongs to a component that is not chosen, or changes nothing beside the other values.
+
+KEY is a setting, such as loss.gamma, or a group of settings, such as loss: only these are
+printed, with their values in each profile. Without an argument all settings are.`,
+		Example: `  runner settings
+  runner settings sampler
+  runner settings loss.gamma
+  runner settings gamma --set loss.type=ce
+  runner settings mini --profile paper`,
+		Args:              asUsed,
+		ValidArgsFunction: settingNames,
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.what = strings.Join(args, "")
+			return a.settings(ctx, o)
+		}),
+	}
+	baselineFlags(cmd, &o.sel)
+	return cmd
+}
+
+func (a *app) settings(ctx context.Context, o *settingsOptions) error {
+	keys := detector.Settings.Below(o.what)
+	if o.what == "" {
+		keys = detector.Settings.Keys()
+	}
+	sources, header := plan.Profiles(), []string{"SETTING"}
+	if keys == nil {
+		sources = []string{o.what}
+		header = append(header, "VALUE", "FROM")
+	}
+	var rows [][]string
+	var uses [][]plan.Use
+	for i, source := range sources {
+		all, err := reading(ctx, func() ([]plan.Explained, error) { return detector.Settings.Explain(source, o.sel) })
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; the nearest setting is %s", err, setting.Nearest(o.what, detector.Settings.Keys()))
+		}
+		if err != nil {
+			return bad(err)
+		}
+		if keys != nil {
+			header = append(header, strings.ToUpper(source))
+			all = slices.DeleteFunc(all, func(e plan.Explained) bool { return !slices.Contains(keys, e.Key) })
+		}
+		for j, e := range all {
+			if i == 0 {
+				rows, uses = append(rows, []string{e.Key}), append(uses, e.Uses)
+			}
+			value := e.Value
+			if !e.Matters {
+				value = "(" + value + ")"
+			}
+			if rows[j] = append(rows[j], value); keys == nil {
+				rows[j] = append(rows[j], e.From)
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := columns.Text(&b, "", append([][]string{header}, rows...), columns.AllLeft); err != nil {
+		return err
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
+		fmt.Fprintln(a.out, line)
+		if i == 0 {
+			continue
+		}
+		for _, u := range uses[i-1] {
+			with := ""
+			if u.With != "" {
+				with = " with " + u.With
+			}
+			fmt.Fprintf(a.out, "    %s%s: %s\n", u.Allowed, with, u.Doc)
+		}
+	}
+	return nil
+}
+
+// settingNames completes a setting, a group of settings, or a name with a baseline.
+func settingNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	names, directive := configNames(cmd, args, typed)
+	if len(args) == 0 {
+		names = append(names, detector.Settings.Keys()...)
+	}
+	return names, directive
+}
+
+// keyValues completes KEY=VALUE: the key, and after it the value where there is a choice.
+func keyValues(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	if key, _, ok := strings.Cut(typed, "="); ok {
+		for _, v := range detector.Settings.Choices(key) {
+			out = append(out, key+"="+v)
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, key := range detector.Settings.Keys() {
+		out = append(out, key+"=")
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}

@@ -1,0 +1,120 @@
+package experiments
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"focalgrid/atomicfile"
+	"focalgrid/results"
+)
+
+// An attempt holds the work folder of its trial as long as no file there is named after a later one. Nobody overwrites
+// the file of another, so that the order in which they are written does not matter.
+const (
+	attemptFormat = "attempt-%08d"
+	attemptPrefix = "attempt-"
+	bundleSuffix  = ".bundle"
+)
+
+// Hold names an attempt in its trial's folder: from then on earlier ones write nothing there.
+func Hold(dir string, attempt int) error {
+	if err := makeFolder(dir); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt)), nil, 0o666)
+}
+
+// Release removes an attempt's name and its bundle from its trial's folder.
+func Release(dir string, attempt int) error {
+	path := filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt))
+	for _, file := range []string{path + bundleSuffix, path} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds returns results.ErrLost if the order's attempt does not hold the folder.
+func holds(dir string, o Order) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	holder := 0
+	for _, e := range entries {
+		if number, ok := strings.CutPrefix(e.Name(), attemptPrefix); ok {
+			n, _ := strconv.Atoi(number) // the bundle of an attempt is not its name
+			holder = max(holder, n)
+		}
+	}
+	switch holder {
+	case o.Attempt:
+		return nil
+	case 0:
+		return fmt.Errorf("trial %.12s, attempt %d: %w: its folder %s was taken away", o.Key, o.Attempt, results.ErrLost, dir)
+	}
+	return fmt.Errorf("trial %.12s, attempt %d: %w: attempt %d took over", o.Key, o.Attempt, results.ErrLost, holder)
+}
+
+// writeBundle writes how an order's attempt ended into its folder: whole or not at all, with the SHA-256 of the rest
+// before it.
+func writeBundle(dir string, o Order, f *results.Finish) error {
+	if err := holds(dir, o); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := gob.NewEncoder(&b).Encode(f); err != nil {
+		return fmt.Errorf("result of trial %.12s: %w", o.Key, err)
+	}
+	sum := sha256.Sum256(b.Bytes())
+	return atomicfile.Write(bundlePath(dir, o.Attempt), func(w io.Writer) error {
+		_, err := w.Write(append(sum[:], b.Bytes()...))
+		return err
+	})
+}
+
+func bundlePath(dir string, attempt int) string {
+	return filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt)+bundleSuffix)
+}
+
+// ReadBundle reads how an attempt ended from its trial's folder. The error is fs.ErrNotExist if that is not there.
+func ReadBundle(dir string, attempt int) (results.Finish, error) {
+	var f results.Finish
+	path := bundlePath(dir, attempt)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return f, err
+	}
+	if len(text) < sha256.Size || sha256.Sum256(text[sha256.Size:]) != [sha256.Size]byte(text[:sha256.Size]) {
+		return f, fmt.Errorf("%s is damaged: its content has another hash than written down", path)
+	}
+	if err := gob.NewDecoder(bytes.NewReader(text[sha256.Size:])).Decode(&f); err != nil {
+		return f, fmt.Errorf("%s: %w", path, err)
+	}
+	if f.Status == results.StatusDiverged && f.DivergedStep == nil {
+		f.DivergedStep = new(int) // gob leaves out a zero, also where a pointer leads to it
+	}
+	return f, nil
+}
+
+// fullDiskAdvice says what to do about a full disk.
+const fullDiskAdvice = ": free some space and run the same command again, which goes on from the last checkpoint"
+
+// WithAdvice adds what to do to an error that concerns more than one trial.
+func WithAdvice(err error) error {
+	if errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), fullDiskAdvice) {
+		return fmt.Errorf("%w%s", err, fullDiskAdvice)
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package sweep
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+
+	"focalgrid/detector"
+	"focalgrid/engine"
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+	"focalgrid/model"
+	"focalgrid/results"
+)
+
+// Cost is an estimate of what a trial takes.
+type Cost struct {
+	MACs     float64 // multiply-adds of training and evaluation
+	Seconds  float64
+	Recorded bool // the median of recorded trials of the same work on this machine; else MACs over a measured rate
+}
+
+// Rate returns the multiply-adds a second that an engine measures on its device; NaN if it measures nothing, and costs
+// are not known.
+func Rate(e engine.Engine, now func() time.Time) float64 {
+	if p, ok := e.(engine.Prober); ok {
+		return p.ProbeRate(now)
+	}
+	return math.NaN()
+}
+
+// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done costs what it took, one with a
+// checkpoint what is left.
+func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
+	walls, err := r.recordedWalls()
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]Cost{}
+	out := make([]Cost, len(states))
+	for i, s := range states {
+		work := plan.Work(&s.Config)
+		cost, ok := seen[work]
+		if !ok {
+			if cost.MACs, err = trialMACs(&s.Config); err != nil {
+				return nil, err
+			}
+			cost.Seconds = cost.MACs / rate
+			if w := walls[work]; len(w) > 0 {
+				cost.Seconds, cost.Recorded = w[len(w)/2], true
+			}
+			seen[work] = cost
+		}
+		if s.Done() {
+			cost.Seconds, cost.Recorded = s.Recorded.WallSeconds, true
+		} else if s.Step > 0 {
+			cost.Seconds *= 1 - float64(s.Step)/float64(s.Config.Int("train.iters"))
+		}
+		out[i] = cost
+	}
+	return out, nil
+}
+
+// PretrainSeconds estimates the pretrainings that the trials still need.
+func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error) {
+	seen, total := map[string]bool{}, 0.
+	for _, s := range states {
+		cfg := s.Config
+		if s.Done() || !plan.Crops(&cfg) || r.HasPretrained(&cfg) || seen[r.PretrainKey(&cfg)] {
+			continue
+		}
+		seen[r.PretrainKey(&cfg)] = true
+		pixels := cfg.Int("pretrain.pixels")
+		sum, err := model.Summarize(detector.ModelConfig(&cfg, cfg.Int("pretrain.classes")+1), pixels, pixels)
+		if err != nil {
+			return 0, err
+		}
+		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(cfg.Int("pretrain.batch")) * float64(cfg.Int("pretrain.iters")) / rate
+	}
+	return total, nil
+}
+
+// trialMACs counts forward and both gradients (each as much as forward) of every training image, and one forward pass
+// of every test image that the settings name.
+func trialMACs(cfg *plan.Config) (float64, error) {
+	h, w := detector.InputSize(cfg)
+	sum, err := model.Summarize(detector.ModelConfig(cfg, max(1, cfg.Int("data.classes"))), h, w)
+	if err != nil {
+		return 0, err
+	}
+	images := 3 * float64(cfg.Int("train.batch")) * float64(cfg.Int("train.iters"))
+	if plan.Synthetic(cfg) {
+		images += float64(cfg.Int("data.images." + cfg.Text("eval.split")))
+	}
+	return float64(sum.Total.MACs) * images, nil
+}
+
+// recordedWalls are the seconds that finished trials took on this machine with as many threads, by their work,
+// ascending.
+func (r *Records) recordedWalls() (map[string][]float64, error) {
+	out := map[string][]float64{}
+	if r.Store == nil {
+		return out, nil
+	}
+	done, err := r.Store.Trials(results.Filter{Kind: results.KindTrain, Statuses: []string{results.StatusDone}})
+	if err != nil {
+		return nil, err
+	}
+	works := map[string]string{} // by config
+	for _, t := range done {
+		var h experiments.Host
+		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
+			continue
+		}
+		work, ok := works[t.Config]
+		if !ok {
+			// One written by another version of the program may have other settings; it then shows nothing about these.
+			if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil {
+				work = plan.Work(&cfg)
+			}
+			works[t.Config] = work
+		}
+		if work != "" {
+			out[work] = append(out[work], t.WallSeconds)
+		}
+	}
+	for _, w := range out {
+		slices.Sort(w)
+	}
+	return out, nil
+}

@@ -1,0 +1,146 @@
+package sweep
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"focalgrid/detector"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+	"focalgrid/results"
+)
+
+// estimator looks things up, and trains nothing, over a store that may be nil.
+func estimator(t *testing.T, store *results.Store, host experiments.Host) *Records {
+	t.Helper()
+	pool := kernel.NewPool(1)
+	t.Cleanup(pool.Close)
+	return &Records{Store: store, Host: host, Trainer: &experiments.Trainer{
+		Data: experiments.Data{Cache: t.TempDir()}, Engine: gorgonia.New(pool, gorgonia.Options{}), Now: time.Now,
+	}}
+}
+
+func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
+	t.Helper()
+	p, err := detector.Settings.Load(source, plan.Selection{Set: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestCostByRate: a training image costs three forward passes, a test image one.
+func TestCostByRate(t *testing.T) {
+	p := mustLoad(t, "gamma", "train.iters=7", "train.batch=5", "data.images.val=11")
+	r := estimator(t, nil, experiments.Host{})
+	states, err := r.States(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	costs, err := r.Costs(states, 1e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := detector.Summary(&p.Rows[0].Config, 128, 128)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := float64(sum.Total.MACs) * (3*7*5 + 11)
+	for i, c := range costs {
+		if c.MACs != want || c.Seconds != want/1e9 || c.Recorded {
+			t.Errorf("trial %d costs %+v, want %g multiply-adds in %g s", i, c, want, want/1e9)
+		}
+	}
+}
+
+// TestCostOfNoSteps: a trial of no steps costs its evaluation.
+func TestCostOfNoSteps(t *testing.T) {
+	r := estimator(t, nil, experiments.Host{})
+	states, err := r.States(t.Context(), mustLoad(t, "smoke", "train.iters=0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	costs, err := r.Costs(states, 1e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range costs {
+		if c.Seconds != c.MACs/1e9 || c.MACs <= 0 {
+			t.Errorf("trial %d costs %+v", i, c)
+		}
+	}
+}
+
+// TestCostByRecord: trials of the same work on this machine tell the time of another, whatever
+// its loss; those of other work, another machine or other threads do not.
+func TestCostByRecord(t *testing.T) {
+	store, err := results.Open(filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	here := experiments.Host{Name: "here", CPU: "some", Kernels: "go", Threads: 2}
+	other := here
+	other.Threads = 4
+	p := mustLoad(t, "gamma", "train.iters=7")
+	long := mustLoad(t, "gamma", "train.iters=8")
+	record := func(key string, cfg plan.Config, h experiments.Host, wall float64) {
+		t.Helper()
+		for len(key) < 64 {
+			key += "0"
+		}
+		_, err := store.BeginTrial(results.Trial{Key: key, Config: string(plan.Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.Provenance()},
+			results.Attempt{Owner: "test"}, 0)
+		err = errors.Join(err, store.FinishTrial(key, 1, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	record("a1", p.Rows[0].Config, here, 30)
+	record("a2", p.Rows[1].Config, here, 10)
+	record("a3", p.Rows[2].Config, here, 20)
+	record("b1", p.Rows[0].Config, other, 1)
+	record("c1", long.Rows[0].Config, here, 1000)
+
+	r := estimator(t, store, here)
+	states, err := r.States(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	costs, err := r.Costs(states, 1e9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range costs {
+		if c.Seconds != 20 || !c.Recorded {
+			t.Errorf("trial %d costs %+v, want the median of 10, 20 and 30 s", i, c)
+		}
+	}
+}
+
+func TestPretrainSeconds(t *testing.T) {
+	p := mustLoad(t, "gamma", "pretrain.seed=12345") // one that no file is kept of
+	r := estimator(t, nil, experiments.Host{})
+	states, err := r.States(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, err := r.PretrainSeconds(states[:1], 1e9)
+	if err != nil || !(once > 0) {
+		t.Fatalf("pretraining takes %g s (%v)", once, err)
+	}
+	if all, err := r.PretrainSeconds(states, 1e9); err != nil || all != once {
+		t.Errorf("for seven trials it takes %g s (%v), want %g once", all, err, once)
+	}
+	none := mustLoad(t, "gamma", "pretrain.type=none")
+	if states, err = r.States(t.Context(), none); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.PretrainSeconds(states, 1e9); err != nil || s != 0 {
+		t.Errorf("without pretraining it takes %g s (%v)", s, err)
+	}
+}

@@ -1,0 +1,57 @@
+package sweep
+
+import (
+	"context"
+	"testing"
+
+	"focalgrid/engine/enginetest"
+	"focalgrid/experiments"
+	"focalgrid/experiments/plan"
+)
+
+// onDevice is a bench whose engine holds states apart from their values in Go memory.
+func onDevice(t *testing.T) *bench {
+	b := newBench(t, 1)
+	b.Engine = enginetest.Device(b.Engine)
+	return b
+}
+
+// TestSweepOnDevice: trials that share compiled networks, whether stopped after each of their steps or not, record what
+// they do where the engine computes in Go memory; so does verifying.
+func TestSweepOnDevice(t *testing.T) {
+	for _, name := range []string{"adamw", "running normaliser"} {
+		t.Run(name, func(t *testing.T) {
+			sel := plan.Selection{Seeds: "0", Set: variants[name]}
+			host, device, stopped := newBench(t, 2), onDevice(t), onDevice(t)
+			for _, b := range []*bench{host, device} {
+				if c, err := b.Sweep(t.Context(), b.plan(t, tiny, sel)); err != nil || c.Done != 2 {
+					t.Fatalf("%+v, %v", c, err)
+				}
+			}
+			p := stopped.plan(t, tiny, sel)
+			for done := false; !done; {
+				ctx, cancel := context.WithCancel(t.Context())
+				stopped.Notify = func(e experiments.Event) {
+					if _, ok := e.(experiments.Stepped); ok {
+						cancel()
+					}
+				}
+				_, err := stopped.Sweep(ctx, p)
+				if done = err == nil; !done && ctx.Err() == nil {
+					t.Fatal(err)
+				}
+				cancel()
+			}
+			for _, tr := range host.trials(t) {
+				want := host.finished(t, tr.Key)
+				same(t, "on a device", device.finished(t, tr.Key), want)
+				same(t, "on a device, in pieces", stopped.finished(t, tr.Key), want)
+				for _, from := range []int{0, 4} {
+					if v, err := device.Verify(t.Context(), &tr, from); err != nil || v.Differs != nil {
+						t.Errorf("verified from %d: %+v, %v", from, v, err)
+					}
+				}
+			}
+		})
+	}
+}

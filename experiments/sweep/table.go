@@ -1,0 +1,179 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"focalgrid/experiments/plan"
+	"focalgrid/paper"
+	"focalgrid/results"
+	tables "focalgrid/results/report"
+)
+
+// Table gathers what is recorded of a plan's rows, beside the published figures; with everySeed, of all recorded seeds
+// and not just the plan's. Where data or first weights are not at hand, trials are matched by their settings, and a
+// remark says so.
+func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
+	if everySeed && r.Store != nil {
+		recorded, err := r.Store.Seeds()
+		if err != nil {
+			return nil, err
+		}
+		p = p.WithSeeds(recorded)
+	}
+	var states []State
+	err := p.Missing()
+	if err == nil {
+		states, err = r.States(ctx, p)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err == nil {
+		t, err := TableOf(p, states)
+		if err != nil {
+			return nil, err
+		}
+		return t, r.noteOthers(t, states)
+	}
+	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
+	// show what is recorded.
+	states, remark, lookErr := r.statesBySettings(p)
+	if lookErr != nil {
+		return nil, lookErr
+	}
+	t, tableErr := TableOf(p, states)
+	if tableErr != nil {
+		return nil, tableErr
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	t.Remarks = append(t.Remarks, fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why))
+	if remark != "" {
+		t.Remarks = append(t.Remarks, remark)
+	}
+	return t, r.noteOthers(t, states)
+}
+
+// noteOthers notes under a table without any trial how many are recorded with other settings.
+func (r *Records) noteOthers(t *tables.Table, states []State) error {
+	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
+		return nil
+	}
+	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	if err != nil || len(recorded) == 0 {
+		return err
+	}
+	t.Remarks = append(t.Remarks, fmt.Sprintf("None of these trials is recorded, but %d with other settings or data: pass the --set, --profile, --data and --seeds of their sweep.", len(recorded)))
+	return nil
+}
+
+// statesBySettings looks the plan's trials up by settings and seed alone, among those of this engine and numerics.
+// Where the same data settings stand for several data, or the same pretraining for several first weights, those of the
+// trial begun last count; the others are left out, and the remark says how many.
+func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
+	planned := map[string][]int{} // rows that differ in files alone have the same settings
+	for i, t := range p.Trials {
+		states = append(states, State{Trial: t})
+		settings := trainingSettings(p.Rows[t.Row].Canonical, t.Seed)
+		planned[settings] = append(planned[settings], i)
+	}
+	if r.Store == nil {
+		return states, "", nil
+	}
+	recorded, err := r.pastTrainings()
+	if err != nil {
+		return nil, "", err
+	}
+	slices.SortStableFunc(recorded, func(a, b pastTraining) int { return strings.Compare(b.Started, a.Started) })
+	data, init := map[string]string{}, map[string]string{} // of the trial begun last
+	others := 0
+	for _, t := range recorded {
+		same := planned[t.settings]
+		if len(same) > 1 {
+			same = slices.DeleteFunc(slices.Clone(same), func(at int) bool { return plan.Paths(&states[at].Config) != plan.Paths(t.cfg) })
+		}
+		if len(same) == 0 {
+			continue
+		}
+		at := same[0]
+		anywhere := *t.cfg
+		anywhere.Set("data.dir", "")
+		from := dataSettings(&anywhere)
+		weights := string(plan.PretrainCanonical(t.cfg))
+		if _, ok := data[from]; !ok {
+			data[from] = t.Dataset
+		}
+		if _, ok := init[weights]; !ok {
+			init[weights] = t.Init
+		}
+		if data[from] != t.Dataset || init[weights] != t.Init {
+			others++
+			continue
+		}
+		states[at].Key, states[at].Recorded = t.Key, t.Trial
+	}
+	if others > 0 {
+		remark = fmt.Sprintf("Left out: trials with these settings on other data or from other first weights than those begun last (%d).", others)
+	}
+	return states, remark, nil
+}
+
+// TableOf is Table from states at hand.
+func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
+	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
+	if t.ID == "" {
+		t.ID = p.Name
+	}
+	if len(p.Rows) > 0 {
+		init := ""
+		if len(states) > 0 && states[0].Row == 0 {
+			init = states[0].Init
+		}
+		t.Ours = plan.DescribeSetting(&p.Rows[0].Config, p.Factors, init)
+	}
+	var published *paper.Table
+	if p.Table != "" {
+		var err error
+		if published, err = paper.Load(p.Table); err != nil {
+			return nil, err
+		}
+		t.Paper = published.Setting()
+	}
+	recorded := make([][]results.Trial, len(p.Rows))
+	for i := range states {
+		if s := &states[i]; s.Recorded != nil {
+			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)
+		}
+	}
+	for i, row := range p.Rows {
+		var figures map[string]*float64
+		if published != nil {
+			if pr := published.Lookup(plan.Settings(&row.Config)); pr != nil {
+				figures = pr.Metrics
+			}
+		}
+		t.Rows = append(t.Rows, tables.NewRow(row.Factors, recorded[i], figures))
+	}
+	return t, nil
+}
+
+// Inputs describes what data and which first weights the rows of a plan are trained from: a line each.
+func Inputs(p *plan.Plan, states []State) []string {
+	var data, start []string
+	for i := range states {
+		c := &states[i].Config
+		if d := c.DescribeData(states[i].Classes()); d != "" && !slices.Contains(data, d) {
+			data = append(data, d)
+		}
+		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {
+			start = append(start, b)
+		}
+	}
+	var lines []string
+	if len(data) > 0 {
+		lines = append(lines, "Data: "+strings.Join(data, "; ")+".")
+	}
+	return append(lines, "Backbone: "+strings.Join(start, "; ")+".")
+}

@@ -1,0 +1,219 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"focalgrid/results"
+	"focalgrid/setting"
+	"focalgrid/stats"
+)
+
+// Side is one of the two things that are compared: a trial, the seeds of a row,
+// or all trials of a database.
+type Side struct {
+	Name   string
+	Trials []results.Trial
+	Logs   [][]results.Step // of each trial
+}
+
+// CompareFormats are the forms that WriteComparison knows.
+func CompareFormats() []string { return []string{"csv", "json", "text"} }
+
+// LoadSide reads the training logs of a side's trials.
+func LoadSide(store *results.Store, name string, trials []results.Trial) (Side, error) {
+	side := Side{Name: name, Trials: trials, Logs: make([][]results.Step, len(trials))}
+	for i, t := range trials {
+		var err error
+		if side.Logs[i], err = store.StepRows(t.Key); err != nil {
+			return Side{}, err
+		}
+	}
+	return side, nil
+}
+
+// Matching returns the trainings that have those settings, given as the texts that a list
+// shows: "loss.gamma" = "2". Numbers are compared as numbers. The error names a
+// setting that no trial has.
+func Matching(trials []results.Trial, settings map[string]string) ([]results.Trial, error) {
+	var out []results.Trial
+	known := map[string]bool{}
+	for _, t := range trials {
+		if t.Kind != results.KindTrain {
+			continue
+		}
+		flat, err := flatten(t.Config)
+		if err != nil {
+			return nil, fmt.Errorf("trial %s: configuration: %w", results.Short(t.Key), err)
+		}
+		fits := true
+		for key, want := range settings {
+			v, ok := flat[key]
+			known[key] = known[key] || ok
+			fits = fits && ok && sameText(setting.Spell(v), want)
+		}
+		if fits {
+			out = append(out, t)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if !known[key] {
+			return nil, fmt.Errorf("setting %s: no recorded trial has it", key)
+		}
+	}
+	return out, nil
+}
+
+// sameText reports whether two texts of a setting mean the same; a list may have spaces.
+func sameText(a, b string) bool {
+	if strings.HasPrefix(a, "[") && strings.HasPrefix(b, "[") {
+		items := func(list string) []string {
+			return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune("[], ", r) })
+		}
+		return slices.EqualFunc(items(a), items(b), sameText)
+	}
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	return a == b || errX == nil && errY == nil && x == y
+}
+
+// contrast is a key with the values that each side has of it.
+type contrast struct {
+	Key string   `json:"key"`
+	A   []string `json:"a"`
+	B   []string `json:"b"`
+}
+
+// contrasts are the keys whose values are not the same on both sides, by key.
+func contrasts(a, b Side, values func(results.Trial) (map[string]any, error)) ([]contrast, error) {
+	gather := func(s Side) (map[string][]string, error) {
+		out := map[string][]string{}
+		for _, t := range s.Trials {
+			flat, err := values(t)
+			if err != nil {
+				return nil, fmt.Errorf("trial %s: %w", results.Short(t.Key), err)
+			}
+			for key, v := range flat {
+				if text := setting.Spell(v); !slices.Contains(out[key], text) {
+					out[key] = append(out[key], text)
+				}
+			}
+		}
+		for _, texts := range out {
+			slices.Sort(texts)
+		}
+		return out, nil
+	}
+	as, err := gather(a)
+	if err != nil {
+		return nil, err
+	}
+	bs, err := gather(b)
+	if err != nil {
+		return nil, err
+	}
+	all := maps.Clone(as)
+	maps.Copy(all, bs)
+	out := []contrast{}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if !slices.Equal(as[key], bs[key]) {
+			out = append(out, contrast{key, append([]string{}, as[key]...), append([]string{}, bs[key]...)})
+		}
+	}
+	return out, nil
+}
+
+func settingsOf(t results.Trial) (map[string]any, error) {
+	flat, err := flatten(t.Config)
+	if err == nil {
+		flat["seed"] = t.Seed
+	}
+	return flat, err
+}
+
+// environmentOf is what a trial's last attempt ran with, and what its identity
+// has besides settings.
+func environmentOf(t results.Trial) (map[string]any, error) {
+	text := t.Provenance
+	if n := len(t.Attempts); n > 0 {
+		text = t.Attempts[n-1].Environment
+	}
+	flat, err := flatten(text)
+	if err == nil {
+		flat["engine"], flat["numerics"], flat["dataset"], flat["init"] = t.Engine, t.Numerics, t.Dataset, t.Init
+	}
+	return flat, err
+}
+
+// metricContrast is a metric over the trials of each side that are done, paired by seed.
+type metricContrast struct {
+	name string
+	stats.Contrast
+}
+
+func metricContrasts(a, b Side) []metricContrast {
+	values := func(s Side, name string) (values []stats.Value) {
+		for _, t := range s.Trials {
+			if v, ok := t.Metrics[name]; ok && t.Status == results.StatusDone {
+				values = append(values, stats.Value{Pair: t.Seed, Value: v})
+			}
+		}
+		return values
+	}
+	names := map[string]float64{}
+	for _, s := range []Side{a, b} {
+		for _, t := range s.Trials {
+			maps.Copy(names, t.Metrics)
+		}
+	}
+	var out []metricContrast
+	for _, name := range namesOf(names) {
+		out = append(out, metricContrast{name, stats.Compare(values(a, name), values(b, name))})
+	}
+	return out
+}
+
+// common is a trial that both sides have, which means: the same settings, seed,
+// data, first weights, engine and numerics.
+type common struct {
+	Trial   string   `json:"trial"`
+	Equal   bool     `json:"equal"`
+	Differs []string `json:"differs"` // status, weights, names of metrics
+}
+
+func commonTrials(a, b Side) []common {
+	byKey := map[string]results.Trial{}
+	for _, t := range a.Trials {
+		byKey[t.Key] = t
+	}
+	out := []common{}
+	for _, y := range b.Trials {
+		x, ok := byKey[y.Key]
+		if !ok {
+			continue
+		}
+		c := common{Trial: y.Key, Differs: []string{}}
+		if x.Status != y.Status {
+			c.Differs = append(c.Differs, "status")
+		}
+		if x.Weights != y.Weights {
+			c.Differs = append(c.Differs, "weights")
+		}
+		names := maps.Clone(x.Metrics)
+		maps.Copy(names, y.Metrics)
+		for _, name := range namesOf(names) {
+			v, okX := x.Metrics[name]
+			w, okY := y.Metrics[name]
+			if okX != okY || math.Float64bits(v) != math.Float64bits(w) && !(math.IsNaN(v) && math.IsNaN(w)) {
+				c.Differs = append(c.Differs, name)
+			}
+		}
+		c.Equal = len(c.Differs) == 0
+		out = append(out, c)
+	}
+	return out
+}

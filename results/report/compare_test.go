@@ -1,0 +1,118 @@
+package report
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"focalgrid/results"
+)
+
+// sideOf is a side of trials with those seeds, each AP that many hundredths above .28.
+func sideOf(name, config string, above map[uint64]float64) Side {
+	s := Side{Name: name}
+	for _, seed := range []uint64{0, 1, 2, 3} {
+		more, ok := above[seed]
+		if !ok {
+			continue
+		}
+		t := trialNamed(name + string(rune('0'+seed)))
+		t.Config, t.Seed = config, seed
+		t.Outcome = outcomeDone()
+		t.Metrics["AP"] = .28 + more/100
+		t.Attempts = []results.Attempt{{Number: 1, Environment: t.Provenance}}
+		s.Trials = append(s.Trials, t)
+		var log []results.Step
+		for i := range 100 {
+			log = append(log, results.Step{Step: i, Loss: 2 / float64(i+1), Losses: results.FirstLosses(1/float64(i+1), 1/float64(i+1)), LR: .01, GradNorm: 1 + more, Positives: 9})
+		}
+		s.Logs = append(s.Logs, log)
+	}
+	return s
+}
+
+func TestCompare(t *testing.T) {
+	a := sideOf("gamma=0", `{"loss":{"gamma":0,"type":"focal"},"profile":"mini"}`, map[uint64]float64{0: 0, 1: 2, 2: 1})
+	b := sideOf("gamma=2", `{"loss":{"gamma":2,"type":"focal"},"optim":{"lr":0.01},"profile":"mini"}`, map[uint64]float64{0: 3, 1: 4, 3: 9})
+	b.Trials[0].Attempts[0].Environment = `{"go":"go1.26.8","threads":8}`
+	b.Logs[0][99].Loss, b.Logs[1][99].Loss, b.Logs[2][99].Loss = math.NaN(), math.NaN(), math.NaN()
+	for _, format := range CompareFormats() {
+		var buf bytes.Buffer
+		must(t, WriteComparison(&buf, a, b, format))
+		golden(t, "compare."+format, buf.Bytes())
+	}
+	if err := WriteComparison(io.Discard, a, b, "html"); err == nil || !strings.Contains(err.Error(), "csv, json, text") {
+		t.Errorf("unknown format: %v", err)
+	}
+	if err := WriteComparison(io.Discard, a, Side{Name: "empty.db"}, "text"); err == nil || !strings.Contains(err.Error(), "empty.db: no trials to compare") {
+		t.Errorf("an empty side: %v", err)
+	}
+}
+
+// A trial on both sides is compared to the bit.
+func TestCompareSameTrials(t *testing.T) {
+	all := map[uint64]float64{0: 0, 1: 1}
+	a, b := sideOf("x", `{}`, all), sideOf("x", `{}`, all)
+	b.Trials[1].Metrics["AP"] = math.Nextafter(b.Trials[1].Metrics["AP"], 1)
+	b.Trials[1].Weights = keyOf("other")
+	a.Name, b.Name = "here.db", "there.db"
+	var buf bytes.Buffer
+	must(t, WriteComparison(&buf, a, b, "text"))
+	for _, want := range []string{
+		"2 of these trials are on both sides: 1 equal to the bit, 1 not\n",
+		"  " + results.Short(a.Trials[1].Key) + " differs in weights, AP\n",
+		"\nsettings: no difference\n",
+		"\nenvironment: no difference\n",
+	} {
+		if !strings.Contains(buf.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, buf.String())
+		}
+	}
+}
+
+func TestMatching(t *testing.T) {
+	all := append(sideOf("a", `{"loss.gamma":0.5,"loss.type":"focal"}`, map[uint64]float64{0: 0}).Trials,
+		sideOf("b", `{"anchors.ratios":[0.5,1,2],"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
+	pretraining := trialNamed("p")
+	pretraining.Kind, pretraining.Config = results.KindPretrain, `{"loss.gamma":2}`
+	all = append(all, pretraining)
+	for _, tt := range []struct {
+		settings map[string]string
+		want     int
+	}{
+		{map[string]string{"loss.gamma": "0.50"}, 1},
+		{map[string]string{"loss.gamma": "2", "loss.type": "focal"}, 2},
+		{map[string]string{"loss.gamma": "2", "loss.type": "ce"}, 0},
+		{map[string]string{"anchors.ratios": "[0.5,1,2]"}, 2},
+		{map[string]string{"anchors.ratios": "[.5, 1, 2.0]"}, 2},
+		{map[string]string{"anchors.ratios": "[0.5 1 2]"}, 2},
+		{map[string]string{"anchors.ratios": "[1,2]"}, 0},
+		{map[string]string{}, 3},
+	} {
+		if got, err := Matching(all, tt.settings); err != nil || len(got) != tt.want {
+			t.Errorf("%v: %d trials, %v; want %d", tt.settings, len(got), err, tt.want)
+		}
+	}
+	if _, err := Matching(all, map[string]string{"loss.gama": "2"}); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
+		t.Errorf("an unknown setting: %v", err)
+	}
+}
+
+// Every loss that a side's logs have is compared, after the sum.
+func TestQuantities(t *testing.T) {
+	two := results.Step{Losses: results.FirstLosses(1, 2)}
+	three := results.Step{Losses: []results.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: 3}, {Name: "box", Value: 2}}}
+	var names []string
+	for _, q := range quantities(Side{Logs: [][]results.Step{{}, {two}}}, Side{Logs: [][]results.Step{{three}}}) {
+		names = append(names, q.name)
+		if got := q.of(two); q.name == "centerness_loss" && !math.IsNaN(got) || q.name == "box_loss" && got != 2 {
+			t.Errorf("%s of two losses is %g", q.name, got)
+		}
+	}
+	if want := []string{"loss", "cls_loss", "box_loss", "centerness_loss", "lr", "grad_norm", "positives"}; !slices.Equal(names, want) {
+		t.Errorf("compared are %v, want %v", names, want)
+	}
+}

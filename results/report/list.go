@@ -1,0 +1,198 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"focalgrid/columns"
+	"focalgrid/results"
+	"focalgrid/setting"
+)
+
+// WriteList prints trials in the order given, as text or json. Of the settings
+// it shows those that differ among the trials listed.
+func WriteList(w io.Writer, trials []results.Trial, format string) error {
+	varying, err := varyingSettings(trials)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case "text":
+		return writeListText(w, trials, varying)
+	case "json":
+		return writeListJSON(w, trials, varying)
+	}
+	return fmt.Errorf("unknown list format %q; known: json, text", format)
+}
+
+func writeListText(w io.Writer, trials []results.Trial, varying []ordered) error {
+	if len(trials) == 0 {
+		_, err := fmt.Fprintln(w, "no trials")
+		return err
+	}
+	const mostSettings = 8
+	header := []string{"trial", "status", "settings", "started", "seed", "AP", "wall"}
+	var lines [][]string
+	for i, t := range trials {
+		status := statusText(t)
+		var settings []string
+		if t.Kind == results.KindPretrain {
+			settings = append(settings, t.Kind)
+		}
+		for j, m := range varying[i] {
+			if j == mostSettings {
+				settings = append(settings, "…")
+				break
+			}
+			settings = append(settings, m.key+"="+setting.Spell(m.value))
+		}
+		if t.Error != "" {
+			first, _, _ := strings.Cut(t.Error, "\n")
+			settings = append(settings, "("+first+")")
+		}
+		ap := columns.Gap
+		if v, ok := t.Metrics["AP"]; ok {
+			ap = columns.Percent(v)
+		}
+		wall := columns.Gap
+		if t.WallSeconds > 0 && t.WallSeconds < math.MaxInt64/float64(time.Second) {
+			wall = time.Duration(t.WallSeconds * float64(time.Second)).Round(time.Second).String()
+		}
+		lines = append(lines, []string{
+			results.Short(t.Key), status, strings.Join(settings, " "), t.Started, strconv.FormatUint(t.Seed, 10), ap, wall,
+		})
+	}
+	return columns.Ruled(w, header, lines, 4)
+}
+
+// listedAttempt is an attempt in the list; Exit is null while it is at work.
+type listedAttempt struct {
+	Start int     `json:"start_step"`
+	End   int     `json:"end_step"`
+	Exit  *string `json:"exit"`
+}
+
+// statusText is a trial's status, with the step that it ended at or was last heard of
+// if it is not done.
+func statusText(t results.Trial) string {
+	switch {
+	case t.DivergedStep != nil:
+		return t.Status + " at step " + strconv.Itoa(*t.DivergedStep)
+	case len(t.Attempts) > 0 && (t.Status == results.StatusRunning || t.Status == results.StatusInterrupted):
+		return t.Status + " at step " + strconv.Itoa(t.Attempts[len(t.Attempts)-1].EndStep)
+	}
+	return t.Status
+}
+
+type listedTrial struct {
+	Trial        string   `json:"trial"`
+	Status       string   `json:"status"`
+	Kind         string   `json:"kind"`
+	Seed         uint64   `json:"seed"`
+	Settings     ordered  `json:"settings"`
+	Metrics      ordered  `json:"metrics"`
+	Started      string   `json:"started"`
+	Finished     *string  `json:"finished"`
+	WallSeconds  *float64 `json:"wall_seconds"`
+	DivergedStep *int     `json:"diverged_step"`
+	Error        *string  `json:"error"`
+
+	Attempts []listedAttempt `json:"attempts"`
+}
+
+func listed(t results.Trial, settings ordered) listedTrial {
+	l := listedTrial{
+		Trial: t.Key, Status: t.Status, Kind: t.Kind, Seed: t.Seed, Settings: settings,
+		Metrics: metricsJSON(t.Metrics), Started: t.Started, DivergedStep: t.DivergedStep,
+		Attempts: make([]listedAttempt, len(t.Attempts)),
+	}
+	for i, a := range t.Attempts {
+		l.Attempts[i] = listedAttempt{a.StartStep, a.EndStep, optional(a.Exit)}
+	}
+	if t.Finished != "" {
+		l.Finished, l.WallSeconds = &t.Finished, &t.WallSeconds
+	}
+	l.Error = optional(t.Error)
+	return l
+}
+
+// optional is nil for an empty text.
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func writeListJSON(w io.Writer, trials []results.Trial, varying []ordered) error {
+	out := make([]listedTrial, len(trials))
+	for i, t := range trials {
+		out[i] = listed(t, varying[i])
+	}
+	return writeIndented(w, out)
+}
+
+// varyingSettings are, for each trial, the settings whose value is not the same
+// in all of them, by key. A pretraining has other settings than a training:
+// each kind is compared within itself.
+func varyingSettings(trials []results.Trial) ([]ordered, error) {
+	type kind struct {
+		first   map[string]string // the settings that others are compared with
+		varying map[string]bool
+		keys    []string // those that vary, in order
+	}
+	kinds := map[string]*kind{}
+	configs := map[string]map[string]string{} // by kind and text: the seeds of one setting share it
+	for _, t := range trials {
+		if configs[t.Kind+t.Config] != nil {
+			continue
+		}
+		settings, err := leaves(t.Config)
+		if err != nil {
+			return nil, fmt.Errorf("trial %s: configuration: %w", results.Short(t.Key), err)
+		}
+		configs[t.Kind+t.Config] = settings
+		k := kinds[t.Kind]
+		if k == nil {
+			k = &kind{settings, map[string]bool{}, nil}
+			kinds[t.Kind] = k
+		}
+		shared := 0
+		for key, v := range settings {
+			w, ok := k.first[key]
+			if ok {
+				shared++
+			}
+			if !ok || !k.varying[key] && !sameValue(v, w) {
+				k.varying[key] = true
+			}
+		}
+		if shared == len(k.first) {
+			continue
+		}
+		for key := range k.first {
+			if _, ok := settings[key]; !ok {
+				k.varying[key] = true
+			}
+		}
+	}
+	for _, k := range kinds {
+		k.keys = slices.Sorted(maps.Keys(k.varying))
+	}
+	out := make([]ordered, len(trials))
+	for i, t := range trials {
+		out[i] = ordered{}
+		for _, key := range kinds[t.Kind].keys {
+			if v, ok := configs[t.Kind+t.Config][key]; ok {
+				out[i] = append(out[i], member{key, valueOf(v)})
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,110 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"testing"
+
+	"focalgrid/results"
+)
+
+func TestList(t *testing.T) {
+	step := 40
+	trials := []results.Trial{trialNamed("a"), trialNamed("b"), trialNamed("c"), trialNamed("d"), trialNamed("p")}
+	trials[0].Outcome = outcomeDone()
+	trials[1].Config = `{"loss":{"gamma":0.5,"type":"focal"},"profile":"mini"}`
+	trials[1].Outcome = results.Outcome{Status: results.StatusDiverged, DivergedStep: &step, Error: "loss is +Inf", Finished: "2030-05-01T10:02:03Z", WallSeconds: 123.4}
+	trials[2].Config = `{"loss":{"type":"ce"},"profile":"mini"}`
+	trials[2].Outcome = results.Outcome{Status: results.StatusFailed, Error: "image 7: file is cut off\nmore", Finished: "2030-05-01T10:02:03Z"}
+	trials[3].Outcome = results.Outcome{Status: results.StatusRunning}
+	trials[3].Attempts = []results.Attempt{{Number: 1, EndStep: 200, Exit: results.ExitKilled}, {Number: 2, StartStep: 200, EndStep: 230}}
+	trials[4].Kind, trials[4].Config, trials[4].Outcome = results.KindPretrain, `{"steps":300}`, results.Outcome{Status: results.StatusDone}
+	for _, format := range []string{"text", "json"} {
+		var buf bytes.Buffer
+		must(t, WriteList(&buf, trials, format))
+		golden(t, "list."+format, buf.Bytes())
+	}
+	var none bytes.Buffer
+	must(t, WriteList(&none, nil, "json"))
+	must(t, WriteList(&none, nil, "text"))
+	if got := none.String(); got != "[]\nno trials\n" {
+		t.Errorf("no trials: %q", got)
+	}
+	trials[0].Config = "{"
+	if err := WriteList(&none, trials, "text"); err == nil || !strings.Contains(err.Error(), "configuration") {
+		t.Errorf("a broken configuration: %v", err)
+	}
+}
+
+func TestShow(t *testing.T) {
+	trial := trialNamed("a")
+	trial.Outcome = outcomeDone()
+	trial.Attempts = []results.Attempt{
+		{Number: 1, Host: "one", PID: 41, EndStep: 207, Started: "2030-05-01T09:00:00Z", Ended: "2030-05-01T09:30:00Z", WallSeconds: 61.24,
+			Exit: results.StatusFailed, Error: "its process died: signal: killed\nlog", Environment: `{"go":"go1.26.7","threads":2,"gpu":"none"}`},
+		{Number: 2, Host: "two", PID: 1234, StartStep: 200, EndStep: 230, Started: "2030-05-01T10:00:00Z", PeakBytes: 123e6, Environment: trial.Provenance},
+	}
+	nan := math.NaN()
+	classes := []results.ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: nan, AP50: nan, AP75: nan}}
+	for _, format := range []string{"text", "json"} {
+		var buf bytes.Buffer
+		must(t, WriteTrial(&buf, trial, classes, format))
+		golden(t, "show."+format, buf.Bytes())
+	}
+}
+
+// TestBrokenLines: line breaks in errors and names leave columns as they are, and what is
+// no number is a gap.
+func TestBrokenLines(t *testing.T) {
+	trial := trialNamed("a")
+	trial.Config = `{"data.name":"one\ntwo","a\nb":1}`
+	trial.Outcome = results.Outcome{
+		Status: results.StatusFailed, Error: "first line\nsecond\r\nthird", WallSeconds: math.Inf(1), Finished: "2030-05-01T10:01:00Z",
+		Metrics: map[string]float64{"AP": math.NaN(), "AP50": math.Inf(1)},
+	}
+	trial.Attempts = []results.Attempt{{Number: 1, Host: "ho\nst", Exit: results.StatusFailed, WallSeconds: math.NaN(), Error: "a\tb\nc", Environment: "{}"}}
+	var out strings.Builder
+	must(t, WriteTrial(&out, trial, []results.ClassMetric{{Category: 1, Name: "two\u2028lines\n", AP: math.NaN(), AP50: math.Inf(-1), AP75: .5}}, "text"))
+	must(t, WriteList(&out, []results.Trial{trial, trialNamed("b")}, "text"))
+	must(t, WriteComparison(&out, Side{Name: "a\nb", Trials: []results.Trial{trial}}, Side{Name: "c", Trials: []results.Trial{trialNamed("b")}}, "text"))
+	got := out.String()
+	for _, want := range []string{
+		"error       first line\n            second", "            third\n", "(a b)", " ho st ", "  data.name  one two\n", "  a b ", "two lines", "a b: ",
+		"  AP          –\n", "  AP50        –\n", "wall        –\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	for _, bad := range []string{"NaN", "Inf", "\u2028", "\t"} {
+		if strings.Contains(got, bad) {
+			t.Errorf("%q is in\n%s", bad, got)
+		}
+	}
+}
+
+// BenchmarkWriteList prints 10,000 trials with 10 metrics each.
+func BenchmarkWriteList(b *testing.B) {
+	trials := make([]results.Trial, 10_000)
+	for i := range trials {
+		t := trialNamed(fmt.Sprint(i))
+		t.Config, t.Seed = fmt.Sprintf(`{"loss":{"gamma":%d},"train":{"iters":1000,"lr":0.01}}`, i/10), uint64(i%10)
+		t.Metrics = map[string]float64{}
+		for _, name := range metricNames[:10] {
+			t.Metrics[name] = .3
+		}
+		trials[i] = t
+	}
+	for _, format := range []string{"text", "json"} {
+		b.Run(format, func(b *testing.B) {
+			for b.Loop() {
+				if err := WriteList(io.Discard, trials, format); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
