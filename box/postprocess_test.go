@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/setting"
-
 	"github.com/sbinet/npyio/npz"
+
+	"focalgrid/setting"
 )
 
 func readArrays(t *testing.T, path string) map[string][]float32 {

@@ -288,6 +288,7 @@ func (v *verifier) compareRow(now results.Step) error {
 	return nil
 }
 
+// lossNames lists the losses of a row in their order.
 func lossNames(s results.Step) string {
 	var names []string
 	for _, l := range s.Losses {

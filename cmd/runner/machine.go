@@ -6,14 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
-
-	"github.com/spf13/cobra"
 )
 
 // machine holds the flags of verbs that compute.

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"focalgrid/experiments/catalogue"
 	"focalgrid/setting"
-
-	"pgregory.net/rapid"
 )
 
 // settings are those of all components.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"focalgrid/ablations"
 	"focalgrid/box"
 	"focalgrid/dataset"
@@ -17,8 +19,6 @@ import (
 	"focalgrid/optim"
 	"focalgrid/sampler"
 	"focalgrid/setting"
-
-	"pgregory.net/rapid"
 )
 
 // Every setting can be shown, and every value that a profile may be spared is a possible one.
