@@ -51,8 +51,12 @@ var borders = map[string]border{
 	"model":   {[]string{"box", "columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable", "setting"}, "which anchors learn what is a pure function of boxes and scores"},
-	"dataset": {[]string{"atomicfile", "coco", "guard", "setting"}, "images and boxes on disk are the same for any detector"},
+	"dataset": {[]string{"atomicfile", "coco", "dataset/picture", "dataset/synthetic", "guard", "setting"},
+		"images and boxes on disk are the same for any detector"},
 	"metrics": {[]string{"box", "coco", "guard", "stats"}, "AP must be computable on detections from any detector"},
+
+	"dataset/picture":   {nil, "a leaf: the pixels of a file do not depend on what is annotated in them"},
+	"dataset/synthetic": {[]string{"setting"}, "what is drawn is a pure function of settings, and knows no file"},
 
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
@@ -62,22 +66,25 @@ var borders = map[string]border{
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
 	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
 
-	"experiments/catalogue": {[]string{"box", "dataset", "loss", "model", "optim", "sampler", "setting"},
+	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins what the components declare, and reads nothing"},
-	"experiments/plan": {[]string{"ablations", "dataset", "paper", "setting"},
+	"experiments/plan": {[]string{"ablations", "dataset", "dataset/synthetic", "paper", "setting"},
 		"what is planned is known before anything is computed: no network, no engine, no database"},
-	"detector": {[]string{"box", "coco", "dataset", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler", "setting", "weights"},
+	"detector": {[]string{
+		"box", "coco", "dataset", "dataset/picture", "dataset/synthetic", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler",
+		"setting", "weights",
+	},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "detector", "engine", "experiments/plan", "guard", "metrics", "results", "weights",
+		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "results", "weights",
 	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
 	"experiments/sweep": {[]string{
-		"atomicfile", "dataset", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",
+		"atomicfile", "dataset", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",
 	}, "it decides what is run and records it, and learns nothing"},
 	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "results/report", "setting"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
-		"coco", "columns", "dataset", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
 		"metrics", "metrics/report", "results", "results/report", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }

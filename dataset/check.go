@@ -1,12 +1,10 @@
 package dataset
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -17,6 +15,7 @@ import (
 	"sync"
 
 	"focalgrid/coco"
+	"focalgrid/dataset/picture"
 )
 
 // Problem is one finding of Check.
@@ -295,58 +294,20 @@ func (c *checker) strays(root string, d *coco.Dataset) {
 // one that ends otherwise, as with bytes that decoders pass over, is decoded all the same.
 func inspect(file string, w, h int, sum *[sha256.Size]byte, decode bool) (orientation int, err error) {
 	if !decode && sum == nil {
-		hd, size, whole, err := glance(file)
-		if err != nil {
-			return 0, err
-		}
-		if whole {
-			return hd.orientation, hd.check(size, w, h)
+		orientation, whole, err := picture.Glance(file, w, h)
+		if err != nil || whole {
+			return orientation, err
 		}
 	}
-	data, err := readPicture(file)
+	data, err := picture.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
 	if sum != nil && sha256.Sum256(data) != *sum {
 		return 0, ErrChanged
 	}
-	_, err = decodeBytes(data, w, h)
-	if hd, herr := readHeader(data); herr == nil {
-		orientation = hd.orientation
-	}
-	return orientation, err
-}
-
-// glance reads a file's header, and whether it ends as a whole one does.
-func glance(file string) (hd header, size int64, whole bool, err error) {
-	info, err := statRegular(file)
-	if err == nil {
-		err = checkBytes(info)
-	}
-	if err != nil {
-		return hd, 0, false, err
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return hd, 0, false, err
-	}
-	defer f.Close()
-	size = info.Size()
-	for _, n := range []int64{1 << 14, 1 << 18} {
-		start := make([]byte, min(n, size))
-		if _, err := f.ReadAt(start, 0); err != nil && !errors.Is(err, io.EOF) {
-			return hd, 0, false, err
-		}
-		if hd, err = readHeader(start); err == nil {
-			end := make([]byte, min(int64(len(hd.end)), size))
-			_, err := f.ReadAt(end, size-int64(len(end)))
-			return hd, size, err == nil && bytes.Equal(end, hd.end), nil
-		}
-		if n >= size {
-			break
-		}
-	}
-	return hd, size, false, nil
+	_, err = picture.Decode(data, w, h)
+	return picture.Orientation(data), err
 }
 
 // plural is a count with its noun.

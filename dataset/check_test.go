@@ -16,7 +16,7 @@ import (
 // TestCheckFindings: one change to a good folder of two splits, and what is then found, by
 // either depth. A split listed as refused is one that Open refuses too.
 func TestCheckFindings(t *testing.T) {
-	exif, err := os.ReadFile("testdata/exif.jpg") // 35 x 21 pixels as stored, to be turned
+	exif, err := os.ReadFile("picture/testdata/exif.jpg") // 35 x 21 pixels as stored, to be turned
 	if err != nil {
 		t.Fatal(err)
 	}

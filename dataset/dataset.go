@@ -1,22 +1,3 @@
-// Package dataset turns images on disk into batches of network input.
-//
-// It reads folders in COCO's layout (annotations/instances_SPLIT.json beside a
-// folder SPLIT of JPEG or PNG files), resizes, flips, pads and normalises, and
-// hands out batches whose order depends on a draw and a step alone. It also
-// draws the synthetic set that stands in where no data is, checks folders, and
-// counts what they hold.
-//
-// In a Set a box is x1, y1, x2, y2 in pixels of the original image; in a Batch
-// it is in pixels of the network input. Far edges are exclusive: a box as wide
-// as the image ends at its width. Pixels of a batch are float32 in the order
-// image, channel (red, green, blue), row, column. Pixels, sizes and boxes are as stored:
-// EXIF orientation, by which a viewer turns a photograph, is ignored, and Check notes it.
-//
-// What was hashed is what is used: where the sums of a set's pictures are known, from
-// Identify or because Generate drew them, a picture with other bytes is refused.
-//
-// The JSON itself is package coco's, which object an anchor learns is package
-// sampler's, and scores are package metrics's business.
 package dataset
 
 import (
@@ -30,6 +11,7 @@ import (
 	"slices"
 
 	"focalgrid/coco"
+	"focalgrid/dataset/picture"
 )
 
 // Set is one split of a folder, as a detector may learn from it.
@@ -173,7 +155,7 @@ func annotationsPath(dir, split string) string {
 // against their checksum and returns those of the split's pictures, by name below dir.
 func readTruth(dir, split string) (*coco.Dataset, map[string][sha256.Size]byte, error) {
 	file := annotationsPath(dir, split)
-	if _, err := statRegular(file); err != nil {
+	if _, err := picture.StatRegular(file); err != nil {
 		return nil, nil, err
 	}
 	sums, err := readSums(dir, split)
@@ -255,7 +237,7 @@ func badImage(im coco.Image) string {
 	case im.Width < 1 || im.Height < 1:
 		return fmt.Sprintf("size is %d x %d pixels, expected at least 1 x 1", im.Width, im.Height)
 	}
-	if err := checkLimits(im.Width, im.Height); err != nil {
+	if err := picture.CheckSize(im.Width, im.Height); err != nil {
 		return err.Error()
 	}
 	return ""

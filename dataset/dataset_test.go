@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"focalgrid/coco"
+	"focalgrid/dataset/picture"
 )
 
 // writeSet writes a split: its annotations, and for each image of them a PNG
@@ -26,8 +27,10 @@ func writeSet(t testing.TB, dir, split string, d *coco.Dataset) {
 		t.Fatal(err)
 	}
 	for _, im := range d.Images {
-		p := &RGB{im.Width, im.Height, make([]uint8, 3*im.Width*im.Height)}
-		p.fill(func(x, y int) (uint8, uint8, uint8) { return uint8(im.ID), uint8(x), uint8(y) })
+		p := &picture.RGB{Width: im.Width, Height: im.Height}
+		for i := range im.Width * im.Height {
+			p.Pix = append(p.Pix, uint8(im.ID), uint8(i%im.Width), uint8(i/im.Width))
+		}
 		put(t, filepath.Join(dir, split, im.FileName), pngBytes(t, p.Image()))
 	}
 }
@@ -39,6 +42,16 @@ func pngBytes(t testing.TB, im image.Image) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+func put(t testing.TB, path string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func annotation(id, image, category int64, x, y, w, h float64) coco.Annotation {

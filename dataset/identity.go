@@ -12,8 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
+	"strings"
 	"sync"
+
+	"focalgrid/dataset/picture"
 )
 
 // ErrChanged is returned where a picture's bytes are not those that its set was
@@ -96,16 +98,17 @@ func FolderIdentity(ctx context.Context, dir string, progress func(done, total i
 			return "", err
 		}
 	}
-	pairs := make([]string, 2*len(files))
+	lines := make([]string, len(files))
 	_, err := hashAll(ctx, files, progress, func(i int, size int64, sum [sha256.Size]byte) error {
 		// Quoted, a name with a line break cannot pass for two entries.
-		pairs[2*i], pairs[2*i+1] = strconv.Quote(names[i]), fmt.Sprintf("%d %x", size, sum)
+		lines[i] = fmt.Sprintf("%q=%d %x\n", names[i], size, sum)
 		return nil
 	})
 	if err != nil {
 		return "", err
 	}
-	return fingerprint("focalgrid folder", pairs...), nil
+	h := sha256.Sum256([]byte("focalgrid folder\n" + strings.Join(lines, "")))
+	return hex.EncodeToString(h[:]), nil
 }
 
 // hashAll calls each with size and SHA-256 of every file, on all cores. failed is the
@@ -127,7 +130,7 @@ func hashAll(ctx context.Context, files []string, progress func(done, total int6
 		return err
 	}
 	err = parallel(ctx, len(files), runtime.GOMAXPROCS(0), func(i int) error {
-		info, err := statRegular(files[i])
+		info, err := picture.StatRegular(files[i])
 		if err == nil {
 			lock.Lock()
 			defer lock.Unlock()
@@ -152,23 +155,6 @@ func hashAll(ctx context.Context, files []string, progress func(done, total int6
 		return note(i, err)
 	})
 	return failed, err
-}
-
-// statRegular looks at a file without opening it: a pipe would wait for its writer.
-func statRegular(path string) (os.FileInfo, error) {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: not a regular file", path)
-	}
-	return info, err
-}
-
-// readRegular reads a file that is no pipe or device.
-func readRegular(path string) ([]byte, error) {
-	if _, err := statRegular(path); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
 }
 
 func hashFile(ctx context.Context, path string) (size int64, sum [sha256.Size]byte, err error) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"focalgrid/coco"
+	"focalgrid/dataset/picture"
 )
 
 // identified opens a split and identifies it.
@@ -96,7 +97,7 @@ func TestIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, path, pngBytes(t, (&RGB{30, 40, make([]uint8, 3*30*40)}).Image()))
+	put(t, path, pngBytes(t, (&picture.RGB{Width: 30, Height: 40, Pix: make([]uint8, 3*30*40)}).Image()))
 	for name, err := range map[string]error{
 		"Decode":   func() error { _, err := other.Decode(1); return err }(),
 		"Identify": other.Identify(t.Context(), nil),

@@ -10,12 +10,9 @@ import (
 	"runtime"
 	"sync"
 
+	"focalgrid/dataset/picture"
 	"focalgrid/guard"
 )
-
-// Draw returns the random source of a purpose ("shuffle", "flip") at an index.
-// Equal arguments give equal sources.
-type Draw func(purpose string, index uint64) *rand.Rand
 
 // LoaderOptions says how batches are made.
 type LoaderOptions struct {
@@ -58,13 +55,13 @@ type Loader struct {
 	table     *[3][256]float32
 	options   LoaderOptions
 	images    []int
-	draw      Draw
+	draw      func(purpose string, index uint64) *rand.Rand
 
 	epochs sync.Mutex
 	orders map[int][]int // the last epochs asked for
 
 	cache  sync.RWMutex
-	kept   map[int]*RGB
+	kept   map[int]*picture.RGB
 	budget int64 // bytes left
 
 	stop  context.CancelFunc // of the prefetching, nil when there is none
@@ -78,8 +75,9 @@ type result struct {
 }
 
 // NewLoader checks the settings. Objects that have no area in network pixels are left
-// out, as Fit says. draw may be nil where only Eval is used.
-func NewLoader(set *Set, t Transform, o LoaderOptions, draw Draw) (*Loader, error) {
+// out, as Fit says. draw returns the random source of a purpose ("shuffle", "flip") at an index,
+// equal sources for equal arguments; it may be nil where only Eval is used.
+func NewLoader(set *Set, t Transform, o LoaderOptions, draw func(purpose string, index uint64) *rand.Rand) (*Loader, error) {
 	switch {
 	case o.Batch < 1:
 		return nil, fmt.Errorf("loader: Batch is %d, expected at least 1", o.Batch)
@@ -96,7 +94,7 @@ func NewLoader(set *Set, t Transform, o LoaderOptions, draw Draw) (*Loader, erro
 	}
 	l := &Loader{
 		set: set.Fit(t), transform: t, table: t.table(), options: o, images: o.Images, draw: draw,
-		orders: map[int][]int{}, kept: map[int]*RGB{}, budget: o.CacheBytes,
+		orders: map[int][]int{}, kept: map[int]*picture.RGB{}, budget: o.CacheBytes,
 	}
 	if l.images == nil {
 		l.images = make([]int, len(set.Images))
@@ -202,7 +200,7 @@ func (l *Loader) assemble(ctx context.Context, b *Batch, images []int, flips []b
 		if p.Height < b.H || p.Width < b.W {
 			clear(pixels) // the padding
 		}
-		p.place(pixels, b.H, b.W, flips[i], l.table)
+		place(p, pixels, b.H, b.W, flips[i], l.table)
 		return nil
 	})
 	if err != nil {
@@ -252,7 +250,7 @@ func (it *Item) Original(b [4]float32) [4]float32 {
 }
 
 // picture returns image index at network size, from the cache if it is there.
-func (l *Loader) picture(index int) (*RGB, error) {
+func (l *Loader) picture(index int) (*picture.RGB, error) {
 	if l.options.Cache {
 		l.cache.RLock()
 		p := l.kept[index]
@@ -278,7 +276,7 @@ func (l *Loader) picture(index int) (*RGB, error) {
 
 // resized returns a picture at the transform's size, from the folder of
 // pictures if it is there. A full disk costs the folder its use, not a training its life.
-func (l *Loader) resized(index int) (*RGB, error) {
+func (l *Loader) resized(index int) (*picture.RGB, error) {
 	folder := pictures(l.options.Pictures)
 	if folder == "" {
 		data, err := l.set.read(index)
@@ -323,7 +321,7 @@ func (l *Loader) resized(index int) (*RGB, error) {
 }
 
 // resize decodes the file of an image, at the transform's size.
-func (l *Loader) resize(index int, data []byte) (*RGB, error) {
+func (l *Loader) resize(index int, data []byte) (*picture.RGB, error) {
 	p, err := l.set.decode(index, data)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 )
 
 // testDraw is a stand-in for the trial's own: a function of seed, purpose and index.
-func testDraw(seed uint64) Draw {
+func testDraw(seed uint64) func(purpose string, index uint64) *rand.Rand {
 	return func(purpose string, index uint64) *rand.Rand {
 		h := fnv.New64a()
 		fmt.Fprintf(h, "%s %d", purpose, index)

@@ -12,6 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"focalgrid/dataset/picture"
+	"focalgrid/dataset/synthetic"
 )
 
 // markerName is the file by which a synthetic folder tells what it holds; sumsName is the file
@@ -24,11 +27,11 @@ const (
 type marker struct {
 	Identity string
 	Version  int
-	Config   SynthConfig
+	Config   synthetic.Config
 }
 
-func formatMarker(c SynthConfig) ([]byte, error) {
-	data, err := json.MarshalIndent(marker{Identity(c), SynthVersion, c}, "", "  ")
+func formatMarker(c synthetic.Config) ([]byte, error) {
+	data, err := json.MarshalIndent(marker{synthetic.Identity(c), synthetic.Version, c}, "", "  ")
 	return append(data, '\n'), err
 }
 
@@ -79,7 +82,7 @@ func parseSums(data []byte) ([]sum, error) {
 // loadSums reads the checksums of a folder.
 func loadSums(dir string) ([]sum, error) {
 	path := filepath.Join(dir, sumsName)
-	if _, err := statRegular(path); err != nil {
+	if _, err := picture.StatRegular(path); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
@@ -115,10 +118,10 @@ func listedSums(dir string, files []file) (listed [][sha256.Size]byte, there boo
 // readSums returns the checksums of a folder that Generate drew, by name, or nil where
 // it has none (it was not drawn, or by an older version) or did not get this split from Generate.
 func readSums(dir, split string) (map[string][sha256.Size]byte, error) {
-	if !slices.Contains(Splits, split) {
+	if !slices.Contains(synthetic.Splits, split) {
 		return nil, nil
 	}
-	mark, err := readRegular(filepath.Join(dir, markerName))
+	mark, err := picture.ReadFile(filepath.Join(dir, markerName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

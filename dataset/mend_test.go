@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/dataset/synthetic"
 )
 
 // contents reads all files of a folder, by name.
@@ -35,7 +37,7 @@ func contents(t testing.TB, dir string) map[string]string {
 }
 
 // drawn makes a small set; c may be changed first.
-func drawn(t testing.TB) (dir string, c SynthConfig) {
+func drawn(t testing.TB) (dir string, c synthetic.Config) {
 	t.Helper()
 	dir, c = filepath.Join(t.TempDir(), "set"), tinySynth()
 	if note, err := Generate(t.Context(), dir, c, GenerateOptions{Own: true}); note != "" || err != nil {
@@ -83,7 +85,9 @@ func TestMend(t *testing.T) {
 		{"annotations", edit("annotations/instances_val.json", flip), "such as annotations/instances_val.json", "annotations/instances_val.json"},
 		{"marker", edit(markerName, flip), "1 file damaged or missing, such as synthetic.json", ""},
 		{"no marker", remove(markerName), "such as synthetic.json", "has no synthetic.json"},
-		{"marker of another set", edit(markerName, func(s string) string { return strings.Replace(s, Identity(c), Identity(smallSynth()), 1) }), "such as synthetic.json", "asked for is"},
+		{"marker of another set", edit(markerName, func(s string) string {
+			return strings.Replace(s, synthetic.Identity(c), synthetic.Identity(smallSynth()), 1)
+		}), "such as synthetic.json", "asked for is"},
 		{"checksums", edit(sumsName, flip), "synthetic.sha256 was damaged: written again", ""},
 		{"cut checksums", edit(sumsName, func(s string) string { return s[:len(s)/2] }), "synthetic.sha256 was damaged: written again", ""},
 		{"no checksums", remove(sumsName), "", ""},
@@ -184,7 +188,7 @@ func TestMutations(t *testing.T) {
 	// read is what training would see of all splits: boxes, labels and pixels.
 	read := func() (string, error) {
 		var all strings.Builder
-		for _, split := range Splits {
+		for _, split := range synthetic.Splits {
 			s, err := Open(dir, split)
 			if err != nil {
 				return "", err

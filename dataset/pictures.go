@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"focalgrid/dataset/picture"
 )
 
 // pictures is a folder of decoded and resized pictures, one file a picture and size, so
@@ -24,8 +26,8 @@ const (
 	pictureHeader = 12
 )
 
-func pictureName(source [sha256.Size]byte, r ratio) string {
-	return fmt.Sprintf("%s-%d-%d.rgb", hex.EncodeToString(source[:]), r.num, r.den)
+func pictureName(source [sha256.Size]byte, r picture.Ratio) string {
+	return fmt.Sprintf("%s-%d-%d.rgb", hex.EncodeToString(source[:]), r.Num, r.Den)
 }
 
 // path spreads the files over folders, as some systems are slow with many in one.
@@ -33,7 +35,7 @@ func (d pictures) path(name string) string { return filepath.Join(string(d), nam
 
 // read returns a picture of w x h, or nil if it is not there whole; damaged tells that
 // something else is.
-func (d pictures) read(source [sha256.Size]byte, r ratio, w, h int) (p *RGB, damaged bool) {
+func (d pictures) read(source [sha256.Size]byte, r picture.Ratio, w, h int) (p *picture.RGB, damaged bool) {
 	name := pictureName(source, r)
 	size := pictureHeader + 3*w*h
 	info, err := os.Stat(d.path(name))
@@ -47,7 +49,7 @@ func (d pictures) read(source [sha256.Size]byte, r ratio, w, h int) (p *RGB, dam
 	if err != nil || len(b) != size+sha256.Size {
 		return nil, true
 	}
-	p = &RGB{w, h, b[pictureHeader:size]}
+	p = &picture.RGB{Width: w, Height: h, Pix: b[pictureHeader:size]}
 	if !bytes.Equal(b[:pictureHeader], head(p)) || pictureSum(name, p) != [sha256.Size]byte(b[size:]) {
 		return nil, true
 	}
@@ -55,7 +57,7 @@ func (d pictures) read(source [sha256.Size]byte, r ratio, w, h int) (p *RGB, dam
 }
 
 // write keeps a picture.
-func (d pictures) write(source [sha256.Size]byte, r ratio, p *RGB) error {
+func (d pictures) write(source [sha256.Size]byte, r picture.Ratio, p *picture.RGB) error {
 	name := pictureName(source, r)
 	if err := os.MkdirAll(filepath.Dir(d.path(name)), 0o777); err != nil {
 		return err
@@ -68,13 +70,13 @@ func (d pictures) write(source [sha256.Size]byte, r ratio, p *RGB) error {
 	return err
 }
 
-func head(p *RGB) []byte {
+func head(p *picture.RGB) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, pictureMagic)
 	b = binary.LittleEndian.AppendUint32(b, uint32(p.Width))
 	return binary.LittleEndian.AppendUint32(b, uint32(p.Height))
 }
 
-func pictureSum(name string, p *RGB) [sha256.Size]byte {
+func pictureSum(name string, p *picture.RGB) [sha256.Size]byte {
 	h := sha256.New()
 	h.Write([]byte(name))
 	h.Write(head(p))

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"focalgrid/dataset/picture"
 )
 
 // A loader that keeps pictures on disk gives the same batches as one that does
@@ -103,7 +105,7 @@ func TestPicturesGoByTheirBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, path, pngBytes(t, (&RGB{30, 40, make([]uint8, 3*30*40)}).Image()))
+	put(t, path, pngBytes(t, (&picture.RGB{Width: 30, Height: 40, Pix: make([]uint8, 3*30*40)}).Image()))
 	if _, err := pixels(s, 32, 64, cache); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "image id 7") {
 		t.Errorf("replaced after it was hashed: %v, want ErrChanged", err)
 	}

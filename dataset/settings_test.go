@@ -8,19 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"focalgrid/dataset/synthetic"
 	"focalgrid/setting"
 )
 
-// smallSynth is the smallest set worth training on.
-func smallSynth() SynthConfig {
-	return SynthConfig{
-		Pixels: 128, Classes: 4, Train: 2000, Tune: 300, Val: 300,
-		Objects: 2.5, Empty: 0.1, Distractors: 3, MinSize: 0.12, MaxSize: 0.6, Noise: 4, Clutter: 0.5,
-	}
-}
-
 // smallCrops are the crops that go with it.
-func smallCrops() CropConfig { return CropConfig{Pixels: 64, Classes: 8, Noise: 4, Clutter: 0.5} }
+func smallCrops() synthetic.CropConfig {
+	return synthetic.CropConfig{Pixels: 64, Classes: 8, Noise: 4, Clutter: 0.5}
+}
 
 // imageNetMean and imageNetStd are the usual statistics of photographs.
 var (
@@ -42,10 +37,10 @@ func imageValues() setting.Values {
 }
 
 func TestFromSettings(t *testing.T) {
-	if got := NewSynthConfig(synthValues()); got != smallSynth() {
+	if got := synthetic.NewConfig(synthValues()); got != smallSynth() {
 		t.Errorf("synthetic set %+v, want %+v", got, smallSynth())
 	}
-	if got := NewCropConfig(setting.Values{"pixels": 64, "classes": 8, "seed": uint64(0)}, synthValues()); got != smallCrops() {
+	if got := synthetic.NewCropConfig(setting.Values{"pixels": 64, "classes": 8, "seed": uint64(0)}, synthValues()); got != smallCrops() {
 		t.Errorf("crops %+v, want %+v", got, smallCrops())
 	}
 	want := Transform{ShortSide: 600, LongSide: 1000, PadTo: 32, Mean: [3]float32{.5, 0, 1}, Std: [3]float32{1, .25, 1}}
@@ -68,7 +63,7 @@ func TestLongSide(t *testing.T) {
 }
 
 func TestParams(t *testing.T) {
-	data := slices.Concat(Params, synthParams)
+	data := slices.Concat(Params, synthetic.Params)
 	for _, tt := range []struct {
 		params []setting.Param
 		name   string
@@ -91,7 +86,7 @@ func TestParams(t *testing.T) {
 		{data, "val", setting.Values{"val": "valid"}, `is "valid", must be val for the generated set; --data DIR reads a folder of your own`},
 		{data, "val", setting.Values{"val": "valid", "name": "coco"}, ""},
 		{data, "tune", setting.Values{"tune": "../tune", "name": "coco"}, `is "../tune", must be the name of a split, not a path`},
-		{CropParams, "classes", setting.Values{"classes": 12}, "is 12, must be from 1 to 11"},
+		{synthetic.CropParams, "classes", setting.Values{"classes": 12}, "is 12, must be from 1 to 11"},
 		{ImageParams, "short", setting.Values{"short": 0}, "is 0, must be from 32 to 8192"},
 		{ImageParams, "long", setting.Values{"long": 500}, "is 500, must be 0, or from 600, the value of short, to 8192"},
 		{ImageParams, "pad", setting.Values{"pad": 0}, "is 0, must be from 1 to 1024"},

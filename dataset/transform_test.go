@@ -1,9 +1,10 @@
 package dataset
 
 import (
-	"bytes"
 	"math"
 	"testing"
+
+	"focalgrid/dataset/picture"
 )
 
 func TestTransformSize(t *testing.T) {
@@ -29,66 +30,22 @@ func TestTransformSize(t *testing.T) {
 	}
 }
 
-// shortNN.want.png are Pillow's bilinear resizing of rgb.png, which widens the
-// triangle when it shrinks as ours does.
-func TestResizeAsPillow(t *testing.T) {
-	p := mustRead(t, "testdata/rgb.png")
-	for _, tt := range []struct {
-		short int
-		want  string
-	}{{12, "short12.want.png"}, {42, "short42.want.png"}} {
-		got, err := Transform{ShortSide: tt.short, PadTo: 1}.Resize(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := mustRead(t, "testdata/"+tt.want)
-		if got.Width != want.Width || got.Height != want.Height {
-			t.Fatalf("%s: size %d x %d, want %d x %d", tt.want, got.Width, got.Height, want.Width, want.Height)
-		}
-		if far, at := farthest(got.Pix, want.Pix); far > 1 { // rounding twice, with other fixed points
-			t.Errorf("%s: value %d differs by %d, want at most 1", tt.want, at, far)
-		}
-	}
-}
-
-func TestResizeIdentities(t *testing.T) {
-	p := mustRead(t, "testdata/rgb.png")
-	same, err := Transform{ShortSide: 21, PadTo: 1}.Resize(p)
-	if err != nil || same != p {
-		t.Errorf("at scale 1: %p (%v), want the picture itself, %p", same, err, p)
-	}
-	// One colour stays that colour at every scale: the weights add up to one.
-	grey := &RGB{13, 7, bytes.Repeat([]uint8{1, 128, 255}, 13*7)}
-	for short := 1; short < 40; short++ {
-		q, err := Transform{ShortSide: short, PadTo: 1}.Resize(grey)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(q.Pix, bytes.Repeat([]uint8{1, 128, 255}, q.Width*q.Height)) {
-			t.Errorf("short side %d: one colour has changed", short)
-		}
-	}
-	// By hand: two pixels 0 and 100 at twice the size have centres -¼, ¼, ¾, 1¼.
-	q := resize(&RGB{2, 1, []uint8{0, 0, 0, 100, 100, 100}}, 4, 2, ratio{2, 1})
-	want := []uint8{0, 0, 0, 25, 25, 25, 75, 75, 75, 100, 100, 100}
-	if !bytes.Equal(q.Pix[:12], want) || !bytes.Equal(q.Pix[12:], want) {
-		t.Errorf("two pixels enlarged: %v, want %v twice", q.Pix, want)
-	}
-}
-
 func TestMirror(t *testing.T) {
-	p := mustRead(t, "testdata/rgb.png")
+	p, err := picture.Read("picture/testdata/rgb.png")
+	if err != nil {
+		t.Fatal(err)
+	}
 	table := Transform{Std: [3]float32{1, 1, 1}}.table()
 	h, w := 32, 64
 	plain, once, twice := make([]float32, 3*h*w), make([]float32, 3*h*w), make([]float32, 3*h*w)
-	p.place(plain, h, w, false, table)
-	p.place(once, h, w, true, table)
-	m := &RGB{p.Width, p.Height, make([]uint8, len(p.Pix))}
-	m.fill(func(x, y int) (uint8, uint8, uint8) {
-		q := p.Pix[3*(y*p.Width+p.Width-1-x):]
-		return q[0], q[1], q[2]
-	})
-	m.place(twice, h, w, true, table)
+	place(p, plain, h, w, false, table)
+	place(p, once, h, w, true, table)
+	m := &picture.RGB{Width: p.Width, Height: p.Height, Pix: make([]uint8, len(p.Pix))}
+	for i := range p.Width * p.Height {
+		x, y := i%p.Width, i/p.Width
+		copy(m.Pix[3*i:][:3], p.Pix[3*(y*p.Width+p.Width-1-x):])
+	}
+	place(m, twice, h, w, true, table)
 	for i := range plain {
 		if plain[i] != twice[i] {
 			t.Fatalf("value %d: mirrored twice %g, plain %g", i, twice[i], plain[i])

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"focalgrid/coco"
+	"focalgrid/dataset/synthetic"
 )
 
 // soon runs f, which must end soon.
@@ -125,7 +126,7 @@ func TestUntidyFolder(t *testing.T) {
 		if _, err := Open(dir, "train"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("Open of a folder whose %s is a pipe: %v", markerName, err)
 		}
-		if _, err := IsSynthetic(dir, SynthConfig{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		if _, err := IsSynthetic(dir, synthetic.Config{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("IsSynthetic of a folder whose %s is a pipe: %v", markerName, err)
 		}
 		if err := os.Remove(mark); err != nil {

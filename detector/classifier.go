@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
@@ -31,8 +32,8 @@ type Classifier struct {
 
 // NewClassifier draws the crops that the settings ask for, and has compiled nothing yet.
 func NewClassifier(ctx context.Context, c *plan.Config, e engine.Engine) (*Classifier, error) {
-	crops, p := dataset.NewCrops(c.CropConfig()), c.Group("pretrain")
-	set, err := crops.Draw(ctx, 0, p.Int("crops")+holdout)
+	crops, p := synthetic.NewCrops(c.CropConfig()), c.Group("pretrain")
+	set, err := dataset.DrawCrops(ctx, crops, 0, p.Int("crops")+holdout)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"focalgrid/box"
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/dataset/picture"
 	"focalgrid/experiments/plan"
 	"focalgrid/sampler"
 )
@@ -23,7 +24,7 @@ const lookIoU = .5
 // tell, what is there. Boxes are x1,y1,x2,y2 in original pixels.
 type View struct {
 	Name      string // of the file
-	Pixels    *dataset.RGB
+	Pixels    *picture.RGB
 	Annotated bool // false: nothing is known of the truth, and Truth is empty
 	Found     []Found
 	Truth     []Truth
@@ -204,7 +205,7 @@ func (v *View) Panels(limit int) ([]dataset.Panel, error) {
 }
 
 // shrink makes a picture smaller until no side is above limit pixels.
-func shrink(p *dataset.RGB, limit int) (*dataset.RGB, float32, error) {
+func shrink(p *picture.RGB, limit int) (*picture.RGB, float32, error) {
 	long, short := max(p.Width, p.Height), min(p.Width, p.Height)
 	if limit < 1 || long <= limit {
 		return p, 1, nil

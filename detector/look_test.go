@@ -3,7 +3,7 @@ package detector
 import (
 	"testing"
 
-	"focalgrid/dataset"
+	"focalgrid/dataset/picture"
 )
 
 // TestJudge: a detection is right if it is the best one left for an object of its class
@@ -65,7 +65,7 @@ func TestJudgeTakesTheBest(t *testing.T) {
 }
 
 func TestPanelsShrink(t *testing.T) {
-	p := &dataset.RGB{Width: 200, Height: 100, Pix: make([]uint8, 3*200*100)}
+	p := &picture.RGB{Width: 200, Height: 100, Pix: make([]uint8, 3*200*100)}
 	v := View{Name: "a.png", Pixels: p, Annotated: true, Found: []Found{{Box: [4]float32{20, 10, 40, 50}, Label: 0, Score: .5, Verdict: Right}}}
 	panels, err := v.Panels(100)
 	if err != nil || len(panels) != 2 {

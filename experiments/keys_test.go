@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 )
@@ -34,11 +34,11 @@ func keysOf(t *testing.T) []byte {
 				cfg := row.Config
 				id := plan.Identity{Config: plan.Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
 				if plan.Synthetic(&cfg) {
-					id.Data = dataset.Identity(cfg.SynthConfig())
+					id.Data = synthetic.Identity(cfg.SynthConfig())
 				}
 				switch cfg.Text("pretrain.type") {
 				case "crops":
-					id.Init = plan.PretrainKey(&cfg, dataset.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
+					id.Init = plan.PretrainKey(&cfg, synthetic.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
 				case "file":
 					id.Init = file
 				}

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
@@ -88,7 +88,7 @@ func (t *Trainer) PretrainKey(cfg *plan.Config) string {
 
 // pretrainKey is the identity of a pretraining on the engine of that name.
 func pretrainKey(cfg *plan.Config, engineName string) string {
-	return plan.PretrainKey(cfg, dataset.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
+	return plan.PretrainKey(cfg, synthetic.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
 
 // Pretrained names a pretrained backbone.
@@ -240,9 +240,9 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		return nil, err
 	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
-	for _, tensor := range detector.StateTensors(s) {
-		if detector.IsBody(tensor.Name) {
-			f.Tensors = append(f.Tensors, tensor)
+	for _, v := range detector.StateTensors(s) {
+		if detector.IsBody(v.Name) {
+			f.Tensors = append(f.Tensors, v)
 		}
 	}
 	if err := seal(f.Tensors, f.Metadata); err != nil {

@@ -13,7 +13,9 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
+	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 )
@@ -48,7 +50,7 @@ func CacheDir() (string, error) {
 
 // Loader makes batches of a trial's data; train asks for flips and the training batch. Photographs are decoded and
 // resized once, into the cache folder; the synthetic set is at its size already and fits memory.
-func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw dataset.Draw, train bool) (*dataset.Loader, error) {
+func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw engine.Draw, train bool) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
 	if train {
 		o.Batch, o.FlipProb = c.Int("train.batch"), c.Number("image.flip")
@@ -78,9 +80,9 @@ type Source struct {
 // synthetic set.
 func (d *Data) Identify(ctx context.Context, cfg *plan.Config) (*Source, error) {
 	if plan.Synthetic(cfg) {
-		id := dataset.Identity(cfg.SynthConfig())
+		id := synthetic.Identity(cfg.SynthConfig())
 		s := &Source{Identity: id, Training: id}
-		for i, name := range dataset.NewSynth(cfg.SynthConfig()).ClassNames() {
+		for i, name := range synthetic.New(cfg.SynthConfig()).ClassNames() {
 			s.Classes = append(s.Classes, dataset.Class{ID: int64(i + 1), Name: name})
 		}
 		if cfg.Text("data.dir") != "" {
@@ -307,7 +309,7 @@ func (d *Data) PrepareData(ctx context.Context, cfg *plan.Config) (string, error
 	dir := cfg.Text("data.dir")
 	switch {
 	case dir == "":
-		dir = filepath.Join(d.Cache, "synthetic", dataset.Identity(cfg.SynthConfig())[:16])
+		dir = filepath.Join(d.Cache, "synthetic", synthetic.Identity(cfg.SynthConfig())[:16])
 	case !plan.Synthetic(cfg):
 		return dir, nil
 	default:

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
@@ -16,7 +17,7 @@ import (
 // miniBatch is a first training batch of the mini profile without a folder.
 func miniBatch(tb testing.TB, cfg *plan.Config) *dataset.Batch {
 	tb.Helper()
-	synth := dataset.NewSynth(cfg.SynthConfig())
+	synth := synthetic.New(cfg.SynthConfig())
 	n, px := cfg.Int("train.batch"), cfg.Int("data.pixels")
 	b := &dataset.Batch{N: n, H: px, W: px, Pixels: make([]float32, n*3*px*px)}
 	for i := range n {

@@ -8,6 +8,7 @@ import (
 
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/dataset/picture"
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
@@ -64,7 +65,7 @@ func Relocate(t *results.Trial, dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := plan.Splits(dir); err != nil {
+	if _, err := dataset.Splits(dir); err != nil {
 		return err
 	}
 	was := cfg.Text("data.name")
@@ -178,7 +179,7 @@ func (d *Trained) Split(ctx context.Context, set *dataset.Set, n int, each func(
 			o.Images[i] = i
 		}
 	}
-	loader, err := dataset.NewLoader(set, d.cfg.Transform(), o, dataset.Draw(d.d.Draw))
+	loader, err := dataset.NewLoader(set, d.cfg.Transform(), o, d.d.Draw)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +208,7 @@ func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score floa
 func (d *Trained) ViewFiles(ctx context.Context, files []string, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	set := &dataset.Set{Classes: d.classes}
 	for i, f := range files {
-		p, err := dataset.ReadImage(f)
+		p, err := picture.Read(f)
 		if err != nil {
 			return nil, err
 		}

@@ -248,7 +248,7 @@ func stepRow(s detector.StepInfo) results.Step {
 
 // evaluate detects on the scored split.
 func (s *session) evaluate(ctx context.Context, index int) ([]coco.Detection, error) {
-	loader, err := s.trainer.Loader(&s.d.Cfg, s.eval, dataset.Draw(s.d.Draw), false)
+	loader, err := s.trainer.Loader(&s.d.Cfg, s.eval, s.d.Draw, false)
 	if err != nil {
 		return nil, err
 	}

@@ -169,3 +169,27 @@ func TestColumn(t *testing.T) {
 		}
 	}
 }
+
+// TestIoU holds the formula's corners.
+func TestIoU(t *testing.T) {
+	nan := math.NaN()
+	tests := []struct {
+		name  string
+		d, g  [4]float64
+		crowd bool
+		want  float64
+	}{
+		{"equal", [4]float64{1, 2, 3, 4}, [4]float64{1, 2, 3, 4}, false, 1},
+		{"quarter", [4]float64{0, 0, 10, 10}, [4]float64{5, 5, 10, 10}, false, 25. / 175},
+		{"crowd", [4]float64{0, 0, 10, 10}, [4]float64{5, 0, 1000, 1000}, true, .5},
+		{"touching", [4]float64{0, 0, 10, 10}, [4]float64{0, 10, 10, 10}, false, 0},
+		{"no width", [4]float64{5, 5, 0, 10}, [4]float64{0, 0, 10, 10}, false, 0},
+		{"negative width", [4]float64{5, 5, -3, 2}, [4]float64{0, 0, 10, 10}, false, 0},
+		{"NaN width", [4]float64{0, 0, nan, 10}, [4]float64{0, 0, 10, 10}, false, nan},
+	}
+	for _, tt := range tests {
+		if got := iou(&tt.d, &tt.g, tt.crowd); !near(got, tt.want) {
+			t.Errorf("%s: %g, want %g", tt.name, got, tt.want)
+		}
+	}
+}

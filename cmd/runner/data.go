@@ -94,7 +94,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Confi
 			return "", cfg, nil, err
 		}
 	}
-	there, err := plan.Splits(dir)
+	there, err := dataset.Splits(dir)
 	if err != nil {
 		return "", cfg, nil, bad(err)
 	}

@@ -12,9 +12,9 @@ import (
 
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/dataset/picture"
 	"focalgrid/detector"
 	"focalgrid/experiments"
-	"focalgrid/experiments/plan"
 )
 
 // Sizes of the pictures of detect, and the number of views on the contact sheet.
@@ -100,7 +100,7 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 		return bad(err)
 	}
 	for _, f := range o.images {
-		if _, err := dataset.ReadImage(f); err != nil {
+		if _, err := picture.Read(f); err != nil {
 			return bad(err)
 		}
 	}
@@ -175,7 +175,7 @@ func foreign(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, experiments.ErrOtherData):
 		err = fmt.Errorf("%w; --data DIR names another folder, --allow-changed-data looks at it as it is", err)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, plan.ErrNoFolder):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, dataset.ErrNoFolder):
 		err = fmt.Errorf("%w; if the data was moved, pass its new folder with --data DIR", err)
 	}
 	return bad(err)

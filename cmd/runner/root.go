@@ -19,6 +19,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/setting"
 )
 
 // defaultDB is the results database if --db is not given.
@@ -103,7 +104,7 @@ func meant(cmd *cobra.Command, name string) string {
 			known = append(known, f.Name)
 		}
 	})
-	nearest := plan.Nearest(name, known)
+	nearest := setting.Nearest(name, known)
 	alike := strings.HasPrefix(nearest, name) || strings.HasPrefix(name, nearest)
 	if keys := detector.Settings.Named(name); !alike && len(keys) > 0 && slices.Contains(known, "set") {
 		return fmt.Sprintf("; a setting is changed by --set %s=…", strings.Join(keys, "=… or --set "))

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/dataset"
 	"focalgrid/experiments"
-	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
 )
 
@@ -85,7 +85,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		if errors.Is(err, plan.ErrNoFolder) {
+		if errors.Is(err, dataset.ErrNoFolder) {
 			err = fmt.Errorf("%w; if the data was moved, pass its new folder with --data DIR", err)
 		}
 		return bad(err)

@@ -152,7 +152,7 @@ func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, err
 		return Measured{}, err
 	}
 	defer d.Close()
-	loader, err := r.Loader(&d.Cfg, set, dataset.Draw(d.Draw), true)
+	loader, err := r.Loader(&d.Cfg, set, d.Draw, true)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -193,7 +193,7 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 		return Measured{}, err
 	}
 	defer d.Close()
-	loader, err := r.Loader(&d.Cfg, set, dataset.Draw(d.Draw), false)
+	loader, err := r.Loader(&d.Cfg, set, d.Draw, false)
 	if err != nil {
 		return Measured{}, err
 	}

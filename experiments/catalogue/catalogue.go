@@ -9,6 +9,7 @@ import (
 
 	"focalgrid/box"
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/loss"
 	"focalgrid/model"
 	"focalgrid/optim"
@@ -54,7 +55,7 @@ func checkScore(v setting.Values) error {
 
 var pretrain = []setting.Param{
 	{Name: "type", Kind: setting.Text, Doc: "first weights of the backbone: a classifier of synthetic crops, trained first; a file; or none: random",
-		Kinds: map[string][]setting.Param{"none": nil, "file": {file}, "crops": slices.Concat(crops, dataset.CropParams)}},
+		Kinds: map[string][]setting.Param{"none": nil, "file": {file}, "crops": slices.Concat(crops, synthetic.CropParams)}},
 }
 
 var file = setting.Param{Name: "file", Kind: setting.Text, Path: true, Doc: "ImageNet weights as safetensors or .pth, under torchvision's names"}

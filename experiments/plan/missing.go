@@ -1,12 +1,13 @@
 package plan
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"focalgrid/dataset"
+	"focalgrid/setting"
 )
 
 // Missing says which input must still be passed before the trial can run: a
@@ -53,31 +54,6 @@ func (p *Plan) MissingSplits() error {
 	return errors.Join(found...)
 }
 
-// splitsIn lists the splits that a folder in COCO's layout has, by name; none for any other.
-func splitsIn(dir string) ([]string, error) {
-	files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "annotations", "instances_*.json"))
-	if err != nil {
-		return nil, err
-	}
-	for i, f := range files {
-		name := filepath.Base(f)
-		files[i] = name[len("instances_") : len(name)-len(".json")]
-	}
-	return files, nil
-}
-
-// escapeGlob keeps a folder's own name from being read as a pattern.
-func escapeGlob(dir string) string {
-	var b []byte
-	for i := range len(dir) {
-		if c := dir[i]; c == '*' || c == '?' || c == '[' || c == '\\' {
-			b = append(b, '\\')
-		}
-		b = append(b, dir[i])
-	}
-	return string(b)
-}
-
 // RequireSplits returns an error that says which splits of cfg a folder does not have, and which it has.
 func RequireSplits(dir string, cfg *Config) error {
 	missing, err := cfg.MissingSplits(dir)
@@ -94,7 +70,7 @@ func RequireSplits(dir string, cfg *Config) error {
 // MissingSplits says of each split that a sweep would read and that a folder does not have
 // how to name another; a folder without any split is an error.
 func (c *Config) MissingSplits(dir string) ([]string, error) {
-	there, err := Splits(dir)
+	there, err := dataset.Splits(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -122,18 +98,5 @@ func (c *Config) nearestSplit(key, name string, there []string) string {
 			return s
 		}
 	}
-	return Nearest(name, there)
-}
-
-// Splits lists the splits of a folder in COCO's layout, by name. The error says what a
-// folder without any has instead.
-func Splits(dir string) ([]string, error) {
-	if err := noFolder(dir); err != nil {
-		return nil, err
-	}
-	there, err := splitsIn(dir)
-	if err == nil && len(there) == 0 {
-		err = fmt.Errorf("%s: holds no data; %s%s", dir, layout, cmp.Or(inner(dir), unarranged(dir)))
-	}
-	return there, err
+	return setting.Nearest(name, there)
 }

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"focalgrid/dataset"
+	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
@@ -159,7 +159,7 @@ func (r *Records) PrepareAll(ctx context.Context, states []State) error {
 	var ready []string
 	for _, s := range states {
 		cfg := s.Config
-		key := cfg.Text("data.dir") + "\n" + dataset.Identity(cfg.SynthConfig())
+		key := cfg.Text("data.dir") + "\n" + synthetic.Identity(cfg.SynthConfig())
 		if s.Done() || slices.Contains(ready, key) {
 			continue
 		}

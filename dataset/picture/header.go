@@ -1,4 +1,4 @@
-package dataset
+package picture
 
 import (
 	"bytes"
@@ -43,7 +43,8 @@ var (
 	pngEnd    = []byte("\x00\x00\x00\x00IEND\xae\x42\x60\x82")
 )
 
-func checkLimits(w, h int) error {
+// CheckSize returns an error for pictures that are too large to be decoded.
+func CheckSize(w, h int) error {
 	if w > maxSide || h > maxSide || w*h > maxPixels {
 		return fmt.Errorf("size is %d x %d pixels, expected at most %d a side and %d in all", w, h, maxSide, maxPixels)
 	}
@@ -97,8 +98,8 @@ func (hd *header) check(size int64, w, h int) error {
 	switch {
 	case hd.width < 1 || hd.height < 1:
 		return fmt.Errorf("size is %d x %d pixels, expected at least 1 x 1", hd.width, hd.height)
-	case checkLimits(hd.width, hd.height) != nil:
-		return checkLimits(hd.width, hd.height)
+	case CheckSize(hd.width, hd.height) != nil:
+		return CheckSize(hd.width, hd.height)
 	case w != 0 && hd.width == h && hd.height == w && hd.orientation >= 5:
 		return fmt.Errorf("size is %d x %d pixels as stored, the annotations say %d x %d, which is its size as displayed: EXIF orientation %d turns it by a quarter. "+
 			"Boxes are in pixels as stored: annotate these, or store the picture turned, without that tag", hd.width, hd.height, w, h, hd.orientation)

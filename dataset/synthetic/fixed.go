@@ -1,6 +1,9 @@
-package dataset
+package synthetic
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"math/rand/v2"
 )
@@ -99,6 +102,12 @@ func mulQ(a, b int64) int64 { return a * b >> 16 }
 // stream is one sequence of random integers. Only Uint64 of the generator is
 // used, so that no other choice of the library can change a pixel.
 type stream struct{ pcg *rand.PCG }
+
+// newStream returns the random stream of one picture.
+func newStream(kind string, seed uint64, index int) stream {
+	h := sha256.Sum256(fmt.Appendf(nil, "focalgrid synth v%d %s seed %d index %d", Version, kind, seed, index))
+	return stream{rand.NewPCG(binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(h[8:16]))}
+}
 
 // below returns a number in [0, n), n >= 1.
 func (s stream) below(n int64) int64 {
