@@ -26,6 +26,7 @@ type demand struct {
 
 var headDemands = []demand{
 	{"predicts the values of each prior", wrongShapes},
+	{"learns what it predicts", wrongTerms},
 	{"has priors at the places of its maps", wrongPriors},
 	{"is counted whole", wrongSummary},
 	{"has the same tensors in training and at any size", wrongTensors},
@@ -122,6 +123,32 @@ func wrongShapes(c Config) error {
 	}
 	_, err := Describe(c, 64, 64)
 	return err
+}
+
+// wrongTerms compares what the terms of the loss read with what is predicted.
+func wrongTerms(c Config) error {
+	_, out, err := outputs(c, 1, 64, 64, false)
+	if err != nil {
+		return err
+	}
+	unread := map[string]bool{}
+	for _, p := range out.Predictions {
+		unread[p.Name] = true
+	}
+	for _, t := range c.Terms() {
+		for _, name := range t.Reads {
+			if _, ok := unread[name]; !ok {
+				return fmt.Errorf("term %q reads %q, which is not predicted", t.Name, name)
+			}
+			unread[name] = false
+		}
+	}
+	for name, alone := range unread {
+		if alone {
+			return fmt.Errorf("no term of the loss reads %q", name)
+		}
+	}
+	return nil
 }
 
 func wrongPriors(c Config) error {
@@ -294,6 +321,7 @@ func TestDemandsFindFaults(t *testing.T) {
 		"predicts the values of each prior": func(h *Head) { // one level too few
 			h.Build = func(b *Builder, levels []*engine.Node) []Prediction { return buildRetinaNet(b, levels[:4]) }
 		},
+		"learns what it predicts": func(h *Head) { h.Terms = h.Terms[:1] },
 		"has priors at the places of its maps": func(h *Head) {
 			h.Priors = func(c Config) AnchorConfig {
 				a := c.Anchors

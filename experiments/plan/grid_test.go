@@ -542,7 +542,7 @@ func TestLargePlan(t *testing.T) {
 	if len(p.Trials) != 10_000 {
 		t.Errorf("%d trials", len(p.Trials))
 	}
-	if d := time.Since(start); d > 5*time.Second { // .4 s measured on one busy core
+	if d := time.Since(start); d > 5*time.Second && !testing.Short() { // .4 s measured on one busy core
 		t.Errorf("took %v", d)
 	}
 }
