@@ -89,7 +89,7 @@ func trajectoryConfig(t *testing.T, p6 string, width float64, fpn int) plan.Conf
 }
 
 // formula gives tensor values without a file: SplitMix64 from the hash of the
-// tensor's name, scaled by what the tensor is. Those of the slim network have heads that are not
+// tensor's name, scaled by what the tensor is. The slim network's heads are not
 // close to 0, so that its losses fall by a fifth in ten steps.
 func formula(name string, shape []int, slim bool) []float32 {
 	n := 1
@@ -275,8 +275,8 @@ func l2(v []float32) float64 {
 	return math.Sqrt(s)
 }
 
-// A full network, and a slim one whose heads predict more than the prior from the start. The
-// images are those of both, and no tensor needs a file.
+// Two networks learn the same images: a full one, and a slim one whose heads predict more than
+// the prior from the start. No tensor needs a file.
 func TestTrajectory(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

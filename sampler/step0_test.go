@@ -17,7 +17,7 @@ import (
 
 // The losses of a small RetinaNet before training, as torchvision and the
 // paper's convention count them: matching, normalisers, targets and losses
-// together, on real head outputs.
+// together, on real head outputs for two pictures of 64 pixels with three objects each.
 func TestLossesBeforeTraining(t *testing.T) {
 	const folder = "../box/testdata" // the test of box.Postprocess reads the same outputs
 	f, err := os.Open(filepath.Join(folder, "step0.json.gz"))

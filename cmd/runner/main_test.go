@@ -166,7 +166,7 @@ func TestExitCodes(t *testing.T) {
 		{"sweep smoke --treads 2", exitUsage, "unknown flag: --treads; nearest: --threads; see `runner sweep --help`"},
 		{"sweep smoke --threads two", exitUsage, "--threads two: want a whole number; see `runner sweep --help`"},
 		{"sweep smoke --threads -1", exitUsage, "--threads -1: want 1 to 4096"},
-		{"sweep smoke --engine gpu", exitUsage, "--engine gpu: unknown; known: auto, cpu, cpu-exact"},
+		{"sweep smoke --engine gpu", exitUsage, "--engine gpu: unknown; known: " + strings.Join(engineNames(), ", ")},
 		{"sweep smoke --profile big", exitUsage, `unknown profile "big"; known: ` + strings.Join(plan.Profiles(), ", ")},
 		{"sweep smoke --set loss.gama=1", exitUsage, `--set loss.gama=1: unknown key "loss.gama"; nearest: loss.gamma`},
 		{"sweep smoke --set train.iters=-1", exitUsage, "train.iters"},
