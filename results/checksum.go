@@ -2,7 +2,6 @@ package results
 
 import (
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -119,65 +118,6 @@ func (s *sweepBundle) sum() string {
 		d.int(int64(p.Row))
 	}
 	return d.hex()
-}
-
-// keepSums records the checksums of a trial that has ended.
-func (b *Bundle) keepSums(tx *sql.Tx, id int64) error {
-	for part, sum := range map[string]string{
-		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: sumBlob(b.Detections),
-	} {
-		if err := keepSum(tx, part, id, sum); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func keepSum(tx *sql.Tx, part string, id int64, sum string) error {
-	_, err := tx.Exec("INSERT INTO checksums (part, id, sha256) VALUES (?, ?, ?) ON CONFLICT (part, id) DO UPDATE SET sha256 = excluded.sha256", part, id, sum)
-	return err
-}
-
-// dropSums forgets the checksums of a trial that is about to change.
-func dropSums(tx *sql.Tx, id int64) error {
-	_, err := tx.Exec("DELETE FROM checksums WHERE id = ? AND part <> ?", id, partSweep)
-	return err
-}
-
-// compareSum compares a part of a trial with its checksum, if it has one.
-func compareSum(q querier, part, key, sum string) error {
-	want, none, err := recordedSum(q, part, "trials WHERE key = ?", key)
-	if err != nil || none {
-		return err
-	}
-	return differs("trial "+Short(key)+": its "+part, sum, want)
-}
-
-// recordedSum is the checksum of a part of what stands in a row of a table, if it has one.
-func recordedSum(q querier, part, row string, args ...any) (sum string, none bool, err error) {
-	if known, err := hasTable(q, "checksums"); err != nil || !known {
-		return "", true, err
-	}
-	err = q.QueryRow("SELECT sha256 FROM checksums WHERE part = ? AND id = (SELECT id FROM "+row+")", append([]any{part}, args...)...).Scan(&sum)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", true, nil
-	}
-	return sum, false, err
-}
-
-// Unchecked counts what lacks something to check it with.
-type Unchecked struct {
-	Unsealed int // without a checksum: an older version wrote it, or it is a trial at work
-	Unkeyed  int // trials whose key could not be compared with their settings
-}
-
-func (u *Unchecked) count(unsealed, keyed bool) {
-	if unsealed {
-		u.Unsealed++
-	}
-	if !keyed {
-		u.Unkeyed++
-	}
 }
 
 // errSum: what is read is not what was written.
