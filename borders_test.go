@@ -59,10 +59,11 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"results": {[]string{"atomicfile", "localdisk", "results/files"}, "a results file must open on a machine with no ML installed"},
+	"results": {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
+	"results/record": {[]string{"atomicfile", "results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
-	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
+	"results/report": {[]string{"columns", "nullable", "results", "results/record", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins what the components declare, and reads nothing"},
@@ -74,16 +75,16 @@ var borders = map[string]border{
 	},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "results", "weights",
-	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
+		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "results/record", "weights",
+	}, "a trial is a function of its order: it takes an engine as a value, and knows what a record is made of but no database"},
 	"experiments/sweep": {[]string{
-		"atomicfile", "dataset", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",
+		"atomicfile", "dataset", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/record", "results/report",
 	}, "it decides what is run and records it, and learns nothing"},
-	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "results/report", "setting"},
+	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "results/record", "results/report", "setting"},
 		"it measures what the others do, and nothing needs it"},
 	"cmd/runner": {[]string{
 		"coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
-		"metrics", "metrics/report", "results", "results/report", "setting", "weights",
+		"metrics", "metrics/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 

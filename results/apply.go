@@ -4,24 +4,26 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // Apply records the bundles in one transaction. Doing it again changes nothing.
 // The error is ErrConflict, with nothing changed, if one of the trials is done or
 // diverged already and the bundle has another status or other weights; ErrHeld if one
 // is at work and the bundle's was interrupted or failed.
-func (s *Store) Apply(bundles ...*Bundle) error {
+func (s *Store) Apply(bundles ...*record.Bundle) error {
 	return s.inTx("record bundle", func(tx *sql.Tx) error {
 		for _, b := range bundles {
 			status, err := admits(tx, b.Key, b.Outcome)
-			if err == nil && status == StatusRunning && !IsFinal(b.Status) {
-				err = fmt.Errorf("trial %s: %w, and this result of it is %s", Short(b.Key), ErrHeld, b.Status)
+			if err == nil && status == record.StatusRunning && !record.IsFinal(b.Status) {
+				err = fmt.Errorf("trial %s: %w, and this result of it is %s", record.Short(b.Key), record.ErrHeld, b.Status)
 			}
 			if err != nil {
 				return err
 			}
-			if err := b.apply(tx); err != nil {
+			if err := apply(b, tx); err != nil {
 				return err
 			}
 		}
@@ -31,7 +33,7 @@ func (s *Store) Apply(bundles ...*Bundle) error {
 
 // admits refuses an outcome that contradicts what is recorded. It returns the trial's
 // status, empty if it is not recorded.
-func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
+func admits(tx *sql.Tx, key string, o record.Outcome) (status string, err error) {
 	var weights string
 	err = tx.QueryRow("SELECT status, weights FROM trials WHERE key = ?", key).Scan(&status, &weights)
 	switch {
@@ -39,17 +41,17 @@ func admits(tx *sql.Tx, key string, o Outcome) (status string, err error) {
 		return "", nil
 	case err != nil:
 		return "", err
-	case IsFinal(status) && (status != o.Status || weights != o.Weights):
+	case record.IsFinal(status) && (status != o.Status || weights != o.Weights):
 		return "", fmt.Errorf("trial %s is %s with weights %q, now %s with weights %q: %w",
-			Short(key), status, Short(weights), o.Status, Short(o.Weights), ErrConflict)
+			record.Short(key), status, record.Short(weights), o.Status, record.Short(o.Weights), ErrConflict)
 	}
 	return status, nil
 }
 
 // apply replaces all that is recorded of the trial by the bundle.
-func (b *Bundle) apply(tx *sql.Tx) error {
-	if err := b.check(); err != nil {
-		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
+func apply(b *record.Bundle, tx *sql.Tx) error {
+	if err := b.Check(); err != nil {
+		return fmt.Errorf("bundle of trial %s: %w", record.Short(b.Key), err)
 	}
 	var id int64
 	err := tx.QueryRow(`
@@ -83,14 +85,14 @@ func (b *Bundle) apply(tx *sql.Tx) error {
 	if err := insertSteps(tx, id, b.Steps); err != nil {
 		return err
 	}
-	for _, name := range sortedNames(b.Metrics) {
-		if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, finite(b.Metrics[name])); err != nil {
+	for _, name := range record.SortedNames(b.Metrics) {
+		if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, record.Finite(b.Metrics[name])); err != nil {
 			return err
 		}
 	}
 	for _, c := range b.Classes {
 		if _, err := tx.Exec("INSERT INTO class_metrics (trial_id, category_id, name, ap, ap50, ap75) VALUES (?, ?, ?, ?, ?, ?)",
-			id, c.Category, c.Name, finite(c.AP), finite(c.AP50), finite(c.AP75)); err != nil {
+			id, c.Category, c.Name, record.Finite(c.AP), record.Finite(c.AP50), record.Finite(c.AP75)); err != nil {
 			return err
 		}
 	}
@@ -99,12 +101,12 @@ func (b *Bundle) apply(tx *sql.Tx) error {
 			return err
 		}
 	}
-	return b.keepSums(tx, id)
+	return keepSums(b, tx, id)
 }
 
 // Bundle returns all that is recorded of a trial that has ended. The key is the
 // full key; the error is ErrNoTrial if there is none.
-func (s *Store) Bundle(key string) (b *Bundle, err error) {
+func (s *Store) Bundle(key string) (b *record.Bundle, err error) {
 	err = s.inTx("read trial", func(tx *sql.Tx) error {
 		b, err = readBundle(tx, key)
 		return err
@@ -112,15 +114,15 @@ func (s *Store) Bundle(key string) (b *Bundle, err error) {
 	return b, err
 }
 
-func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
+func readBundle(tx *sql.Tx, key string) (*record.Bundle, error) {
 	trials, err := queryTrials(tx, " WHERE t.key = ?", key)
 	if err != nil {
 		return nil, err
 	}
 	if len(trials) == 0 {
-		return nil, fmt.Errorf("trial %s: %w", Short(key), ErrNoTrial)
+		return nil, fmt.Errorf("trial %s: %w", record.Short(key), ErrNoTrial)
 	}
-	b := &Bundle{Trial: trials[0]}
+	b := &record.Bundle{Trial: trials[0]}
 	if b.Classes, err = queryClasses(tx, key); err != nil {
 		return nil, err
 	}
@@ -130,6 +132,6 @@ func readBundle(tx *sql.Tx, key string) (*Bundle, error) {
 	if b.Detections, err = queryDetections(tx, key); err != nil {
 		return nil, err
 	}
-	_, b.Unsealed, err = recordedSum(tx, partTrial, "trials WHERE key = ?", key)
+	_, b.Unsealed, err = recordedSum(tx, record.PartTrial, "trials WHERE key = ?", key)
 	return b, err
 }

@@ -3,12 +3,14 @@ package results
 import (
 	"database/sql"
 	"errors"
+
+	"focalgrid/results/record"
 )
 
 // keepSums records the checksums of a trial that has ended.
-func (b *Bundle) keepSums(tx *sql.Tx, id int64) error {
+func keepSums(b *record.Bundle, tx *sql.Tx, id int64) error {
 	for part, sum := range map[string]string{
-		partTrial: b.Trial.sum(), partSteps: sumSteps(b.Steps), partClasses: sumClasses(b.Classes), partDetections: sumBlob(b.Detections),
+		record.PartTrial: b.Trial.Sum(), record.PartSteps: record.SumSteps(b.Steps), record.PartClasses: record.SumClasses(b.Classes), record.PartDetections: record.SumBlob(b.Detections),
 	} {
 		if err := keepSum(tx, part, id, sum); err != nil {
 			return err
@@ -24,7 +26,7 @@ func keepSum(tx *sql.Tx, part string, id int64, sum string) error {
 
 // dropSums forgets the checksums of a trial that is about to change.
 func dropSums(tx *sql.Tx, id int64) error {
-	_, err := tx.Exec("DELETE FROM checksums WHERE id = ? AND part <> ?", id, partSweep)
+	_, err := tx.Exec("DELETE FROM checksums WHERE id = ? AND part <> ?", id, record.PartSweep)
 	return err
 }
 
@@ -34,7 +36,7 @@ func compareSum(q querier, part, key, sum string) error {
 	if err != nil || none {
 		return err
 	}
-	return differs("trial "+Short(key)+": its "+part, sum, want)
+	return record.Differs("trial "+record.Short(key)+": its "+part, sum, want)
 }
 
 // recordedSum is the checksum of a part of what stands in a row of a table, if it has one.

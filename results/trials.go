@@ -5,9 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"focalgrid/results/files"
-	"math"
 	"slices"
+
+	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // Errors of reading and writing trials.
@@ -31,9 +32,9 @@ var (
 //
 // The error is ErrFinished if the trial is done or diverged, ErrHeld if an
 // attempt other than over is at work on it, or a.Number is not the next.
-func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error) {
+func (s *Store) BeginTrial(t record.Trial, a record.Attempt, over int) (number int, err error) {
 	if t.Kind == "" {
-		t.Kind = KindTrain
+		t.Kind = record.KindTrain
 	}
 	if t.Provenance == "" {
 		t.Provenance = "{}"
@@ -42,7 +43,7 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 		a.Environment = t.Provenance
 	}
 	a.Started = t.Started
-	if err := errors.Join(t.check(), a.check()); err != nil {
+	if err := errors.Join(t.Check(), a.Check()); err != nil {
 		return 0, fmt.Errorf("trial %s: %w", t.Key, err)
 	}
 	err = s.inTx("begin trial", func(tx *sql.Tx) error {
@@ -52,8 +53,8 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 		case err != nil:
 			return err
 		case len(recorded) == 0:
-		case IsFinal(recorded[0].Status):
-			return fmt.Errorf("trial %s is %s: %w", Short(t.Key), recorded[0].Status, ErrFinished)
+		case record.IsFinal(recorded[0].Status):
+			return fmt.Errorf("trial %s is %s: %w", record.Short(t.Key), recorded[0].Status, ErrFinished)
 		default:
 			if id, err = trialID(tx, t.Key); err != nil {
 				return err
@@ -70,7 +71,7 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 				engine = excluded.engine, numerics = excluded.numerics, status = excluded.status, started = excluded.started, provenance = excluded.provenance,
 				error = '', diverged_step = NULL, finished = '', wall_seconds = 0, weights = ''
 			RETURNING id`,
-			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, StatusRunning, t.Started, t.Provenance).Scan(&id)
+			t.Key, t.Kind, t.Config, int64(t.Seed), t.Dataset, t.Init, t.Engine, t.Numerics, record.StatusRunning, t.Started, t.Provenance).Scan(&id)
 		if err != nil {
 			return err
 		}
@@ -90,15 +91,15 @@ func (s *Store) BeginTrial(t Trial, a Attempt, over int) (number int, err error)
 // trial has not begun, ErrLost if that attempt no longer holds it, ErrConflict
 // if it is done or diverged already and this result has another status or other
 // weights.
-func (s *Store) FinishTrial(key string, number int, f Finish) error {
-	if !isEnd(f.Status) {
-		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", Short(key), f.Status)
+func (s *Store) FinishTrial(key string, number int, f record.Finish) error {
+	if !record.IsEnd(f.Status) {
+		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", record.Short(key), f.Status)
 	}
 	var detections files.Blob
 	if f.Detections != nil {
 		var err error
 		if detections, err = s.keepDetections(f.Detections); err != nil {
-			return fmt.Errorf("trial %s: detections: %w", Short(key), err)
+			return fmt.Errorf("trial %s: detections: %w", record.Short(key), err)
 		}
 	}
 	return s.inTx("finish trial", func(tx *sql.Tx) error {
@@ -124,17 +125,17 @@ func (s *Store) FinishTrial(key string, number int, f Finish) error {
 			return err
 		}
 		b.Outcome, b.Steps, b.Classes, b.Detections = f.Outcome, f.Steps, slices.Clone(f.Classes), detections
-		slices.SortFunc(b.Classes, func(x, y ClassMetric) int { return cmp.Compare(x.Category, y.Category) })
+		slices.SortFunc(b.Classes, func(x, y record.ClassMetric) int { return cmp.Compare(x.Category, y.Category) })
 		b.WallSeconds = 0
 		for _, a := range b.Attempts {
 			b.WallSeconds += a.WallSeconds
 		}
-		if err := b.apply(tx); err != nil {
+		if err := apply(b, tx); err != nil {
 			return err
 		}
 		// No other process can begin an attempt before this transaction ends, so
 		// that one which no longer holds the trial never gets here.
-		return WriteBundle(BundleDir(s.path), b)
+		return record.WriteBundle(record.BundleDir(s.path), b)
 	})
 }
 
@@ -152,7 +153,7 @@ func dropRows(tx *sql.Tx, id int64, tables ...string) error {
 }
 
 // keepLabels replaces a trial's labels.
-func keepLabels(tx *sql.Tx, id int64, labels []Label) error {
+func keepLabels(tx *sql.Tx, id int64, labels []record.Label) error {
 	if err := dropRows(tx, id, "labels"); err != nil {
 		return err
 	}
@@ -167,35 +168,26 @@ func keepLabels(tx *sql.Tx, id int64, labels []Label) error {
 func trialID(tx *sql.Tx, key string) (id int64, err error) {
 	err = tx.QueryRow("SELECT id FROM trials WHERE key = ?", key).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("trial %s: %w", Short(key), ErrNoTrial)
+		return 0, fmt.Errorf("trial %s: %w", record.Short(key), ErrNoTrial)
 	}
 	return id, err
 }
 
-// finite turns what SQLite should keep as NULL into nil. It would do so for
-// NaN by itself, but keeps infinities, which JSON cannot write.
-func finite(v float64) any {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return v
-}
-
 // SaveSweep records a sweep and its plan. The same file again keeps its first
 // time and order: only trials not yet in the plan are added, at the end.
-func (s *Store) SaveSweep(sw Sweep, plan []Planned) error {
+func (s *Store) SaveSweep(sw record.Sweep, plan []record.Planned) error {
 	return s.inTx("save sweep", func(tx *sql.Tx) error {
 		b, err := saveSweep(tx, sw, plan)
 		if err != nil {
 			return err
 		}
-		return b.write(BundleDir(s.path))
+		return b.Write(record.BundleDir(s.path))
 	})
 }
 
 // saveSweep adds to the sweep's plan what is new in it, and returns the whole.
-func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
-	if err := sw.check(); err != nil {
+func saveSweep(tx *sql.Tx, sw record.Sweep, plan []record.Planned) (*record.SweepPlan, error) {
+	if err := sw.Check(); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec("INSERT INTO sweeps (name, file, hash, created) VALUES (?, ?, ?, ?) ON CONFLICT (name, hash) DO NOTHING",
@@ -229,9 +221,9 @@ func saveSweep(tx *sql.Tx, sw Sweep, plan []Planned) (*sweepBundle, error) {
 		}
 		next += int(added)
 	}
-	b := &sweepBundle{Sweep: sw}
+	b := &record.SweepPlan{Sweep: sw}
 	if b.Plan, err = queryPlan(tx, sw.Name, sw.Hash); err != nil {
 		return nil, err
 	}
-	return b, keepSum(tx, partSweep, id, b.sum())
+	return b, keepSum(tx, record.PartSweep, id, b.Sum())
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/results/report"
 )
 
@@ -80,16 +81,16 @@ func loadSide(db, arg string) (report.Side, error) {
 		return report.Side{}, err
 	}
 	defer store.Close()
-	var trials []results.Trial
+	var trials []record.Trial
 	switch {
 	case what == "":
-		trials, err = store.Trials(results.Filter{Kind: results.KindTrain})
+		trials, err = store.Trials(results.Filter{Kind: record.KindTrain})
 	case strings.Contains(what, "="):
 		trials, err = rowTrials(store, what)
 	default:
-		var t *results.Trial
+		var t *record.Trial
 		if t, err = store.Trial(what); err == nil {
-			trials = []results.Trial{*t}
+			trials = []record.Trial{*t}
 		}
 	}
 	if err != nil {
@@ -99,7 +100,7 @@ func loadSide(db, arg string) (report.Side, error) {
 }
 
 // rowTrials are the trials with the settings "key=value,key=value".
-func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
+func rowTrials(store *results.Store, text string) ([]record.Trial, error) {
 	settings := map[string]string{}
 	for _, part := range splitSettings(text) {
 		key, value, ok := strings.Cut(part, "=")
@@ -108,7 +109,7 @@ func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
 		}
 		settings[key] = value
 	}
-	all, err := store.Trials(results.Filter{Kind: results.KindTrain})
+	all, err := store.Trials(results.Filter{Kind: record.KindTrain})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 type doctorOptions struct {
@@ -149,7 +150,7 @@ func databaseLine(path string) (string, error) {
 		return path + ", can't be used", err
 	}
 	var parts []string
-	for _, s := range []string{results.StatusDone, results.StatusDiverged, results.StatusFailed, results.StatusInterrupted, results.StatusRunning} {
+	for _, s := range []string{record.StatusDone, record.StatusDiverged, record.StatusFailed, record.StatusInterrupted, record.StatusRunning} {
 		if status[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", status[s], s))
 		}

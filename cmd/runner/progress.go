@@ -10,7 +10,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // progress shows the progress of a sweep. event and print are called from one goroutine.
@@ -160,18 +160,18 @@ func ended(e sweep.TrialEnded) string {
 }
 
 // outcome describes how a trial ended.
-func outcome(o results.Outcome) string {
+func outcome(o record.Outcome) string {
 	took := " in " + lasting(o.WallSeconds)
 	switch o.Status {
-	case results.StatusDone:
+	case record.StatusDone:
 		var parts []string
 		for _, name := range []string{"AP", "AP50", "AP75"} {
 			parts = append(parts, name+" "+percent(o.Metrics, name))
 		}
 		return "done" + took + ": " + strings.Join(parts, ", ")
-	case results.StatusDiverged:
+	case record.StatusDiverged:
 		return "diverged" + took + ": " + o.Error
-	case results.StatusFailed:
+	case record.StatusFailed:
 		return "failed" + took + ": " + o.Error
 	}
 	return o.Status

@@ -16,7 +16,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // twoTrials is a plan of two trials of 20 steps, and their states.
@@ -46,8 +46,8 @@ func play(p progress, states []sweep.State, tick func()) {
 	}
 	p.event(experiments.Evaluating{Done: 5, Total: 10})
 	p.event(experiments.Evaluating{Done: 10, Total: 10})
-	p.event(sweep.TrialEnded{Index: 0, Outcome: results.Outcome{
-		Status: results.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
+	p.event(sweep.TrialEnded{Index: 0, Outcome: record.Outcome{
+		Status: record.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
 	}})
 	p.print(func(w io.Writer) error { _, err := fmt.Fprintln(w, "THE TABLE"); return err })
 	p.event(sweep.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key})
@@ -55,7 +55,7 @@ func play(p progress, states []sweep.State, tick func()) {
 		p.event(experiments.Stepped{Index: 1, Iters: 20, StepInfo: detector.StepInfo{Step: step, Loss: math.Pi}})
 		tick()
 	}
-	p.event(sweep.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusDiverged, WallSeconds: 2, Error: "step 2: loss is not finite"}})
+	p.event(sweep.TrialEnded{Index: 1, Outcome: record.Outcome{Status: record.StatusDiverged, WallSeconds: 2, Error: "step 2: loss is not finite"}})
 	p.close()
 }
 
@@ -107,12 +107,12 @@ func playTwo(p progress, states []sweep.State, tick func()) {
 	p.event(experiments.Noted{Text: "trial abc is tried again (1 of 1)"})
 	p.event(sweep.TrialStarted{Index: 1, Trial: states[1].Trial, Key: states[1].Key, Step: 11})
 	p.event(experiments.Evaluating{Index: 1, Done: 6, Total: 6})
-	p.event(sweep.TrialEnded{Index: 1, Outcome: results.Outcome{Status: results.StatusFailed, WallSeconds: 2, Error: "out of luck"}})
+	p.event(sweep.TrialEnded{Index: 1, Outcome: record.Outcome{Status: record.StatusFailed, WallSeconds: 2, Error: "out of luck"}})
 	for range 3 {
 		p.event(sweep.Waiting{Trials: 1})
 	}
-	p.event(sweep.TrialEnded{Index: 0, Key: states[0].Key, Elsewhere: true, Outcome: results.Outcome{
-		Status: results.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
+	p.event(sweep.TrialEnded{Index: 0, Key: states[0].Key, Elsewhere: true, Outcome: record.Outcome{
+		Status: record.StatusDone, WallSeconds: 20, Metrics: map[string]float64{"AP": .284, "AP50": .512, "AP75": .278},
 	}})
 	p.close()
 }
@@ -217,7 +217,7 @@ func TestLasting(t *testing.T) {
 }
 
 func TestOutcome(t *testing.T) {
-	o := results.Outcome{Status: results.StatusDone, WallSeconds: 3, Metrics: map[string]float64{"AP": math.NaN(), "AP50": .5}}
+	o := record.Outcome{Status: record.StatusDone, WallSeconds: 3, Metrics: map[string]float64{"AP": math.NaN(), "AP50": .5}}
 	if got, want := outcome(o), "done in 3s: AP –, AP50 50.0, AP75 –"; got != want {
 		t.Errorf("outcome is %q, want %q", got, want)
 	}
@@ -249,11 +249,11 @@ func TestParseSize(t *testing.T) {
 func TestNext(t *testing.T) {
 	p, states := twoTrials(t)
 	o := &sweepOptions{source: "smoke", db: "a b.db", sel: plan.Selection{Profile: "mini", Set: []string{"train.iters=20"}, Only: []string{"loss.gamma=0,2"}}}
-	record := func(i int, status string, ap float64) {
-		states[i].Recorded = &results.Trial{Key: states[i].Key, Outcome: results.Outcome{Status: status, Metrics: map[string]float64{"AP": ap}}}
+	put := func(i int, status string, ap float64) {
+		states[i].Recorded = &record.Trial{Key: states[i].Key, Outcome: record.Outcome{Status: status, Metrics: map[string]float64{"AP": ap}}}
 	}
-	record(0, results.StatusDone, .1)
-	record(1, results.StatusDone, .2)
+	put(0, record.StatusDone, .1)
+	put(1, record.StatusDone, .2)
 	states[1].Key = strings.Repeat("cd", 32)
 	want := []string{
 		"runner table smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --format markdown --db 'a b.db'",
@@ -263,7 +263,7 @@ func TestNext(t *testing.T) {
 	if got := next(p, states, o); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("next commands are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	record(1, results.StatusFailed, 0)
+	put(1, record.StatusFailed, 0)
 	o.db = defaultDB
 	if got := next(p, states, o)[1]; got != "runner show cdcdcdcdcdcd" {
 		t.Errorf("after a failure: %s", got)

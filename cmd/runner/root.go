@@ -19,6 +19,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/setting"
 )
 
@@ -296,7 +297,7 @@ func recordedDataFlag(cmd *cobra.Command, dir *string) {
 }
 
 // relocate makes a recorded trial use the data in dir, if dir is not empty.
-func relocate(t *results.Trial, dir string) error {
+func relocate(t *record.Trial, dir string) error {
 	if dir == "" {
 		return nil
 	}
@@ -330,7 +331,7 @@ func openIfThere(path string) (*results.Store, error) {
 }
 
 // openTrial finds a recorded trial. The caller closes the store.
-func openTrial(db, prefix string) (*results.Store, *results.Trial, error) {
+func openTrial(db, prefix string) (*results.Store, *record.Trial, error) {
 	store, err := results.OpenExisting(db)
 	if err != nil {
 		return nil, nil, bad(err)

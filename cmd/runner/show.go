@@ -7,7 +7,7 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/experiments/sweep"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/results/report"
 )
 
@@ -80,7 +80,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 }
 
 // holds checks that a folder holds the data of a trial.
-func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
+func (a *app) holds(ctx context.Context, t *record.Trial, dir string) error {
 	if err := relocate(t, dir); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 type sweepOptions struct {
@@ -188,7 +189,7 @@ func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, 
 
 // runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after
 // each seed.
-func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts results.Counts, err error) {
+func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts record.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
@@ -204,7 +205,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 		c.Notify = func(e experiments.Event) {
 			show.event(e)
 			end, ok := e.(sweep.TrialEnded)
-			if !ok || ended[end.Index] || end.Outcome.Status == results.StatusInterrupted {
+			if !ok || ended[end.Index] || end.Outcome.Status == record.StatusInterrupted {
 				return
 			}
 			ended[end.Index] = true
@@ -233,7 +234,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 }
 
 // sum prints the outcome of a sweep, and what to type next.
-func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts results.Counts, o *sweepOptions) error {
+func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts record.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err
@@ -283,10 +284,10 @@ func next(plan *plan.Plan, states []sweep.State, o *sweepOptions) []string {
 		if s.Recorded == nil {
 			continue
 		}
-		if ap := s.Recorded.Metrics["AP"]; s.Recorded.Status == results.StatusDone && ap > most {
+		if ap := s.Recorded.Metrics["AP"]; s.Recorded.Status == record.StatusDone && ap > most {
 			best, most = s.Key[:12], ap
 		}
-		if s.Recorded.Status == results.StatusFailed && failed == "" {
+		if s.Recorded.Status == record.StatusFailed && failed == "" {
 			failed = s.Key[:12]
 		}
 	}

@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"encoding/json"
@@ -31,28 +31,28 @@ type Bundle struct {
 	Unsealed bool
 }
 
-// sweepBundle is a sweep with its plan, as bundles hold it.
-type sweepBundle struct {
+// SweepPlan is a sweep with its plan, as bundles hold it.
+type SweepPlan struct {
 	Sweep
 	Plan     []Planned
 	Unsealed bool // as in Bundle
 }
 
-// path is where the sweep lies in a folder of bundles: it is known by its name and its
+// Path is where the sweep lies in a folder of bundles: it is known by its name and its
 // file's hash, and a name may be too long for a file's.
-func (s *sweepBundle) path(dir string) string {
-	return filepath.Join(dir, sweepDir, files.BlobOf([]byte(s.Name+"\n"+s.Hash)).Hash+bundleExt)
+func (s *SweepPlan) Path(dir string) string {
+	return filepath.Join(dir, SweepDir, files.BlobOf([]byte(s.Name+"\n"+s.Hash)).Hash+bundleExt)
 }
 
 // hashPattern is a SHA-256, or nothing.
 var hashPattern = regexp.MustCompile(`^([0-9a-f]{64})?$`)
 
-func (b *Bundle) check() error {
-	if err := b.Trial.check(); err != nil {
+func (b *Bundle) Check() error {
+	if err := b.Trial.Check(); err != nil {
 		return err
 	}
 	switch {
-	case !isEnd(b.Status):
+	case !IsEnd(b.Status):
 		return fmt.Errorf("its status is %q, which is not the end of a trial", b.Status)
 	case !hashPattern.MatchString(b.Weights):
 		return fmt.Errorf("weights are %.80q, want a SHA-256 in lower-case hex", b.Weights)
@@ -63,7 +63,7 @@ func (b *Bundle) check() error {
 	case b.DivergedStep != nil && (*b.DivergedStep < 0 || b.Status != StatusDiverged):
 		return fmt.Errorf("it is %s, and diverged at step %d", b.Status, *b.DivergedStep)
 	}
-	for _, name := range sortedNames(b.Metrics) {
+	for _, name := range SortedNames(b.Metrics) {
 		if err := checkFraction(b.Metrics[name]); err != nil {
 			return fmt.Errorf("metric %.40q: %w", name, err)
 		}
@@ -72,7 +72,7 @@ func (b *Bundle) check() error {
 		switch {
 		case a.Number != i+1:
 			return fmt.Errorf("attempts: number %d in place %d", a.Number, i+1)
-		case !isEnd(a.Exit) && a.Exit != ExitKilled:
+		case !IsEnd(a.Exit) && a.Exit != ExitKilled:
 			return fmt.Errorf("attempt %d: its exit is %q", a.Number, a.Exit)
 		case !json.Valid([]byte(a.Environment)):
 			return fmt.Errorf("attempt %d: the environment is not JSON", a.Number)
@@ -101,8 +101,8 @@ func checkFraction(v float64) error {
 	return nil
 }
 
-// isEnd tells whether a trial may end with the status.
-func isEnd(status string) bool {
+// IsEnd tells whether a trial may end with the status.
+func IsEnd(status string) bool {
 	switch status {
 	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
 		return true
@@ -119,33 +119,33 @@ func BundleDir(path string) string { return path + ".bundles" }
 // bundleExt ends the name of every bundle.
 const bundleExt = ".json"
 
-// sweepDir is the folder in that of the bundles with the sweeps' files.
-const sweepDir = "sweeps"
+// SweepDir is the folder in that of the bundles with the sweeps' files.
+const SweepDir = "sweeps"
 
-// write writes the sweep into a folder of bundles.
-func (s *sweepBundle) write(dir string) error {
-	text, err := s.encode()
+// Write writes the sweep into a folder of bundles.
+func (s *SweepPlan) Write(dir string) error {
+	text, err := s.Encode()
 	if err != nil {
 		return fmt.Errorf("bundle of sweep %s: %w", s.Name, err)
 	}
-	return files.Write(s.path(dir), text)
+	return files.Write(s.Path(dir), text)
 }
 
 // WriteBundle writes b into dir, made if need be, as KEY.json. The file appears
 // whole or not at all, and an earlier one of the trial is replaced.
 func WriteBundle(dir string, b *Bundle) error {
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
-	text, err := b.encode()
+	text, err := b.Encode()
 	if err != nil {
 		return fmt.Errorf("bundle of trial %s: %w", Short(b.Key), err)
 	}
-	return files.Write(bundlePath(dir, b.Key), text)
+	return files.Write(BundlePath(dir, b.Key), text)
 }
 
-// bundlePath is where the trial with the key lies in a folder of bundles.
-func bundlePath(dir, key string) string { return filepath.Join(dir, key+bundleExt) }
+// BundlePath is where the trial with the key lies in a folder of bundles.
+func BundlePath(dir, key string) string { return filepath.Join(dir, key+bundleExt) }
 
 // ReadBundle reads a trial's bundle. The error is ErrBundle if the file is none,
 // or one of another trial than its name says.
@@ -154,7 +154,7 @@ func ReadBundle(path string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, _, err := decodeLine(text)
+	b, _, err := DecodeLine(text)
 	if err == nil && b == nil {
 		err = fmt.Errorf("%w of a trial: it holds a sweep", ErrBundle)
 	}
@@ -167,28 +167,28 @@ func ReadBundle(path string) (*Bundle, error) {
 	return b, nil
 }
 
-// readSweep reads a file that sweepBundle.write wrote.
-func readSweep(path string) (*sweepBundle, error) {
+// ReadSweep reads a file that SweepPlan.Write wrote.
+func ReadSweep(path string) (*SweepPlan, error) {
 	text, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}
-	_, sw, err := decodeLine(text)
+	_, sw, err := DecodeLine(text)
 	if err == nil && sw == nil {
 		err = fmt.Errorf("%w of a sweep: it holds a trial", ErrBundle)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if want := sw.path(filepath.Dir(filepath.Dir(path))); filepath.Base(path) != filepath.Base(want) {
+	if want := sw.Path(filepath.Dir(filepath.Dir(path))); filepath.Base(path) != filepath.Base(want) {
 		return nil, fmt.Errorf("%s: %w: it holds sweep %q, whose file is %s", path, ErrBundle, sw.Name, filepath.Base(want))
 	}
 	return sw, nil
 }
 
-// bundleFiles lists the bundles in dir by name: those of trials, then those of
+// BundleFiles lists the bundles in dir by name: those of trials, then those of
 // sweeps. A folder that is not there has none.
-func bundleFiles(dir string) (trials, sweeps []string, err error) {
+func BundleFiles(dir string) (trials, sweeps []string, err error) {
 	list := func(dir string) (files []string, err error) {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -202,7 +202,7 @@ func bundleFiles(dir string) (trials, sweeps []string, err error) {
 		return files, nil
 	}
 	if trials, err = list(dir); err == nil {
-		sweeps, err = list(filepath.Join(dir, sweepDir))
+		sweeps, err = list(filepath.Join(dir, SweepDir))
 	}
 	return slices.Clip(trials), sweeps, err
 }

@@ -1,4 +1,7 @@
-package results
+// Package record is what is recorded of a trial, apart from where it is kept: the trial with its attempts, training log
+// and metrics, the bundle that holds all of it as one file (JSON with a checksum, every format ever written is read), and
+// the checksums of its parts. Package results keeps records in a database; a worker writes them with no database.
+package record
 
 import (
 	"encoding/json"
@@ -89,11 +92,11 @@ type Finish struct {
 	PeakBytes int64 // of memory in this attempt; 0: not known
 }
 
-var keyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var KeyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-func (t Trial) check() error {
+func (t Trial) Check() error {
 	switch {
-	case !keyPattern.MatchString(t.Key):
+	case !KeyPattern.MatchString(t.Key):
 		return errors.New("the key is not a SHA-256 in lower-case hex")
 	case t.Kind != KindTrain && t.Kind != KindPretrain:
 		return fmt.Errorf("kind is %q; known: %q, %q", t.Kind, KindTrain, KindPretrain)
@@ -116,7 +119,7 @@ func (t Trial) check() error {
 	return nil
 }
 
-func sortedNames(m map[string]float64) []string {
+func SortedNames(m map[string]float64) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {
 		names = append(names, name)
@@ -154,7 +157,7 @@ type Planned struct {
 	Row int    `json:"row"` // of the printed table, from 0; the seeds of one setting share it
 }
 
-func (sw *Sweep) check() error {
+func (sw *Sweep) Check() error {
 	if sw.Name == "" || sw.Created == "" {
 		return errors.New("sweep: its name and time must not be empty")
 	}

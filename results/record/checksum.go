@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"crypto/sha256"
@@ -14,11 +14,11 @@ import (
 
 // The parts of a database that have a checksum each, as the table checksums names them.
 const (
-	partTrial      = "trial"
-	partSteps      = "steps"
-	partClasses    = "classes"
-	partDetections = "detections"
-	partSweep      = "sweep"
+	PartTrial      = "trial"
+	PartSteps      = "steps"
+	PartClasses    = "classes"
+	PartDetections = "detections"
+	PartSweep      = "sweep"
 )
 
 // digest hashes values one after the other, each with its kind and length, so that no
@@ -53,7 +53,7 @@ func (d *digest) float(values ...float64) {
 	d.buf = d.buf[:0]
 	for _, v := range values {
 		switch {
-		case finite(v) == nil:
+		case Finite(v) == nil:
 			d.buf = append(d.buf, 'n')
 		case v == 0:
 			v = 0
@@ -67,9 +67,9 @@ func (d *digest) float(values ...float64) {
 
 func (d *digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }
 
-// sum is the checksum of all that Trials reads of a trial. What a trial lacks adds
+// Sum is the checksum of all that Trials reads of a trial. What a trial lacks adds
 // nothing, so that the checksums recorded stay right when trials have more.
-func (t *Trial) sum() string {
+func (t *Trial) Sum() string {
 	d := newDigest()
 	d.text(t.Key, t.Kind, t.Config, t.Dataset, t.Init, t.Engine, t.Numerics, t.Status, t.Error, t.Started, t.Finished, t.Provenance, t.Weights)
 	d.int(int64(t.Seed))
@@ -81,7 +81,7 @@ func (t *Trial) sum() string {
 		d.int(l.ID)
 		d.text(l.Name)
 	}
-	for _, name := range sortedNames(t.Metrics) {
+	for _, name := range SortedNames(t.Metrics) {
 		d.text(name)
 		d.float(t.Metrics[name])
 	}
@@ -93,7 +93,7 @@ func (t *Trial) sum() string {
 	return d.hex()
 }
 
-func sumClasses(classes []ClassMetric) string {
+func SumClasses(classes []ClassMetric) string {
 	d := newDigest()
 	for _, c := range classes {
 		d.int(c.Category)
@@ -103,14 +103,14 @@ func sumClasses(classes []ClassMetric) string {
 	return d.hex()
 }
 
-func sumBlob(b files.Blob) string {
+func SumBlob(b files.Blob) string {
 	d := newDigest()
 	d.text(b.Hash)
 	d.int(b.Size)
 	return d.hex()
 }
 
-func (s *sweepBundle) sum() string {
+func (s *SweepPlan) Sum() string {
 	d := newDigest()
 	d.text(s.Name, s.File, s.Hash, s.Created)
 	for _, p := range s.Plan {
@@ -120,13 +120,13 @@ func (s *sweepBundle) sum() string {
 	return d.hex()
 }
 
-// errSum: what is read is not what was written.
-var errSum = errors.New("the content no longer has its checksum")
+// ErrSum: what is read is not what was written.
+var ErrSum = errors.New("the content no longer has its checksum")
 
-// differs is an error if a checksum is not the one recorded.
-func differs(what, sum, recorded string) error {
+// Differs is an error if a checksum is not the one recorded.
+func Differs(what, sum, recorded string) error {
 	if sum == recorded {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", what, errSum)
+	return fmt.Errorf("%s: %w", what, ErrSum)
 }

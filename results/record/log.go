@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"bytes"
@@ -26,18 +26,18 @@ type Loss struct {
 	Value float64
 }
 
-// firstLosses names the losses that every log had before losses had names.
-var firstLosses = []string{"class", "box"}
+// FirstNames are the losses that every log had before losses had names.
+var FirstNames = []string{"class", "box"}
 
 // FirstLosses names the two losses of a step that was recorded before losses had names.
 func FirstLosses(class, box float64) []Loss {
-	return []Loss{{firstLosses[0], class}, {firstLosses[1], box}}
+	return []Loss{{FirstNames[0], class}, {FirstNames[1], box}}
 }
 
 // Key returns the name that columns of the loss have in bundles and comparisons: "box_loss"
 // of "box". The classification loss keeps its first name, cls_loss.
 func (l Loss) Key() string {
-	if l.Name == firstLosses[0] {
+	if l.Name == FirstNames[0] {
 		return "cls_loss"
 	}
 	return l.Name + "_loss"
@@ -45,8 +45,8 @@ func (l Loss) Key() string {
 
 // lossNamed is the inverse of Key.
 func lossNamed(key string) (name string, ok bool) {
-	if key == (Loss{Name: firstLosses[0]}).Key() {
-		return firstLosses[0], true
+	if key == (Loss{Name: FirstNames[0]}).Key() {
+		return FirstNames[0], true
 	}
 	return strings.CutSuffix(key, "_loss")
 }
@@ -82,11 +82,11 @@ func checkSteps(steps []Step) error {
 	return nil
 }
 
-// stepsJSON is a training log in columns, which take half the space of rows: one for each
+// StepsJSON is a training log in columns, which take half the space of rows: one for each
 // figure and each loss.
-type stepsJSON []Step
+type StepsJSON []Step
 
-func (s stepsJSON) MarshalJSON() ([]byte, error) {
+func (s StepsJSON) MarshalJSON() ([]byte, error) {
 	if err := checkSteps(s); err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s stepsJSON) MarshalJSON() ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-func (s *stepsJSON) UnmarshalJSON(text []byte) error {
+func (s *StepsJSON) UnmarshalJSON(text []byte) error {
 	var step, positives []int
 	var loss, lr, norm []number
 	type column struct {
@@ -182,9 +182,9 @@ func (s *stepsJSON) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// sumSteps is the checksum of a training log. The names of the first losses add nothing, so
+// SumSteps is the checksum of a training log. The names of the first losses add nothing, so
 // that the checksums recorded before losses had names stay right.
-func sumSteps(steps []Step) string {
+func SumSteps(steps []Step) string {
 	d := newDigest()
 	for _, p := range steps {
 		d.int(int64(p.Step), int64(p.Positives))
@@ -193,7 +193,7 @@ func sumSteps(steps []Step) string {
 			d.float(l.Value)
 		}
 		d.float(p.LR, p.GradNorm)
-		if !slices.EqualFunc(p.Losses, firstLosses, hasName) {
+		if !slices.EqualFunc(p.Losses, FirstNames, hasName) {
 			for _, l := range p.Losses {
 				d.text(l.Name)
 			}

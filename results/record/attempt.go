@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"encoding/json"
@@ -45,7 +45,7 @@ type Progress struct {
 	PeakBytes   int64
 }
 
-func (a Attempt) check() error {
+func (a Attempt) Check() error {
 	switch {
 	case a.Owner == "":
 		return errors.New("the attempt's owner is empty")
