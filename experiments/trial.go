@@ -15,6 +15,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/guard"
 	"focalgrid/metrics"
+	"focalgrid/proc"
 	"focalgrid/results"
 	"focalgrid/weights"
 )
@@ -62,7 +63,7 @@ const loggedSteps = 200
 // has begun in this folder.
 func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 	begun := t.Now()
-	resetPeak()
+	proc.ResetPeak()
 	r := &run{Trainer: t, order: o, dir: dir}
 	err := guard.Run(func() error { return r.run(ctx) })
 	var panicked *guard.Panic
@@ -87,7 +88,7 @@ func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 		*fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
 	}
 	fin.Finished, fin.WallSeconds = t.Timestamp(), Seconds(begun, t.Now())
-	fin.EndStep, fin.PeakBytes = r.done, peakBytes()
+	fin.EndStep, fin.PeakBytes = r.done, proc.PeakMemory()
 	return errors.Join(err, writeBundle(dir, o, fin))
 }
 
@@ -211,7 +212,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 		e := Stepped{Index: r.order.Index, Iters: iters, StepInfo: i}
 		if logged(i.Step, iters) {
 			*log = append(*log, stepRow(i))
-			e.PeakBytes = peakBytes()
+			e.PeakBytes = proc.PeakMemory()
 		}
 		r.Report(e)
 		if k.due(r.done) && r.done < iters {
