@@ -27,28 +27,23 @@ type Parts struct {
 // Term is a summand of the training loss. Its weight beside the others is in the weights that the
 // sampler gives priors.
 type Term struct {
-	Name    string       // "class", "box"
-	Reads   []string     // predictions that learn
-	Loss    loss.Loss    // compares them with targets
-	Group   string       // of the loss's settings; the graph's inputs for them begin with it
-	Scalars engine.Feeds // of these inputs
+	model.Term
+	Loss    loss.Loss
+	Scalars engine.Feeds // the loss's settings, which the graph takes as inputs
 }
 
 // PartsOf puts together the detector of the settings for that many classes.
 func PartsOf(c *plan.Config, classes int) Parts {
 	p := Parts{Network: ModelConfig(c, classes), Post: box.NewPost(c.Group("eval")), Optim: OptimConfig(c)}
 	p.Coder = p.Network.Coder()
-	add := func(name, group string, l loss.Loss) {
-		t := Term{Name: name, Reads: []string{name}, Loss: l, Group: group, Scalars: engine.Feeds{}}
-		for scalar, v := range l.Scalars(c.Group(group)) {
-			t.Scalars[group+"."+scalar] = []float32{v}
+	p.Sampler = sampler.New(c.Group("sampler"), p.Coder, loss.BoxOf(c.Group("box_loss")).Target, c.Number("box_loss.weight"))
+	for _, t := range p.Network.Terms() {
+		l, scalars := loss.Of(t.Group, c.Group(t.Group)), engine.Feeds{}
+		for name, v := range l.Scalars(c.Group(t.Group)) {
+			scalars[t.Group+"."+name] = []float32{v}
 		}
-		p.Terms = append(p.Terms, t)
+		p.Terms = append(p.Terms, Term{t, l, scalars})
 	}
-	boxes := loss.BoxOf(c.Group("box_loss"))
-	add("class", "loss", loss.ClassificationOf(c.Group("loss")).Loss())
-	add("box", "box_loss", boxes.Loss())
-	p.Sampler = sampler.New(c.Group("sampler"), p.Coder, boxes.Target, c.Number("box_loss.weight"))
 	return p
 }
 

@@ -240,9 +240,9 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		return nil, err
 	}
 	f := &weights.File{Metadata: map[string]string{"identity": key, "accuracy": accuracy, "settings": string(plan.PretrainCanonical(cfg))}}
-	for _, tensor := range detector.StateTensors(s) {
-		if detector.IsBody(tensor.Name) {
-			f.Tensors = append(f.Tensors, tensor)
+	for _, v := range detector.StateTensors(s) {
+		if detector.IsBody(v.Name) {
+			f.Tensors = append(f.Tensors, v)
 		}
 	}
 	if err := seal(f.Tensors, f.Metadata); err != nil {

@@ -131,6 +131,15 @@ type Loss struct {
 	Scalars func(v setting.Values) map[string]float32
 }
 
+// groups names every group of settings that chooses a loss. To add one, write a file and add a line.
+var groups = map[string]func(v setting.Values) Loss{
+	"loss":     func(v setting.Values) Loss { return ClassificationOf(v).Loss() },
+	"box_loss": func(v setting.Values) Loss { return BoxOf(v).Loss() },
+}
+
+// Of returns the loss that a group of settings chooses.
+func Of(group string, v setting.Values) Loss { return groups[group](v) }
+
 // Loss returns the loss as a term.
 func (c Classification) Loss() Loss {
 	build := func(g *engine.Graph, predicted, t []*engine.Node, p func(name string) *engine.Node) *engine.Node {

@@ -24,6 +24,7 @@ type Head struct {
 	Priors func(c Config) AnchorConfig
 
 	Coder box.Coder[float32] // of the prediction "box"
+	Terms []Term             // of its loss, in the order in which they are added
 
 	// Build adds the head to the maps of P3 to P7.
 	Build func(b *Builder, levels []*engine.Node) []Prediction
@@ -35,6 +36,13 @@ type Head struct {
 type HeadPart struct {
 	Name   string
 	Prefix string // of its tensors' names
+}
+
+// Term says by which loss predictions learn.
+type Term struct {
+	Name  string   // "class", "box"
+	Reads []string // names of predictions
+	Group string   // of the settings that choose the loss: "loss", "box_loss"
 }
 
 // Prediction is a named output of a head.
@@ -66,6 +74,9 @@ func (c Config) head() (Head, error) {
 
 // Coder returns what the prediction "box" is to be decoded with.
 func (c Config) Coder() box.Coder[float32] { return heads[c.Head].Coder }
+
+// Terms returns the terms of the head's loss.
+func (c Config) Terms() []Term { return heads[c.Head].Terms }
 
 // Priors returns the boxes that predictions on an input of h×w pixels start from.
 func (c Config) Priors(h, w int) (box.Priors, error) {

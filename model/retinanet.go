@@ -27,6 +27,7 @@ var retinaNet = Head{
 	},
 	Priors: func(c Config) AnchorConfig { return c.Anchors },
 	Coder:  box.Deltas[float32]{},
+	Terms:  []Term{{"class", []string{"class"}, "loss"}, {"box", []string{"box"}, "box_loss"}},
 	Build:  buildRetinaNet,
 	Parts:  []HeadPart{{PartClass, classSubnet}, {PartBox, boxSubnet}},
 }
