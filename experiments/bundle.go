@@ -45,7 +45,7 @@ func Release(dir string, attempt int) error {
 	return nil
 }
 
-// holds returns results.ErrLost if the order's attempt does not hold the folder.
+// holds returns record.ErrLost if the order's attempt does not hold the folder.
 func holds(dir string, o Order) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

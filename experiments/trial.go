@@ -15,6 +15,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/guard"
 	"focalgrid/metrics"
+	"focalgrid/proc"
 	"focalgrid/results/record"
 	"focalgrid/weights"
 )
@@ -58,11 +59,11 @@ const loggedSteps = 200
 
 // Run trains and scores a trial in its folder dir, from the newest checkpoint there, and leaves a bundle there that
 // says how it ended, with its final weights beside. A panic is a failure like another. The error says why the trial
-// failed or was stopped, which the bundle records too, or why there is no bundle: results.ErrLost, if a later attempt
+// failed or was stopped, which the bundle records too, or why there is no bundle: record.ErrLost, if a later attempt
 // has begun in this folder.
 func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 	begun := t.Now()
-	resetPeak()
+	proc.ResetPeak()
 	r := &run{Trainer: t, order: o, dir: dir}
 	err := guard.Run(func() error { return r.run(ctx) })
 	var panicked *guard.Panic
@@ -87,7 +88,7 @@ func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 		*fin = record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Error: err.Error()}}
 	}
 	fin.Finished, fin.WallSeconds = t.Timestamp(), Seconds(begun, t.Now())
-	fin.EndStep, fin.PeakBytes = r.done, peakBytes()
+	fin.EndStep, fin.PeakBytes = r.done, proc.PeakMemory()
 	return errors.Join(err, writeBundle(dir, o, fin))
 }
 
@@ -211,7 +212,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 		e := Stepped{Index: r.order.Index, Iters: iters, StepInfo: i}
 		if logged(i.Step, iters) {
 			*log = append(*log, stepRow(i))
-			e.PeakBytes = peakBytes()
+			e.PeakBytes = proc.PeakMemory()
 		}
 		r.Report(e)
 		if k.due(r.done) && r.done < iters {

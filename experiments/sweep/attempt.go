@@ -51,7 +51,7 @@ type attempt struct {
 
 // try runs one attempt at a trial, from its last checkpoint if it has one, and records how it ended. The error is nil
 // for a diverged trial, which is a result. An outcome without a status is that of a trial that did not begin here, or
-// was lost: results.ErrHeld and results.ErrFinished say that another attempt is at work on it or has finished it.
+// was lost: record.ErrHeld and results.ErrFinished say that another attempt is at work on it or has finished it.
 func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (record.Outcome, error) {
 	var none record.Outcome
 	last, err := c.takeover(s.Key)
@@ -141,7 +141,7 @@ func (c *Coordinator) inherited(s *State) (*experiments.Checkpoint, error) {
 }
 
 // takeover returns the trial's last attempt, the zero Attempt if it had none, which has ended or is dead. The error
-// wraps results.ErrHeld if it is alive.
+// wraps record.ErrHeld if it is alive.
 func (c *Coordinator) takeover(key string) (record.Attempt, error) {
 	var none record.Attempt
 	t, err := c.Store.Trial(key)
@@ -217,7 +217,7 @@ func (c *Coordinator) applyLate(key string, last record.Attempt) error {
 }
 
 // apply records how an attempt ended, and removes what its trial's folder need not hold any more. Doing it again
-// changes nothing. The error is results.ErrLost if another attempt took over.
+// changes nothing. The error is record.ErrLost if another attempt took over.
 func (c *Coordinator) apply(key string, number int, f record.Finish) error {
 	dir := workFolder(c.Store, key)
 	if f.Weights != "" {

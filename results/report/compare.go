@@ -37,6 +37,41 @@ func LoadSide(store *results.Store, name string, trials []record.Trial) (Side, e
 	return side, nil
 }
 
+// Rows returns the trials with the settings "key=value,key=value".
+func Rows(store *results.Store, text string) ([]record.Trial, error) {
+	settings := map[string]string{}
+	for _, part := range splitSettings(text) {
+		key, value, ok := strings.Cut(part, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%q: want settings as key=value,key=value", text)
+		}
+		settings[key] = value
+	}
+	all, err := store.Trials(results.Filter{Kind: record.KindTrain})
+	if err != nil {
+		return nil, err
+	}
+	trials, err := Matching(all, settings)
+	if err == nil && len(trials) == 0 {
+		err = fmt.Errorf("%s: no recorded trial has these settings", text)
+	}
+	return trials, err
+}
+
+// splitSettings splits settings at their commas, but not at those of a list in brackets.
+func splitSettings(text string) []string {
+	depth := 0
+	return strings.FieldsFunc(text, func(r rune) bool {
+		switch r {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+		return r == ',' && depth <= 0
+	})
+}
+
 // Matching returns the trainings that have those settings, given as the texts that a list
 // shows: "loss.gamma" = "2". Numbers are compared as numbers. The error names a
 // setting that no trial has.
