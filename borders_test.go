@@ -50,6 +50,8 @@ var borders = map[string]border{
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
+	"setting/settingtest": {[]string{"setting"}, "values for the tests of any component come from what it declares"},
+
 	"loss":    {[]string{"box", "engine", "setting"}, "a loss must be checkable by hand, without building a network"},
 	"model":   {[]string{"box", "columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},

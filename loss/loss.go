@@ -13,9 +13,7 @@
 package loss
 
 import (
-	"maps"
 	"math"
-	"slices"
 
 	"focalgrid/box"
 	"focalgrid/engine"
@@ -44,12 +42,6 @@ func ClassificationOf(v setting.Values) Classification { return classifications[
 
 // BoxOf returns the box loss that the settings choose.
 func BoxOf(v setting.Values) Box { return boxes[v.Text("type")] }
-
-// ClassificationNames lists the classification losses, sorted.
-func ClassificationNames() []string { return slices.Sorted(maps.Keys(classifications)) }
-
-// BoxNames lists the box losses, sorted.
-func BoxNames() []string { return slices.Sorted(maps.Keys(boxes)) }
 
 // ClassParams are the settings of the classification loss.
 func ClassParams() []setting.Param {

@@ -26,7 +26,7 @@ func TestLookup(t *testing.T) {
 	for _, tt := range []struct {
 		params []setting.Param
 		known  []string
-	}{{ClassParams(), ClassificationNames()}, {BoxParams(), BoxNames()}} {
+	}{{ClassParams(), slices.Sorted(maps.Keys(classifications))}, {BoxParams(), slices.Sorted(maps.Keys(boxes))}} {
 		want := `is "focla", must be one of ` + strings.Join(tt.known, ", ")
 		if err := tt.params[0].Judge("focla"); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
@@ -92,7 +92,7 @@ func buildClassification(t *testing.T, build func(*engine.Graph, Inputs, func(st
 	t.Helper()
 	g, err := engine.Build(func(g *engine.Graph) error {
 		in := Inputs{Logits: g.Input("logits", 2, 7, 3), Labels: g.Input("labels", 2, 7), Weight: g.Input("weight", 2, 7)}
-		if out := build(g, in, ScalarInputs(g, "loss.")); len(out.Shape) != 0 {
+		if out := build(g, in, ScalarInputs(g, prefix)); len(out.Shape) != 0 {
 			t.Errorf("shape %v, want a scalar", out.Shape)
 		}
 		return nil
@@ -101,62 +101,6 @@ func buildClassification(t *testing.T, build func(*engine.Graph, Inputs, func(st
 		t.Fatal(err)
 	}
 	return g
-}
-
-func scalarInputs(g *engine.Graph, prefix string) []string {
-	var out []string
-	for _, n := range g.Nodes() {
-		if s, ok := strings.CutPrefix(n.Name, prefix); ok && n.Op == engine.OpInput {
-			out = append(out, s)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func keys(m map[string]float32) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// Every loss builds to a scalar whose scalar inputs are those that Scalars feeds.
-func TestGraphForms(t *testing.T) {
-	for _, name := range ClassificationNames() {
-		c := classifications[name]
-		g := buildClassification(t, c.Build)
-		v := moderate(c.Params, nil)
-		if got, want := scalarInputs(g, "loss."), keys(c.Scalars(v)); !slices.Equal(got, want) {
-			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
-		}
-	}
-	v := moderate(focal.Params, nil)
-	if got, want := scalarInputs(buildClassification(t, FocalComposed), "loss."), keys(focal.Scalars(v)); !slices.Equal(got, want) {
-		t.Errorf("composed focal: graph reads %v, Scalars feeds %v", got, want)
-	}
-	for _, name := range BoxNames() {
-		b := boxes[name]
-		v := moderate(b.Params, nil)
-		g, err := engine.Build(func(g *engine.Graph) error {
-			in := BoxInputs{Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7), Anchors: g.Input("anchors", 7, 4)}
-			if out := b.Build(g, in, ScalarInputs(g, "box_loss.")); len(out.Shape) != 0 {
-				t.Errorf("%s: shape %v, want a scalar", name, out.Shape)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if got, want := scalarInputs(g, "box_loss."), keys(b.Scalars(v)); !slices.Equal(got, want) {
-			t.Errorf("%s: graph reads %v, Scalars feeds %v", name, got, want)
-		}
-		if b.Target != "deltas" && b.Target != "boxes" {
-			t.Errorf("%s: target %q", name, b.Target)
-		}
-	}
 }
 
 // Cross entropy and focal, L1 and smooth L1 share a graph, so one compile serves both.
@@ -187,36 +131,35 @@ func TestComposedGraphsByWalking(t *testing.T) {
 	labels := []float64{0, 2, -1, -2}
 	weight := []float64{.5, .25, 1, 0}
 	for _, tt := range []struct {
-		name  string
-		build func(*engine.Graph, Inputs, func(string) *engine.Node) *engine.Node
-		c     Classification
-		given setting.Values
+		name   string
+		build  func(*engine.Graph, Inputs, func(string) *engine.Node) *engine.Node
+		c      Classification
+		values setting.Values
 	}{
-		{"FocalComposed", FocalComposed, focal, setting.Values{"gamma": 2.}},
+		{"FocalComposed", FocalComposed, focal, setting.Values{"gamma": 2., "alpha": .25}},
 		{"FocalComposed", FocalComposed, focal, setting.Values{"gamma": .5, "alpha": nil}},
-		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 4., "beta": 0.}},
-		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 2., "beta": 1.}},
+		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 4., "beta": 0., "alpha": .25}},
+		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 2., "beta": 1., "alpha": .25}},
 	} {
-		v := moderate(tt.c.Params, tt.given)
 		want := 0.0
 		for i, x := range logits {
-			l, _ := tt.c.Value(x, labels[i/3] == float64(i%3), v)
+			l, _ := tt.c.Value(x, labels[i/3] == float64(i%3), tt.values)
 			want += weight[i/3] * l
 		}
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := Inputs{Logits: g.Input("logits", 1, 4, 3), Labels: g.Input("labels", 1, 4), Weight: g.Input("weight", 1, 4)}
-			tt.build(g, in, ScalarInputs(g, "loss."))
+			tt.build(g, in, ScalarInputs(g, prefix))
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		feeds := map[string][]float64{"logits": logits, "labels": labels, "weight": weight}
-		for k, s := range tt.c.Scalars(v) {
-			feeds["loss."+k] = []float64{float64(s)}
+		for k, s := range tt.c.Scalars(tt.values) {
+			feeds[prefix+k] = []float64{float64(s)}
 		}
 		if got := walk(t, g, feeds); math.Abs(got-want) > 1e-12*want {
-			t.Errorf("%s %v: graph gives %.15g, the plain form %.15g", tt.name, tt.given, got, want)
+			t.Errorf("%s %v: graph gives %.15g, the plain form %.15g", tt.name, tt.values, got, want)
 		}
 	}
 }

@@ -12,7 +12,9 @@ import (
 )
 
 // heads names every head. To add one, write a file and add a line.
-var heads = map[string]Head{"retinanet": retinaNet}
+var heads = map[string]Head{
+	"retinanet": retinaNet,
+}
 
 // Head is what turns the maps of the pyramid into predictions.
 type Head struct {

@@ -436,7 +436,7 @@ func TestParams(t *testing.T) {
 		{Params, setting.Values{"freeze_stages": 6}, "is 6, must be from 0 to 5"},
 		{Params, setting.Values{"fpn": 0}, "is 0, must be from 1 to 4096"},
 		{Params, setting.Values{"p6": "C5"}, `is "C5", must be one of c5, p5`},
-		{Params, setting.Values{"head": "fcos"}, `is "fcos", must be one of retinanet`},
+		{Params, setting.Values{"head": "fcoz"}, `is "fcoz", must be one of ` + strings.Join(slices.Sorted(maps.Keys(heads)), ", ")},
 		{retinaNet.Params, setting.Values{"head_norm": ""}, `is "", must be one of batch, group, none`},
 		{[]setting.Param{headGroups}, setting.Values{"group_channels": 0}, "is 0, must be from 1 to 4096"},
 		{[]setting.Param{headGroups}, setting.Values{"group_channels": 8, "fpn": 20}, "is 8, must divide fpn, 20, beside head_norm group"},

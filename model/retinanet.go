@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"focalgrid/box"
@@ -42,12 +43,9 @@ const (
 
 func buildRetinaNet(b *Builder, levels []*engine.Node) []Prediction {
 	a, k := b.Anchors.PerCell(), b.Classes
-	bias, start := 0., "bias 0"
-	if prior := b.Settings.Optional("prior"); prior != nil {
-		bias, start = -portable.Log((1-*prior) / *prior), fmt.Sprintf("prior %g", *prior)
-	}
-	classes := b.tower(levels, classSubnet, "cls_logits", a*k, bias)
-	boxes := b.tower(levels, boxSubnet, "bbox_reg", a*4, 0)
+	bias, start := b.prior()
+	classes := b.last(b.tower(levels, classSubnet), classSubnet+"cls_logits", a*k, bias)
+	boxes := b.last(b.tower(levels, boxSubnet), boxSubnet+"bbox_reg", a*4, 0)
 	norm := ""
 	if b.Settings.Text("head_norm") != "none" {
 		norm = ", " + b.Settings.Text("head_norm") + " norm"
@@ -60,21 +58,29 @@ func buildRetinaNet(b *Builder, levels []*engine.Node) []Prediction {
 	}
 }
 
+// prior returns the bias that the logits of classes start from, with a note of where it is from.
+func (b *Builder) prior() (bias float64, note string) {
+	if prior := b.Settings.Optional("prior"); prior != nil {
+		return -portable.Log((1 - *prior) / *prior), fmt.Sprintf("prior %g", *prior)
+	}
+	return 0, "bias 0"
+}
+
 // towerConvs is the number of 3×3 convolutions before a head's last one.
 const towerConvs = 4
 
 // lastSD is the standard deviation of new layers in section 4.1.
 const lastSD = .01
 
-// tower adds one subnet to every level, with one set of weights for all of them.
-func (b *Builder) tower(levels []*engine.Node, at, last string, outputs int, lastBias float64) []*engine.Node {
+// tower adds the convolutions of one subnet to every level, with one set of weights for all of them.
+func (b *Builder) tower(levels []*engine.Node, at string) []*engine.Node {
 	f := b.FPN
 	sd := lastSD
 	if b.Settings.Text("head_init") == "kaiming" {
 		sd = math.Sqrt(2 / float64(9*f))
 	}
 	kind := b.Settings.Text("head_norm")
-	x := append([]*engine.Node{}, levels...)
+	x := slices.Clone(levels)
 	for i := range towerConvs {
 		w := b.G.Param(fmt.Sprintf("%sconv.%d.0.weight", at, i), engine.Normal(sd), true, f, f, 3, 3)
 		norm := fmt.Sprintf("%sconv.%d.1", at, i)
@@ -98,8 +104,14 @@ func (b *Builder) tower(levels []*engine.Node, at, last string, outputs int, las
 			x[l] = b.G.BatchNorm(y, p, nil, true, b.Train)
 		}
 	}
-	w := b.G.Param(at+last+".weight", engine.Normal(lastSD), true, outputs, f, 3, 3)
-	bias := b.G.Param(at+last+".bias", engine.Constant(lastBias), true, outputs)
+	return x
+}
+
+// last adds the convolution that predicts to the towers of all levels.
+func (b *Builder) last(towers []*engine.Node, name string, outputs int, start float64) []*engine.Node {
+	w := b.G.Param(name+".weight", engine.Normal(lastSD), true, outputs, b.FPN, 3, 3)
+	bias := b.G.Param(name+".bias", engine.Constant(start), true, outputs)
+	x := slices.Clone(towers)
 	for l := range x {
 		x[l] = b.G.Conv2D(x[l], w, bias, 1, 1, false)
 	}

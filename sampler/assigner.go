@@ -8,7 +8,9 @@ import (
 )
 
 // assigners names every way to match priors with objects. To add one, write a file and add a line.
-var assigners = map[string]kind[Assigner]{"iou": {iouParams, newIoU}}
+var assigners = map[string]kind[Assigner]{
+	"iou": {iouParams, newIoU},
+}
 
 // kind is one of several components to choose from: the settings that it brings, and how it is
 // made of the values of the sampler's group.

@@ -2,6 +2,7 @@ package sampler
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -315,6 +316,10 @@ func TestAssignByPredictions(t *testing.T) {
 	}
 }
 
+func names[T any](kinds map[string]kind[T]) string {
+	return strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
+}
+
 func TestParams(t *testing.T) {
 	for _, tt := range []struct {
 		params []setting.Param
@@ -322,8 +327,8 @@ func TestParams(t *testing.T) {
 		value  any
 		want   string
 	}{
-		{Params(), "type", "hard", `is "hard", must be one of all, ohem, ssd`},
-		{Params(), "assigner", "atss", `is "atss", must be one of iou`},
+		{Params(), "type", "hard", `is "hard", must be one of ` + names(miners)},
+		{Params(), "assigner", "uoi", `is "uoi", must be one of ` + names(assigners)},
 		{Params(), "normalizer", "mean", `is "mean", must be one of batch, image, ema`},
 		{iouParams, "positive", 0., "is 0, must be above 0 and at most 1"},
 		{iouParams, "positive", 2., "is 2, must be above 0 and at most 1"},

@@ -1,28 +1,31 @@
 package sampler_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/sbinet/npyio/npz"
+
 	"focalgrid/box"
 	"focalgrid/loss"
 	"focalgrid/sampler"
-
-	"github.com/sbinet/npyio/npz"
 )
 
 // The losses of a small RetinaNet before training, as torchvision and the
 // paper's convention count them: matching, normalisers, targets and losses
 // together, on real head outputs.
 func TestLossesBeforeTraining(t *testing.T) {
-	refs := os.Getenv("FOCALGRID_REFS")
-	if refs == "" {
-		t.Skip("FOCALGRID_REFS does not name the folder of reference files")
+	const folder = "../box/testdata" // the test of box.Postprocess reads the same outputs
+	f, err := os.Open(filepath.Join(folder, "step0.json.gz"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(refs, "model_small", "small.json"))
+	defer f.Close()
+	text, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +45,7 @@ func TestLossesBeforeTraining(t *testing.T) {
 		P5 variant `json:"p6_from_P5"`
 		C5 variant `json:"p6_from_C5"`
 	}
-	if err := json.Unmarshal(text, &ref); err != nil {
+	if err := json.NewDecoder(text).Decode(&ref); err != nil {
 		t.Fatal(err)
 	}
 	var images []sampler.Objects
@@ -62,7 +65,7 @@ func TestLossesBeforeTraining(t *testing.T) {
 		{"batch normaliser, smooth l1 beta 1.000000, low quality on", "batch", "torchvision", 1},
 	}
 	for file, v := range map[string]variant{"p5": ref.P5, "c5": ref.C5} {
-		r, err := npz.Open(filepath.Join(refs, "model_small", "head_step0_p6_from_"+file+".npz"))
+		r, err := npz.Open(filepath.Join(folder, "step0_"+file+".npz"))
 		if err != nil {
 			t.Fatal(err)
 		}

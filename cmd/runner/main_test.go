@@ -20,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/results/record"
 )
@@ -167,7 +168,7 @@ func TestExitCodes(t *testing.T) {
 		{"sweep smoke --threads two", exitUsage, "--threads two: want a whole number; see `runner sweep --help`"},
 		{"sweep smoke --threads -1", exitUsage, "--threads -1: want 1 to 4096"},
 		{"sweep smoke --engine gpu", exitUsage, "--engine gpu: unknown; known: auto, cpu, cpu-exact"},
-		{"sweep smoke --profile big", exitUsage, `unknown profile "big"; known: mini, paper`},
+		{"sweep smoke --profile big", exitUsage, `unknown profile "big"; known: ` + strings.Join(plan.Profiles(), ", ")},
 		{"sweep smoke --set loss.gama=1", exitUsage, `--set loss.gama=1: unknown key "loss.gama"; nearest: loss.gamma`},
 		{"sweep smoke --set train.iters=-1", exitUsage, "train.iters"},
 		{"sweep smoke --only loss.gamma=3", exitUsage, "no row left; in the file loss.gamma is 0 or 2"},
@@ -192,7 +193,7 @@ func TestExitCodes(t *testing.T) {
 		{"detect abc none.png -o x", exitUsage, "none.png"},
 		{"pretrain paper", exitUsage, "pretrain.type is file, so there is nothing to pretrain"},
 		{"pretrain mini --again", exitUsage, "--again: pass -o FOLDER"},
-		{"model huge", exitUsage, "profiles: mini, paper"},
+		{"model huge", exitUsage, "profiles: " + strings.Join(plan.Profiles(), ", ")},
 		{"model mini --px 12", exitUsage, "--px 12: want height x width"},
 		{"model mini --px 0x9", exitUsage, "--px 0x9"},
 		{"model mini --set model.depth=19", exitUsage, "model.depth"},

@@ -65,7 +65,7 @@ func TestBadFlags(t *testing.T) {
 		{Selection{Seeds: "a"}, `--seeds a: "a" is no seed; want a whole number from 0`},
 		{Selection{Seeds: "3..1"}, "--seeds 3..1: the range 3..1 falls"},
 		{Selection{Seeds: "1,1"}, "--seeds 1,1: seed 1 is given twice"},
-		{Selection{Profile: "big"}, `unknown profile "big"; known: mini, paper`},
+		{Selection{Profile: "big"}, `unknown profile "big"; known: ` + strings.Join(Profiles(), ", ")},
 	}
 	for _, tt := range tests {
 		_, err := gridText(t, t.TempDir(), threeByTwo, tt.sel)
