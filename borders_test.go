@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"go/build/constraint"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -12,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -29,6 +33,7 @@ var borders = map[string]border{
 	"safecsv":    {nil, "a leaf: how a cell is written does not depend on what it says"},
 	"box":        {[]string{"portable", "setting"}, "a leaf: geometry is checked by hand, with four numbers a box"},
 	"coco":       {[]string{"atomicfile", "guard"}, "the files of any detector can be read without ours"},
+	"proc":       {nil, "a leaf: what the system reports does not depend on who asks"},
 	"portable":   {nil, "a leaf: functions of numbers alone"},
 	"setting":    {nil, "a leaf: what a setting is does not depend on whose it is"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors knows no network"},
@@ -61,31 +66,39 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"results": {[]string{"atomicfile", "localdisk", "results/files"}, "a results file must open on a machine with no ML installed"},
+	"results": {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
+	"results/record": {[]string{"atomicfile", "results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
-	"results/report": {[]string{"columns", "nullable", "results", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
+	"results/report": {[]string{"columns", "nullable", "results", "results/record", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is kept"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins what the components declare, and reads nothing"},
 	"experiments/plan": {[]string{"ablations", "dataset", "dataset/synthetic", "paper", "setting"},
 		"what is planned is known before anything is computed: no network, no engine, no database"},
 	"detector": {[]string{
-		"box", "coco", "dataset", "dataset/picture", "dataset/synthetic", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler",
+		"box", "coco", "columns", "dataset", "dataset/picture", "dataset/synthetic", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler",
 		"setting", "weights",
 	},
 		"a detector is trained and looked at whatever is recorded of it, on any engine"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "results", "weights",
-	}, "a trial is a function of its order: it takes an engine as a value, and of results only what a record is made of"},
+		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "proc", "results/record", "weights",
+	}, "a trial is a function of its order: it takes an engine as a value, and knows what a record is made of but no database"},
 	"experiments/sweep": {[]string{
-		"atomicfile", "dataset", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/report",
+		"atomicfile", "dataset", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/record", "results/report",
 	}, "it decides what is run and records it, and learns nothing"},
-	"experiments/benchmark": {[]string{"coco", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "results", "results/report", "setting"},
+	"experiments/benchmark": {[]string{
+		"coco", "columns", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "proc", "results", "results/record", "results/report", "setting",
+	},
 		"it measures what the others do, and nothing needs it"},
+	"cmd/runner/terminal": {nil, "what a terminal takes does not depend on what is written"},
+	"cmd/runner/progress": {[]string{"cmd/runner/terminal", "columns", "experiments", "experiments/plan", "experiments/sweep", "results", "results/record", "setting"},
+		"a sweep is shown by its events, and is the same if nobody looks"},
+	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "setting"},
+		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
-		"coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
-		"metrics", "metrics/report", "results", "results/report", "setting", "weights",
+		"cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"metrics", "metrics/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "flags, printing and the choice of engine; what is learned and how is decided elsewhere"},
 }
 
@@ -101,8 +114,8 @@ var guests = map[string]border{
 	"gonum.org/v1/plot/":          {[]string{"figure"}, "a picture is the last step, and no number's"},
 	"github.com/olekukonko/":      {[]string{"columns"}, "one package lays out tables"},
 	"gopkg.in/yaml.v3":            {[]string{"experiments/plan"}, "one package reads ablation YAML"},
-	"github.com/spf13/":           {[]string{"cmd/runner"}, "flags are the command line's"},
-	"github.com/vbauerster/":      {[]string{"cmd/runner"}, "progress bars are the terminal's"},
+	"github.com/spf13/":           {[]string{"cmd/runner", "cmd/runner/usage"}, "flags are the command line's"},
+	"github.com/vbauerster/":      {[]string{"cmd/runner/progress"}, "progress bars are the terminal's"},
 	"math/rand":                   {nil, "its global source is state that no trial records; math/rand/v2 is handed in"},
 	"net/http":                    {nil, "nothing is fetched and nothing is sent"},
 	"github.com/sbinet/npyio/":    {nil, "NumPy files are reference data of tests"},
@@ -121,27 +134,98 @@ type goPackage struct {
 
 const module = "focalgrid"
 
-// listPackages asks go list for our packages, by path below the module.
+// architectures and tags are the builds whose imports are looked at: each architecture without a tag
+// and with each of the tags. TestBuildTags finds a tag that is missing here.
+var (
+	architectures = []string{"amd64", "arm64"}
+	tags          = []string{"long"}
+)
+
+// listPackages returns our packages, by path below the module, with what they import in any build.
 func listPackages(t *testing.T) map[string]goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,CgoFiles,Imports,Deps", "./...")
+	packages, err := listAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
+var listAll = sync.OnceValues(func() (map[string]goPackage, error) {
+	packages := map[string]goPackage{}
+	for _, arch := range architectures {
+		for _, tag := range append([]string{""}, tags...) {
+			if err := list(packages, arch, tag); err != nil {
+				return nil, fmt.Errorf("go list for %s with tag %q: %w", arch, tag, err)
+			}
+		}
+	}
+	return packages, nil
+})
+
+// list asks go list for the packages of one build, and adds them.
+func list(packages map[string]goPackage, arch, tag string) error {
+	cmd := exec.Command("go", "list", "-tags", tag, "-json=ImportPath,Doc,GoFiles,CgoFiles,Imports,Deps", "./...")
+	cmd.Env = append(os.Environ(), "GOARCH="+arch)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, &stderr)
+		return fmt.Errorf("%w\n%s", err, &stderr)
 	}
-	packages := map[string]goPackage{}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p goPackage
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return packages
+			return nil
 		} else if err != nil {
-			t.Fatalf("go list's answer: %v", err)
+			return err
 		}
-		if len(p.GoFiles)+len(p.CgoFiles) > 0 { // the module's root holds tests alone
-			packages[strings.TrimPrefix(p.ImportPath, module+"/")] = p
+		if len(p.GoFiles)+len(p.CgoFiles) == 0 { // the module's root holds tests alone
+			continue
 		}
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		p.Imports = append(p.Imports, packages[name].Imports...)
+		p.Deps = append(p.Deps, packages[name].Deps...)
+		slices.Sort(p.Imports)
+		slices.Sort(p.Deps)
+		p.Imports, p.Deps = slices.Compact(p.Imports), slices.Compact(p.Deps)
+		packages[name] = p
+	}
+}
+
+// TestBuildTags finds files behind a tag that is not among tags, whose imports no other test sees.
+func TestBuildTags(t *testing.T) {
+	systems := regexp.MustCompile(`^(linux|darwin|windows|freebsd|netbsd|openbsd|dragonfly|solaris|illumos|aix|unix)$`)
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "package ") {
+				break
+			}
+			if !constraint.IsGoBuild(line) {
+				continue
+			}
+			x, err := constraint.Parse(strings.TrimSpace(line))
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			x.Eval(func(tag string) bool {
+				if !systems.MatchString(tag) && !slices.Contains(architectures, tag) && !slices.Contains(tags, tag) {
+					t.Errorf("%s: build tag %s is not in the list tags of this file", path, tag)
+				}
+				return true
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,8 +2,8 @@
 //
 // Text stands in plain columns, Ruled has a line below the header, and Markdown is a
 // table of that language. The first columns, which name the row, are aligned to the
-// left; the others, which are numbers, to the right. What has no value is a Gap. The
-// package knows nothing of what a cell says.
+// left; the others, which are numbers, to the right. What has no value is a Gap.
+// Count and Duration spell a number with its unit. The package knows nothing of what a cell says.
 package columns
 
 import (

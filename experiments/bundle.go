@@ -15,7 +15,7 @@ import (
 	"syscall"
 
 	"focalgrid/atomicfile"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // An attempt holds the work folder of its trial as long as no file there is named after a later one. Nobody overwrites
@@ -45,7 +45,7 @@ func Release(dir string, attempt int) error {
 	return nil
 }
 
-// holds returns results.ErrLost if the order's attempt does not hold the folder.
+// holds returns record.ErrLost if the order's attempt does not hold the folder.
 func holds(dir string, o Order) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -62,14 +62,14 @@ func holds(dir string, o Order) error {
 	case o.Attempt:
 		return nil
 	case 0:
-		return fmt.Errorf("trial %.12s, attempt %d: %w: its folder %s was taken away", o.Key, o.Attempt, results.ErrLost, dir)
+		return fmt.Errorf("trial %.12s, attempt %d: %w: its folder %s was taken away", o.Key, o.Attempt, record.ErrLost, dir)
 	}
-	return fmt.Errorf("trial %.12s, attempt %d: %w: attempt %d took over", o.Key, o.Attempt, results.ErrLost, holder)
+	return fmt.Errorf("trial %.12s, attempt %d: %w: attempt %d took over", o.Key, o.Attempt, record.ErrLost, holder)
 }
 
 // writeBundle writes how an order's attempt ended into its folder: whole or not at all, with the SHA-256 of the rest
 // before it.
-func writeBundle(dir string, o Order, f *results.Finish) error {
+func writeBundle(dir string, o Order, f *record.Finish) error {
 	if err := holds(dir, o); err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func bundlePath(dir string, attempt int) string {
 }
 
 // ReadBundle reads how an attempt ended from its trial's folder. The error is fs.ErrNotExist if that is not there.
-func ReadBundle(dir string, attempt int) (results.Finish, error) {
-	var f results.Finish
+func ReadBundle(dir string, attempt int) (record.Finish, error) {
+	var f record.Finish
 	path := bundlePath(dir, attempt)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -102,7 +102,7 @@ func ReadBundle(dir string, attempt int) (results.Finish, error) {
 	if err := gob.NewDecoder(bytes.NewReader(text[sha256.Size:])).Decode(&f); err != nil {
 		return f, fmt.Errorf("%s: %w", path, err)
 	}
-	if f.Status == results.StatusDiverged && f.DivergedStep == nil {
+	if f.Status == record.StatusDiverged && f.DivergedStep == nil {
 		f.DivergedStep = new(int) // gob leaves out a zero, also where a pointer leads to it
 	}
 	return f, nil

@@ -16,7 +16,7 @@ import (
 	"focalgrid/atomicfile"
 	"focalgrid/detector"
 	"focalgrid/engine"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/weights"
 )
 
@@ -25,7 +25,7 @@ import (
 type Checkpoint struct {
 	Step     int              // steps done
 	running  float64          // of the normaliser "ema"
-	rows     []results.Step   // the training log so far
+	rows     []record.Step    // the training log so far
 	tensors  []weights.Tensor // the whole state: parameters, statistics, optimiser slots
 	Training string           // identity of the training; empty: not known
 }
@@ -89,7 +89,7 @@ func LastStep(dir string) (step int, err error) {
 }
 
 // take returns a checkpoint that shares the values of the detector's state, and is good until the next step.
-func take(d *detector.Detector, step int, rows []results.Step) (*Checkpoint, error) {
+func take(d *detector.Detector, step int, rows []record.Step) (*Checkpoint, error) {
 	s, err := d.Stored()
 	return &Checkpoint{Step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(s)}, err
 }
@@ -122,14 +122,14 @@ const (
 // loggedStep is a row of the training log as a checkpoint has it. ClsLoss and BoxLoss are the
 // losses of one that was written before losses had names.
 type loggedStep struct {
-	results.Step
+	record.Step
 	ClsLoss, BoxLoss *float64 `json:",omitempty"`
 }
 
 // step returns the row with its losses by name.
-func (l loggedStep) step() results.Step {
+func (l loggedStep) step() record.Step {
 	if l.ClsLoss != nil && l.BoxLoss != nil {
-		l.Losses = results.FirstLosses(*l.ClsLoss, *l.BoxLoss)
+		l.Losses = record.FirstLosses(*l.ClsLoss, *l.BoxLoss)
 	}
 	return l.Step
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/weights"
 )
 
@@ -19,7 +19,7 @@ func FuzzCheckpoint(f *testing.F) {
 	key := strings.Repeat("a", 64)
 	dir := f.TempDir()
 	c := &Checkpoint{
-		Step: 3, running: 1.5, rows: []results.Step{{Step: 0, Loss: 1, Positives: 2}},
+		Step: 3, running: 1.5, rows: []record.Step{{Step: 0, Loss: 1, Positives: 2}},
 		tensors: []weights.Tensor{{Name: "head.a", Shape: []int{2}, Data: []float32{1, 2}}},
 	}
 	if err := c.Write(dir, key); err != nil {

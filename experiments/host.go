@@ -1,7 +1,6 @@
 package experiments
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,8 +8,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
+
+	"focalgrid/proc"
 )
 
 // Host is where and with what a trial ran: its provenance, no part of its identity.
@@ -147,47 +147,15 @@ func gpuNames() string {
 	}
 	var names []string
 	for _, file := range files {
-		names = append(names, fieldOf(file, "Model"))
+		names = append(names, proc.Field(file, "Model"))
 	}
 	return strings.Join(names, ", ")
 }
 
 // cpuName is the processor's name, or its architecture where the system shows none.
 func cpuName() string {
-	if name := fieldOf("/proc/cpuinfo", "model name"); name != "" {
+	if name := proc.Field("/proc/cpuinfo", "model name"); name != "" {
 		return name
 	}
 	return runtime.GOARCH
-}
-
-// resetPeak makes peakBytes count from now, where the system can.
-func resetPeak() {
-	// 5 resets the peak of the resident set (Linux); an error leaves it that
-	// of the whole process.
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
-}
-
-// peakBytes returns the most memory that the process had since resetPeak, 0 if the
-// system does not show it.
-func peakBytes() int64 {
-	kib, err := strconv.ParseInt(strings.TrimSuffix(fieldOf("/proc/self/status", "VmHWM"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kib << 10
-}
-
-// fieldOf is the first value of that key in a file of lines "key: value", or "".
-func fieldOf(file, key string) string {
-	f, err := os.Open(file)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if k, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(k) == key {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }

@@ -17,7 +17,7 @@ import (
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // Data finds and prepares what trials are trained and scored on.
@@ -259,15 +259,15 @@ func (s *Source) WasKnownAs(identity string) bool { return s.older != nil && *s.
 
 // Misread reports whether t is a result for which an older version took the detector's labels for the scored split's,
 // which are others.
-func (s *Source) Misread(t *results.Trial) bool {
-	return s.renumbered && t.Labels == nil && results.IsFinal(t.Status)
+func (s *Source) Misread(t *record.Trial) bool {
+	return s.renumbered && t.Labels == nil && record.IsFinal(t.Status)
 }
 
 // Labels returns the detector's classes as a record names them.
-func (s *Source) Labels() []results.Label {
-	out := make([]results.Label, len(s.Classes))
+func (s *Source) Labels() []record.Label {
+	out := make([]record.Label, len(s.Classes))
 	for i, c := range s.Classes {
-		out[i] = results.Label{ID: c.ID, Name: c.Name}
+		out[i] = record.Label{ID: c.ID, Name: c.Name}
 	}
 	return out
 }
@@ -295,7 +295,7 @@ func (d *Data) splits(ctx context.Context, cfg *plan.Config, s *Source) (train, 
 }
 
 // classesOf are a record's labels as classes.
-func classesOf(labels []results.Label) []dataset.Class {
+func classesOf(labels []record.Label) []dataset.Class {
 	out := make([]dataset.Class, len(labels))
 	for i, l := range labels {
 		out[i] = dataset.Class{ID: l.ID, Name: l.Name}

@@ -12,21 +12,21 @@ import (
 	"focalgrid/detector"
 	"focalgrid/engine"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // Trained is a trained network ready to look at images.
 type Trained struct {
 	trainer *Trainer
 	d       *detector.Detector
-	trial   *results.Trial
+	trial   *record.Trial
 	cfg     plan.Config
 	classes []dataset.Class // by label
 }
 
 // OpenDetector loads a recorded trial's final weights from that file. What they mean by their labels is recorded with
 // the trial; only of one that an older version recorded must the data be there.
-func (t *Trainer) OpenDetector(ctx context.Context, trial *results.Trial, weights string) (*Trained, error) {
+func (t *Trainer) OpenDetector(ctx context.Context, trial *record.Trial, weights string) (*Trained, error) {
 	cfg, err := recordedConfig(trial)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (t *Trainer) OpenDetector(ctx context.Context, trial *results.Trial, weight
 
 // recordedConfig returns a recorded trial's settings. The synthetic set is what its settings say: where the folder that
 // it was in no longer holds it, it is the cache's.
-func recordedConfig(t *results.Trial) (plan.Config, error) {
+func recordedConfig(t *record.Trial) (plan.Config, error) {
 	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err == nil && plan.Synthetic(&cfg) && cfg.Text("data.dir") != "" {
 		if is, _ := dataset.IsSynthetic(cfg.Text("data.dir"), cfg.SynthConfig()); !is {
@@ -60,7 +60,7 @@ func recordedConfig(t *results.Trial) (plan.Config, error) {
 
 // Relocate names another folder for the data of a recorded trial: it is what is looked at from then on, and still has
 // to be the data of the trial.
-func Relocate(t *results.Trial, dir string) error {
+func Relocate(t *record.Trial, dir string) error {
 	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func Relocate(t *results.Trial, dir string) error {
 
 // recordedClasses are the classes of a recorded trial's detector: those recorded with it, else, as for what older
 // versions recorded, those of its training split.
-func (d *Data) recordedClasses(ctx context.Context, t *results.Trial, cfg *plan.Config) ([]dataset.Class, error) {
+func (d *Data) recordedClasses(ctx context.Context, t *record.Trial, cfg *plan.Config) ([]dataset.Class, error) {
 	if t.Labels != nil {
 		return classesOf(t.Labels), nil
 	}
@@ -143,7 +143,7 @@ func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
 }
 
 // SameData refuses the folder of a recorded trial if its data is not that of the trial.
-func (d *Data) SameData(ctx context.Context, t *results.Trial) error {
+func (d *Data) SameData(ctx context.Context, t *record.Trial) error {
 	cfg, err := recordedConfig(t)
 	if err == nil {
 		_, err = d.sameData(ctx, t, &cfg)
@@ -153,7 +153,7 @@ func (d *Data) SameData(ctx context.Context, t *results.Trial) error {
 
 // sameData returns the data that a recorded trial names, if it is the data that the trial had: by its own identity, or
 // by that which older versions recorded. The error is ErrOtherData if it is not.
-func (d *Data) sameData(ctx context.Context, t *results.Trial, cfg *plan.Config) (*Source, error) {
+func (d *Data) sameData(ctx context.Context, t *record.Trial, cfg *plan.Config) (*Source, error) {
 	s, err := d.Identify(ctx, cfg)
 	if err != nil || s.Identity == t.Dataset {
 		return s, err

@@ -15,7 +15,8 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/guard"
 	"focalgrid/metrics"
-	"focalgrid/results"
+	"focalgrid/proc"
+	"focalgrid/results/record"
 	"focalgrid/weights"
 )
 
@@ -58,36 +59,36 @@ const loggedSteps = 200
 
 // Run trains and scores a trial in its folder dir, from the newest checkpoint there, and leaves a bundle there that
 // says how it ended, with its final weights beside. A panic is a failure like another. The error says why the trial
-// failed or was stopped, which the bundle records too, or why there is no bundle: results.ErrLost, if a later attempt
+// failed or was stopped, which the bundle records too, or why there is no bundle: record.ErrLost, if a later attempt
 // has begun in this folder.
 func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 	begun := t.Now()
-	resetPeak()
+	proc.ResetPeak()
 	r := &run{Trainer: t, order: o, dir: dir}
 	err := guard.Run(func() error { return r.run(ctx) })
 	var panicked *guard.Panic
 	if errors.As(err, &panicked) {
 		t.Close() // its networks may be left in any state
 	}
-	if errors.Is(err, results.ErrLost) {
+	if errors.Is(err, record.ErrLost) {
 		return err
 	}
 	fin := &r.finish
 	var diverged *detector.Diverged
 	switch {
 	case err == nil:
-		fin.Status = results.StatusDone
+		fin.Status = record.StatusDone
 	case errors.As(err, &diverged):
-		fin.Status, fin.Error, fin.DivergedStep = results.StatusDiverged, diverged.Error(), &diverged.At.Step
+		fin.Status, fin.Error, fin.DivergedStep = record.StatusDiverged, diverged.Error(), &diverged.At.Step
 		err = nil
 	case ctx.Err() != nil:
-		*fin = results.Finish{Outcome: results.Outcome{Status: results.StatusInterrupted, Error: "interrupted"}}
+		*fin = record.Finish{Outcome: record.Outcome{Status: record.StatusInterrupted, Error: "interrupted"}}
 	default:
 		err = WithAdvice(err)
-		*fin = results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Error: err.Error()}}
+		*fin = record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Error: err.Error()}}
 	}
 	fin.Finished, fin.WallSeconds = t.Timestamp(), Seconds(begun, t.Now())
-	fin.EndStep, fin.PeakBytes = r.done, peakBytes()
+	fin.EndStep, fin.PeakBytes = r.done, proc.PeakMemory()
 	return errors.Join(err, writeBundle(dir, o, fin))
 }
 
@@ -102,8 +103,8 @@ type run struct {
 	*Trainer
 	order  Order
 	dir    string
-	done   int            // steps
-	finish results.Finish // what the trial has come to so far
+	done   int           // steps
+	finish record.Finish // what the trial has come to so far
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -211,7 +212,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 		e := Stepped{Index: r.order.Index, Iters: iters, StepInfo: i}
 		if logged(i.Step, iters) {
 			*log = append(*log, stepRow(i))
-			e.PeakBytes = peakBytes()
+			e.PeakBytes = proc.PeakMemory()
 		}
 		r.Report(e)
 		if k.due(r.done) && r.done < iters {
@@ -225,7 +226,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 		if n := len(*log); n == 0 || (*log)[n-1].Step != diverged.At.Step {
 			*log = append(*log, stepRow(diverged.At))
 		}
-	case err == nil || ctx.Err() != nil && !errors.Is(err, results.ErrLost):
+	case err == nil || ctx.Err() != nil && !errors.Is(err, record.ErrLost):
 		if kerr := keep(); kerr != nil {
 			return kerr
 		}
@@ -238,10 +239,10 @@ func logged(step, iters int) bool {
 	return step%max(1, iters/loggedSteps) == 0 || step == iters-1
 }
 
-func stepRow(s detector.StepInfo) results.Step {
-	row := results.Step{Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
+func stepRow(s detector.StepInfo) record.Step {
+	row := record.Step{Step: s.Step, Loss: s.Loss, LR: s.LR, GradNorm: s.GradNorm, Positives: s.Positives}
 	for _, l := range s.Losses {
-		row.Losses = append(row.Losses, results.Loss(l))
+		row.Losses = append(row.Losses, record.Loss(l))
 	}
 	return row
 }
@@ -259,7 +260,7 @@ func (s *session) evaluate(ctx context.Context, index int) ([]coco.Detection, er
 }
 
 // score scores detections and puts the figures into fin.
-func score(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *results.Finish) error {
+func score(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *record.Finish) error {
 	at, low, err := detector.Score(cfg, set, dets)
 	if err != nil {
 		return err
@@ -269,7 +270,7 @@ func score(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *result
 		fin.Metrics[name] = at.Stats[i]
 	}
 	for _, c := range at.PerCategory {
-		fin.Classes = append(fin.Classes, results.ClassMetric{Category: c.ID, Name: c.Name, AP: c.AP, AP50: c.AP50, AP75: c.AP75})
+		fin.Classes = append(fin.Classes, record.ClassMetric{Category: c.ID, Name: c.Name, AP: c.AP, AP50: c.AP50, AP75: c.AP75})
 	}
 	var b bytes.Buffer
 	if err := coco.EncodeDetections(&b, dets); err != nil {
@@ -292,7 +293,7 @@ func writeFinal(dir string, s *engine.State) (hash string, err error) {
 }
 
 // finalWeights reads a recorded trial's final weights from that file.
-func finalWeights(t *results.Trial, path string) (detector.Tensors, error) {
+func finalWeights(t *record.Trial, path string) (detector.Tensors, error) {
 	if t.Weights == "" {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}

@@ -14,7 +14,7 @@ import (
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // tiny is a grid whose trials take a fraction of a second: a very narrow network on 64 px images.
@@ -75,7 +75,7 @@ func (l *lab) order(t *testing.T, sel plan.Selection) Order {
 func (l *lab) work(o Order) string { return filepath.Join(l.dir, "work", o.Key) }
 
 // run runs an order whose attempt holds its folder, and returns what it leaves there.
-func (l *lab) run(ctx context.Context, t *testing.T, o Order) results.Finish {
+func (l *lab) run(ctx context.Context, t *testing.T, o Order) record.Finish {
 	t.Helper()
 	if err := Hold(l.work(o), o.Attempt); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func (l *lab) run(ctx context.Context, t *testing.T, o Order) results.Finish {
 }
 
 // stopAt runs an order with a checkpoint after every step, until that many steps are done.
-func (l *lab) stopAt(t *testing.T, o Order, steps int) results.Finish {
+func (l *lab) stopAt(t *testing.T, o Order, steps int) record.Finish {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -103,17 +103,17 @@ func (l *lab) stopAt(t *testing.T, o Order, steps int) results.Finish {
 	}
 	f := l.run(ctx, t, o)
 	l.Notify = nil
-	if f.Status != results.StatusInterrupted || f.EndStep != steps {
+	if f.Status != record.StatusInterrupted || f.EndStep != steps {
 		t.Fatalf("%+v after %d steps, want it interrupted after %d", f.Outcome, f.EndStep, steps)
 	}
 	return f
 }
 
 // recorded is what a database records of an order with that end.
-func (l *lab) recorded(o Order, f results.Finish) Recorded {
+func (l *lab) recorded(o Order, f record.Finish) Recorded {
 	return Recorded{
-		Trial: &results.Trial{
-			Key: o.Key, Kind: results.KindTrain, Config: o.Config, Seed: o.Seed, Dataset: o.Source.Identity, Init: o.Init,
+		Trial: &record.Trial{
+			Key: o.Key, Kind: record.KindTrain, Config: o.Config, Seed: o.Seed, Dataset: o.Source.Identity, Init: o.Init,
 			Labels: o.Source.Labels(), Engine: l.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Outcome: f.Outcome,
 		},
 		Log: f.Steps, Detections: func() ([]byte, error) { return f.Detections, nil },
@@ -127,8 +127,8 @@ func TestBundle(t *testing.T) {
 	dir := t.TempDir()
 	o := Order{Key: "k", Attempt: 2}
 	zero := 0
-	f := results.Finish{Outcome: results.Outcome{Status: results.StatusDiverged, DivergedStep: &zero, Metrics: map[string]float64{"AP": math.NaN()}}, Detections: []byte("[]")}
-	if err := writeBundle(dir, o, &f); !errors.Is(err, results.ErrLost) {
+	f := record.Finish{Outcome: record.Outcome{Status: record.StatusDiverged, DivergedStep: &zero, Metrics: map[string]float64{"AP": math.NaN()}}, Detections: []byte("[]")}
+	if err := writeBundle(dir, o, &f); !errors.Is(err, record.ErrLost) {
 		t.Errorf("in a folder that nobody holds: %v", err)
 	}
 	for _, n := range []int{2, 1} { // a slow coordinator names an earlier attempt after a later one
@@ -143,7 +143,7 @@ func TestBundle(t *testing.T) {
 	if err != nil || got.DivergedStep == nil || *got.DivergedStep != 0 || got.Metrics["AP"] == got.Metrics["AP"] || string(got.Detections) != "[]" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if err := writeBundle(dir, Order{Key: "k", Attempt: 1}, &f); !errors.Is(err, results.ErrLost) {
+	if err := writeBundle(dir, Order{Key: "k", Attempt: 1}, &f); !errors.Is(err, record.ErrLost) {
 		t.Errorf("of an earlier attempt: %v", err)
 	}
 	if _, err := ReadBundle(dir, 1); !errors.Is(err, os.ErrNotExist) {

@@ -16,7 +16,7 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/weights"
 )
 
@@ -46,8 +46,8 @@ var errReached = errors.New("reached")
 
 // Recorded is a recorded trial with what Verify compares.
 type Recorded struct {
-	*results.Trial
-	Log        []results.Step
+	*record.Trial
+	Log        []record.Step
 	Detections func() ([]byte, error) // reads the COCO results file; nil bytes: there is none
 	Weights    string                 // file of the final weights
 	Work       string                 // folder of the checkpoints
@@ -88,21 +88,21 @@ type verifier struct {
 	trial   Recorded
 	cfg     plan.Config
 	order   Order
-	to      int                  // steps that can be compared
-	rows    map[int]results.Step // the log
-	kept    map[int]*Checkpoint  // by steps done
-	last    detector.Tensors     // the final weights of one that is done; nil: their file was removed
+	to      int                 // steps that can be compared
+	rows    map[int]record.Step // the log
+	kept    map[int]*Checkpoint // by steps done
+	last    detector.Tensors    // the final weights of one that is done; nil: their file was removed
 }
 
 func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error) {
-	if r.Kind != results.KindTrain {
+	if r.Kind != record.KindTrain {
 		return nil, fmt.Errorf("trial %.12s is a %s: only trainings can be verified", r.Key, r.Kind)
 	}
 	cfg, err := recordedConfig(r.Trial)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{trainer: t, trial: r, cfg: cfg, rows: map[int]results.Step{}, kept: map[int]*Checkpoint{}}
+	v := &verifier{trainer: t, trial: r, cfg: cfg, rows: map[int]record.Step{}, kept: map[int]*Checkpoint{}}
 	v.order = Order{Key: r.Key, Seed: r.Seed, Init: r.Init}
 	if err := v.checkIdentity(ctx); err != nil {
 		return nil, err
@@ -124,12 +124,12 @@ func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error
 	}
 	log := r.Log
 	switch r.Status {
-	case results.StatusDone:
+	case record.StatusDone:
 		v.to = cfg.Int("train.iters")
 		if v.last, err = finalWeights(r.Trial, r.Weights); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-	case results.StatusDiverged:
+	case record.StatusDiverged:
 		v.to = *r.DivergedStep + 1
 	default:
 		if len(v.kept) == 0 {
@@ -190,7 +190,7 @@ func (v *verifier) run(ctx context.Context, from int) error {
 	err = v.train(ctx, s, from, v.to)
 	var div *detector.Diverged
 	if errors.As(err, &div) {
-		if v.trial.Status != results.StatusDiverged {
+		if v.trial.Status != record.StatusDiverged {
 			return &Difference{div.At.Step, "the outcome", v.trial.Status, "diverged: " + div.Reason}
 		}
 		if div.At.Step != *v.trial.DivergedStep {
@@ -201,9 +201,9 @@ func (v *verifier) run(ctx context.Context, from int) error {
 	switch {
 	case err != nil:
 		return err
-	case v.trial.Status == results.StatusDiverged:
+	case v.trial.Status == record.StatusDiverged:
 		return &Difference{v.to, "the outcome", "diverged: " + v.trial.Error, "finite"}
-	case v.trial.Status != results.StatusDone:
+	case v.trial.Status != record.StatusDone:
 		return nil
 	}
 	return v.compareResult(ctx, s)
@@ -261,7 +261,7 @@ func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
 	return err
 }
 
-func (v *verifier) compareRow(now results.Step) error {
+func (v *verifier) compareRow(now record.Step) error {
 	was, ok := v.rows[now.Step]
 	if !ok {
 		return nil // the log leaves steps out
@@ -289,7 +289,7 @@ func (v *verifier) compareRow(now results.Step) error {
 }
 
 // lossNames lists the losses of a row in their order.
-func lossNames(s results.Step) string {
+func lossNames(s record.Step) string {
 	var names []string
 	for _, l := range s.Losses {
 		names = append(names, l.Name)
@@ -370,7 +370,7 @@ func (v *verifier) compareResult(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	var fin results.Finish
+	var fin record.Finish
 	if err := score(v.cfg, s.eval, dets, &fin); err != nil {
 		return err
 	}

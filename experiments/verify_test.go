@@ -9,7 +9,7 @@ import (
 
 	"focalgrid/experiments/plan"
 	"focalgrid/metrics"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/weights"
 )
 
@@ -76,14 +76,14 @@ func TestVerifyDiffers(t *testing.T) {
 	o := b.order(t, plan.Selection{})
 	original := b.recorded(o, b.run(t.Context(), t, o))
 	original.Work = filepath.Join(b.dir, "gone")
-	verify := func(change func(*results.Trial)) (*Verification, error) {
+	verify := func(change func(*record.Trial)) (*Verification, error) {
 		tr, r := *original.Trial, original
 		change(&tr)
 		r.Trial, r.Weights = &tr, FinalPath(b.work(o), tr.Weights)
 		return b.Verify(t.Context(), r, 0)
 	}
 
-	v, err := verify(func(tr *results.Trial) {
+	v, err := verify(func(tr *record.Trial) {
 		tr.Metrics = map[string]float64{"AP": tr.Metrics["AP"] + 1e-12}
 	})
 	if err != nil || v.Differs == nil || v.Differs.What != "AP" || v.Rows != 6 {
@@ -110,17 +110,17 @@ func TestVerifyDiffers(t *testing.T) {
 	if err := weights.Write(FinalPath(b.work(o), other), f.Tensors, nil); err != nil {
 		t.Fatal(err)
 	}
-	v, err = verify(func(tr *results.Trial) { tr.Weights = other })
+	v, err = verify(func(tr *record.Trial) { tr.Weights = other })
 	if err != nil || v.Differs == nil || v.Differs.What != "tensor "+name+"[1 0 0 1]" || v.Differs.Step != 6 {
 		t.Errorf("another value of %s: %+v, %v", name, v.Differs, err)
 	}
-	v, err = verify(func(tr *results.Trial) { tr.Weights = strings.Repeat("0", 64) })
+	v, err = verify(func(tr *record.Trial) { tr.Weights = strings.Repeat("0", 64) })
 	if err != nil || v.Differs == nil || v.Differs.What != "the final weights' hash" {
 		t.Errorf("another hash of weights that are no longer kept: %+v, %v", v, err)
 	}
 
 	// Settings that keep the identity of data and first weights: the log differs.
-	v, err = verify(func(tr *results.Trial) {
+	v, err = verify(func(tr *record.Trial) {
 		tr.Config = strings.Replace(tr.Config, `"loss.gamma":2`, `"loss.gamma":2.5`, 1)
 	})
 	if err != nil || v.Differs == nil || v.Differs.Step != 1 || v.Differs.What != "the class loss of step 0" {
@@ -128,14 +128,14 @@ func TestVerifyDiffers(t *testing.T) {
 	}
 
 	for _, tt := range []struct {
-		change func(*results.Trial)
+		change func(*record.Trial)
 		want   string
 	}{
-		{func(tr *results.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", plan.Numerics)},
-		{func(tr *results.Trial) { tr.Engine = "xla" }, "it had engine xla, here is gorgonia"},
-		{func(tr *results.Trial) { tr.Dataset = "other" }, "it had the dataset other, here is "},
-		{func(tr *results.Trial) { tr.Init = "other" }, "it had the initial weights other, here is "},
-		{func(tr *results.Trial) { tr.Kind = results.KindPretrain }, "only trainings can be verified"},
+		{func(tr *record.Trial) { tr.Numerics = "1" }, fmt.Sprint("it had numerics 1, here is ", plan.Numerics)},
+		{func(tr *record.Trial) { tr.Engine = "xla" }, "it had engine xla, here is gorgonia"},
+		{func(tr *record.Trial) { tr.Dataset = "other" }, "it had the dataset other, here is "},
+		{func(tr *record.Trial) { tr.Init = "other" }, "it had the initial weights other, here is "},
+		{func(tr *record.Trial) { tr.Kind = record.KindPretrain }, "only trainings can be verified"},
 	} {
 		if _, err := verify(tt.change); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %q", err, tt.want)

@@ -4,9 +4,9 @@ import (
 	"math"
 	"testing"
 
-	"focalgrid/setting"
-
 	"pgregory.net/rapid"
+
+	"focalgrid/setting"
 )
 
 var gammas = []float64{0, .1, .2, .5, 1, 2, 5}

@@ -5,21 +5,23 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 // TestStartsAgain: a trial that died, was stopped or failed begins again as if
 // for the first time, but for its earlier attempts.
 func TestStartsAgain(t *testing.T) {
-	for _, status := range []string{StatusRunning, StatusInterrupted, StatusFailed} {
+	for _, status := range []string{record.StatusRunning, record.StatusInterrupted, record.StatusFailed} {
 		s := newStore(t)
 		begin(t, s, trialNamed("a"))
 		over, exit, ended := 0, status, "2030-05-01T10:00:30Z"
-		if status == StatusRunning {
-			over, exit, ended = 1, ExitKilled, "2030-05-02T10:00:00Z"
-			must(t, s.Beat(keyOf("a"), 1, Progress{Step: 30, WallSeconds: 15}))
+		if status == record.StatusRunning {
+			over, exit, ended = 1, record.ExitKilled, "2030-05-02T10:00:00Z"
+			must(t, s.Beat(keyOf("a"), 1, record.Progress{Step: 30, WallSeconds: 15}))
 		} else {
-			must(t, s.FinishTrial(keyOf("a"), 1, Finish{
-				Outcome: Outcome{Status: status, Error: "out of luck", Finished: ended, WallSeconds: 20}, EndStep: 40, Steps: finishDone().Steps}))
+			must(t, s.FinishTrial(keyOf("a"), 1, record.Finish{
+				Outcome: record.Outcome{Status: status, Error: "out of luck", Finished: ended, WallSeconds: 20}, EndStep: 40, Steps: finishDone().Steps}))
 		}
 		again := trialNamed("a")
 		again.Started = "2030-05-02T10:00:00Z"
@@ -41,7 +43,7 @@ func TestStartsAgain(t *testing.T) {
 			t.Errorf("first attempt of a trial that is %s: %+v", status, first)
 		}
 		got.Attempts = nil
-		again.Outcome = Outcome{Status: StatusRunning, Metrics: map[string]float64{}}
+		again.Outcome = record.Outcome{Status: record.StatusRunning, Metrics: map[string]float64{}}
 		if !reflect.DeepEqual(*got, again) {
 			t.Errorf("after %s: %+v\nwant: %+v", status, *got, again)
 		}
@@ -60,11 +62,11 @@ func TestStartsAgain(t *testing.T) {
 func TestBeginAfter(t *testing.T) {
 	s := newStore(t)
 	begin(t, s, trialNamed("a"))
-	must(t, s.FinishTrial(keyOf("a"), 1, Finish{Outcome: Outcome{Status: StatusInterrupted}}))
+	must(t, s.FinishTrial(keyOf("a"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusInterrupted}}))
 	second := attemptOf(2)
 	for _, number := range []int{1, 3} {
 		second.Number = number
-		if _, err := s.BeginTrial(trialNamed("a"), second, number-1); !errors.Is(err, ErrHeld) {
+		if _, err := s.BeginTrial(trialNamed("a"), second, number-1); !errors.Is(err, record.ErrHeld) {
 			t.Errorf("attempt %d: %v, want ErrHeld", number, err)
 		}
 	}
@@ -81,7 +83,7 @@ func TestHolding(t *testing.T) {
 	key := keyOf("a")
 	begin(t, s, trialNamed("a"))
 	for _, over := range []int{0, 2} {
-		if _, err := s.BeginTrial(trialNamed("a"), attemptOf(2), over); !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), "process 1 on host") {
+		if _, err := s.BeginTrial(trialNamed("a"), attemptOf(2), over); !errors.Is(err, record.ErrHeld) || !strings.Contains(err.Error(), "process 1 on host") {
 			t.Errorf("beginning a held trial over attempt %d: %v, want ErrHeld with its process", over, err)
 		}
 	}
@@ -90,23 +92,23 @@ func TestHolding(t *testing.T) {
 	before := dump(t, s)
 	_, again := s.BeginTrial(trialNamed("a"), attemptOf(3), 1)
 	for what, err := range map[string]error{
-		"heartbeat": s.Beat(key, 1, Progress{Step: 9}),
+		"heartbeat": s.Beat(key, 1, record.Progress{Step: 9}),
 		"result":    s.FinishTrial(key, 1, finishDone()),
-		"failure":   s.FinishTrial(key, 1, Finish{Outcome: Outcome{Status: StatusFailed}}),
+		"failure":   s.FinishTrial(key, 1, record.Finish{Outcome: record.Outcome{Status: record.StatusFailed}}),
 		"takeover":  again,
 	} {
-		if !errors.Is(err, ErrLost) && !errors.Is(err, ErrHeld) {
+		if !errors.Is(err, record.ErrLost) && !errors.Is(err, record.ErrHeld) {
 			t.Errorf("%s of an attempt taken over: %v", what, err)
 		}
 	}
 	if after := dump(t, s); after != before {
 		t.Errorf("refused writes changed the database:\n%s\nfrom:\n%s", after, before)
 	}
-	must(t, s.FinishTrial(key, 2, Finish{Outcome: Outcome{Status: StatusFailed, Error: "its process died"}}))
-	if err := s.FinishTrial(key, 2, finishDone()); !errors.Is(err, ErrLost) {
+	must(t, s.FinishTrial(key, 2, record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Error: "its process died"}}))
+	if err := s.FinishTrial(key, 2, finishDone()); !errors.Is(err, record.ErrLost) {
 		t.Errorf("a result after the attempt was ended: %v, want ErrLost", err)
 	}
-	if err := s.Beat(key, 2, Progress{}); !errors.Is(err, ErrLost) {
+	if err := s.Beat(key, 2, record.Progress{}); !errors.Is(err, record.ErrLost) {
 		t.Errorf("a heartbeat after the attempt was ended: %v, want ErrLost", err)
 	}
 }

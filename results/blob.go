@@ -10,6 +10,7 @@ import (
 	"io/fs"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // WeightsPath is where final weights of that hash lie.
@@ -78,7 +79,7 @@ func (s *Store) Detections(key string) ([]byte, error) {
 	}
 	data, err := files.Detections.File(s.path, blob).Read()
 	if err != nil {
-		return nil, fmt.Errorf("detections of trial %s: %w", Short(key), err)
+		return nil, fmt.Errorf("detections of trial %s: %w", record.Short(key), err)
 	}
 	return data, nil
 }
@@ -89,13 +90,13 @@ func queryDetections(q querier, key string) (b files.Blob, err error) {
 		err = nil
 	}
 	if err == nil {
-		err = compareSum(q, partDetections, key, sumBlob(b))
+		err = compareSum(q, record.PartDetections, key, record.SumBlob(b))
 	}
 	return b, err
 }
 
 // blobs are the files that a trial needs beside the database at path.
-func (b *Bundle) blobs(path string) []files.File {
+func blobs(b *record.Bundle, path string) []files.File {
 	var needed []files.File
 	if b.Weights != "" {
 		needed = append(needed, files.Weights.File(path, files.Blob{Hash: b.Weights, Size: -1}))
@@ -105,14 +106,14 @@ func (b *Bundle) blobs(path string) []files.File {
 	}
 	for _, text := range append([]string{b.Provenance}, environments(b.Attempts)...) {
 		var from struct{ Diff string }
-		if json.Unmarshal([]byte(text), &from) == nil && keyPattern.MatchString(from.Diff) {
+		if json.Unmarshal([]byte(text), &from) == nil && record.KeyPattern.MatchString(from.Diff) {
 			needed = append(needed, files.Diffs.File(path, files.Blob{Hash: from.Diff, Size: -1}))
 		}
 	}
 	return needed
 }
 
-func environments(attempts []Attempt) []string {
+func environments(attempts []record.Attempt) []string {
 	texts := make([]string, len(attempts))
 	for i, a := range attempts {
 		texts[i] = a.Environment

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // Finding is something that is damaged, and what to do about it.
@@ -34,7 +35,7 @@ type Checked struct {
 //
 // The error is about a file that is no database of ours, or that can't be read for another
 // reason than damage.
-func Check(path string, key KeyOf, mend bool) (*Checked, error) {
+func Check(path string, key record.KeyOf, mend bool) (*Checked, error) {
 	c := &checker{path: path, key: key, rows: map[string]row{}, files: map[string]files.File{}}
 	s, err := OpenExisting(path)
 	switch {
@@ -43,7 +44,7 @@ func Check(path string, key KeyOf, mend bool) (*Checked, error) {
 		c.database(s)
 	case errors.Is(err, ErrCorrupt):
 		c.lost(err)
-	case errors.Is(err, ErrNoDatabase) && exists(BundleDir(path)):
+	case errors.Is(err, ErrNoDatabase) && exists(record.BundleDir(path)):
 		c.rows = nil
 		c.find(fmt.Errorf("%s: there is no database, and there are bundles of one", path), "run: runner db rebuild --db "+path)
 	default:
@@ -81,7 +82,7 @@ func Check(path string, key KeyOf, mend bool) (*Checked, error) {
 type checker struct {
 	Checked
 	path  string
-	key   KeyOf
+	key   record.KeyOf
 	rows  map[string]row        // by the bundle that is to hold the same; nil if the database can't be read
 	files map[string]files.File // that sound rows and bundles name, by path
 }
@@ -145,20 +146,20 @@ func (c *checker) sweepRows(tx *sql.Tx) error {
 	for _, sw := range sweeps {
 		b, err := querySweep(tx, sw)
 		if err == nil {
-			err = b.check()
+			err = b.Check()
 		}
 		var text []byte
 		if err == nil {
-			text, err = b.encode()
+			text, err = b.Encode()
 		}
-		dir := BundleDir(c.path)
-		file := (&sweepBundle{Sweep: sw}).path(dir)
+		dir := record.BundleDir(c.path)
+		file := (&record.SweepPlan{Sweep: sw}).Path(dir)
 		if err != nil {
 			c.find(err, c.rebuild())
 			c.rows[file] = row{apart: true}
 			continue
 		}
-		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error { return b.write(dir) }}
+		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error { return b.Write(dir) }}
 	}
 	return nil
 }
@@ -170,20 +171,20 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 	}
 	c.Trials = len(keys)
 	for _, key := range keys {
-		file := bundlePath(BundleDir(c.path), key)
+		file := record.BundlePath(record.BundleDir(c.path), key)
 		b, err := readBundle(tx, key)
-		if err == nil && !isEnd(b.Status) {
-			err = b.Trial.check()
+		if err == nil && !record.IsEnd(b.Status) {
+			err = b.Trial.Check()
 		} else if err == nil {
-			err = b.check()
+			err = b.Check()
 		}
 		keyed := true
 		if err == nil {
-			keyed, err = c.key.check(&b.Trial)
+			keyed, err = c.key.Check(&b.Trial)
 		}
 		var text []byte
 		if err == nil {
-			text, err = b.encode()
+			text, err = b.Encode()
 		}
 		if err != nil {
 			c.find(err, c.rebuild())
@@ -192,7 +193,7 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 		}
 		c.count(b.Unsealed, keyed)
 		c.need(b)
-		if !isEnd(b.Status) {
+		if !record.IsEnd(b.Status) {
 			c.rows[file] = row{apart: true}
 			continue
 		}
@@ -201,15 +202,15 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 			if err != nil {
 				return err
 			}
-			return WriteBundle(BundleDir(c.path), b)
+			return record.WriteBundle(record.BundleDir(c.path), b)
 		}}
 	}
 	return nil
 }
 
 // need remembers the files that a trial names.
-func (c *checker) need(b *Bundle) {
-	for _, f := range b.blobs(c.path) {
+func (c *checker) need(b *record.Bundle) {
+	for _, f := range blobs(b, c.path) {
 		c.files[f.Path] = f
 	}
 }
@@ -217,16 +218,16 @@ func (c *checker) need(b *Bundle) {
 // bundles reads every bundle, and returns by file what is wrong with those that the database's
 // row, if that is sound, is right about.
 func (c *checker) bundles() (broken map[string]error, err error) {
-	trials, sweeps, err := bundleFiles(BundleDir(c.path))
+	trials, sweeps, err := record.BundleFiles(record.BundleDir(c.path))
 	if err != nil {
 		return nil, err
 	}
 	broken = map[string]error{}
 	c.Bundles = len(trials) + len(sweeps)
 	for _, file := range trials {
-		b, err := ReadBundle(file)
+		b, err := record.ReadBundle(file)
 		if err == nil {
-			if _, err = c.key.check(&b.Trial); err != nil {
+			if _, err = c.key.Check(&b.Trial); err != nil {
 				err = fmt.Errorf("%s: %w", file, err)
 			}
 		}
@@ -235,19 +236,19 @@ func (c *checker) bundles() (broken map[string]error, err error) {
 			continue
 		}
 		c.need(b)
-		text, err := b.encode()
+		text, err := b.Encode()
 		if err != nil {
 			return nil, err
 		}
 		c.compare(file, text, broken)
 	}
 	for _, file := range sweeps {
-		sw, err := readSweep(file)
+		sw, err := record.ReadSweep(file)
 		if err != nil {
 			broken[file] = err
 			continue
 		}
-		text, err := sw.encode()
+		text, err := sw.Encode()
 		if err != nil {
 			return nil, err
 		}
@@ -270,8 +271,8 @@ func (c *checker) work() error {
 		return err
 	}
 	for _, e := range entries {
-		_, recorded := c.rows[bundlePath(BundleDir(c.path), e.Name())]
-		if c.rows != nil && !recorded && keyPattern.MatchString(e.Name()) {
+		_, recorded := c.rows[record.BundlePath(record.BundleDir(c.path), e.Name())]
+		if c.rows != nil && !recorded && record.KeyPattern.MatchString(e.Name()) {
 			c.find(fmt.Errorf("%s: checkpoints of a trial that the database does not have", filepath.Join(dir, e.Name())),
 				"run its sweep again, which goes on from them; or delete them: runner db gc --delete --db "+c.path)
 		}

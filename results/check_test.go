@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 // TestCheck: each kind of damage is found where it is, with what to do about it.
 func TestCheck(t *testing.T) {
-	bundle := func(s *Store, name string) string { return bundlePath(BundleDir(s.Path()), keyOf(name)) }
+	bundle := func(s *Store, name string) string { return record.BundlePath(record.BundleDir(s.Path()), keyOf(name)) }
 	exec := func(t *testing.T, s *Store, statement string, args ...any) {
 		t.Helper()
 		db, err := sql.Open("sqlite3", s.Path())
@@ -51,21 +53,21 @@ func TestCheck(t *testing.T) {
 			must(t, os.MkdirAll(filepath.Join(WorkDir(s.Path()), keyOf("nobody's")), 0o777))
 		}, "checkpoints of a trial that the database does not have", "run its sweep again", false},
 		{"a bundle of a sweep", func(t *testing.T, s *Store) {
-			files, err := filepath.Glob(filepath.Join(BundleDir(s.Path()), sweepDir, "*"))
+			files, err := filepath.Glob(filepath.Join(record.BundleDir(s.Path()), record.SweepDir, "*"))
 			must(t, err)
 			alter(t, files[0], "table: 1b", "table: 1a")
 		}, "its content has another checksum", "db check --mend", true},
 		{"a bundle of another result", func(t *testing.T, s *Store) {
-			b, err := ReadBundle(bundle(s, "a"))
+			b, err := record.ReadBundle(bundle(s, "a"))
 			must(t, err)
 			b.Metrics["AP50"] = .75
-			must(t, WriteBundle(BundleDir(s.Path()), b))
+			must(t, record.WriteBundle(record.BundleDir(s.Path()), b))
 		}, "the database has another content", "db check --mend", true},
 		{"a bundle that the database lacks", func(t *testing.T, s *Store) {
-			b, err := ReadBundle(bundle(s, "c"))
+			b, err := record.ReadBundle(bundle(s, "c"))
 			must(t, err)
 			b.Key = keyOf("e")
-			must(t, WriteBundle(BundleDir(s.Path()), b))
+			must(t, record.WriteBundle(record.BundleDir(s.Path()), b))
 		}, "the database does not have its content", "db import", false},
 		{"detections", func(t *testing.T, s *Store) {
 			files, err := filepath.Glob(filepath.Join(filepath.Dir(s.Path()), "detections", "*"))
@@ -82,7 +84,7 @@ func TestCheck(t *testing.T) {
 			weights := s.WeightsPath(keyOf("weights")) // as filled names it; no content has that hash
 			must(t, s.Close())
 			tt.damage(t, s)
-			key := KeyOf(func(t *Trial) (string, error) {
+			key := record.KeyOf(func(t *record.Trial) (string, error) {
 				if t.Seed != 3 {
 					return keyOf("another"), nil
 				}
@@ -122,12 +124,12 @@ func TestDamageIsNotSealed(t *testing.T) {
 			return err
 		},
 		"a sweep": func(s *Store) error {
-			return s.SaveSweep(Sweep{Name: "gamma", Hash: keyOf("file"), Created: "2031-01-01T00:00:00Z"}, []Planned{{keyOf("e"), 2}})
+			return s.SaveSweep(record.Sweep{Name: "gamma", Hash: keyOf("file"), Created: "2031-01-01T00:00:00Z"}, []record.Planned{{Key: keyOf("e"), Row: 2}})
 		},
 		"an import": func(s *Store) error {
-			b := &Bundle{Trial: trialNamed("a")}
+			b := &record.Bundle{Trial: trialNamed("a")}
 			b.Outcome = finishDone().Outcome
-			line, err := b.encode()
+			line, err := b.Encode()
 			if err == nil {
 				_, err = s.Import(KeepTheirs, nil, Source{"x", strings.NewReader(string(line))})
 			}
@@ -161,21 +163,21 @@ func TestImportAgain(t *testing.T) {
 	source := func() Source { return Source{"x", strings.NewReader(all)} }
 	_, err := s.Import(KeepNone, nil, source())
 	must(t, err)
-	must(t, os.Remove(bundlePath(BundleDir(s.Path()), keyOf("a"))))
-	must(t, os.WriteFile(bundlePath(BundleDir(s.Path()), keyOf("b")), []byte("{"), 0o666))
+	must(t, os.Remove(record.BundlePath(record.BundleDir(s.Path()), keyOf("a"))))
+	must(t, os.WriteFile(record.BundlePath(record.BundleDir(s.Path()), keyOf("b")), []byte("{"), 0o666))
 	stale, err := s.Bundle(keyOf("c"))
 	must(t, err)
 	stale.Error = "of an earlier attempt"
-	must(t, WriteBundle(BundleDir(s.Path()), stale))
+	must(t, record.WriteBundle(record.BundleDir(s.Path()), stale))
 	if did, err := s.Import(KeepNone, nil, source()); err != nil || did.Same != 3 {
 		t.Errorf("again: %+v, %v", did, err)
 	}
 	for _, name := range []string{"a", "b", "c"} {
 		want, err := s.Bundle(keyOf(name))
 		must(t, err)
-		x, err := want.encode()
+		x, err := want.Encode()
 		must(t, err)
-		if y, err := os.ReadFile(bundlePath(BundleDir(s.Path()), keyOf(name))); err != nil || string(y) != string(x) {
+		if y, err := os.ReadFile(record.BundlePath(record.BundleDir(s.Path()), keyOf(name))); err != nil || string(y) != string(x) {
 			t.Errorf("the bundle of %s is\n%s, %v; want\n%s", name, y, err, x)
 		}
 	}
@@ -187,7 +189,7 @@ func TestImportWhileRunning(t *testing.T) {
 	for _, tt := range []struct {
 		status string
 		lost   bool
-	}{{StatusInterrupted, false}, {StatusFailed, false}, {StatusDone, true}} {
+	}{{record.StatusInterrupted, false}, {record.StatusFailed, false}, {record.StatusDone, true}} {
 		theirs := newStore(t)
 		begin(t, theirs, trialNamed("a"))
 		f := finishDone()
@@ -197,7 +199,7 @@ func TestImportWhileRunning(t *testing.T) {
 		begin(t, s, trialNamed("a"))
 		b, err := theirs.Bundle(keyOf("a"))
 		must(t, err)
-		if err := s.Apply(b); errors.Is(err, ErrHeld) == tt.lost {
+		if err := s.Apply(b); errors.Is(err, record.ErrHeld) == tt.lost {
 			t.Errorf("applied one that is %s: %v", tt.status, err)
 		}
 		s = newStore(t)
@@ -207,7 +209,7 @@ func TestImportWhileRunning(t *testing.T) {
 		if want := fmt.Sprint(!tt.lost, tt.lost); fmt.Sprint(did.Same == 1, did.Changed == 1) != want {
 			t.Errorf("imported one that is %s: %+v", tt.status, did)
 		}
-		if err := s.Beat(keyOf("a"), 1, Progress{Step: 1}); errors.Is(err, ErrLost) != tt.lost {
+		if err := s.Beat(keyOf("a"), 1, record.Progress{Step: 1}); errors.Is(err, record.ErrLost) != tt.lost {
 			t.Errorf("after importing one that is %s a heartbeat says %v", tt.status, err)
 		}
 	}

@@ -13,11 +13,12 @@ import (
 	"strings"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // walk calls sweep for every sweep, in order of time, and trial for every trial
 // that has ended, by key.
-func walk(tx *sql.Tx, sweep func(*sweepBundle) error, trial func(*Bundle) error) error {
+func walk(tx *sql.Tx, sweep func(*record.SweepPlan) error, trial func(*record.Bundle) error) error {
 	sweeps, err := querySweeps(tx)
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func walk(tx *sql.Tx, sweep func(*sweepBundle) error, trial func(*Bundle) error)
 			return err
 		}
 	}
-	keys, err := queryKeys(tx, "WHERE status <> ? ORDER BY key", StatusRunning)
+	keys, err := queryKeys(tx, "WHERE status <> ? ORDER BY key", record.StatusRunning)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func (s *Store) Export(w io.Writer) error {
 			}
 			return err
 		}
-		err := walk(tx, func(sw *sweepBundle) error { return line(sw.encode()) }, func(b *Bundle) error { return line(b.encode()) })
+		err := walk(tx, func(sw *record.SweepPlan) error { return line(sw.Encode()) }, func(b *record.Bundle) error { return line(b.Encode()) })
 		if err != nil {
 			return err
 		}
@@ -103,7 +104,7 @@ type ConflictsError struct{ Conflicts []Conflict }
 func (e *ConflictsError) Error() string {
 	var lines []string
 	for _, c := range e.Conflicts {
-		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, Short(c.Key), strings.Join(c.What, ", ")))
+		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, record.Short(c.Key), strings.Join(c.What, ", ")))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -126,17 +127,17 @@ type Source struct {
 // is at work here is replaced by nothing but a result.
 //
 // Sweeps of the same name and file become one, whose plan has the trials of both.
-func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error) {
+func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported, error) {
 	var done Imported
 	var conflicts []Conflict
 	taken := map[string]bool{} // by key: those that are there already are false
-	var sweeps []*sweepBundle
+	var sweeps []*record.SweepPlan
 	err := s.inTx("import", func(tx *sql.Tx) error {
 		for _, src := range sources {
-			err := lines(src, func(at string, b *Bundle, sw *sweepBundle, err error) error {
+			err := lines(src, func(at string, b *record.Bundle, sw *record.SweepPlan, err error) error {
 				keyed := true
 				if b != nil {
-					keyed, err = key.check(&b.Trial)
+					keyed, err = key.Check(&b.Trial)
 				}
 				if err != nil {
 					done.Refused = append(done.Refused, fmt.Errorf("%s: %w", at, err))
@@ -156,7 +157,7 @@ func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error
 				}
 				taken[b.Key] = taken[b.Key] || what == nil
 				if what == nil {
-					return b.apply(tx)
+					return apply(b, tx)
 				}
 				if len(what) > 0 {
 					conflicts = append(conflicts, Conflict{b.Key, at, what})
@@ -182,9 +183,9 @@ func (s *Store) Import(keep Keep, key KeyOf, sources ...Source) (Imported, error
 // bundleImported writes the bundles of what was imported, and returns the files that the
 // trials need and that are not there. It comes after the database has them: what is written
 // here follows from it, and the same import again writes what an interruption left out.
-func (s *Store) bundleImported(sweeps []*sweepBundle, taken map[string]bool) (missing []string, err error) {
+func (s *Store) bundleImported(sweeps []*record.SweepPlan, taken map[string]bool) (missing []string, err error) {
 	for _, sw := range sweeps {
-		if err := sw.write(BundleDir(s.path)); err != nil {
+		if err := sw.Write(record.BundleDir(s.path)); err != nil {
 			return nil, fmt.Errorf("import: %w", err)
 		}
 	}
@@ -194,13 +195,13 @@ func (s *Store) bundleImported(sweeps []*sweepBundle, taken map[string]bool) (mi
 		if err != nil {
 			return nil, err
 		}
-		if !isEnd(b.Status) {
+		if !record.IsEnd(b.Status) {
 			continue
 		}
 		if err := s.mendBundle(b, taken[key]); err != nil {
 			return nil, fmt.Errorf("import: %w", err)
 		}
-		for _, f := range b.blobs(s.path) {
+		for _, f := range blobs(b, s.path) {
 			if !exists(f.Path) {
 				absent[f.Path] = true
 			}
@@ -212,28 +213,28 @@ func (s *Store) bundleImported(sweeps []*sweepBundle, taken map[string]bool) (mi
 // mendBundle writes the bundle of a trial that has ended, if there is none, a damaged
 // one, or one that is not what the database has. A sound bundle is replaced if the
 // database is known to be right: it has just been written, or has a checksum.
-func (s *Store) mendBundle(b *Bundle, written bool) error {
-	text, err := b.encode()
+func (s *Store) mendBundle(b *record.Bundle, written bool) error {
+	text, err := b.Encode()
 	if err != nil {
 		return err
 	}
-	path := bundlePath(BundleDir(s.path), b.Key)
+	path := record.BundlePath(record.BundleDir(s.path), b.Key)
 	if old, err := files.Read(path); err == nil && bytes.Equal(old, text) {
 		return nil
 	}
-	_, err = ReadBundle(path)
+	_, err = record.ReadBundle(path)
 	switch {
 	case err == nil && b.Unsealed && !written:
 		return nil
-	case err != nil && !errors.Is(err, ErrBundle) && !errors.Is(err, os.ErrNotExist):
+	case err != nil && !errors.Is(err, record.ErrBundle) && !errors.Is(err, os.ErrNotExist):
 		return err
 	}
-	return WriteBundle(BundleDir(s.path), b)
+	return record.WriteBundle(record.BundleDir(s.path), b)
 }
 
 // weigh decides about a bundle and counts it: nil, it is to be applied; empty, ours
 // stays; else what is in conflict.
-func (d *Imported) weigh(tx *sql.Tx, b *Bundle, keep Keep) ([]string, error) {
+func (d *Imported) weigh(tx *sql.Tx, b *record.Bundle, keep Keep) ([]string, error) {
 	ours, err := readBundle(tx, b.Key)
 	if errors.Is(err, ErrNoTrial) {
 		d.Added++
@@ -246,8 +247,8 @@ func (d *Imported) weigh(tx *sql.Tx, b *Bundle, keep Keep) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch final := IsFinal(ours.Status); {
-	case len(what) == 0, !IsFinal(b.Status):
+	switch final := record.IsFinal(ours.Status); {
+	case len(what) == 0, !record.IsFinal(b.Status):
 		d.Same++
 		return []string{}, nil
 	case !final:
@@ -265,25 +266,27 @@ func (d *Imported) weigh(tx *sql.Tx, b *Bundle, keep Keep) ([]string, error) {
 
 // differences names the parts of a result in which two bundles of one trial
 // differ, none of them being who computed it when.
-func differences(a, b *Bundle) ([]string, error) {
+func differences(a, b *record.Bundle) ([]string, error) {
 	what := []string{}
 	for _, part := range []struct {
 		name string
-		of   func(*Bundle) any
+		of   func(*record.Bundle) any
 	}{
-		{"status", func(b *Bundle) any { return []any{b.Status, b.DivergedStep} }},
-		{"config", func(b *Bundle) any { return []any{b.Kind, b.Config, b.Seed, b.Dataset, b.Init, b.Engine, b.Numerics} }},
-		{"weights", func(b *Bundle) any { return b.Weights }},
-		{"metrics", func(b *Bundle) any { return metricsJSON(b.Metrics) }},
-		{"classes", func(b *Bundle) any { return classesJSON(b.Classes) }},
-		{"steps", func(b *Bundle) any { return stepsJSON(b.Steps) }},
-		{"detections", func(b *Bundle) any { return b.Detections }},
+		{"status", func(b *record.Bundle) any { return []any{b.Status, b.DivergedStep} }},
+		{"config", func(b *record.Bundle) any {
+			return []any{b.Kind, b.Config, b.Seed, b.Dataset, b.Init, b.Engine, b.Numerics}
+		}},
+		{"weights", func(b *record.Bundle) any { return b.Weights }},
+		{"metrics", func(b *record.Bundle) any { return record.MetricsJSON(b.Metrics) }},
+		{"classes", func(b *record.Bundle) any { return record.ClassesJSON(b.Classes) }},
+		{"steps", func(b *record.Bundle) any { return record.StepsJSON(b.Steps) }},
+		{"detections", func(b *record.Bundle) any { return b.Detections }},
 	} {
-		x, err := jsonLine(part.of(a))
+		x, err := record.JSONLine(part.of(a))
 		if err != nil {
 			return nil, err
 		}
-		y, err := jsonLine(part.of(b))
+		y, err := record.JSONLine(part.of(b))
 		if err != nil {
 			return nil, err
 		}
@@ -296,7 +299,7 @@ func differences(a, b *Bundle) ([]string, error) {
 
 // lines calls f for every line of an export, with the bundle or the sweep it
 // holds, or why it holds none.
-func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle, err error) error) error {
+func lines(src Source, f func(at string, b *record.Bundle, sw *record.SweepPlan, err error) error) error {
 	text := bufio.NewReader(src)
 	if head, _ := text.Peek(len(magic)); string(head) == magic {
 		return fmt.Errorf("%s: it is a database: import what `runner db export --db %s` writes", src.Name, src.Name)
@@ -309,7 +312,7 @@ func lines(src Source, f func(at string, b *Bundle, sw *sweepBundle, err error) 
 			continue
 		}
 		at := fmt.Sprintf("%s:%d", src.Name, n)
-		b, sw, err := decodeLine(text)
+		b, sw, err := record.DecodeLine(text)
 		if err := f(at, b, sw, err); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}

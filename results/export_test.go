@@ -2,6 +2,7 @@ package results
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,7 +13,11 @@ import (
 	"testing"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
+
+// sealStart begins the checksum that ends a line.
+const sealStart = `,"sha256":"`
 
 // plain is a sealed line in the form of older versions, which has no checksum.
 func plain(line string) string {
@@ -23,9 +28,8 @@ func plain(line string) string {
 // resealed is a line with the checksum of what it has become.
 func resealed(t *testing.T, line string) string {
 	t.Helper()
-	out, err := seal([]byte(line[:strings.LastIndex(line, sealStart)]+"}\n"), nil)
-	must(t, err)
-	return string(out)
+	content := line[:strings.LastIndex(line, sealStart)]
+	return fmt.Sprintf("%s%s%x\"}\n", content, sealStart, sha256.Sum256([]byte(content)))
 }
 
 func export(t *testing.T, s *Store) string {
@@ -42,14 +46,14 @@ func filled(t *testing.T) *Store {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		begin(t, s, trialNamed(name))
 	}
-	must(t, s.SaveSweep(Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"},
-		[]Planned{{keyOf("a"), 0}, {keyOf("b"), 1}}))
+	must(t, s.SaveSweep(record.Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"},
+		[]record.Planned{{Key: keyOf("a"), Row: 0}, {Key: keyOf("b"), Row: 1}}))
 	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
 	step := 1
 	diverged := finishDone()
-	diverged.Status, diverged.DivergedStep, diverged.Detections, diverged.Metrics = StatusDiverged, &step, nil, nil
+	diverged.Status, diverged.DivergedStep, diverged.Detections, diverged.Metrics = record.StatusDiverged, &step, nil, nil
 	must(t, s.FinishTrial(keyOf("b"), 1, diverged))
-	must(t, s.FinishTrial(keyOf("c"), 1, Finish{Outcome: Outcome{Status: StatusFailed, Error: "no <space> & \"quotes\"", Finished: "2030-05-01T10:00:30Z"}}))
+	must(t, s.FinishTrial(keyOf("c"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Error: "no <space> & \"quotes\"", Finished: "2030-05-01T10:00:30Z"}}))
 	return s
 }
 
@@ -58,12 +62,12 @@ func TestBundleThereAndBack(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		want, err := s.Bundle(keyOf(name))
 		must(t, err)
-		path := filepath.Join(BundleDir(s.Path()), keyOf(name)+".json")
-		got, err := ReadBundle(path)
+		path := filepath.Join(record.BundleDir(s.Path()), keyOf(name)+".json")
+		got, err := record.ReadBundle(path)
 		must(t, err)
-		x, err := want.encode()
+		x, err := want.Encode()
 		must(t, err)
-		y, err := got.encode()
+		y, err := got.Encode()
 		must(t, err)
 		onDisk, err := os.ReadFile(path)
 		must(t, err)
@@ -74,7 +78,7 @@ func TestBundleThereAndBack(t *testing.T) {
 			t.Errorf("the bundle lacks something: %s", x)
 		}
 	}
-	entries, err := os.ReadDir(BundleDir(s.Path()))
+	entries, err := os.ReadDir(record.BundleDir(s.Path()))
 	must(t, err)
 	if len(entries) != 4 { // three trials and the folder of sweeps
 		t.Errorf("%d entries beside the bundles, want 4", len(entries))
@@ -83,7 +87,7 @@ func TestBundleThereAndBack(t *testing.T) {
 
 func TestReadBundleRefuses(t *testing.T) {
 	s := filled(t)
-	good, err := os.ReadFile(filepath.Join(BundleDir(s.Path()), keyOf("a")+".json"))
+	good, err := os.ReadFile(filepath.Join(record.BundleDir(s.Path()), keyOf("a")+".json"))
 	must(t, err)
 	change := func(text, old, new string) string {
 		t.Helper()
@@ -132,8 +136,8 @@ func TestReadBundleRefuses(t *testing.T) {
 	} {
 		path := filepath.Join(dir, keyOf("a")+".json")
 		must(t, os.WriteFile(path, []byte(tt.text), 0o666))
-		_, err := ReadBundle(path)
-		if !errors.Is(err, ErrBundle) || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), path) {
+		_, err := record.ReadBundle(path)
+		if !errors.Is(err, record.ErrBundle) || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), path) {
 			t.Errorf("%s: got %v, want ErrBundle with the path and %q", tt.name, err, tt.want)
 		}
 	}
@@ -141,14 +145,14 @@ func TestReadBundleRefuses(t *testing.T) {
 	huge := filepath.Join(dir, keyOf("b")+".json")
 	must(t, os.WriteFile(huge, nil, 0o666))
 	must(t, os.Truncate(huge, 1<<40))
-	if _, err := ReadBundle(huge); err == nil || !strings.Contains(err.Error(), "want a regular file of at most") {
+	if _, err := record.ReadBundle(huge); err == nil || !strings.Contains(err.Error(), "want a regular file of at most") {
 		t.Errorf("a huge file: %v", err)
 	}
 }
 
 func TestApply(t *testing.T) {
 	s := filled(t)
-	var bundles []*Bundle
+	var bundles []*record.Bundle
 	for _, name := range []string{"a", "b", "c"} {
 		b, err := s.Bundle(keyOf(name))
 		must(t, err)
@@ -205,7 +209,7 @@ func TestRebuildRefuses(t *testing.T) {
 	want := export(t, s)
 	must(t, s.Close())
 	must(t, removeDatabase(s.Path()))
-	dir := BundleDir(s.Path())
+	dir := record.BundleDir(s.Path())
 	put := func(name, text string) string {
 		path := filepath.Join(dir, name+".json")
 		must(t, os.WriteFile(path, []byte(text), 0o666))
@@ -220,7 +224,7 @@ func TestRebuildRefuses(t *testing.T) {
 	bad := put(keyOf("z"), "{")
 	stray := put(filepath.Join("sweeps", keyOf("sweep")), plain(strings.SplitAfter(want, "\n")[0]))
 	fake := put(keyOf("a"), resealed(t, strings.Replace(read("a"), `"seed":3`, `"seed":4`, 1)))
-	key := KeyOf(func(t *Trial) (string, error) {
+	key := record.KeyOf(func(t *record.Trial) (string, error) {
 		switch {
 		case t.Key == keyOf("b"):
 			return "", errors.New("unknown settings")
@@ -261,8 +265,8 @@ func TestRebuildRefuses(t *testing.T) {
 	if _, err := Rebuild(none, nil); !errors.Is(err, ErrNoBundles) {
 		t.Errorf("without bundles: %v, want ErrNoBundles", err)
 	}
-	must(t, os.MkdirAll(BundleDir(none), 0o777))
-	must(t, os.WriteFile(filepath.Join(BundleDir(none), keyOf("a")+".json"), []byte("{"), 0o666))
+	must(t, os.MkdirAll(record.BundleDir(none), 0o777))
+	must(t, os.WriteFile(filepath.Join(record.BundleDir(none), keyOf("a")+".json"), []byte("{"), 0o666))
 	if did, err := Rebuild(none, nil); !errors.Is(err, ErrNoBundles) || len(did.Refused) != 1 || exists(none) {
 		t.Errorf("with a broken one alone: %+v, %v, want ErrNoBundles and no database", did, err)
 	}
@@ -276,7 +280,7 @@ func TestRebuildReplacesNothing(t *testing.T) {
 		must(t, s.Close())
 		must(t, removeDatabase(s.Path()))
 		appeared := s.Path() + suffix
-		key := func(*Trial) (string, error) { // is asked while it works
+		key := func(*record.Trial) (string, error) { // is asked while it works
 			must(t, os.WriteFile(appeared, []byte("another's"), 0o666))
 			return "", errors.New("unknown")
 		}
@@ -406,9 +410,9 @@ func TestImportTellsWhatIsMissing(t *testing.T) {
 }
 
 func FuzzBundle(f *testing.F) {
-	b := &Bundle{Trial: trialNamed("a"), Steps: finishDone().Steps, Detections: files.Blob{Hash: keyOf("x"), Size: 3}}
+	b := &record.Bundle{Trial: trialNamed("a"), Steps: finishDone().Steps, Detections: files.Blob{Hash: keyOf("x"), Size: 3}}
 	b.Outcome = finishDone().Outcome
-	text, err := b.encode()
+	text, err := b.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -417,22 +421,22 @@ func FuzzBundle(f *testing.F) {
 	f.Add([]byte(`{"bundle":1,"sweep":"gamma","hash":"` + keyOf("x") + `","created":"2030","file":"x","plan":[{"trial":"` + keyOf("a") + `","row":0}]}`))
 	f.Add([]byte(`{"bundle":1,"trial":"` + keyOf("a") + `","steps":{"step":[0,1],"loss":[null]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		b, sw, err := decodeLine(text)
+		b, sw, err := record.DecodeLine(text)
 		if err != nil {
 			return
 		}
 		// What is taken is written, and read back the same.
 		encode := func() ([]byte, error) {
 			if sw != nil {
-				return sw.encode()
+				return sw.Encode()
 			}
-			return b.encode()
+			return b.Encode()
 		}
 		once, err := encode()
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		if b, sw, err = decodeLine(once); err != nil {
+		if b, sw, err = record.DecodeLine(once); err != nil {
 			t.Fatalf("%q became %q: %v", text, once, err)
 		}
 		twice, err := encode()

@@ -12,6 +12,7 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // WorkDir is the folder with what the unfinished trials of the database at path go
@@ -43,9 +44,9 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 			g.add(path, unfinished)
 		}
 	}
-	bundles := BundleDir(s.path)
+	bundles := record.BundleDir(s.path)
 	g.temporary(bundles, atomicfile.Prefix)
-	g.temporary(filepath.Join(bundles, sweepDir), atomicfile.Prefix)
+	g.temporary(filepath.Join(bundles, record.SweepDir), atomicfile.Prefix)
 	if err := s.garbageOfWork(&g); err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (s *Store) garbageOfWork(g *collector) error {
 			g.add(path, "its trial is not recorded")
 		case err != nil:
 			return s.explain("collect garbage", err)
-		case IsFinal(status):
+		case record.IsFinal(status):
 			g.add(path, "its trial is "+status)
 		default:
 			for _, f := range g.entries(path) {
@@ -157,7 +158,7 @@ func neededIn(dir string) (map[string]bool, error) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if e.IsDir() {
-			if strings.HasSuffix(e.Name(), BundleDir("")) {
+			if strings.HasSuffix(e.Name(), record.BundleDir("")) {
 				err = needOfBundles(path, needed)
 			}
 		} else if e.Type().IsRegular() && checkHeader(path) == nil {
@@ -171,16 +172,16 @@ func neededIn(dir string) (map[string]bool, error) {
 }
 
 func needOfBundles(dir string, needed map[string]bool) error {
-	files, _, err := bundleFiles(dir)
+	files, _, err := record.BundleFiles(dir)
 	if err != nil {
 		return err
 	}
 	for _, file := range files {
-		b, err := ReadBundle(file)
+		b, err := record.ReadBundle(file)
 		if err != nil {
 			return err
 		}
-		for _, f := range b.blobs(strings.TrimSuffix(dir, BundleDir(""))) {
+		for _, f := range blobs(b, strings.TrimSuffix(dir, record.BundleDir(""))) {
 			needed[f.Path] = true
 		}
 	}
@@ -201,11 +202,11 @@ func needOfDatabase(path string, needed map[string]bool) error {
 		return err
 	}
 	for _, t := range trials {
-		b := Bundle{Trial: t}
+		b := record.Bundle{Trial: t}
 		if b.Detections, err = queryDetections(s.db, t.Key); err != nil {
 			return s.explain("collect garbage", err)
 		}
-		for _, f := range b.blobs(s.path) {
+		for _, f := range blobs(&b, s.path) {
 			needed[f.Path] = true
 		}
 	}

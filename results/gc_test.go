@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 func TestGarbage(t *testing.T) {
@@ -35,7 +36,7 @@ func TestGarbage(t *testing.T) {
 		begin(t, s, trial)
 	}
 	must(t, s.FinishTrial(keyOf("done"), 1, finishDone()))
-	must(t, s.FinishTrial(keyOf("stopped"), 1, Finish{Outcome: Outcome{Status: StatusInterrupted, Finished: "2030-05-01T10:01:00Z"}}))
+	must(t, s.FinishTrial(keyOf("stopped"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusInterrupted, Finished: "2030-05-01T10:01:00Z"}}))
 
 	// Another database in the folder needs weights of its own, a lost one's bundle too.
 	for _, name := range []string{"other.db", "lost.db"} {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 // TestLabels: a trial's labels are recorded when it begins, go with its bundle and its
@@ -12,20 +14,20 @@ import (
 func TestLabels(t *testing.T) {
 	s := newStore(t)
 	trial := trialNamed("a")
-	trial.Labels = []Label{{9, "old"}}
+	trial.Labels = []record.Label{{ID: 9, Name: "old"}}
 	begin(t, s, trial)
-	must(t, s.FinishTrial(trial.Key, 1, Finish{Outcome: Outcome{Status: StatusInterrupted, Finished: "2030-05-01T10:00:30Z"}}))
-	want := []Label{{7, "disc"}, {2, "ring"}} // by label, not by id
+	must(t, s.FinishTrial(trial.Key, 1, record.Finish{Outcome: record.Outcome{Status: record.StatusInterrupted, Finished: "2030-05-01T10:00:30Z"}}))
+	want := []record.Label{{ID: 7, Name: "disc"}, {ID: 2, Name: "ring"}} // by label, not by id
 	trial.Labels = want
 	_, err := s.BeginTrial(trial, attemptOf(1), 0)
 	must(t, err)
-	check := func(where string, got []Label) {
+	check := func(where string, got []record.Label) {
 		t.Helper()
 		if !slices.Equal(got, want) {
 			t.Errorf("labels of %s are %v, want %v", where, got, want)
 		}
 	}
-	of := func(s *Store) []Label {
+	of := func(s *Store) []record.Label {
 		t.Helper()
 		got, err := s.Trial(trial.Key)
 		must(t, err)
@@ -34,7 +36,7 @@ func TestLabels(t *testing.T) {
 	check("a trial at work", of(s))
 	must(t, s.FinishTrial(trial.Key, 2, finishDone()))
 	check("a trial that is done", of(s))
-	b, err := ReadBundle(filepath.Join(BundleDir(s.Path()), trial.Key+".json"))
+	b, err := record.ReadBundle(filepath.Join(record.BundleDir(s.Path()), trial.Key+".json"))
 	must(t, err)
 	check("the bundle", b.Labels)
 	other := newStore(t)
@@ -43,7 +45,7 @@ func TestLabels(t *testing.T) {
 	check("an imported trial", of(other))
 
 	trial = trialNamed("b")
-	trial.Labels = []Label{{1, "disc"}, {1, "ring"}}
+	trial.Labels = []record.Label{{ID: 1, Name: "disc"}, {ID: 1, Name: "ring"}}
 	if _, err := s.BeginTrial(trial, attemptOf(1), 0); err == nil || !strings.Contains(err.Error(), "labels: category 1 twice") {
 		t.Errorf("one category twice: %v", err)
 	}

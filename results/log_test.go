@@ -5,13 +5,15 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 // three is a log with a loss beside those of every older version.
-func three() []Step {
+func three() []record.Step {
 	log := finishDone().Steps
 	for i := range log {
-		log[i].Losses = []Loss{{"class", 1}, {"centerness", .5 / float64(i+1)}, {"box", .2}}
+		log[i].Losses = []record.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: .5 / float64(i+1)}, {Name: "box", Value: .2}}
 	}
 	return log
 }
@@ -23,7 +25,7 @@ func TestLossesThereAndBack(t *testing.T) {
 	f := finishDone()
 	f.Steps = three()
 	must(t, s.FinishTrial(keyOf("a"), 1, f))
-	check := func(where string, got []Step, err error) {
+	check := func(where string, got []record.Step, err error) {
 		t.Helper()
 		if err != nil || !reflect.DeepEqual(got, three()) {
 			t.Errorf("%s: %+v, %v; want %+v", where, got, err, three())
@@ -31,7 +33,7 @@ func TestLossesThereAndBack(t *testing.T) {
 	}
 	log, err := s.StepRows(keyOf("a"))
 	check("the database", log, err)
-	b, err := ReadBundle(filepath.Join(BundleDir(s.Path()), keyOf("a")+".json"))
+	b, err := record.ReadBundle(filepath.Join(record.BundleDir(s.Path()), keyOf("a")+".json"))
 	must(t, err)
 	check("the bundle", b.Steps, nil)
 	text := export(t, s)
@@ -43,12 +45,12 @@ func TestLossesThereAndBack(t *testing.T) {
 	must(t, err)
 	log, err = other.StepRows(keyOf("a"))
 	check("an imported trial", log, err)
-	for name, log := range map[string][]Step{
-		"step 1 has other losses than step 0": {{Step: 0, Losses: FirstLosses(1, 2)}, {Step: 1, Losses: FirstLosses(1, 2)[:1]}},
-		`a loss has the name "cls"`:           {{Losses: []Loss{{"cls", 1}}}}, // its column would be that of "class"
-		`a loss has the name ""`:              {{Losses: []Loss{{"", 1}}}},
+	for name, log := range map[string][]record.Step{
+		"step 1 has other losses than step 0": {{Step: 0, Losses: record.FirstLosses(1, 2)}, {Step: 1, Losses: record.FirstLosses(1, 2)[:1]}},
+		`a loss has the name "cls"`:           {{Losses: []record.Loss{{Name: "cls", Value: 1}}}}, // its column would be that of "class"
+		`a loss has the name ""`:              {{Losses: []record.Loss{{Name: "", Value: 1}}}},
 	} {
-		if err := s.Apply(&Bundle{Trial: b.Trial, Steps: log}); err == nil || !strings.Contains(err.Error(), name) {
+		if err := s.Apply(&record.Bundle{Trial: b.Trial, Steps: log}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s", err, name)
 		}
 	}
@@ -57,15 +59,15 @@ func TestLossesThereAndBack(t *testing.T) {
 // Each figure of a log has part in its checksum, and so has each name but the first two.
 func TestSumSteps(t *testing.T) {
 	seen := map[string]string{}
-	for name, log := range map[string][]Step{
+	for name, log := range map[string][]record.Step{
 		"two":       finishDone().Steps,
 		"three":     three(),
-		"order":     {{Losses: []Loss{{"box", 1}, {"class", 2}}}},
-		"swapped":   {{Losses: []Loss{{"class", 1}, {"box", 2}}}},
-		"name":      {{Losses: []Loss{{"class", 1}, {"bot", 2}}}},
-		"other one": {{Losses: []Loss{{"class", 1}}, LR: 2}},
+		"order":     {{Losses: []record.Loss{{Name: "box", Value: 1}, {Name: "class", Value: 2}}}},
+		"swapped":   {{Losses: []record.Loss{{Name: "class", Value: 1}, {Name: "box", Value: 2}}}},
+		"name":      {{Losses: []record.Loss{{Name: "class", Value: 1}, {Name: "bot", Value: 2}}}},
+		"other one": {{Losses: []record.Loss{{Name: "class", Value: 1}}, LR: 2}},
 	} {
-		sum := sumSteps(log)
+		sum := record.SumSteps(log)
 		if was, ok := seen[sum]; ok {
 			t.Errorf("%s and %s have one checksum", was, name)
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // bundlesSince is the schema from which each trial that ends leaves a bundle,
@@ -66,7 +67,7 @@ func (s *Store) moveDetections(_ context.Context, tx *sql.Tx) error {
 // writeBundles writes the bundles of all trials and sweeps recorded.
 func (s *Store) writeBundles() error {
 	return s.inTx("write bundles", func(tx *sql.Tx) error {
-		return walk(tx, func(sw *sweepBundle) error { return sw.write(BundleDir(s.path)) },
-			func(b *Bundle) error { return WriteBundle(BundleDir(s.path), b) })
+		return walk(tx, func(sw *record.SweepPlan) error { return sw.Write(record.BundleDir(s.path)) },
+			func(b *record.Bundle) error { return record.WriteBundle(record.BundleDir(s.path), b) })
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // TestFlippedBits: one bit flipped in any file that a database needs is found by Check, or
@@ -24,18 +25,18 @@ func TestFlippedBits(t *testing.T) {
 	must(t, s.KeepDiff(diff))
 	for _, name := range []string{"a", "b", "c"} {
 		trial := trialNamed(name)
-		trial.Labels = []Label{{7, "disc"}, {2, "ring"}}
+		trial.Labels = []record.Label{{ID: 7, Name: "disc"}, {ID: 2, Name: "ring"}}
 		trial.Provenance = `{"go":"go1.26.8","diff":"` + files.BlobOf(diff).Hash + `"}`
 		begin(t, s, trial)
 	}
-	must(t, s.SaveSweep(Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"},
-		[]Planned{{keyOf("a"), 0}, {keyOf("b"), 1}, {keyOf("c"), 2}}))
+	must(t, s.SaveSweep(record.Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"},
+		[]record.Planned{{Key: keyOf("a"), Row: 0}, {Key: keyOf("b"), Row: 1}, {Key: keyOf("c"), Row: 2}}))
 	done := finishDone()
 	done.Weights = files.BlobOf(weights).Hash
 	must(t, s.FinishTrial(keyOf("a"), 1, done))
 	step := 1
-	must(t, s.FinishTrial(keyOf("b"), 1, Finish{Outcome: Outcome{Status: StatusDiverged, DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"}, Steps: done.Steps}))
-	must(t, s.FinishTrial(keyOf("c"), 1, Finish{Outcome: Outcome{Status: StatusFailed, Error: "no space", Finished: "2030-05-01T10:00:30Z"}}))
+	must(t, s.FinishTrial(keyOf("b"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusDiverged, DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"}, Steps: done.Steps}))
+	must(t, s.FinishTrial(keyOf("c"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Error: "no space", Finished: "2030-05-01T10:00:30Z"}}))
 	exported := export(t, s)
 	must(t, s.Close())
 	want, err := readAll(path)
@@ -61,8 +62,8 @@ func TestFlippedBits(t *testing.T) {
 		flips int
 	}{
 		{path, 120},
-		{filepath.Join(BundleDir(path), "*.json"), 12},
-		{filepath.Join(BundleDir(path), sweepDir, "*"), 15},
+		{filepath.Join(record.BundleDir(path), "*.json"), 12},
+		{filepath.Join(record.BundleDir(path), record.SweepDir, "*"), 15},
 		{filepath.Join(dir, "weights", "*"), 15},
 		{filepath.Join(dir, "detections", "*"), 30},
 		{filepath.Join(dir, "diffs", "*"), 10},
@@ -139,8 +140,8 @@ func readAll(path string) (string, error) {
 		classes, cerr := s.Classes(t.Key)
 		steps, serr := s.StepRows(t.Key)
 		detections, derr := s.Detections(t.Key)
-		text, eerr := (&Bundle{Trial: *t, Classes: classes, Steps: steps}).encode()
-		again, lerr := (&Bundle{Trial: listed}).encode()
+		text, eerr := (&record.Bundle{Trial: *t, Classes: classes, Steps: steps}).Encode()
+		again, lerr := (&record.Bundle{Trial: listed}).Encode()
 		if err := errors.Join(cerr, serr, derr, eerr, lerr); err != nil {
 			return "", err
 		}

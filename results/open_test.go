@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 // TestOpenTwice: what was written is there after closing, the pragmas hold on
@@ -204,9 +206,7 @@ func TestOlderIsMigratedByWritersOnly(t *testing.T) {
 		"WEIGHTS", keyOf("weights"), "DETECTIONS", keyOf(string(detections))).Replace(exported)
 	var sealed strings.Builder
 	for line := range strings.Lines(want) {
-		text, err := seal([]byte(line), nil)
-		must(t, err)
-		sealed.Write(text)
+		sealed.WriteString(resealed(t, strings.TrimSuffix(line, "}\n")+sealStart))
 	}
 	want = sealed.String()
 	if got := export(t, r); got != want {
@@ -217,10 +217,10 @@ func TestOlderIsMigratedByWritersOnly(t *testing.T) {
 	}
 	b, err := r.Trial(keyOf("b"))
 	must(t, err)
-	if len(b.Attempts) != 1 || b.Attempts[0].Exit != ExitKilled {
+	if len(b.Attempts) != 1 || b.Attempts[0].Exit != record.ExitKilled {
 		t.Errorf("attempts of a trial left running: %+v, want one that was killed", b.Attempts)
 	}
-	if bundle, err := ReadBundle(filepath.Join(BundleDir(path), keyOf("a")+".json")); err != nil || bundle.Key != keyOf("a") {
+	if bundle, err := record.ReadBundle(filepath.Join(record.BundleDir(path), keyOf("a")+".json")); err != nil || bundle.Key != keyOf("a") {
 		t.Errorf("bundle of a migrated trial: %+v, %v", bundle, err)
 	}
 }
@@ -235,7 +235,7 @@ func TestDamageInside(t *testing.T) {
 	f := finishDone()
 	f.Steps = nil
 	for i := range 3000 {
-		f.Steps = append(f.Steps, Step{Step: i, Loss: float64(i)})
+		f.Steps = append(f.Steps, record.Step{Step: i, Loss: float64(i)})
 	}
 	must(t, s.FinishTrial(keyOf("a"), 1, f))
 	must(t, s.Close())

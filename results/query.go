@@ -9,6 +9,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"focalgrid/results/record"
 )
 
 // Filter selects trials; an empty field selects all, a list that is not nil none but
@@ -24,7 +26,7 @@ type Filter struct {
 const trialColumns = `t.id, t.key, t.kind, t.config, t.seed, t.dataset, t.init, t.engine, t.numerics,
 	t.status, t.error, t.diverged_step, t.started, t.finished, t.wall_seconds, t.provenance, t.weights`
 
-func scanTrial(rows interface{ Scan(...any) error }) (t Trial, id int64, err error) {
+func scanTrial(rows interface{ Scan(...any) error }) (t record.Trial, id int64, err error) {
 	var seed int64
 	var diverged sql.NullInt64
 	err = rows.Scan(&id, &t.Key, &t.Kind, &t.Config, &seed, &t.Dataset, &t.Init, &t.Engine, &t.Numerics,
@@ -40,7 +42,7 @@ func scanTrial(rows interface{ Scan(...any) error }) (t Trial, id int64, err err
 
 // Trials returns the selected trials with their metrics and attempts, by start time, then
 // key.
-func (s *Store) Trials(f Filter) (trials []Trial, err error) {
+func (s *Store) Trials(f Filter) (trials []record.Trial, err error) {
 	var where []string
 	var args []any
 	if f.Kind != "" {
@@ -109,8 +111,8 @@ func queryKeys(q querier, clause string, args ...any) (keys []string, err error)
 
 // queryTrials reads the trials t that the clause selects, with their metrics and
 // attempts, by start time, then key. SQLite would sort whole rows.
-func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
-	var trials []Trial
+func queryTrials(q querier, clause string, args ...any) ([]record.Trial, error) {
+	var trials []record.Trial
 	index := map[int64]int{}
 	err := each(q, func(rows *sql.Rows) error {
 		t, id, err := scanTrial(rows)
@@ -121,11 +123,11 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := func(id int64) (*Trial, error) {
+	at := func(id int64) (*record.Trial, error) {
 		if i, ok := index[id]; ok {
 			return &trials[i], nil
 		}
-		return nil, fmt.Errorf("row %d of the trials: %w", id, errSum)
+		return nil, fmt.Errorf("row %d of the trials: %w", id, record.ErrSum)
 	}
 	err = each(q, func(rows *sql.Rows) error {
 		var id int64
@@ -160,20 +162,20 @@ func queryTrials(q querier, clause string, args ...any) ([]Trial, error) {
 	if err == nil {
 		err = compareTrials(q, at, clause, args...)
 	}
-	slices.SortFunc(trials, func(a, b Trial) int {
+	slices.SortFunc(trials, func(a, b record.Trial) int {
 		return cmp.Or(strings.Compare(a.Started, b.Started), strings.Compare(a.Key, b.Key))
 	})
 	return trials, err
 }
 
 // queryLabels fills in the labels of the trials; at gives the one with a row id.
-func queryLabels(q querier, at func(id int64) (*Trial, error), clause string, args ...any) error {
+func queryLabels(q querier, at func(id int64) (*record.Trial, error), clause string, args ...any) error {
 	if known, err := hasTable(q, "labels"); err != nil || !known {
 		return err
 	}
 	return each(q, func(rows *sql.Rows) error {
 		var id int64
-		var l Label
+		var l record.Label
 		if err := rows.Scan(&id, &l.ID, &l.Name); err != nil {
 			return err
 		}
@@ -186,7 +188,7 @@ func queryLabels(q querier, at func(id int64) (*Trial, error), clause string, ar
 }
 
 // compareTrials compares the trials with their checksums.
-func compareTrials(q querier, at func(id int64) (*Trial, error), clause string, args ...any) error {
+func compareTrials(q querier, at func(id int64) (*record.Trial, error), clause string, args ...any) error {
 	if known, err := hasTable(q, "checksums"); err != nil || !known {
 		return err
 	}
@@ -198,10 +200,10 @@ func compareTrials(q querier, at func(id int64) (*Trial, error), clause string, 
 		}
 		t, err := at(id)
 		if err == nil {
-			err = differs("trial "+Short(t.Key), t.sum(), recorded)
+			err = record.Differs("trial "+record.Short(t.Key), t.Sum(), recorded)
 		}
 		return err
-	}, "SELECT c.id, c.sha256 FROM checksums c JOIN trials t ON t.id = c.id AND c.part = '"+partTrial+"'"+clause, args...)
+	}, "SELECT c.id, c.sha256 FROM checksums c JOIN trials t ON t.id = c.id AND c.part = '"+record.PartTrial+"'"+clause, args...)
 }
 
 // hasTable tells whether the database has a table: one of an older version, opened for
@@ -214,7 +216,7 @@ func hasTable(q querier, name string) (known bool, err error) {
 // Trial returns the trial with the given key, or whose key alone begins with
 // it. The error is ErrNoTrial if there is none, ErrAmbiguous, with the first
 // few, if there are several.
-func (s *Store) Trial(prefix string) (*Trial, error) {
+func (s *Store) Trial(prefix string) (*record.Trial, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, err
 	}
@@ -235,9 +237,9 @@ func (s *Store) Trial(prefix string) (*Trial, error) {
 			case i == shown:
 				list += ", …"
 			case i > 0:
-				list += ", " + Short(key)
+				list += ", " + record.Short(key)
 			default:
-				list = Short(key)
+				list = record.Short(key)
 			}
 		}
 		return nil, fmt.Errorf("trial %s in %s: %w: %s; give more digits", prefix, s.path, ErrAmbiguous, list)
@@ -293,7 +295,7 @@ func (s *Store) Status(f Filter) (map[string]int, error) {
 }
 
 // Classes returns a trial's AP by category, in order of category id.
-func (s *Store) Classes(key string) (classes []ClassMetric, err error) {
+func (s *Store) Classes(key string) (classes []record.ClassMetric, err error) {
 	err = s.inTx("read classes", func(tx *sql.Tx) error {
 		classes, err = queryClasses(tx, key)
 		return err
@@ -301,9 +303,9 @@ func (s *Store) Classes(key string) (classes []ClassMetric, err error) {
 	return classes, err
 }
 
-func queryClasses(q querier, key string) (classes []ClassMetric, err error) {
+func queryClasses(q querier, key string) (classes []record.ClassMetric, err error) {
 	err = each(q, func(rows *sql.Rows) error {
-		var c ClassMetric
+		var c record.ClassMetric
 		var ap, ap50, ap75 sql.NullFloat64
 		err := rows.Scan(&c.Category, &c.Name, &ap, &ap50, &ap75)
 		c.AP, c.AP50, c.AP75 = orNaN(ap), orNaN(ap50), orNaN(ap75)
@@ -312,13 +314,13 @@ func queryClasses(q querier, key string) (classes []ClassMetric, err error) {
 	}, `SELECT category_id, name, ap, ap50, ap75
 		FROM class_metrics JOIN trials ON trials.id = trial_id WHERE key = ? ORDER BY category_id`, key)
 	if err == nil {
-		err = compareSum(q, partClasses, key, sumClasses(classes))
+		err = compareSum(q, record.PartClasses, key, record.SumClasses(classes))
 	}
 	return classes, err
 }
 
 // Sweeps returns the recorded sweeps in order of time, then name.
-func (s *Store) Sweeps() (sweeps []Sweep, err error) {
+func (s *Store) Sweeps() (sweeps []record.Sweep, err error) {
 	err = s.inTx("read sweeps", func(tx *sql.Tx) error {
 		sweeps, err = querySweeps(tx)
 		for i := 0; err == nil && i < len(sweeps); i++ {
@@ -329,9 +331,9 @@ func (s *Store) Sweeps() (sweeps []Sweep, err error) {
 	return sweeps, err
 }
 
-func querySweeps(q querier) (sweeps []Sweep, err error) {
+func querySweeps(q querier) (sweeps []record.Sweep, err error) {
 	err = each(q, func(rows *sql.Rows) error {
-		var w Sweep
+		var w record.Sweep
 		err := rows.Scan(&w.Name, &w.File, &w.Hash, &w.Created)
 		sweeps = append(sweeps, w)
 		return err
@@ -341,22 +343,22 @@ func querySweeps(q querier) (sweeps []Sweep, err error) {
 
 // querySweep reads the plan of a sweep, and compares the whole with its checksum if it
 // has one.
-func querySweep(q querier, sw Sweep) (*sweepBundle, error) {
-	b := &sweepBundle{Sweep: sw}
+func querySweep(q querier, sw record.Sweep) (*record.SweepPlan, error) {
+	b := &record.SweepPlan{Sweep: sw}
 	var err error
 	if b.Plan, err = queryPlan(q, sw.Name, sw.Hash); err != nil {
 		return nil, err
 	}
 	var recorded string
-	recorded, b.Unsealed, err = recordedSum(q, partSweep, "sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash)
+	recorded, b.Unsealed, err = recordedSum(q, record.PartSweep, "sweeps WHERE name = ? AND hash = ?", sw.Name, sw.Hash)
 	if err != nil || b.Unsealed {
 		return b, err
 	}
-	return b, differs(fmt.Sprintf("sweep %q", sw.Name), b.sum(), recorded)
+	return b, record.Differs(fmt.Sprintf("sweep %q", sw.Name), b.Sum(), recorded)
 }
 
 // Plan returns the trials of a sweep in their order.
-func (s *Store) Plan(name, hash string) (plan []Planned, err error) {
+func (s *Store) Plan(name, hash string) (plan []record.Planned, err error) {
 	err = s.inTx("read plan", func(tx *sql.Tx) error {
 		plan, err = queryPlan(tx, name, hash)
 		return err
@@ -364,9 +366,9 @@ func (s *Store) Plan(name, hash string) (plan []Planned, err error) {
 	return plan, err
 }
 
-func queryPlan(q querier, name, hash string) (plan []Planned, err error) {
+func queryPlan(q querier, name, hash string) (plan []record.Planned, err error) {
 	err = each(q, func(rows *sql.Rows) error {
-		var p Planned
+		var p record.Planned
 		err := rows.Scan(&p.Key, &p.Row)
 		plan = append(plan, p)
 		return err

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 func TestPrefix(t *testing.T) {
@@ -71,12 +73,12 @@ func TestFilterAndOrder(t *testing.T) {
 		trial := trialNamed(name)
 		trial.Started = []string{"2030-05-01T10:00:00Z", "2030-05-01T09:00:00Z", "2030-05-01T10:00:00Z", "2030-05-01T08:00:00Z"}[i]
 		if name == "p" {
-			trial.Kind = KindPretrain
+			trial.Kind = record.KindPretrain
 		}
 		begin(t, s, trial)
 	}
 	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
-	must(t, s.SaveSweep(Sweep{Name: "gamma", Hash: "1", Created: "2030-05-01T08:00:00Z"}, []Planned{{keyOf("c"), 0}, {keyOf("later"), 1}}))
+	must(t, s.SaveSweep(record.Sweep{Name: "gamma", Hash: "1", Created: "2030-05-01T08:00:00Z"}, []record.Planned{{Key: keyOf("c"), Row: 0}, {Key: keyOf("later"), Row: 1}}))
 	same := []string{keyOf("b"), keyOf("c")} // started at the same moment: by key
 	slices.Sort(same)
 	for _, tt := range []struct {
@@ -85,12 +87,12 @@ func TestFilterAndOrder(t *testing.T) {
 		want   []string
 	}{
 		{"all", Filter{}, []string{keyOf("p"), keyOf("a"), same[0], same[1]}},
-		{"kind", Filter{Kind: KindTrain}, []string{keyOf("a"), same[0], same[1]}},
-		{"status", Filter{Statuses: []string{StatusDone, StatusDiverged}}, []string{keyOf("a")}},
+		{"kind", Filter{Kind: record.KindTrain}, []string{keyOf("a"), same[0], same[1]}},
+		{"status", Filter{Statuses: []string{record.StatusDone, record.StatusDiverged}}, []string{keyOf("a")}},
 		{"keys", Filter{Keys: []string{keyOf("b"), keyOf("p"), keyOf("none")}}, []string{keyOf("p"), keyOf("b")}},
 		{"no keys", Filter{Keys: []string{}}, nil},
 		{"sweep", Filter{Sweep: "gamma"}, []string{keyOf("c")}},
-		{"sweep and status", Filter{Sweep: "gamma", Statuses: []string{StatusDone}}, nil},
+		{"sweep and status", Filter{Sweep: "gamma", Statuses: []string{record.StatusDone}}, nil},
 	} {
 		trials, err := s.Trials(tt.filter)
 		must(t, err)
@@ -104,7 +106,7 @@ func TestFilterAndOrder(t *testing.T) {
 	}
 	counts, err := s.Status(Filter{})
 	must(t, err)
-	if want := map[string]int{StatusRunning: 3, StatusDone: 1}; !reflect.DeepEqual(counts, want) {
+	if want := map[string]int{record.StatusRunning: 3, record.StatusDone: 1}; !reflect.DeepEqual(counts, want) {
 		t.Errorf("status %v, want %v", counts, want)
 	}
 }

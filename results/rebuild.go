@@ -11,6 +11,7 @@ import (
 
 	"focalgrid/atomicfile"
 	"focalgrid/localdisk"
+	"focalgrid/results/record"
 )
 
 // ErrNoBundles is returned by Rebuild.
@@ -29,20 +30,20 @@ type Rebuilt struct {
 //
 // It never replaces a database, not even one that appears while it works. The error is
 // ErrNoBundles, and there is no database, where no bundle is or can be taken.
-func Rebuild(path string, key KeyOf) (r Rebuilt, err error) {
+func Rebuild(path string, key record.KeyOf) (r Rebuilt, err error) {
 	if err := checkFree(path); err != nil {
 		return r, err
 	}
 	if err := refuseNetwork(path, localdisk.Network(path)); err != nil {
 		return r, err
 	}
-	trialFiles, sweepFiles, err := bundleFiles(BundleDir(path))
+	trialFiles, sweepFiles, err := record.BundleFiles(record.BundleDir(path))
 	if err != nil {
 		return r, err
 	}
 	r.Found = len(trialFiles) + len(sweepFiles)
 	if r.Found == 0 {
-		return r, fmt.Errorf("%s: %w", BundleDir(path), ErrNoBundles)
+		return r, fmt.Errorf("%s: %w", record.BundleDir(path), ErrNoBundles)
 	}
 	dir, err := rebuildDir(path)
 	if err != nil {
@@ -59,7 +60,7 @@ func Rebuild(path string, key KeyOf) (r Rebuilt, err error) {
 		return r, err
 	}
 	if r.Trials+r.Sweeps == 0 {
-		return r, fmt.Errorf("%s: %w: none of the %d there can be taken", BundleDir(path), ErrNoBundles, r.Found)
+		return r, fmt.Errorf("%s: %w: none of the %d there can be taken", record.BundleDir(path), ErrNoBundles, r.Found)
 	}
 	return r, publish(tmp, path)
 }
@@ -129,12 +130,12 @@ func publish(tmp, path string) error {
 
 // fill applies the bundles, some hundred in a transaction, and counts what the database then
 // holds.
-func (s *Store) fill(trials, sweeps []string, key KeyOf, r *Rebuilt) error {
+func (s *Store) fill(trials, sweeps []string, key record.KeyOf, r *Rebuilt) error {
 	refuse := func(err error) { r.Refused = append(r.Refused, err) }
 	taken := 0
 	if err := s.inTx("rebuild", func(tx *sql.Tx) error {
 		for _, path := range sweeps {
-			sw, err := readSweep(path)
+			sw, err := record.ReadSweep(path)
 			if err != nil {
 				refuse(err)
 				continue
@@ -151,14 +152,14 @@ func (s *Store) fill(trials, sweeps []string, key KeyOf, r *Rebuilt) error {
 	}
 	const atOnce = 200
 	for files := range slices.Chunk(trials, atOnce) {
-		var bundles []*Bundle
+		var bundles []*record.Bundle
 		for _, path := range files {
-			b, err := ReadBundle(path)
+			b, err := record.ReadBundle(path)
 			if err != nil {
 				refuse(err)
 				continue
 			}
-			keyed, err := key.check(&b.Trial)
+			keyed, err := key.Check(&b.Trial)
 			if err != nil {
 				refuse(fmt.Errorf("%s: %w", path, err))
 				continue

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 // TestSpecialFiles: what is no regular file is refused at once, wherever one is expected.
@@ -36,7 +37,7 @@ func TestSpecialFiles(t *testing.T) {
 					t.Errorf("%s of %s: %v, want ErrForeign and %q", name, path, err, want)
 				}
 			}
-			if _, err := ReadBundle(path); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := record.ReadBundle(path); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("a bundle that is %s: %v, want %q", path, err, want)
 			}
 		}

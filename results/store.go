@@ -29,6 +29,7 @@ import (
 
 	"focalgrid/localdisk"
 	"focalgrid/results/files"
+	"focalgrid/results/record"
 )
 
 //go:embed migrations/*.sql
@@ -383,7 +384,7 @@ func (s *Store) explain(op string, err error) error {
 		return nil
 	case isCode(err, sqlite3.ErrCorrupt, sqlite3.ErrNotADB):
 		return fmt.Errorf("%s: %w (%w)", op, s.damaged(), err)
-	case errors.Is(err, errSum):
+	case errors.Is(err, record.ErrSum):
 		return fmt.Errorf("%s: %w (%w)", op, s.damaged(), err)
 	case isCode(err, sqlite3.ErrBusy, sqlite3.ErrLocked):
 		hint = "; another process is writing to it: try again, or name another file with --db"

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"focalgrid/results/record"
 )
 
 // keyOf is a trial key for tests.
@@ -30,34 +32,34 @@ func newStore(t *testing.T) *Store {
 	return s
 }
 
-func trialNamed(name string) Trial {
-	return Trial{
-		Key: keyOf(name), Kind: KindTrain, Config: `{"loss":{"gamma":2,"type":"focal"},"profile":"mini"}`, Seed: 3,
+func trialNamed(name string) record.Trial {
+	return record.Trial{
+		Key: keyOf(name), Kind: record.KindTrain, Config: `{"loss":{"gamma":2,"type":"focal"},"profile":"mini"}`, Seed: 3,
 		Dataset: "synth-1", Init: "r18", Engine: "gorgonia", Numerics: "1",
 		Started: "2030-05-01T10:00:00Z", Provenance: `{"go":"go1.26.8","threads":2}`,
 	}
 }
 
-func finishDone() Finish {
-	return Finish{
-		Outcome: Outcome{
-			Status: StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
+func finishDone() record.Finish {
+	return record.Finish{
+		Outcome: record.Outcome{
+			Status: record.StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
 			Metrics: map[string]float64{"AP": .284, "AP50": .5, "APs": math.NaN(), "AP.001": .29},
 		},
-		Steps:      []Step{{Step: 0, Loss: 1.2, Losses: FirstLosses(1, .2), LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, Losses: FirstLosses(.9, .2), LR: .01, GradNorm: 2, Positives: 7}},
-		Classes:    []ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: math.NaN(), AP50: math.NaN(), AP75: math.NaN()}},
+		Steps:      []record.Step{{Step: 0, Loss: 1.2, Losses: record.FirstLosses(1, .2), LR: .01, GradNorm: 3, Positives: 12}, {Step: 1, Loss: 1.1, Losses: record.FirstLosses(.9, .2), LR: .01, GradNorm: 2, Positives: 7}},
+		Classes:    []record.ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: math.NaN(), AP50: math.NaN(), AP75: math.NaN()}},
 		Detections: []byte(`[{"image_id":1,"category_id":7,"bbox":[1,2,3,4],"score":0.5}]`),
 		EndStep:    2, PeakBytes: 1 << 20,
 	}
 }
 
 // attemptOf is an attempt by the process of that number.
-func attemptOf(pid int) Attempt {
-	return Attempt{Owner: fmt.Sprint("host/", pid), Host: "host", PID: pid, Environment: `{"threads":2}`}
+func attemptOf(pid int) record.Attempt {
+	return record.Attempt{Owner: fmt.Sprint("host/", pid), Host: "host", PID: pid, Environment: `{"threads":2}`}
 }
 
 // begin begins a trial that no other attempt holds.
-func begin(t *testing.T, s *Store, trial Trial) {
+func begin(t *testing.T, s *Store, trial record.Trial) {
 	t.Helper()
 	_, err := s.BeginTrial(trial, attemptOf(1), 0)
 	must(t, err)
@@ -100,8 +102,8 @@ func dump(t *testing.T, s *Store) string {
 // TestWritingTwice: every write repeated leaves the database as it was.
 func TestWritingTwice(t *testing.T) {
 	s := newStore(t)
-	sweep := Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"}
-	plan := []Planned{{keyOf("a"), 0}, {keyOf("b"), 1}}
+	sweep := record.Sweep{Name: "gamma", File: "table: 1b\n", Hash: keyOf("file"), Created: "2030-05-01T09:00:00Z"}
+	plan := []record.Planned{{Key: keyOf("a"), Row: 0}, {Key: keyOf("b"), Row: 1}}
 	all := func() {
 		must(t, s.SaveSweep(sweep, plan))
 		must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
@@ -157,7 +159,7 @@ func TestReadWhileWriting(t *testing.T) {
 					return
 				}
 				for _, trial := range got {
-					if want := 4; trial.Status == StatusDone && len(trial.Metrics) != want {
+					if want := 4; trial.Status == record.StatusDone && len(trial.Metrics) != want {
 						t.Errorf("a done trial with %d metrics, want %d", len(trial.Metrics), want)
 					}
 				}
@@ -176,7 +178,7 @@ func TestReadWhileWriting(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
-	got, err := r.Trials(Filter{Statuses: []string{StatusDone}})
+	got, err := r.Trials(Filter{Statuses: []string{record.StatusDone}})
 	must(t, err)
 	if len(got) != trials {
 		t.Errorf("%d trials, want %d", len(got), trials)
@@ -200,9 +202,9 @@ func TestStoreAsModel(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(rt, "operations") {
 			pid := rapid.IntRange(1, 2).Draw(rt, "process")
 			key := keyOf(fmt.Sprint(round, rapid.IntRange(0, 2).Draw(rt, "trial")))
-			status := rapid.SampledFrom([]string{"begin", "takeover", StatusDone, StatusFailed, StatusDiverged, StatusInterrupted}).Draw(rt, "what")
+			status := rapid.SampledFrom([]string{"begin", "takeover", record.StatusDone, record.StatusFailed, record.StatusDiverged, record.StatusInterrupted}).Draw(rt, "what")
 			e := model[key]
-			final := e.status == StatusDone || e.status == StatusDiverged
+			final := e.status == record.StatusDone || e.status == record.StatusDiverged
 			me := fmt.Sprint(pid, key)
 			var err error
 			ok := true
@@ -218,10 +220,10 @@ func TestStoreAsModel(t *testing.T) {
 					mine[me] = n
 				}
 				if ok {
-					e = entry{StatusRunning, e.attempts + 1, true}
+					e = entry{record.StatusRunning, e.attempts + 1, true}
 				}
 			} else {
-				err = s.FinishTrial(key, mine[me], Finish{Outcome: Outcome{Status: status}})
+				err = s.FinishTrial(key, mine[me], record.Finish{Outcome: record.Outcome{Status: status}})
 				ok = e.attempts > 0 && mine[me] == e.attempts && (e.held || status == e.status)
 				if ok {
 					e.status, e.held = status, false
@@ -259,7 +261,7 @@ func TestLocked(t *testing.T) {
 	must(t, err)
 	_, again := s.BeginTrial(trialNamed("b"), attemptOf(1), 0)
 	for what, err := range map[string]error{
-		"begin": again, "heartbeat": s.Beat(keyOf("a"), 1, Progress{}), "finish": s.FinishTrial(keyOf("a"), 1, finishDone()),
+		"begin": again, "heartbeat": s.Beat(keyOf("a"), 1, record.Progress{}), "finish": s.FinishTrial(keyOf("a"), 1, finishDone()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), s.path) || !strings.Contains(err.Error(), "another process is writing to it: try again") {
 			t.Errorf("%s: %v", what, err)
@@ -268,7 +270,7 @@ func TestLocked(t *testing.T) {
 	_, err = other.Exec("ROLLBACK")
 	must(t, err)
 	must(t, s.FinishTrial(keyOf("a"), 1, finishDone()))
-	if all, err := s.Trials(Filter{}); err != nil || len(all) != 1 || all[0].Status != StatusDone {
+	if all, err := s.Trials(Filter{}); err != nil || len(all) != 1 || all[0].Status != record.StatusDone {
 		t.Errorf("after that: %d trials, %v", len(all), err)
 	}
 }

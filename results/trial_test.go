@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"focalgrid/results/record"
 )
 
 func TestTrialThereAndBack(t *testing.T) {
@@ -16,7 +18,7 @@ func TestTrialThereAndBack(t *testing.T) {
 	begin(t, s, want)
 	got, err := s.Trial(want.Key)
 	must(t, err)
-	if got.Status != StatusRunning || len(got.Metrics) != 0 {
+	if got.Status != record.StatusRunning || len(got.Metrics) != 0 {
 		t.Errorf("a trial that began is %s with %d metrics, want running with none", got.Status, len(got.Metrics))
 	}
 	f := finishDone()
@@ -30,9 +32,9 @@ func TestTrialThereAndBack(t *testing.T) {
 	delete(got.Metrics, "APs")
 	delete(f.Metrics, "APs")
 	want.Outcome = f.Outcome
-	want.Attempts = []Attempt{attemptOf(1)}
+	want.Attempts = []record.Attempt{attemptOf(1)}
 	a := &want.Attempts[0]
-	a.Number, a.Started, a.Ended, a.EndStep, a.WallSeconds, a.PeakBytes, a.Exit = 1, want.Started, f.Finished, 2, 60, 1<<20, StatusDone
+	a.Number, a.Started, a.Ended, a.EndStep, a.WallSeconds, a.PeakBytes, a.Exit = 1, want.Started, f.Finished, 2, 60, 1<<20, record.StatusDone
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got  %+v\nwant %+v", *got, want)
 	}
@@ -81,15 +83,15 @@ func TestBeginRefuses(t *testing.T) {
 	s := newStore(t)
 	for _, tt := range []struct {
 		name   string
-		change func(*Trial)
+		change func(*record.Trial)
 		want   string
 	}{
-		{"key", func(t *Trial) { t.Key = "abc" }, "trial abc: the key is not a SHA-256 in lower-case hex"},
-		{"kind", func(t *Trial) { t.Kind = "rehearsal" }, `kind is "rehearsal"; known: "train", "pretrain"`},
-		{"config", func(t *Trial) { t.Config = "loss: 2" }, "the configuration is not JSON"},
-		{"provenance", func(t *Trial) { t.Provenance = "{" }, "the provenance is not JSON"},
-		{"seed", func(t *Trial) { t.Seed = 1 << 63 }, "seed is 9223372036854775808, want less than 2^63"},
-		{"time", func(t *Trial) { t.Started = "" }, "the start time is empty"},
+		{"key", func(t *record.Trial) { t.Key = "abc" }, "trial abc: the key is not a SHA-256 in lower-case hex"},
+		{"kind", func(t *record.Trial) { t.Kind = "rehearsal" }, `kind is "rehearsal"; known: "train", "pretrain"`},
+		{"config", func(t *record.Trial) { t.Config = "loss: 2" }, "the configuration is not JSON"},
+		{"provenance", func(t *record.Trial) { t.Provenance = "{" }, "the provenance is not JSON"},
+		{"seed", func(t *record.Trial) { t.Seed = 1 << 63 }, "seed is 9223372036854775808, want less than 2^63"},
+		{"time", func(t *record.Trial) { t.Started = "" }, "the start time is empty"},
 	} {
 		trial := trialNamed("a")
 		tt.change(&trial)
@@ -97,7 +99,7 @@ func TestBeginRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
 	}
-	if err := s.FinishTrial(keyOf("a"), 1, Finish{}); err == nil || !strings.Contains(err.Error(), "known: done, diverged, failed, interrupted") {
+	if err := s.FinishTrial(keyOf("a"), 1, record.Finish{}); err == nil || !strings.Contains(err.Error(), "known: done, diverged, failed, interrupted") {
 		t.Errorf("finishing without a status: %v", err)
 	}
 }
@@ -106,13 +108,13 @@ func TestDivergedKeepsItsLastLosses(t *testing.T) {
 	s := newStore(t)
 	step := 17
 	begin(t, s, trialNamed("a"))
-	must(t, s.FinishTrial(keyOf("a"), 1, Finish{
-		Outcome: Outcome{Status: StatusDiverged, Error: "loss is +Inf", DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"},
-		Steps:   []Step{{Step: 16, Loss: 900, Positives: 1}, {Step: 17, Loss: math.Inf(1), GradNorm: math.NaN()}},
+	must(t, s.FinishTrial(keyOf("a"), 1, record.Finish{
+		Outcome: record.Outcome{Status: record.StatusDiverged, Error: "loss is +Inf", DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"},
+		Steps:   []record.Step{{Step: 16, Loss: 900, Positives: 1}, {Step: 17, Loss: math.Inf(1), GradNorm: math.NaN()}},
 	}))
 	got, err := s.Trial(keyOf("a"))
 	must(t, err)
-	if got.Status != StatusDiverged || got.DivergedStep == nil || *got.DivergedStep != step || len(got.Metrics) != 0 {
+	if got.Status != record.StatusDiverged || got.DivergedStep == nil || *got.DivergedStep != step || len(got.Metrics) != 0 {
 		t.Errorf("got %+v, want diverged at step 17 without metrics", got)
 	}
 	steps, err := s.StepRows(keyOf("a"))
@@ -124,19 +126,19 @@ func TestDivergedKeepsItsLastLosses(t *testing.T) {
 
 func TestPlanGrows(t *testing.T) {
 	s := newStore(t)
-	sweep := Sweep{Name: "gamma", File: "x", Hash: "1", Created: "2030-05-01T08:00:00Z"}
-	must(t, s.SaveSweep(sweep, []Planned{{"b", 0}, {"a", 1}}))
+	sweep := record.Sweep{Name: "gamma", File: "x", Hash: "1", Created: "2030-05-01T08:00:00Z"}
+	must(t, s.SaveSweep(sweep, []record.Planned{{Key: "b", Row: 0}, {Key: "a", Row: 1}}))
 	later := sweep
 	later.Created = "2030-05-02T08:00:00Z"
-	must(t, s.SaveSweep(later, []Planned{{"c", 0}, {"b", 0}, {"d", 1}}))
+	must(t, s.SaveSweep(later, []record.Planned{{Key: "c", Row: 0}, {Key: "b", Row: 0}, {Key: "d", Row: 1}}))
 	plan, err := s.Plan("gamma", "1")
 	must(t, err)
-	if want := []Planned{{"b", 0}, {"a", 1}, {"c", 0}, {"d", 1}}; !slices.Equal(plan, want) {
+	if want := []record.Planned{{Key: "b", Row: 0}, {Key: "a", Row: 1}, {Key: "c", Row: 0}, {Key: "d", Row: 1}}; !slices.Equal(plan, want) {
 		t.Errorf("plan %v, want %v", plan, want)
 	}
 	sweeps, err := s.Sweeps()
 	must(t, err)
-	if !slices.Equal(sweeps, []Sweep{sweep}) {
+	if !slices.Equal(sweeps, []record.Sweep{sweep}) {
 		t.Errorf("sweeps %v, want %v", sweeps, sweep)
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sbinet/npyio/npz"
+
 	"focalgrid/box"
 	"focalgrid/loss"
 	"focalgrid/sampler"
-
-	"github.com/sbinet/npyio/npz"
 )
 
 // The losses of a small RetinaNet before training, as torchvision and the

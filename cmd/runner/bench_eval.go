@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/columns"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/experiments/benchmark"
 )
 
@@ -42,7 +40,7 @@ memory before that.`,
 		Example: `  runner bench eval
   runner bench eval --case coco --threads 1 --format json
   runner bench eval --case large --keep /tmp/eval`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(ctx context.Context, _ []string) error {
 			if err := o.fill(names); err != nil {
@@ -57,7 +55,7 @@ memory before that.`,
 	f.IntVar(&o.rounds, "rounds", 5, "`number` of evaluations to measure")
 	f.StringVar(&o.keep, "keep", "", "`folder` for the generated files, CASE-gt.json and CASE-dt.json, which then stay")
 	formatFlag(cmd, &o.format, "text", "json")
-	complete(cmd, "case", names)
+	usage.Complete(cmd, "case", names)
 	return cmd
 }
 
@@ -79,28 +77,6 @@ func (o *benchEvalOptions) fill(known []string) error {
 	return nil
 }
 
-// evalBenchReport is what bench eval prints of a case.
-type evalBenchReport struct {
-	Case       string      `json:"case"`
-	Images     int         `json:"images"`
-	Categories int         `json:"categories"`
-	Objects    int         `json:"objects"`
-	Detections int         `json:"detections"`
-	Bytes      int64       `json:"bytes"` // of both files
-	Threads    int         `json:"threads"`
-	Rounds     int         `json:"rounds"`
-	MS         spread      `json:"ms"` // reading and evaluation
-	Phases     []evalPhase `json:"phases"`
-	Memory     int64       `json:"peak_bytes"` // 0 if the system does not report it
-	Bare       int64       `json:"bare_bytes"`
-}
-
-type evalPhase struct {
-	Phase string  `json:"phase"`
-	MS    spread  `json:"ms"`
-	Rate  float64 `json:"mb_per_second"` // of the file; 0 if no file is read
-}
-
 func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
 	if err := checkFormat(o.format, "text", "json"); err != nil {
 		return err
@@ -116,77 +92,24 @@ func (a *app) benchEval(ctx context.Context, o *benchEvalOptions) error {
 	} else if err := makeFolder(dir); err != nil {
 		return err
 	}
-	reports := []evalBenchReport{}
+	reports := []*benchmark.EvalReport{}
 	for i, c := range o.cases {
-		r := evalBenchReport{
-			Case: c.Name, Images: c.Images, Categories: c.Categories, Objects: c.Objects, Detections: c.Detections,
-			Threads: o.threads, Rounds: o.rounds,
-		}
-		if r.Threads == 0 {
-			r.Threads = runtime.GOMAXPROCS(0)
-		}
-		m, err := benchmark.Eval{
-			Case: c, Dir: dir, Rounds: o.rounds, Threads: o.threads, Now: a.now,
-			Begin: func() {
-				debug.FreeOSMemory() // garbage of the generation
-				r.Bare = memoryReset()
-			},
-			Evaluated: func() { r.Memory = memoryPeak() },
-		}.Run(ctx)
+		r, err := benchmark.MeasureEval(ctx, benchmark.Eval{Case: c, Dir: dir, Rounds: o.rounds, Threads: o.threads, Now: a.now})
 		if err != nil {
 			return err
 		}
-		r.fill(m)
 		reports = append(reports, r)
 		if o.format == "text" {
 			if i > 0 {
 				fmt.Fprintln(a.out)
 			}
-			r.print(a)
+			if err := r.Write(a.out); err != nil {
+				return err
+			}
 		}
 	}
 	if o.format == "json" {
 		return a.printJSON(reports)
 	}
 	return nil
-}
-
-func (r *evalBenchReport) fill(m *benchmark.EvalMeasured) {
-	all := make([]float64, r.Rounds)
-	for i := range all {
-		all[i] = m.ReadTruth[i] + m.ReadResults[i] + m.Evaluate[i]
-	}
-	r.MS, r.Bytes = spreadOf(all), m.TruthBytes+m.ResultsBytes
-	for _, p := range []struct {
-		name    string
-		seconds []float64
-		bytes   int64
-	}{
-		{"read ground truth", m.ReadTruth, m.TruthBytes}, {"read results", m.ReadResults, m.ResultsBytes},
-		{"evaluate", m.Evaluate, 0}, {"  match", m.Match, 0}, {"  accumulate", m.Accumulate, 0},
-	} {
-		ms := spreadOf(p.seconds)
-		r.Phases = append(r.Phases, evalPhase{p.name, ms, float64(p.bytes) / 1e3 / ms.Median})
-	}
-}
-
-func (r *evalBenchReport) print(a *app) {
-	fmt.Fprintf(a.out, "%s: %d images, %d classes, %d objects, %d detections, %.1f MB of JSON, %s, %s\n",
-		r.Case, r.Images, r.Categories, r.Objects, r.Detections, float64(r.Bytes)/1e6, count(r.Threads, "thread"), count(r.Rounds, "round"))
-	rows := [][]string{{"  phase", "ms", "MB/s"}}
-	row := func(name string, ms spread, rate string) {
-		rows = append(rows, []string{"  " + name, fmt.Sprintf("%.1f (%.1f to %.1f)", ms.Median, ms.Min, ms.Max), rate})
-	}
-	for _, p := range r.Phases {
-		rate := ""
-		if p.Rate > 0 {
-			rate = fmt.Sprintf("%.0f", p.Rate)
-		}
-		row(p.Phase, p.MS, rate)
-	}
-	row("reading and evaluation", r.MS, "")
-	columns.Text(a.out, "", rows, columns.AllLeft)
-	if r.Memory > 0 {
-		fmt.Fprintf(a.out, "  peak of memory %.1f MB, %.1f of them bare\n", float64(r.Memory)/1e6, float64(r.Bare)/1e6)
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/experiments/benchmark"
 )
@@ -29,7 +30,7 @@ disk. "plan" measures what sweep --dry-run does before it estimates costs. Work 
 runs three times, and the shortest time counts.`,
 		Example: `  runner bench store --trials 1000
   runner bench store --trials 10000 --seeds 1 --steps 500 --format json`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.benchStore(ctx, o) }),
 	}
@@ -74,7 +75,7 @@ func (a *app) benchStore(ctx context.Context, o *benchStoreOptions) (err error) 
 		})
 	}
 	fmt.Fprintf(a.out, "%s, %d a row, with 10 metrics and %d log rows each: database %.0f MB, bundles %.0f MB\n",
-		count(o.Trials, "trial"), o.Seeds, o.Steps, float64(t.DatabaseBytes)/1e6, float64(t.BundleBytes)/1e6)
+		columns.Count(o.Trials, "trial"), o.Seeds, o.Steps, float64(t.DatabaseBytes)/1e6, float64(t.BundleBytes)/1e6)
 	rows := [][]string{{"  work", "seconds"}}
 	for _, w := range t.Times {
 		rows = append(rows, []string{"  " + w.What, fmt.Sprintf("%.3f", w.Seconds)})

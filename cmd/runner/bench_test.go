@@ -22,7 +22,7 @@ func TestBenchStep(t *testing.T) {
 		if code != exitOK {
 			t.Fatalf("%s: exit %d: %s", line, code, stderr)
 		}
-		var r benchReport
+		var r benchmark.NetworkReport
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatalf("%s: %v in %s", line, err, out)
 		}
@@ -58,7 +58,7 @@ func TestBenchInferAndLoader(t *testing.T) {
 		t.Errorf("bench infer: exit %d\n%s%s", code, out, stderr)
 	}
 	code, out, stderr = runHere(t.Context(), strings.Fields("bench loader --px 64 --batch 4 --steps 3 --format json")...)
-	var r loaderReport
+	var r benchmark.LoaderReport
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitOK {
 		t.Fatalf("bench loader: exit %d, %v\n%s%s", code, err, out, stderr)
 	}
@@ -78,7 +78,7 @@ func TestBenchEval(t *testing.T) {
 	if err := a.benchEval(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	var reports []evalBenchReport
+	var reports []benchmark.EvalReport
 	if err := json.Unmarshal(out.Bytes(), &reports); err != nil || len(reports) != 1 {
 		t.Fatalf("%v in %s", err, out.String())
 	}

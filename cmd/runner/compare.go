@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/results/report"
 )
 
@@ -35,12 +36,12 @@ the differences are taken by pairs. A trial that is on both sides is compared bi
   runner compare loss.gamma=0 loss.gamma=2
   runner compare 3fa8 9b1c --format csv > curves.csv
   runner compare runs/focalgrid.db other.db --format json`,
-		Args: asUsed,
+		Args: usage.Args,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				args = nil // the second is completed like the first
 			}
-			return trialKeys(&o.db)(cmd, args, typed)
+			return usage.TrialKeys(&o.db)(cmd, args, typed)
 		},
 		RunE: a.work(func(_ context.Context, args []string) error {
 			o.a, o.b = args[0], args[1]
@@ -80,57 +81,22 @@ func loadSide(db, arg string) (report.Side, error) {
 		return report.Side{}, err
 	}
 	defer store.Close()
-	var trials []results.Trial
+	var trials []record.Trial
 	switch {
 	case what == "":
-		trials, err = store.Trials(results.Filter{Kind: results.KindTrain})
+		trials, err = store.Trials(results.Filter{Kind: record.KindTrain})
 	case strings.Contains(what, "="):
-		trials, err = rowTrials(store, what)
+		trials, err = report.Rows(store, what)
 	default:
-		var t *results.Trial
+		var t *record.Trial
 		if t, err = store.Trial(what); err == nil {
-			trials = []results.Trial{*t}
+			trials = []record.Trial{*t}
 		}
 	}
 	if err != nil {
 		return report.Side{}, err
 	}
 	return report.LoadSide(store, arg, trials)
-}
-
-// rowTrials are the trials with the settings "key=value,key=value".
-func rowTrials(store *results.Store, text string) ([]results.Trial, error) {
-	settings := map[string]string{}
-	for _, part := range splitSettings(text) {
-		key, value, ok := strings.Cut(part, "=")
-		if !ok || key == "" {
-			return nil, fmt.Errorf("%q: want settings as key=value,key=value", text)
-		}
-		settings[key] = value
-	}
-	all, err := store.Trials(results.Filter{Kind: results.KindTrain})
-	if err != nil {
-		return nil, err
-	}
-	trials, err := report.Matching(all, settings)
-	if err == nil && len(trials) == 0 {
-		err = fmt.Errorf("%s: no recorded trial has these settings", text)
-	}
-	return trials, err
-}
-
-// splitSettings splits settings at their commas, but not at those of a list in brackets.
-func splitSettings(text string) []string {
-	depth := 0
-	return strings.FieldsFunc(text, func(r rune) bool {
-		switch r {
-		case '[':
-			depth++
-		case ']':
-			depth--
-		}
-		return r == ',' && depth <= 0
-	})
 }
 
 func isFile(path string) bool {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/dataset"
 	"focalgrid/experiments/plan"
 )
@@ -28,7 +30,7 @@ annotations/instances_SPLIT.json and a folder SPLIT of JPEG or PNG files for eac
   runner data check synthetic
   runner data stats mini
   runner data show mini -o sheet.png`,
-		Args: knownVerb,
+		Args: usage.Verb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, verb := range dataVerbs {
@@ -86,7 +88,7 @@ func (s *source) folder(ctx context.Context, a *app) (dir string, cfg plan.Confi
 			return "", cfg, nil, err
 		}
 		defer r.close()
-		r.Notify = a.preparing()
+		r.Notify = progress.Preparing(a.now, a.err)
 		if dir, err = r.PrepareData(ctx, &cfg); err != nil {
 			if errors.Is(err, dataset.ErrOtherFolder) {
 				err = bad(err)

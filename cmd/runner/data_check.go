@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/detector"
 )
 
@@ -29,8 +31,8 @@ The exit code is 1 if anything but notes was found.`,
 		Example: `  runner data check COCO
   runner data check COCO --split val2017
   runner data check mini`,
-		Args:              asUsed,
-		ValidArgsFunction: configNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.ConfigNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			s.name = sourceName(args)
 			return a.dataCheck(ctx, s)
@@ -66,9 +68,9 @@ func (a *app) dataCheck(ctx context.Context, s *source) error {
 		}
 	}
 	if problems > 0 {
-		return &coded{exitFailed, fmt.Errorf("%s: %s", dir, count(problems, "problem"))}
+		return &coded{exitFailed, fmt.Errorf("%s: %s", dir, columns.Count(problems, "problem"))}
 	}
-	fmt.Fprintf(a.out, "%s: %s without a problem.\n", dir, count(len(splits), "split"))
+	fmt.Fprintf(a.out, "%s: %s without a problem.\n", dir, columns.Count(len(splits), "split"))
 	return nil
 }
 

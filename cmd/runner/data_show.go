@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/dataset"
 	"focalgrid/detector"
 )
@@ -29,8 +31,8 @@ anchors that learn each object are drawn in grey.`,
 		Example: `  runner data show -o sheet.png
   runner data show mini --split train --n 12 --anchors -o sheet.png
   runner data show COCO --profile paper --split val2017 -o sheet.png`,
-		Args:              asUsed,
-		ValidArgsFunction: configNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.ConfigNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.name = sourceName(args)
 			return a.dataShow(ctx, o)
@@ -70,16 +72,16 @@ func (a *app) dataShow(ctx context.Context, o *dataShowOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	panels, err := detector.ShowImages(ctx, &cfg, set, o.n, sheetPixels, o.anchors)
+	panels, err := detector.ShowImages(ctx, &cfg, set, o.n, detector.SheetPixels, o.anchors)
 	if err != nil {
 		return err
 	}
 	if err := makeFolderOf(o.out); err != nil {
 		return err
 	}
-	if err := dataset.WritePNG(o.out, dataset.Sheet(panels, 6, sheetZoom(panels))); err != nil {
+	if err := dataset.WritePNG(o.out, detector.ContactSheet(panels, 6)); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s: %s of %s\n", o.out, count(len(panels), "image"), split)
+	fmt.Fprintf(a.out, "%s: %s of %s\n", o.out, columns.Count(len(panels), "image"), split)
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/dataset"
 	"focalgrid/experiments/plan"
 )
@@ -28,7 +30,7 @@ is left as it is; a folder that holds anything else is refused.`,
 		Example: `  runner data synth synthetic
   runner data synth busy --set data.objects=6 --set data.clutter=1
   runner sweep gamma --data synthetic`,
-		Args: asUsed,
+		Args: usage.Args,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.dir = args[0]
 			return a.dataSynth(ctx, o)
@@ -60,7 +62,7 @@ func (a *app) dataSynth(ctx context.Context, o *synthOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	if err := r.Draw(ctx, &cfg, o.dir); err != nil {
 		if errors.Is(err, dataset.ErrOtherFolder) {
 			err = bad(err)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"focalgrid/cmd/runner/usage"
 )
 
 // dbVerbs are the commands below db. To add one, add a line.
@@ -22,7 +24,7 @@ Beside a database FILE lie these folders:
   runner db rebuild --db runs/lost.db
   runner db check
   runner db gc`,
-		Args: knownVerb,
+		Args: usage.Verb,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, verb := range dbVerbs {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/columns"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
@@ -44,7 +45,7 @@ func (a *app) dbCheck(db string, mend bool) error {
 		return bad(err)
 	}
 	fmt.Fprintf(a.out, "%s: %s, %s, %s and %s checked\n", db,
-		count(c.Trials, "trial"), count(c.Sweeps, "sweep"), count(c.Bundles, "bundle"), count(c.Files, "file"))
+		columns.Count(c.Trials, "trial"), columns.Count(c.Sweeps, "sweep"), columns.Count(c.Bundles, "bundle"), columns.Count(c.Files, "file"))
 	a.unchecked(c.Unchecked)
 	for _, file := range c.Mended {
 		fmt.Fprintf(a.out, "%s: written again\n", file)
@@ -54,7 +55,7 @@ func (a *app) dbCheck(db string, mend bool) error {
 	}
 	a.missing(c.Missing)
 	if n := len(c.Found) + len(c.Missing); n > 0 {
-		return fmt.Errorf("%s damaged or missing", count(n, "thing"))
+		return fmt.Errorf("%s damaged or missing", columns.Count(n, "thing"))
 	}
 	return nil
 }
@@ -67,7 +68,7 @@ func (a *app) missing(paths []string) {
 	if len(paths) == 0 {
 		return
 	}
-	fmt.Fprintf(a.out, "%s of weights or detections missing beside the database; copy them from the machine they come from:\n", count(len(paths), "file"))
+	fmt.Fprintf(a.out, "%s of weights or detections missing beside the database; copy them from the machine they come from:\n", columns.Count(len(paths), "file"))
 	for _, path := range paths[:min(mostNamed, len(paths))] {
 		fmt.Fprintf(a.out, "  %s\n", path)
 	}
@@ -82,7 +83,7 @@ func (a *app) unchecked(u results.Unchecked) {
 		fmt.Fprintf(a.out, "%d without a checksum (older records and running trials have none): everything else about them was checked\n", u.Unsealed)
 	}
 	if u.Unkeyed > 0 {
-		fmt.Fprintf(a.out, "%s with settings or numerics of another version: accepted under the recorded key\n", count(u.Unkeyed, "trial"))
+		fmt.Fprintf(a.out, "%s with settings or numerics of another version: accepted under the recorded key\n", columns.Count(u.Unkeyed, "trial"))
 	}
 }
 

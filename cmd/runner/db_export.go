@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/results"
 )
 
@@ -21,7 +22,7 @@ The same results give the same bytes. Weights and detections are named by their 
 files lie beside the database.`,
 		Example: `  runner db export > results.jsonl
   runner db export --db runs/short.db > short.jsonl`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
 			store, err := results.OpenExisting(db)
@@ -29,7 +30,7 @@ files lie beside the database.`,
 				return bad(err)
 			}
 			defer store.Close()
-			return store.Export(a.out.verbatim())
+			return store.Export(a.out.Verbatim())
 		}),
 	}
 	dbFlag(cmd, &db)

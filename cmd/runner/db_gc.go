@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/results"
 )
@@ -31,7 +32,7 @@ alone.`,
 		Example: `  runner db gc
   runner db gc --delete
   runner db gc --db runs/short.db --older 1h --delete`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(context.Context, []string) error { return a.dbGC(o) }),
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
@@ -33,12 +35,12 @@ was interrupted or is running here; a failed or interrupted trial does not repla
 one. Weights and detections are separate files; missing files are reported.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
-		Args: asUsed,
+		Args: usage.Args,
 		RunE: a.work(func(ctx context.Context, args []string) error { return a.dbImport(ctx, o, args) }),
 	}
 	dbFlag(cmd, &o.db)
 	cmd.Flags().StringVar(&o.keep, "keep", "", "in a conflict, which `result` to keep: ours (of the database) or theirs (of the file)")
-	complete(cmd, "keep", keeps)
+	usage.Complete(cmd, "keep", keeps)
 	return cmd
 }
 
@@ -75,11 +77,11 @@ func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) er
 		return err
 	}
 	fmt.Fprintf(a.out, "%s: %s added, %d replaced, %d there already, %d kept against another result; %s read\n",
-		o.db, count(done.Added, "trial"), done.Changed, done.Same, done.Kept, count(done.Sweeps, "sweep"))
+		o.db, columns.Count(done.Added, "trial"), done.Changed, done.Same, done.Kept, columns.Count(done.Sweeps, "sweep"))
 	a.missing(done.Missing)
 	a.unchecked(done.Unchecked)
 	if err := refused(done.Refused); err != nil {
-		return fmt.Errorf("%w\n%s left out", err, count(len(done.Refused), "line"))
+		return fmt.Errorf("%w\n%s left out", err, columns.Count(len(done.Refused), "line"))
 	}
 	return nil
 }

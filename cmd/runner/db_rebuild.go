@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
 )
@@ -24,17 +26,17 @@ checkpoint with the next sweep. A bundle that is damaged, was altered, or holds 
 wrong key is left out and reported; the exit code is then 1.`,
 		Example: `  runner db rebuild
   runner db rebuild --db runs/lost.db`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.work(func(context.Context, []string) error {
 			r, err := results.Rebuild(db, sweep.KeyOf())
 			if err != nil {
 				return bad(errors.Join(err, refused(r.Refused)))
 			}
-			fmt.Fprintf(a.out, "%s: %s and %s of %s\n", db, count(r.Trials, "trial"), count(r.Sweeps, "sweep"), count(r.Found, "bundle"))
+			fmt.Fprintf(a.out, "%s: %s and %s of %s\n", db, columns.Count(r.Trials, "trial"), columns.Count(r.Sweeps, "sweep"), columns.Count(r.Found, "bundle"))
 			a.unchecked(r.Unchecked)
 			if err := refused(r.Refused); err != nil {
-				return fmt.Errorf("%w\n%s left out: copy each from a backup, or move it away", err, count(len(r.Refused), "bundle"))
+				return fmt.Errorf("%w\n%s left out: copy each from a backup, or move it away", err, columns.Count(len(r.Refused), "bundle"))
 			}
 			return nil
 		}),

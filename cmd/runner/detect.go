@@ -5,23 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/coco"
+	"focalgrid/columns"
 	"focalgrid/dataset"
 	"focalgrid/dataset/picture"
 	"focalgrid/detector"
 	"focalgrid/experiments"
-)
-
-// Sizes of the pictures of detect, and the number of views on the contact sheet.
-const (
-	sheetPixels = 384
-	sheetViews  = 48
-	smallSide   = 256 // pictures below this are enlarged
 )
 
 type detectOptions struct {
@@ -61,7 +56,7 @@ from 1.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: trialKeys(&o.db),
+		ValidArgsFunction: usage.TrialKeys(&o.db),
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.trial, o.images = args[0], args[1:]
 			return a.detect(ctx, o)
@@ -120,34 +115,42 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	d, err := r.OpenDetector(ctx, t, store.WeightsPath(t.Weights))
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 
-	p := &pictures{dir: o.out, names: map[string]bool{}}
+	p := detector.NewGallery(o.out)
+	add := func(v detector.View) error {
+		if o.out != "" {
+			if err := makeFolder(o.out); err != nil {
+				return err
+			}
+		}
+		return p.Add(v)
+	}
 	var dets []coco.Detection
 	if o.val > 0 {
 		var set *dataset.Set
 		if set, err = d.Scored(ctx, o.changedData); err != nil {
 			return foreign(ctx, err)
 		}
-		dets, err = d.Views(ctx, set, o.val, o.score, p.add)
+		dets, err = d.Views(ctx, set, o.val, o.score, add)
 	} else {
-		dets, err = d.ViewFiles(ctx, o.images, o.score, p.add)
+		dets, err = d.ViewFiles(ctx, o.images, o.score, add)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s, %s above score %g", count(p.views, "image"), count(p.found, "detection"), o.score)
+	fmt.Fprintf(a.out, "%s, %s above score %g", columns.Count(p.Views, "image"), columns.Count(p.Found, "detection"), o.score)
 	if o.val > 0 {
-		fmt.Fprintf(a.out, ": %d right, %d wrong; %d of %s missed", p.right, p.wrong, p.missed, count(p.truth, "object"))
+		fmt.Fprintf(a.out, ": %d right, %d wrong; %d of %s missed", p.Right, p.Wrong, p.Missed, columns.Count(p.Truth, "object"))
 	}
 	fmt.Fprintln(a.out, ".")
 	if o.out != "" {
-		sheet, err := p.sheet()
+		sheet, err := p.Sheet()
 		if err != nil {
 			return err
 		}
@@ -163,7 +166,7 @@ func (a *app) detect(ctx context.Context, o *detectOptions) error {
 		return err
 	}
 	cfg := d.Config()
-	fmt.Fprintf(a.out, "COCO results: %s, %s from score %g on\n", o.coco, count(len(dets), "detection"), cfg.Number("eval.low_score"))
+	fmt.Fprintf(a.out, "COCO results: %s, %s from score %g on\n", o.coco, columns.Count(len(dets), "detection"), cfg.Number("eval.low_score"))
 	return nil
 }
 
@@ -179,82 +182,4 @@ func foreign(ctx context.Context, err error) error {
 		err = fmt.Errorf("%w; if the data was moved, pass its new folder with --data DIR", err)
 	}
 	return bad(err)
-}
-
-// pictures writes a picture for each view, and collects panels for the contact sheet. Without a dir
-// it only counts.
-type pictures struct {
-	dir    string
-	names  map[string]bool // of the files written
-	panels []dataset.Panel
-	pair   int // panels a view
-
-	views, found, truth, right, wrong, missed int
-}
-
-func (p *pictures) add(v detector.View) error {
-	right, wrong, missed := v.Counts()
-	p.views++
-	p.found += len(v.Found)
-	p.right += right
-	p.wrong += wrong
-	p.missed += missed
-	for _, t := range v.Truth {
-		if !t.Crowd {
-			p.truth++
-		}
-	}
-	if p.dir == "" {
-		return nil
-	}
-	if err := makeFolder(p.dir); err != nil {
-		return err
-	}
-	panels, err := v.Panels(0)
-	if err != nil {
-		return err
-	}
-	p.pair = len(panels)
-	zoom := max(1, smallSide/max(1, v.Pixels.Width, v.Pixels.Height))
-	if err := dataset.WritePNG(filepath.Join(p.dir, p.name(v.Name)), dataset.Sheet(panels, len(panels), zoom)); err != nil {
-		return err
-	}
-	if p.views > sheetViews {
-		return nil
-	}
-	small, err := v.Panels(sheetPixels)
-	p.panels = append(p.panels, small...)
-	return err
-}
-
-// name is the file for a picture, numbered where two pictures share a name.
-func (p *pictures) name(file string) string {
-	stem := strings.TrimSuffix(file, filepath.Ext(file))
-	name := stem + ".png"
-	for n := 2; p.names[name] || name == sheetName; n++ {
-		name = fmt.Sprintf("%s-%d.png", stem, n)
-	}
-	p.names[name] = true
-	return name
-}
-
-// sheetName is the contact sheet's file in the folder of pictures.
-const sheetName = "sheet.png"
-
-func (p *pictures) sheet() (string, error) {
-	path := filepath.Join(p.dir, sheetName)
-	columns := 4
-	if p.pair == 1 {
-		columns = 6
-	}
-	return path, dataset.WritePNG(path, dataset.Sheet(p.panels, columns, sheetZoom(p.panels)))
-}
-
-// sheetZoom enlarges small pictures until a label has room.
-func sheetZoom(panels []dataset.Panel) int {
-	side := 1
-	for _, p := range panels {
-		side = max(side, p.Pixels.Rect.Dx(), p.Pixels.Rect.Dy())
-	}
-	return max(1, smallSide/side)
 }

@@ -14,11 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 type doctorOptions struct {
@@ -36,7 +38,7 @@ pretrained weights inside the program, database, and the GPU or why none is used
 changes nothing.`,
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(context.Context, []string) error { return a.doctor(o) }),
 	}
@@ -99,7 +101,7 @@ func cacheLine(dir string) string {
 	if err != nil {
 		return fmt.Sprintf("%s: %v", dir, err)
 	}
-	return fmt.Sprintf("%s, %s, %.1f MB", dir, count(files, "file"), float64(size)/1e6)
+	return fmt.Sprintf("%s, %s, %.1f MB", dir, columns.Count(files, "file"), float64(size)/1e6)
 }
 
 // weightsLine lists the backbones inside the program, and reports whether the profile mini starts from
@@ -149,7 +151,7 @@ func databaseLine(path string) (string, error) {
 		return path + ", can't be used", err
 	}
 	var parts []string
-	for _, s := range []string{results.StatusDone, results.StatusDiverged, results.StatusFailed, results.StatusInterrupted, results.StatusRunning} {
+	for _, s := range []string{record.StatusDone, record.StatusDiverged, record.StatusFailed, record.StatusInterrupted, record.StatusRunning} {
 		if status[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", status[s], s))
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/coco"
 	"focalgrid/figure"
 	"focalgrid/metrics"
@@ -69,7 +70,7 @@ as corners or in 0…1) are reported on stderr with counts. They never change a 
   runner eval --gt gt.json --dt dt.json --html report.html --curves curves.csv
   runner eval --gt gt.json --dt new.json --vs old.json
   runner eval --gt gt.json --dt new.json --min-ap .34 --vs old.json --max-drop .005`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
@@ -104,7 +105,7 @@ as corners or in 0…1) are reported on stderr with counts. They never change a 
 		}
 		return a.eval(ctx, o)
 	})
-	complete(cmd, "numpy", []string{"2.3", "1.24"})
+	usage.Complete(cmd, "numpy", []string{"2.3", "1.24"})
 	return cmd
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/terminal"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/results"
 	"focalgrid/results/report"
 )
@@ -34,7 +36,7 @@ a sweep at the same time.`,
 		Example: `  runner ls
   runner ls --watch
   runner ls --db runs/short.db --format json`,
-		Args:              asUsed,
+		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.ls(ctx, o) }),
 	}
@@ -64,8 +66,8 @@ func (a *app) ls(ctx context.Context, o *lsOptions) error {
 			return err
 		}
 		if b.String() != last {
-			if last != "" || o.watch && terminal(a.out) {
-				fmt.Fprint(a.out.raw, a.between())
+			if last != "" || o.watch && terminal.Is(a.out) {
+				fmt.Fprint(a.out.Raw, a.between())
 			}
 			last = b.String()
 			if _, err := b.WriteTo(a.out); err != nil {
@@ -85,7 +87,7 @@ func (a *app) ls(ctx context.Context, o *lsOptions) error {
 
 // between separates two lists: a cleared screen on a terminal, else an empty line.
 func (a *app) between() string {
-	if terminal(a.out) {
+	if terminal.Is(a.out) {
 		return "\x1b[H\x1b[2J"
 	}
 	return "\n"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
@@ -28,7 +29,7 @@ func machineFlags(cmd *cobra.Command, m *machine) {
 	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
 	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes only on the CPU")
 	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
-	complete(cmd, "engine", engineNames())
+	usage.Complete(cmd, "engine", engineNames())
 }
 
 // engines makes the engines that --engine names. To add one, add a line.

@@ -4,8 +4,10 @@
 //
 //	runner sweep gamma
 //
-// This package has flags, exit codes and printing, with one file for each verb. What a setting means and
-// how a number is computed is the business of package experiments and the packages below it.
+// This package has flags, exit codes and printing, with one file for each verb. Package usage checks and
+// completes the command line, package progress shows a sweep, and package terminal writes to standard
+// output. What a setting means and how a number is computed is the business of package experiments and
+// the packages below it.
 package main
 
 import (
@@ -48,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if lost := a.out.end(); lost != nil && (err == nil || errors.Is(err, lost)) {
+	if lost := a.out.End(); lost != nil && (err == nil || errors.Is(err, lost)) {
 		err = &coded{exitFailed, lost} // the output is incomplete, whatever the verb returned
 	}
 	if err == nil {

@@ -22,6 +22,7 @@ import (
 
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts expect; read the difference before keeping it")
@@ -259,7 +260,7 @@ func TestInterrupt(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer store.Close()
-			if trials, err := store.Trials(results.Filter{}); err != nil || len(trials) != 1 || trials[0].Status != results.StatusInterrupted {
+			if trials, err := store.Trials(results.Filter{}); err != nil || len(trials) != 1 || trials[0].Status != record.StatusInterrupted {
 				t.Errorf("trials %+v, %v; want one that was interrupted", trials, err)
 			}
 			cmd, seen = beginSweep(t, dir, "exec")
@@ -397,7 +398,7 @@ func TestWorkersEndWithTheirSweep(t *testing.T) {
 		t.Fatalf("%d trials, %v", len(trials), err)
 	}
 	for _, tr := range trials {
-		if a := tr.Attempts[0]; tr.Status != results.StatusInterrupted || a.Exit != results.StatusInterrupted || a.PID == cmd.Process.Pid {
+		if a := tr.Attempts[0]; tr.Status != record.StatusInterrupted || a.Exit != record.StatusInterrupted || a.PID == cmd.Process.Pid {
 			t.Errorf("trial %.12s is %s, attempt %+v", tr.Key, tr.Status, a)
 		}
 	}

@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
@@ -36,8 +39,8 @@ tensors that a trial with that seed starts from, including the pretrained backbo
   runner model paper --px 608x800
   runner model gamma --set model.depth=50
   runner model mini --seed 0 --weights initial.safetensors`,
-		Args:              asUsed,
-		ValidArgsFunction: configNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.ConfigNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
 			return a.model(ctx, o)
@@ -109,7 +112,7 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	ts, err := r.InitialWeights(ctx, &cfg, o.seed)
 	if err != nil {
 		return err
@@ -125,6 +128,6 @@ func (a *app) model(ctx context.Context, o *modelOptions) error {
 	if err := weights.Write(o.weights, ts, meta); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "\nInitial weights of seed %d: %s, %s, hash %s\n", o.seed, o.weights, count(len(ts), "tensor"), hash)
+	fmt.Fprintf(a.out, "\nInitial weights of seed %d: %s, %s, hash %s\n", o.seed, o.weights, columns.Count(len(ts), "tensor"), hash)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
@@ -32,8 +34,8 @@ CONFIG is a grid file, an ablation or a profile.`,
 		Example: `  runner pretrain mini
   runner pretrain depth_scale --set model.depth=34
   runner pretrain mini --again -o experiments/pretrained`,
-		Args:              asUsed,
-		ValidArgsFunction: configNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.ConfigNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
 			return a.pretrain(ctx, o)
@@ -61,7 +63,7 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	var p experiments.Pretrained
 	copied := ""
 	if o.out != "" {
@@ -82,10 +84,4 @@ func (a *app) pretrain(ctx context.Context, o *pretrainOptions) error {
 	}
 	columns.Text(a.out, "", rows, columns.AllLeft)
 	return nil
-}
-
-// preparing reports data and pretraining in plain lines, for verbs that do nothing else for long.
-func (a *app) preparing() func(experiments.Event) {
-	l := &lines{tracker: newTracker(nil, nil, a.now), w: a.err, out: a.out}
-	return l.event
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
@@ -40,8 +41,8 @@ printed, with their values in each profile. Without an argument all settings are
   runner settings loss.gamma
   runner settings gamma --set loss.type=ce
   runner settings mini --profile paper`,
-		Args:              asUsed,
-		ValidArgsFunction: settingNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.SettingNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.what = strings.Join(args, "")
 			return a.settings(ctx, o)
@@ -106,28 +107,4 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 		}
 	}
 	return nil
-}
-
-// settingNames completes a setting, a group of settings, or a name with a baseline.
-func settingNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	names, directive := configNames(cmd, args, typed)
-	if len(args) == 0 {
-		names = append(names, detector.Settings.Keys()...)
-	}
-	return names, directive
-}
-
-// keyValues completes KEY=VALUE: the key, and after it the value where there is a choice.
-func keyValues(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	var out []string
-	if key, _, ok := strings.Cut(typed, "="); ok {
-		for _, v := range detector.Settings.Choices(key) {
-			out = append(out, key+"="+v)
-		}
-		return out, cobra.ShellCompDirectiveNoFileComp
-	}
-	for _, key := range detector.Settings.Keys() {
-		out = append(out, key+"=")
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

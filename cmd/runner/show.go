@@ -5,9 +5,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/detector"
 	"focalgrid/experiments/sweep"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/results/report"
 )
 
@@ -34,8 +36,8 @@ The provenance is the provenance of the last attempt. If the code had uncommitte
 		Example: `  runner show 3fa85f6457c1
   runner show 3fa8 --format json
   runner show 3fa8 --diff`,
-		Args:              asUsed,
-		ValidArgsFunction: trialKeys(&o.db),
+		Args:              usage.Args,
+		ValidArgsFunction: usage.TrialKeys(&o.db),
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.trial = args[0]
 			return a.show(ctx, o)
@@ -60,7 +62,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 	if o.diff {
 		diff, err := sweep.CodeDiff(store, t)
 		if err == nil {
-			_, err = a.out.verbatim().Write(diff)
+			_, err = a.out.Verbatim().Write(diff)
 		}
 		return bad(err)
 	}
@@ -80,7 +82,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 }
 
 // holds checks that a folder holds the data of a trial.
-func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
+func (a *app) holds(ctx context.Context, t *record.Trial, dir string) error {
 	if err := relocate(t, dir); err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func (a *app) holds(ctx context.Context, t *results.Trial, dir string) error {
 		return err
 	}
 	defer r.close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	if err := r.SameData(ctx, t); err != nil {
 		if ctx.Err() != nil {
 			return err

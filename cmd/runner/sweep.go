@@ -7,17 +7,21 @@ import (
 	"io"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/terminal"
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/dataset"
 	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 type sweepOptions struct {
@@ -60,8 +64,8 @@ of a sweep that has died.`,
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
   runner sweep gamma --set train.iters=100 --set optim.lr=.05 --db runs/short.db
   runner sweep gamma --profile paper --data COCO --set pretrain.file=resnet50.safetensors`,
-		Args:              asUsed,
-		ValidArgsFunction: gridNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.GridNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
 			return a.sweep(ctx, o)
@@ -113,7 +117,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	if o.jobs > 1 {
 		r.host.Jobs = o.jobs
 	}
-	r.Notify = a.preparing() // until there are trials to report
+	r.Notify = progress.Preparing(a.now, a.err) // until there are trials to report
 	missing := plan.Missing()
 	if missing != nil && !o.dryRun {
 		return bad(missing)
@@ -176,8 +180,8 @@ func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, 
 	if err != nil {
 		return nil, err
 	}
-	a.printPlan(plan, states, costs, pretrain, rate, o.jobs)
-	fmt.Fprint(a.out, oneSeed(plan, o.sel.Seeds))
+	progress.WritePlan(a.out, plan, states, costs, pretrain, rate, o.jobs)
+	fmt.Fprint(a.out, progress.OneSeed(plan, o.sel.Seeds))
 	if missing != nil {
 		for line := range strings.Lines(missing.Error()) {
 			fmt.Fprintf(a.out, "To run it: %s\n", strings.TrimSpace(line))
@@ -188,7 +192,7 @@ func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, 
 
 // runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after
 // each seed.
-func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts results.Counts, err error) {
+func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan, states []sweep.State, o *sweepOptions) (counts record.Counts, err error) {
 	left, ofSeed := 0, map[uint64]int{}
 	for i := range states {
 		if !states[i].Done() {
@@ -198,21 +202,21 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 	}
 	if left > 0 {
 		fmt.Fprintln(a.out)
-		show := a.newProgress(plan, states)
-		defer show.close()
+		show := progress.New(plan, states, a.now, a.out, a.err)
+		defer show.Close()
 		ended := map[int]bool{}
 		c.Notify = func(e experiments.Event) {
-			show.event(e)
+			show.Event(e)
 			end, ok := e.(sweep.TrialEnded)
-			if !ok || ended[end.Index] || end.Outcome.Status == results.StatusInterrupted {
+			if !ok || ended[end.Index] || end.Outcome.Status == record.StatusInterrupted {
 				return
 			}
 			ended[end.Index] = true
 			seed := states[end.Index].Seed
 			left--
 			ofSeed[seed]--
-			if ofSeed[seed] == 0 && left > 0 && terminal(a.out) { // the last table is printed at the end
-				show.print(func(w io.Writer) error { return writeTable(w, &c.Records, plan, states, ended, o.db) })
+			if ofSeed[seed] == 0 && left > 0 && terminal.Is(a.out) { // the last table is printed at the end
+				show.Print(func(w io.Writer) error { return writeTable(w, &c.Records, plan, states, ended, o.db) })
 			}
 		}
 	}
@@ -233,7 +237,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 }
 
 // sum prints the outcome of a sweep, and what to type next.
-func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts results.Counts, o *sweepOptions) error {
+func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts record.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
 	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
 		return err
@@ -243,13 +247,13 @@ func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, count
 		return err
 	}
 	fmt.Fprintf(a.out, "\n%s: %d done, %d diverged, %d failed; recorded in %s.\n",
-		count(len(states), "trial"), counts.Done, counts.Diverged, counts.Failed, o.db)
+		columns.Count(len(states), "trial"), counts.Done, counts.Diverged, counts.Failed, o.db)
 	fmt.Fprintln(a.out, "\nNext:")
-	for _, line := range next(plan, states, o) {
+	for _, line := range usage.Next(plan, states, o.source, &o.sel, o.db) {
 		fmt.Fprintf(a.out, "  %s\n", line)
 	}
 	if counts.Failed > 0 {
-		return &coded{exitFailed, fmt.Errorf("%s failed; `%s` says why", count(counts.Failed, "trial"), command("ls", o.db))}
+		return &coded{exitFailed, fmt.Errorf("%s failed; `%s` says why", columns.Count(counts.Failed, "trial"), usage.Command("ls", o.db))}
 	}
 	return nil
 }
@@ -270,80 +274,6 @@ func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.S
 	if err != nil {
 		return err
 	}
-	t.List = command("ls", db)
+	t.List = usage.Command("ls", db)
 	return t.Write(w, "text")
-}
-
-// next returns three commands that are useful after a sweep.
-func next(plan *plan.Plan, states []sweep.State, o *sweepOptions) []string {
-	best := ""
-	most := -1.
-	failed := ""
-	for _, s := range states {
-		if s.Recorded == nil {
-			continue
-		}
-		if ap := s.Recorded.Metrics["AP"]; s.Recorded.Status == results.StatusDone && ap > most {
-			best, most = s.Key[:12], ap
-		}
-		if s.Recorded.Status == results.StatusFailed && failed == "" {
-			failed = s.Key[:12]
-		}
-	}
-	flags := flagsOf(&o.sel)
-	lines := []string{command("table", o.db, append([]string{o.source}, append(flags, "--format", "markdown")...)...)}
-	switch {
-	case failed != "":
-		lines = append(lines, command("show", o.db, failed))
-	case best != "":
-		lines = append(lines, command("detect", o.db, best, "--val", "16", "-o", "look"))
-	default:
-		lines = append(lines, command("ls", o.db))
-	}
-	seeds := "0..4"
-	if n, top := len(plan.Seeds), slices.Max(plan.Seeds); n > 1 && top < 1000 {
-		seeds = fmt.Sprintf("0..%d", top+uint64(n))
-	}
-	return append(lines, command("sweep", o.db, append([]string{o.source}, append(flags, "--seeds", seeds)...)...))
-}
-
-// flagsOf writes a selection as it was typed, without its seeds.
-func flagsOf(s *plan.Selection) []string {
-	var out []string
-	if s.Profile != "" {
-		out = append(out, "--profile", s.Profile)
-	}
-	for _, v := range s.Set {
-		out = append(out, "--set", v)
-	}
-	for _, v := range s.Only {
-		out = append(out, "--only", v)
-	}
-	if s.DataDir != "" {
-		out = append(out, "--data", s.DataDir)
-	}
-	return out
-}
-
-// command writes a command line for a shell.
-func command(verb, db string, args ...string) string {
-	words := append([]string{"runner", verb}, args...)
-	if db != defaultDB {
-		words = append(words, "--db", db)
-	}
-	for i, w := range words {
-		words[i] = shellWord(w)
-	}
-	return strings.Join(words, " ")
-}
-
-// shellWord quotes a word that a POSIX shell would change.
-func shellWord(w string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r)
-	}
-	if w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0 {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }

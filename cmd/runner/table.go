@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/results/report"
@@ -31,8 +33,8 @@ their settings, and a note says so.`,
   runner table gamma --format markdown > gamma.md
   runner table gamma --seeds 0..2 --only loss.gamma=2 --format json
   runner table my.yaml --set train.iters=100 --db runs/short.db`,
-		Args:              asUsed,
-		ValidArgsFunction: gridNames,
+		Args:              usage.Args,
+		ValidArgsFunction: usage.GridNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.source = args[0]
 			return a.table(ctx, o)
@@ -63,7 +65,7 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 		return bad(err)
 	}
 	defer store.Close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	records := r.records(store)
 	t, err := records.Table(ctx, plan, o.sel.Seeds == "")
 	if err != nil {
@@ -72,7 +74,7 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 		}
 		return bad(err)
 	}
-	t.List = command("ls", o.db)
+	t.List = usage.Command("ls", o.db)
 	if o.format == "csv" || o.format == "json" { // which have no notes
 		for _, remark := range t.Remarks {
 			fmt.Fprintf(a.err, "runner: note: %s\n", remark)

@@ -8,6 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
 	"focalgrid/dataset"
 	"focalgrid/experiments"
 	"focalgrid/experiments/sweep"
@@ -34,8 +37,8 @@ no such checkpoint, training stops at this step and continues from a checkpoint 
 		Example: `  runner verify 3fa85f6457c1
   runner verify 3fa8 --threads 1
   runner verify 3fa8 --from 200`,
-		Args:              asUsed,
-		ValidArgsFunction: trialKeys(&o.db),
+		Args:              usage.Args,
+		ValidArgsFunction: usage.TrialKeys(&o.db),
 		RunE: a.work(func(ctx context.Context, args []string) error {
 			o.trial = args[0]
 			return a.verify(ctx, o)
@@ -72,7 +75,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		return err
 	}
 	defer r.close()
-	r.Notify = a.preparing()
+	r.Notify = progress.Preparing(a.now, a.err)
 	if !r.Engine.Info().Exact {
 		fmt.Fprintf(a.out, "Engine %s does not promise the same bits every time: a difference may not be an error.\n", r.Engine.Info().Name)
 	}
@@ -100,9 +103,9 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 // verified describes what was equal.
 func verified(key string, v *experiments.Verification, threads int) string {
 	s := fmt.Sprintf("trial %.12s is equal to the bit, steps %d to %d trained again with %s: %s of the training log, %s",
-		key, v.From, v.To, count(threads, "thread"), count(v.Rows, "row"), count(v.Tensors, "tensor"))
+		key, v.From, v.To, columns.Count(threads, "thread"), columns.Count(v.Rows, "row"), columns.Count(v.Tensors, "tensor"))
 	if v.Metrics > 0 {
-		s += fmt.Sprintf(", %s, %s", count(v.Metrics, "metric"), count(v.Detections, "detection"))
+		s += fmt.Sprintf(", %s, %s", columns.Count(v.Metrics, "metric"), columns.Count(v.Detections, "detection"))
 	}
 	return s
 }

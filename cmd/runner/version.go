@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/experiments/plan"
 )
@@ -18,7 +19,7 @@ func newVersion(a *app) *cobra.Command {
 		Long: `Print the version and revision of the program, what it was built with, and what decides
 the bits of its results.`,
 		Example: "  runner version",
-		Args:    asUsed,
+		Args:    usage.Args,
 		RunE:    a.work(func(context.Context, []string) error { return a.version() }),
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/usage"
 	"focalgrid/experiments/sweep"
 )
 
@@ -20,7 +21,7 @@ func newWorker(a *app) *cobra.Command {
 		Use:    "worker",
 		Short:  "Train the trials that a sweep with several jobs orders",
 		Hidden: true,
-		Args:   asUsed,
+		Args:   usage.Args,
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
 	machineFlags(cmd, &o.m)
@@ -55,7 +56,7 @@ func (a *app) worker(o *sweepOptions) error {
 		return err
 	}
 	r.CheckpointEvery = o.every
-	if err := sweep.Work(r.Trainer, os.Stdin, a.out.verbatim()); err != nil {
+	if err := sweep.Work(r.Trainer, os.Stdin, a.out.Verbatim()); err != nil {
 		return err
 	}
 	os.Exit(exitOK) // at once: a trial may still be running, and its sweep has died

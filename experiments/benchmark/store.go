@@ -15,6 +15,7 @@ import (
 	"focalgrid/experiments/sweep"
 	"focalgrid/metrics"
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/results/report"
 	"focalgrid/setting"
 )
@@ -62,26 +63,26 @@ func (b Store) grid() string {
 }
 
 // bundle makes up the result of a trial.
-func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *results.Bundle {
+func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *record.Bundle {
 	at := r.Timestamp()
 	wave := func(i int) float64 { return .5 + .5*math.Sin(float64(i)) }
-	out := &results.Bundle{Trial: results.Trial{
-		Key: p.Key, Kind: results.KindTrain, Config: string(plan.Resolved(&p.Config)), Seed: p.Seed, Dataset: p.Data, Init: p.Init,
+	out := &record.Bundle{Trial: record.Trial{
+		Key: p.Key, Kind: record.KindTrain, Config: string(plan.Resolved(&p.Config)), Seed: p.Seed, Dataset: p.Data, Init: p.Init,
 		Engine: r.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: at, Provenance: r.Host.Provenance(),
-		Attempts: []results.Attempt{{
+		Attempts: []record.Attempt{{
 			Number: 1, Owner: fmt.Sprint("bench/", index), Host: r.Host.Name, EndStep: p.Config.Int("train.iters"), Started: at, Ended: at,
-			WallSeconds: 60, Exit: results.StatusDone, Environment: r.Host.Provenance(),
+			WallSeconds: 60, Exit: record.StatusDone, Environment: r.Host.Provenance(),
 		}},
-		Outcome: results.Outcome{Status: results.StatusDone, Finished: at, WallSeconds: 60, Metrics: map[string]float64{"AP.001": wave(index)}},
+		Outcome: record.Outcome{Status: record.StatusDone, Finished: at, WallSeconds: 60, Metrics: map[string]float64{"AP.001": wave(index)}},
 	}}
 	for i, name := range metrics.StatNames[:9] {
 		out.Metrics[name] = wave(index + i)
 	}
 	for i := range p.Config.Int("data.classes") {
-		out.Classes = append(out.Classes, results.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
+		out.Classes = append(out.Classes, record.ClassMetric{Category: int64(i + 1), Name: fmt.Sprint("class ", i+1), AP: wave(i), AP50: wave(i), AP75: wave(i)})
 	}
 	for i := range b.Steps {
-		out.Steps = append(out.Steps, results.Step{Step: i, Loss: wave(index + i), Losses: results.FirstLosses(wave(index+i+1), wave(index+i+2)), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
+		out.Steps = append(out.Steps, record.Step{Step: i, Loss: wave(index + i), Losses: record.FirstLosses(wave(index+i+1), wave(index+i+2)), LR: .01, GradNorm: wave(index + i + 3), Positives: i})
 	}
 	return out
 }
@@ -197,7 +198,7 @@ func recordBench(ctx context.Context, r sweep.Records, path string, b Store, p *
 			return err
 		}
 		bundle := b.bundle(&r, &states[i], i)
-		if err := results.WriteBundle(results.BundleDir(path), bundle); err != nil {
+		if err := record.WriteBundle(record.BundleDir(path), bundle); err != nil {
 			return err
 		}
 		if err := r.Store.Apply(bundle); err != nil {
@@ -214,7 +215,7 @@ func (t *StoreTimes) measure(path string) error {
 		return err
 	}
 	t.DatabaseBytes = info.Size()
-	return filepath.WalkDir(results.BundleDir(path), func(_ string, e fs.DirEntry, err error) error {
+	return filepath.WalkDir(record.BundleDir(path), func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}

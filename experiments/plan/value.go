@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"focalgrid/setting"
-
 	"gopkg.in/yaml.v3"
+
+	"focalgrid/setting"
 )
 
 // parseText reads a value as a flag gives it: text as it stands, anything else as in a file.

@@ -14,6 +14,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // defaultLease is how long an attempt may be silent before another coordinator takes its trial over.
@@ -50,9 +51,9 @@ type attempt struct {
 
 // try runs one attempt at a trial, from its last checkpoint if it has one, and records how it ended. The error is nil
 // for a diverged trial, which is a result. An outcome without a status is that of a trial that did not begin here, or
-// was lost: results.ErrHeld and results.ErrFinished say that another attempt is at work on it or has finished it.
-func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (results.Outcome, error) {
-	var none results.Outcome
+// was lost: record.ErrHeld and results.ErrFinished say that another attempt is at work on it or has finished it.
+func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (record.Outcome, error) {
+	var none record.Outcome
 	last, err := c.takeover(s.Key)
 	if err != nil {
 		return none, err
@@ -107,10 +108,10 @@ func (c *Coordinator) claim(ctx context.Context, s *State, start, last, pid int)
 		}
 	}
 	var err error
-	a.number, err = c.Store.BeginTrial(results.Trial{
+	a.number, err = c.Store.BeginTrial(record.Trial{
 		Key: s.Key, Config: string(plan.Resolved(&s.Config)), Seed: s.Seed, Dataset: s.Data, Init: s.Init,
 		Labels: s.source.Labels(), Engine: c.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: c.Timestamp(), Provenance: c.Host.Provenance(),
-	}, results.Attempt{Number: last + 1, Owner: processName(), Host: c.Host.Name, PID: pid, StartStep: start}, last)
+	}, record.Attempt{Number: last + 1, Owner: processName(), Host: c.Host.Name, PID: pid, StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err
 	}
@@ -140,9 +141,9 @@ func (c *Coordinator) inherited(s *State) (*experiments.Checkpoint, error) {
 }
 
 // takeover returns the trial's last attempt, the zero Attempt if it had none, which has ended or is dead. The error
-// wraps results.ErrHeld if it is alive.
-func (c *Coordinator) takeover(key string) (results.Attempt, error) {
-	var none results.Attempt
+// wraps record.ErrHeld if it is alive.
+func (c *Coordinator) takeover(key string) (record.Attempt, error) {
+	var none record.Attempt
 	t, err := c.Store.Trial(key)
 	if errors.Is(err, results.ErrNoTrial) {
 		return none, nil
@@ -150,7 +151,7 @@ func (c *Coordinator) takeover(key string) (results.Attempt, error) {
 	if err != nil {
 		return none, err
 	}
-	if results.IsFinal(t.Status) {
+	if record.IsFinal(t.Status) {
 		return none, fmt.Errorf("trial %.12s is %s: %w", key, t.Status, results.ErrFinished)
 	}
 	if len(t.Attempts) == 0 {
@@ -168,7 +169,7 @@ func (c *Coordinator) takeover(key string) (results.Attempt, error) {
 	if known && !alive || c.silent(key, last, patience) {
 		return last, nil
 	}
-	return none, fmt.Errorf("trial %.12s: %w: attempt %d, process %d on %s", key, results.ErrHeld, last.Number, last.PID, last.Host)
+	return none, fmt.Errorf("trial %.12s: %w: attempt %d, process %d on %s", key, record.ErrHeld, last.Number, last.PID, last.Host)
 }
 
 // heard is the last that was seen of another's attempt, and when.
@@ -179,7 +180,7 @@ type heard struct {
 
 // silent reports whether no heartbeat has come for that long, as this process saw it: no two clocks are compared, and
 // one that goes backwards makes the wait longer.
-func (c *Coordinator) silent(key string, a results.Attempt, patience time.Duration) bool {
+func (c *Coordinator) silent(key string, a record.Attempt, patience time.Duration) bool {
 	now := c.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +198,7 @@ func (c *Coordinator) silent(key string, a results.Attempt, patience time.Durati
 // applyLate records the result of a dead coordinator's attempt, which its trial's folder may hold. The error wraps
 // results.ErrFinished if the trial then needs no more work. A bundle that cannot be read counts for nothing: the trial
 // goes on from its checkpoint.
-func (c *Coordinator) applyLate(key string, last results.Attempt) error {
+func (c *Coordinator) applyLate(key string, last record.Attempt) error {
 	if last.Number == 0 || last.Exit != "" {
 		return nil
 	}
@@ -209,15 +210,15 @@ func (c *Coordinator) applyLate(key string, last results.Attempt) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // its weights are not there
 		return nil
-	case err == nil && results.IsFinal(fin.Status):
+	case err == nil && record.IsFinal(fin.Status):
 		return fmt.Errorf("trial %.12s is %s: %w", key, fin.Status, results.ErrFinished)
 	}
 	return err
 }
 
 // apply records how an attempt ended, and removes what its trial's folder need not hold any more. Doing it again
-// changes nothing. The error is results.ErrLost if another attempt took over.
-func (c *Coordinator) apply(key string, number int, f results.Finish) error {
+// changes nothing. The error is record.ErrLost if another attempt took over.
+func (c *Coordinator) apply(key string, number int, f record.Finish) error {
 	dir := workFolder(c.Store, key)
 	if f.Weights != "" {
 		path := c.Store.WeightsPath(f.Weights)
@@ -235,7 +236,7 @@ func (c *Coordinator) apply(key string, number int, f results.Finish) error {
 	if err := c.Store.FinishTrial(key, number, f); err != nil {
 		return err
 	}
-	if results.IsFinal(f.Status) {
+	if record.IsFinal(f.Status) {
 		return os.RemoveAll(dir)
 	}
 	return experiments.Release(dir, number)
@@ -261,8 +262,8 @@ func (a *attempt) beats() {
 		case <-a.stop:
 			return
 		case <-t.C:
-			err := a.c.Store.Beat(a.key, a.number, results.Progress{Step: int(a.step.Load()), WallSeconds: a.wall(), PeakBytes: a.peak.Load()})
-			if errors.Is(err, results.ErrLost) {
+			err := a.c.Store.Beat(a.key, a.number, record.Progress{Step: int(a.step.Load()), WallSeconds: a.wall(), PeakBytes: a.peak.Load()})
+			if errors.Is(err, record.ErrLost) {
 				a.lose(err)
 				return
 			}
@@ -274,8 +275,8 @@ func (a *attempt) wall() float64 { return experiments.Seconds(a.begun, a.c.Now()
 
 // finish ends the heartbeats and records how the attempt ended: as its bundle says, or, where it left none, as err
 // does.
-func (a *attempt) finish(ctx context.Context, index int, err error) (results.Outcome, error) {
-	var none results.Outcome
+func (a *attempt) finish(ctx context.Context, index int, err error) (record.Outcome, error) {
+	var none record.Outcome
 	close(a.stop)
 	<-a.over
 	stopped := ctx.Err() != nil
@@ -289,17 +290,17 @@ func (a *attempt) finish(ctx context.Context, index int, err error) (results.Out
 			err = missing
 		}
 		err = experiments.WithAdvice(err)
-		fin = results.Finish{EndStep: int(a.step.Load()), PeakBytes: a.peak.Load(), Outcome: results.Outcome{
-			Status: results.StatusFailed, Error: err.Error(), Finished: a.c.Timestamp(), WallSeconds: a.wall(),
+		fin = record.Finish{EndStep: int(a.step.Load()), PeakBytes: a.peak.Load(), Outcome: record.Outcome{
+			Status: record.StatusFailed, Error: err.Error(), Finished: a.c.Timestamp(), WallSeconds: a.wall(),
 		}}
 		if stopped && !errors.Is(err, ErrDied) {
-			fin.Status, fin.Error = results.StatusInterrupted, "interrupted"
+			fin.Status, fin.Error = record.StatusInterrupted, "interrupted"
 		}
 	}
 	if aerr := a.c.apply(a.key, a.number, fin); aerr != nil {
 		return none, errors.Join(err, aerr) // how it ended is not recorded
 	}
-	if errors.Is(err, results.ErrLost) { // its folder was taken away, its trial was not
+	if errors.Is(err, record.ErrLost) { // its folder was taken away, its trial was not
 		return none, err
 	}
 	if !errors.Is(err, ErrDied) {

@@ -12,6 +12,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // Coordinator runs what is missing of plans. Records' Store is required.
@@ -38,7 +39,7 @@ type TrialStarted struct {
 type TrialEnded struct {
 	Index     int
 	Key       string
-	Outcome   results.Outcome
+	Outcome   record.Outcome
 	Elsewhere bool
 }
 
@@ -56,12 +57,12 @@ func (c *Coordinator) notify(e experiments.Event) {
 // ended, in earlier sweeps too. A trial that another coordinator holds is left to it, and taken over should it die. A
 // failed trial does not stop the others; the context's end does, after the step at hand. The error is the context's or
 // one that concerns all trials.
-func (c *Coordinator) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
+func (c *Coordinator) Sweep(ctx context.Context, p *plan.Plan) (record.Counts, error) {
 	counts, err := c.sweep(ctx, p)
 	return counts, experiments.WithAdvice(err)
 }
 
-func (c *Coordinator) sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
+func (c *Coordinator) sweep(ctx context.Context, p *plan.Plan) (record.Counts, error) {
 	q := &queue{c: c, tries: map[int]int{}}
 	var err error
 	if q.states, err = c.Plan(ctx, p); err != nil {
@@ -95,7 +96,7 @@ const lookAgain = 2 * time.Second
 // job is the end of one try at a trial.
 type job struct {
 	place, index int
-	outcome      results.Outcome
+	outcome      record.Outcome
 	err          error
 }
 
@@ -103,7 +104,7 @@ type job struct {
 type queue struct {
 	c      *Coordinator
 	states []State
-	counts results.Counts
+	counts record.Counts
 
 	todo   []int
 	held   []int       // by other processes, when last looked at
@@ -194,7 +195,7 @@ func (q *queue) pretrain(ctx context.Context) error {
 func (q *queue) settle(j job) error {
 	key := q.states[j.index].Key
 	switch {
-	case errors.Is(j.err, results.ErrHeld) || errors.Is(j.err, results.ErrLost):
+	case errors.Is(j.err, record.ErrHeld) || errors.Is(j.err, record.ErrLost):
 		q.held = append(q.held, j.index)
 	case errors.Is(j.err, results.ErrFinished):
 		t, err := q.c.Store.Trial(key)
@@ -226,7 +227,7 @@ func (q *queue) settle(j job) error {
 // checkpoints.
 func (q *queue) close(index int, status string) error {
 	q.count(status)
-	if results.IsFinal(status) {
+	if record.IsFinal(status) {
 		return os.RemoveAll(workFolder(q.c.Store, q.states[index].Key))
 	}
 	return nil
@@ -234,8 +235,8 @@ func (q *queue) close(index int, status string) error {
 
 // count counts a trial that this sweep runs no more; one without a result has failed.
 func (q *queue) count(status string) {
-	if !results.IsFinal(status) {
-		status = results.StatusFailed
+	if !record.IsFinal(status) {
+		status = record.StatusFailed
 	}
 	q.counts.Add(status)
 }

@@ -12,6 +12,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/model"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // Cost is an estimate of what a trial takes.
@@ -103,7 +104,7 @@ func (r *Records) recordedWalls() (map[string][]float64, error) {
 	if r.Store == nil {
 		return out, nil
 	}
-	done, err := r.Store.Trials(results.Filter{Kind: results.KindTrain, Statuses: []string{results.StatusDone}})
+	done, err := r.Store.Trials(results.Filter{Kind: record.KindTrain, Statuses: []string{record.StatusDone}})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // estimator looks things up, and trains nothing, over a store that may be nil.
@@ -93,9 +94,9 @@ func TestCostByRecord(t *testing.T) {
 		for len(key) < 64 {
 			key += "0"
 		}
-		_, err := store.BeginTrial(results.Trial{Key: key, Config: string(plan.Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.Provenance()},
-			results.Attempt{Owner: "test"}, 0)
-		err = errors.Join(err, store.FinishTrial(key, 1, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
+		_, err := store.BeginTrial(record.Trial{Key: key, Config: string(plan.Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.Provenance()},
+			record.Attempt{Owner: "test"}, 0)
+		err = errors.Join(err, store.FinishTrial(key, 1, record.Finish{Outcome: record.Outcome{Status: record.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
 		if err != nil {
 			t.Fatal(err)
 		}

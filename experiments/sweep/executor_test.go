@@ -16,6 +16,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // executors are what the conformance tests run on; to add one, add a line. Each gives a bench an executor on which
@@ -98,7 +99,7 @@ func TestExecutorStops(t *testing.T) {
 			cancel()
 		}
 		for _, tr := range b.trials(t) {
-			if tr.Status != results.StatusInterrupted && tr.Status != results.StatusDone {
+			if tr.Status != record.StatusInterrupted && tr.Status != record.StatusDone {
 				t.Errorf("trial %.12s is %s", tr.Key, tr.Status)
 			}
 		}
@@ -121,7 +122,7 @@ func TestExecutorStops(t *testing.T) {
 func TestExecutorPanics(t *testing.T) {
 	onEach(t, testWorker{Die: "panic", Gamma: 0, Step: 4}, func(t *testing.T, b *bench) {
 		p := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 1, Failed: 1}) {
 			t.Fatalf("%+v, %v; want one failed, one done", c, err)
 		}
 		states, err := b.States(t.Context(), p)
@@ -146,7 +147,7 @@ func TestExecutorFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Trials[0].Config.Set("loss.type", "hinge") // no such loss: fails when its order is read
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 1, Failed: 1}) {
 			t.Errorf("%+v, %v; want one failed, one done", c, err)
 		}
 	})
@@ -196,7 +197,7 @@ func TestExecutorLoses(t *testing.T) {
 				})
 			}
 		})
-		if !errors.Is(err, results.ErrLost) || !strings.Contains(err.Error(), "attempt 2 took over") {
+		if !errors.Is(err, record.ErrLost) || !strings.Contains(err.Error(), "attempt 2 took over") {
 			t.Errorf("it ended with %v, want ErrLost and who took over", err)
 		}
 		if _, err := experiments.ReadBundle(dir, o.Attempt); !errors.Is(err, os.ErrNotExist) {
@@ -205,7 +206,7 @@ func TestExecutorLoses(t *testing.T) {
 		if names := b.checkpoints(t, o.Key); !slices.Equal(names, []string{"step-00000002.safetensors"}) {
 			t.Errorf("it left %v, want what it wrote before", names)
 		}
-		if err := b.apply(o.Key, o.Attempt+1, results.Finish{Outcome: results.Outcome{Status: results.StatusFailed, Finished: b.Timestamp()}}); !errors.Is(err, results.ErrLost) {
+		if err := b.apply(o.Key, o.Attempt+1, record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Finished: b.Timestamp()}}); !errors.Is(err, record.ErrLost) {
 			t.Errorf("a result of an attempt that was never claimed: %v", err)
 		}
 	})
@@ -230,7 +231,7 @@ func TestExecutorLosesFolder(t *testing.T) {
 				}
 			}
 		}
-		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (results.Counts{Done: 1}) {
+		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (record.Counts{Done: 1}) {
 			t.Fatalf("%+v, %v", c, err)
 		}
 		same(t, "begun anew", b.finished(t, key), want)
@@ -266,7 +267,7 @@ func TestExecutorIsLate(t *testing.T) {
 				}
 			}
 			b.Lease = 60 * time.Millisecond
-			if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (results.Counts{Done: 1}) {
+			if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (record.Counts{Done: 1}) {
 				t.Fatalf("%+v, %v", c, err)
 			}
 			same(t, "recorded by another", b.finished(t, key), want)
@@ -274,9 +275,9 @@ func TestExecutorIsLate(t *testing.T) {
 			for _, a := range b.trials(t)[0].Attempts {
 				exits = append(exits, a.Exit)
 			}
-			wantExits := []string{results.StatusDone}
+			wantExits := []string{record.StatusDone}
 			if damaged {
-				wantExits = []string{results.ExitKilled, results.StatusDone}
+				wantExits = []string{record.ExitKilled, record.StatusDone}
 			}
 			if steps != 0 || end.Elsewhere == damaged || !slices.Equal(exits, wantExits) {
 				t.Errorf("%d steps, ended %+v, attempts ended %v; want no step, and %v", steps, end, exits, wantExits)
@@ -335,7 +336,7 @@ func TestExecutorPauses(t *testing.T) {
 		a.Lease = time.Hour // no heartbeat within this test
 		b.Lease = 60 * time.Millisecond
 		p := a.plan(t, tiny, oneTrial)
-		var left results.Trial
+		var left record.Trial
 		var steps int
 		var end *TrialEnded
 		a.Notify = func(e experiments.Event) {
@@ -381,7 +382,7 @@ func TestExecutorIsKilled(t *testing.T) {
 		b := newBench(t, 1)
 		b.jobs(2, testWorker{Die: "kill", Gamma: 2, Step: step, Once: filepath.Join(b.dir, "once")})
 		b.Retries = 1
-		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (results.Counts{Done: 1}) {
+		if c, err := b.Sweep(t.Context(), b.plan(t, tiny, oneTrial)); err != nil || c != (record.Counts{Done: 1}) {
 			t.Fatalf("in step %d: %+v, %v", step, c, err)
 		}
 		same(t, fmt.Sprint("killed in step ", step), b.finished(t, key), want)
@@ -411,7 +412,7 @@ func TestExecutorInherits(t *testing.T) {
 		sel := one(folder)
 		sel.Only = nil
 		p := b.plan(t, tiny, sel)
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Failed: 2}) {
 			t.Fatalf("with a damaged picture: %+v, %v", c, err)
 		}
 		if err := os.WriteFile(path, right, 0o666); err != nil {
@@ -424,7 +425,7 @@ func TestExecutorInherits(t *testing.T) {
 				steps++
 			}
 		}
-		if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
+		if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 2}) {
 			t.Fatalf("repaired: %+v, %v", c, err)
 		}
 		if steps != 0 {

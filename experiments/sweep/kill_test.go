@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // killGrid is a grid whose trials take about a second.
@@ -374,7 +375,7 @@ func (k *killer) progress(dir string) map[string]int {
 		for _, a := range t.Attempts {
 			out[t.Key] = max(out[t.Key], a.EndStep)
 		}
-		if t.Status == results.StatusDone {
+		if t.Status == record.StatusDone {
 			out[t.Key] = killIters + 1
 		}
 	}
@@ -423,8 +424,8 @@ func (k *killer) outcome(dir string) outcome {
 		o.attempts += len(t.Attempts)
 		for i, a := range t.Attempts {
 			last := i == len(t.Attempts)-1
-			killed := a.Exit == results.ExitKilled || a.Exit == results.StatusFailed && strings.Contains(a.Error, "signal: killed")
-			if a.Number != i+1 || last != (a.Exit == results.StatusDone) || !last && !killed {
+			killed := a.Exit == record.ExitKilled || a.Exit == record.StatusFailed && strings.Contains(a.Error, "signal: killed")
+			if a.Number != i+1 || last != (a.Exit == record.StatusDone) || !last && !killed {
 				k.t.Errorf("%s: trial %.12s, attempt %d of %d: number %d, exit %q (%s)", dir, t.Key, i+1, len(t.Attempts), a.Number, a.Exit, a.Error)
 			}
 			// A killed one may have done more than it could tell, but not as

@@ -10,6 +10,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // ErrDataChanged is returned by Sweep where trials of its plan are recorded with the same settings on other data,
@@ -45,7 +46,7 @@ func (r *Records) findKin(states []State) error {
 				continue
 			}
 			q.kin = append(q.kin, t)
-			if t.Status == results.StatusFailed || t.Status == results.StatusInterrupted {
+			if t.Status == record.StatusFailed || t.Status == record.StatusInterrupted {
 				q.stopped = append(q.stopped, t.Key)
 			}
 		}
@@ -94,7 +95,7 @@ func (r *Records) checkData(states []State) error {
 	if r.AllowChangedData {
 		return nil
 	}
-	var other []*results.Trial
+	var other []*record.Trial
 	var of *State
 	for i := range states {
 		q := &states[i]
@@ -110,8 +111,8 @@ func (r *Records) checkData(states []State) error {
 			if elsewhere || same {
 				continue
 			}
-			mixes := results.IsFinal(t.Status)
-			if !mixes && t.Status != results.StatusFailed {
+			mixes := record.IsFinal(t.Status)
+			if !mixes && t.Status != record.StatusFailed {
 				training, begun, err := experiments.TrainingOf(workFolder(r.Store, t.Key), t.Key)
 				if err != nil {
 					return err
@@ -145,7 +146,7 @@ func (r *Records) keyOn(s *State, data string) string {
 
 // pastTraining is a recorded training that this engine and these numerics made.
 type pastTraining struct {
-	*results.Trial
+	*record.Trial
 	cfg      *plan.Config
 	settings string // and seed, see trainingSettings
 }
@@ -157,7 +158,7 @@ func trainingSettings(canonical []byte, seed uint64) string {
 
 // pastTrainings returns the recorded trainings by start time, without those of versions with other settings.
 func (r *Records) pastTrainings() ([]pastTraining, error) {
-	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	recorded, err := r.Store.Trials(results.Filter{Kind: record.KindTrain})
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"focalgrid/experiments"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // A worker process reads commands from its standard input and writes messages to its standard output, both in gob
@@ -47,7 +47,7 @@ var errorKinds = []struct {
 	name string
 	err  error
 }{
-	{"lost", results.ErrLost}, {"full", syscall.ENOSPC}, {"interrupted", context.Canceled},
+	{"lost", record.ErrLost}, {"full", syscall.ENOSPC}, {"interrupted", context.Canceled},
 }
 
 // remoteError is an error of a worker.

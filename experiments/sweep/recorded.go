@@ -9,15 +9,16 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // KeyOf returns a function that computes what a recorded trial's key must be, from its settings, seed, data, first
 // weights, engine and numerics. The function's error says why that can't be told: the trial was recorded by a version
 // with other settings or numerics.
-func KeyOf() results.KeyOf {
+func KeyOf() record.KeyOf {
 	canonical := map[string][]byte{} // by recorded settings, which the seeds of a row share
-	return func(t *results.Trial) (string, error) {
-		if t.Kind != results.KindTrain {
+	return func(t *record.Trial) (string, error) {
+		if t.Kind != record.KindTrain {
 			return "", fmt.Errorf("it is a %s", t.Kind)
 		}
 		if t.Numerics != strconv.Itoa(plan.Numerics) {
@@ -39,7 +40,7 @@ func KeyOf() results.KeyOf {
 
 // CodeDiff returns how the code of a trial's last attempt differed from its revision, as git writes it. The error says
 // why there is nothing to show.
-func CodeDiff(s *results.Store, t *results.Trial) ([]byte, error) {
+func CodeDiff(s *results.Store, t *record.Trial) ([]byte, error) {
 	var h experiments.Host
 	if err := json.Unmarshal([]byte(t.Provenance), &h); err != nil {
 		return nil, fmt.Errorf("trial %.12s: provenance: %w", t.Key, err)
@@ -61,7 +62,7 @@ func CodeDiff(s *results.Store, t *results.Trial) ([]byte, error) {
 }
 
 // Recorded returns what Verify compares of a trial.
-func Recorded(s *results.Store, t *results.Trial) (experiments.Recorded, error) {
+func Recorded(s *results.Store, t *record.Trial) (experiments.Recorded, error) {
 	log, err := s.StepRows(t.Key)
 	return experiments.Recorded{
 		Trial: t, Log: log,

@@ -10,7 +10,7 @@ import (
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // TestKeyOf: a recorded trial's key is computed anew from its record, and is another one as
@@ -22,42 +22,42 @@ func TestKeyOf(t *testing.T) {
 	}
 	cfg := p.Trials[0].Config
 	id := plan.Identity{Config: plan.Canonical(&cfg), Seed: 3, Data: "d", Init: "i", Engine: "gorgonia", Numerics: plan.Numerics}
-	record := func() *results.Trial {
-		return &results.Trial{Kind: results.KindTrain, Config: string(plan.Resolved(&cfg)), Seed: 3, Dataset: "d", Init: "i", Engine: "gorgonia", Numerics: strconv.Itoa(plan.Numerics)}
+	recorded := func() *record.Trial {
+		return &record.Trial{Kind: record.KindTrain, Config: string(plan.Resolved(&cfg)), Seed: 3, Dataset: "d", Init: "i", Engine: "gorgonia", Numerics: strconv.Itoa(plan.Numerics)}
 	}
 	other := cfg
 	other.Set("optim.lr", 2*cfg.Number("optim.lr"))
 	keyOf := KeyOf()
 	for _, tt := range []struct {
 		name   string
-		change func(*results.Trial)
+		change func(*record.Trial)
 		same   bool
 	}{
-		{"as it is", func(*results.Trial) {}, true},
-		{"another folder of the data", func(r *results.Trial) {
+		{"as it is", func(*record.Trial) {}, true},
+		{"another folder of the data", func(r *record.Trial) {
 			c := cfg
 			c.Set("data.dir", "/elsewhere")
 			r.Config = string(plan.Resolved(&c))
 		}, true},
-		{"a setting", func(r *results.Trial) { r.Config = string(plan.Resolved(&other)) }, false},
-		{"seed", func(r *results.Trial) { r.Seed = 4 }, false},
-		{"data", func(r *results.Trial) { r.Dataset = "e" }, false},
-		{"first weights", func(r *results.Trial) { r.Init = "" }, false},
-		{"engine", func(r *results.Trial) { r.Engine = "other" }, false},
+		{"a setting", func(r *record.Trial) { r.Config = string(plan.Resolved(&other)) }, false},
+		{"seed", func(r *record.Trial) { r.Seed = 4 }, false},
+		{"data", func(r *record.Trial) { r.Dataset = "e" }, false},
+		{"first weights", func(r *record.Trial) { r.Init = "" }, false},
+		{"engine", func(r *record.Trial) { r.Engine = "other" }, false},
 	} {
-		r := record()
+		r := recorded()
 		tt.change(r)
 		key, err := keyOf(r)
 		if err != nil || (key == id.Key()) != tt.same {
 			t.Errorf("%s: key %s, %v; that of the trial is %s", tt.name, key, err, id.Key())
 		}
 	}
-	for name, change := range map[string]func(*results.Trial){
-		"unknown settings": func(r *results.Trial) { r.Config = `{"loss.delta":1}` },
-		"other numerics":   func(r *results.Trial) { r.Numerics = "2" },
-		"a pretraining":    func(r *results.Trial) { r.Kind = results.KindPretrain },
+	for name, change := range map[string]func(*record.Trial){
+		"unknown settings": func(r *record.Trial) { r.Config = `{"loss.delta":1}` },
+		"other numerics":   func(r *record.Trial) { r.Numerics = "2" },
+		"a pretraining":    func(r *record.Trial) { r.Kind = record.KindPretrain },
 	} {
-		r := record()
+		r := recorded()
 		change(r)
 		if key, err := keyOf(r); err == nil {
 			t.Errorf("%s: key %s, want an error", name, key)
@@ -94,7 +94,7 @@ func TestAttemptEnvironment(t *testing.T) {
 		`{"revision":"unknown"}`:                "unknown revision",
 		`{"revision":"abc","diff":"123456789"}`: "no such file",
 	} {
-		if _, err := CodeDiff(b.Store, &results.Trial{Key: "k", Provenance: provenance}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := CodeDiff(b.Store, &record.Trial{Key: "k", Provenance: provenance}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", provenance, err, want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // Records finds out what is recorded of plans.
@@ -31,13 +32,13 @@ type State struct {
 	kin        []pastTraining // see Records.findKin
 	stopped    []string       // keys of kin without a result: a checkpoint of theirs may be of the same training
 
-	Recorded *results.Trial // nil: never begun
-	Step     int            // of the last checkpoint of a trial that is not done; 0: none
+	Recorded *record.Trial // nil: never begun
+	Step     int           // of the last checkpoint of a trial that is not done; 0: none
 }
 
 // Done reports whether the trial needs no more work: it is done, or it diverged.
 func (s *State) Done() bool {
-	return s.Recorded != nil && results.IsFinal(s.Recorded.Status)
+	return s.Recorded != nil && record.IsFinal(s.Recorded.Status)
 }
 
 // Classes returns how many classes the trial's detector has; 0 where its data was not looked at.
@@ -136,7 +137,7 @@ func (r *Records) Refresh(states []State) ([]State, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorded := make(map[string]*results.Trial, len(trials))
+	recorded := make(map[string]*record.Trial, len(trials))
 	for i := range trials {
 		recorded[trials[i].Key] = &trials[i]
 	}
@@ -173,9 +174,9 @@ func (r *Records) PrepareAll(ctx context.Context, states []State) error {
 
 // SavePlan records the plan that the states are of.
 func (r *Records) SavePlan(p *plan.Plan, states []State) error {
-	planned := make([]results.Planned, len(states))
+	planned := make([]record.Planned, len(states))
 	for i, q := range states {
-		planned[i] = results.Planned{Key: q.Key, Row: q.Row}
+		planned[i] = record.Planned{Key: q.Key, Row: q.Row}
 	}
-	return r.Store.SaveSweep(results.Sweep{Name: p.Name, File: p.Text, Hash: p.FileHash, Created: r.Timestamp()}, planned)
+	return r.Store.SaveSweep(record.Sweep{Name: p.Name, File: p.Text, Hash: p.FileHash, Created: r.Timestamp()}, planned)
 }

@@ -16,16 +16,17 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/weights"
 )
 
 // finished is all that a finished trial leaves which must not depend on how often
 // it was stopped.
 type finished struct {
-	Outcome    results.Outcome // but for times
-	Diverged   int             // step at which it did; -1: it did not
-	Steps      []results.Step
-	Classes    []results.ClassMetric
+	Outcome    record.Outcome // but for times
+	Diverged   int            // step at which it did; -1: it did not
+	Steps      []record.Step
+	Classes    []record.ClassMetric
 	Detections []byte
 }
 
@@ -120,9 +121,9 @@ func TestResumeIsExact(t *testing.T) {
 			}
 			attempts := b.trials(t)[0].Attempts
 			for i, a := range attempts {
-				exit := results.StatusInterrupted
+				exit := record.StatusInterrupted
 				if i == len(attempts)-1 {
-					exit = results.StatusDone
+					exit = record.StatusDone
 				}
 				if a.StartStep != begun[i] || a.EndStep != min(i+1, 6) || a.Exit != exit || a.PID != os.Getpid() {
 					t.Errorf("attempt %+v, want steps %d to %d, %s", a, begun[i], min(i+1, 6), exit)
@@ -247,7 +248,7 @@ func TestCheckpointUnreadable(t *testing.T) {
 	if names := b.checkpoints(t, key); len(names) != 2 {
 		t.Errorf("there are %v; want both", names)
 	}
-	if tr := b.trials(t)[0]; tr.Status != results.StatusInterrupted || len(tr.Attempts) != 1 {
+	if tr := b.trials(t)[0]; tr.Status != record.StatusInterrupted || len(tr.Attempts) != 1 {
 		t.Errorf("the trial is %s after %d attempts, want it interrupted as it was", tr.Status, len(tr.Attempts))
 	}
 	if err := os.Rename(last+"~", last); err != nil {
@@ -277,7 +278,7 @@ func TestClaimComesBetween(t *testing.T) {
 		t.Fatal(from, err)
 	}
 	b.stopAt(t, p, 5) // the other begins, and ends
-	if _, _, err := b.claim(t.Context(), &states[0], from.Step, seen.Number, os.Getpid()); !errors.Is(err, results.ErrHeld) {
+	if _, _, err := b.claim(t.Context(), &states[0], from.Step, seen.Number, os.Getpid()); !errors.Is(err, record.ErrHeld) {
 		t.Errorf("the claim on what was read before: %v, want ErrHeld", err)
 	}
 	if n := len(b.trials(t)[0].Attempts); n != 2 {
@@ -423,7 +424,7 @@ func TestInitialWeightsReplaced(t *testing.T) {
 		}
 	}
 	c, err := b.Sweep(t.Context(), p)
-	if err != nil || c != (results.Counts{Done: 1, Failed: 1}) {
+	if err != nil || c != (record.Counts{Done: 1, Failed: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	for _, tr := range b.trials(t) {
@@ -435,7 +436,7 @@ func TestInitialWeightsReplaced(t *testing.T) {
 	if draw(1) != planned {
 		t.Fatal("the same draws have another identity")
 	}
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 2}) {
 		t.Errorf("put back: %+v, %v", c, err)
 	}
 }

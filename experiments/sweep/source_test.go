@@ -16,7 +16,7 @@ import (
 	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // one is the selection of a single row and seed of tiny, on a folder.
@@ -76,7 +76,7 @@ func entries(d map[string]any, key string) []map[string]any {
 func newClass(id int, name string) any { return map[string]any{"id": id, "name": name} }
 
 // sweepOne sweeps one trial on a folder as a new process would, and returns it with what was noted.
-func (b *bench) sweepOne(t *testing.T, folder string) (*results.Trial, []string) {
+func (b *bench) sweepOne(t *testing.T, folder string) (*record.Trial, []string) {
 	t.Helper()
 	b.forget()
 	var noted []string
@@ -104,7 +104,7 @@ func TestScoredUnderTheDetectorsClasses(t *testing.T) {
 	if len(noted) != 0 {
 		t.Errorf("of equal lists it says %q", noted)
 	}
-	wantLabels := []results.Label{{ID: 1, Name: "disc"}, {ID: 2, Name: "square"}, {ID: 3, Name: "triangle"}, {ID: 4, Name: "star"}}
+	wantLabels := []record.Label{{ID: 1, Name: "disc"}, {ID: 2, Name: "square"}, {ID: 3, Name: "triangle"}, {ID: 4, Name: "star"}}
 	if !slices.Equal(want.Labels, wantLabels) {
 		t.Errorf("recorded labels are %v, want %v", want.Labels, wantLabels)
 	}
@@ -183,7 +183,7 @@ func TestClassUnknownToTheSplit(t *testing.T) {
 		})
 	})
 	got, _ := b.sweepOne(t, folder)
-	if got.Status != results.StatusDone {
+	if got.Status != record.StatusDone {
 		t.Fatalf("%+v", got.Outcome)
 	}
 	text, err := b.Store.Detections(got.Key)
@@ -278,14 +278,14 @@ func TestWhatWasHashedIsUsed(t *testing.T) {
 				if err := os.WriteFile(path, now, 0o666); err != nil {
 					t.Fatal(err)
 				}
-				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Failed: 2}) {
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Failed: 2}) {
 					t.Fatalf("changed: %+v, %v; want both to fail", c, err)
 				}
 				if err := os.WriteFile(path, was, 0o666); err != nil {
 					t.Fatal(err)
 				}
 				b.forget()
-				if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 2}) {
+				if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 2}) {
 					t.Fatalf("put back: %+v, %v", c, err)
 				}
 				fresh := newBench(t, 2)
@@ -325,7 +325,7 @@ func TestOtherTrainingIsRefused(t *testing.T) {
 				return
 			}
 			for _, tr := range b.trials(t) {
-				if tr.Status == results.StatusDone && tr.Attempts[0].StartStep != 4 {
+				if tr.Status == record.StatusDone && tr.Attempts[0].StartStep != 4 {
 					t.Errorf("it began at step %d, want 4", tr.Attempts[0].StartStep)
 				}
 			}
@@ -335,7 +335,7 @@ func TestOtherTrainingIsRefused(t *testing.T) {
 
 // asOlder records a trial as an older version did: under the identity of the folder's every
 // byte, without labels, with the path as it was typed.
-func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder string) string {
+func (b *bench) asOlder(t *testing.T, from *bench, tr *record.Trial, folder string) string {
 	t.Helper()
 	cfg, err := detector.Settings.ParseResolved("trial", []byte(tr.Config))
 	if err != nil {
@@ -356,11 +356,11 @@ func (b *bench) asOlder(t *testing.T, from *bench, tr *results.Trial, folder str
 	old := *tr
 	cfg.Set("data.dir", "data")
 	old.Key, old.Dataset, old.Labels, old.Config, old.Attempts = id.Key(), id.Data, nil, string(plan.Resolved(&cfg)), nil
-	n, err := b.Store.BeginTrial(old, results.Attempt{Owner: "older", Host: "there"}, 0)
+	n, err := b.Store.BeginTrial(old, record.Attempt{Owner: "older", Host: "there"}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Store.FinishTrial(old.Key, n, results.Finish{Outcome: old.Outcome, Steps: steps, Detections: dets, EndStep: 6}); err != nil {
+	if err := b.Store.FinishTrial(old.Key, n, record.Finish{Outcome: old.Outcome, Steps: steps, Detections: dets, EndStep: 6}); err != nil {
 		t.Fatal(err)
 	}
 	return old.Key

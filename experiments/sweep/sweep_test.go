@@ -18,6 +18,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // tinyBaseline is a network whose trials take a fraction of a second: a very
@@ -68,7 +69,7 @@ func newBench(t *testing.T, threads int) *bench {
 }
 
 // Sweep is the coordinator's, in this process unless there are workers, with the trainer as it is now.
-func (b *bench) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error) {
+func (b *bench) Sweep(ctx context.Context, p *plan.Plan) (record.Counts, error) {
 	if !b.workers {
 		b.Executor = Here(*b.Trainer)
 	}
@@ -76,7 +77,7 @@ func (b *bench) Sweep(ctx context.Context, p *plan.Plan) (results.Counts, error)
 }
 
 // Verify trains a trial of the bench's database again.
-func (b *bench) Verify(ctx context.Context, t *results.Trial, from int) (*experiments.Verification, error) {
+func (b *bench) Verify(ctx context.Context, t *record.Trial, from int) (*experiments.Verification, error) {
 	r, err := Recorded(b.Store, t)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (b *bench) Verify(ctx context.Context, t *results.Trial, from int) (*experi
 }
 
 // OpenDetector loads a trial of the bench's database.
-func (b *bench) OpenDetector(ctx context.Context, t *results.Trial) (*experiments.Trained, error) {
+func (b *bench) OpenDetector(ctx context.Context, t *record.Trial) (*experiments.Trained, error) {
 	return b.Trainer.OpenDetector(ctx, t, b.Store.WeightsPath(t.Weights))
 }
 
@@ -121,7 +122,7 @@ func (b *bench) plan(t *testing.T, text string, sel plan.Selection) *plan.Plan {
 	return p
 }
 
-func (b *bench) trials(t *testing.T) []results.Trial {
+func (b *bench) trials(t *testing.T) []record.Trial {
 	t.Helper()
 	all, err := b.Store.Trials(results.Filter{})
 	if err != nil {
@@ -144,10 +145,10 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 	}
 	first := *p
 	first.Trials = p.Trials[:2]
-	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (results.Counts{Done: 2}) {
+	if c, err := b.Sweep(t.Context(), &first); err != nil || c != (record.Counts{Done: 2}) {
 		t.Fatalf("first seed: %+v, %v", c, err)
 	}
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 4}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 4}) {
 		t.Fatalf("both seeds: %+v, %v", c, err)
 	}
 	if want := []int{0, 1, 2, 3}; !slices.Equal(started, want) || !slices.Equal(ended, want) {
@@ -155,7 +156,7 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 	}
 	hashes := map[string]bool{}
 	for _, tr := range b.trials(t) {
-		if tr.Status != results.StatusDone || tr.Weights == "" || tr.Dataset == "" {
+		if tr.Status != record.StatusDone || tr.Weights == "" || tr.Dataset == "" {
 			t.Errorf("trial %s: %+v", tr.Key, tr.Outcome)
 		}
 		hashes[tr.Weights] = true
@@ -244,7 +245,7 @@ func TestSweepInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st[0].Recorded.Status != results.StatusDone || st[1].Recorded.Status != results.StatusInterrupted {
+	if st[0].Recorded.Status != record.StatusDone || st[1].Recorded.Status != record.StatusInterrupted {
 		t.Errorf("trials are %s and %s, want done and interrupted", st[0].Recorded.Status, st[1].Recorded.Status)
 	}
 	if c, err := b.Sweep(t.Context(), p); err != nil || c.Done != 2 {
@@ -373,7 +374,7 @@ seeds: [0, 1]
 	count := &counting{Engine: shared.Engine}
 	shared.Engine = count
 	p := shared.plan(t, grid, plan.Selection{})
-	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 8}) {
+	if c, err := shared.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 8}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	// Seed by seed: smooth L1 twice, GIoU, smooth L1, each with a network for

@@ -9,6 +9,7 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/paper"
 	"focalgrid/results"
+	"focalgrid/results/record"
 	tables "focalgrid/results/report"
 )
 
@@ -61,7 +62,7 @@ func (r *Records) noteOthers(t *tables.Table, states []State) error {
 	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
 		return nil
 	}
-	recorded, err := r.Store.Trials(results.Filter{Kind: results.KindTrain})
+	recorded, err := r.Store.Trials(results.Filter{Kind: record.KindTrain})
 	if err != nil || len(recorded) == 0 {
 		return err
 	}
@@ -141,7 +142,7 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 		}
 		t.Paper = published.Setting()
 	}
-	recorded := make([][]results.Trial, len(p.Rows))
+	recorded := make([][]record.Trial, len(p.Rows))
 	for i := range states {
 		if s := &states[i]; s.Recorded != nil {
 			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)

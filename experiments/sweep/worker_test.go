@@ -22,6 +22,7 @@ import (
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // asWorker makes the test binary a worker process.
@@ -165,7 +166,7 @@ func TestJobs(t *testing.T) {
 			}
 		}
 	}
-	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c != (results.Counts{Done: 4}) {
+	if c, err := b.Sweep(t.Context(), b.plan(t, tiny, plan.Selection{})); err != nil || c != (record.Counts{Done: 4}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	slices.Sort(started)
@@ -230,16 +231,16 @@ func TestJobsDie(t *testing.T) {
 			}
 			bad := states[1].Recorded
 			if tt.always {
-				if c != (results.Counts{Done: 1, Failed: 1}) || bad.Status != results.StatusFailed || !strings.Contains(bad.Error, tt.why) || last.Outcome.Status != results.StatusFailed {
+				if c != (record.Counts{Done: 1, Failed: 1}) || bad.Status != record.StatusFailed || !strings.Contains(bad.Error, tt.why) || last.Outcome.Status != record.StatusFailed {
 					t.Errorf("%+v, %+v, told %+v", c, bad.Outcome, last)
 				}
 				return // the second try, from step 2, dies in the last step
 			}
-			if c != (results.Counts{Done: 2}) || len(bad.Attempts) != 2 {
+			if c != (record.Counts{Done: 2}) || len(bad.Attempts) != 2 {
 				t.Fatalf("%+v, %d attempts", c, len(bad.Attempts))
 			}
 			first, second := bad.Attempts[0], bad.Attempts[1]
-			if first.Exit != results.StatusFailed || !strings.Contains(first.Error, tt.why) || second.Exit != results.StatusDone || second.StartStep != 2 {
+			if first.Exit != record.StatusFailed || !strings.Contains(first.Error, tt.why) || second.Exit != record.StatusDone || second.StartStep != 2 {
 				t.Errorf("attempts %+v", bad.Attempts)
 			}
 			for _, s := range states {
@@ -264,7 +265,7 @@ func TestTwoSweeps(t *testing.T) {
 		b.Now = time.Now
 	}
 	plans := []*plan.Plan{one.plan(t, tiny, plan.Selection{}), two.plan(t, tiny, plan.Selection{})}
-	var counts [2]results.Counts
+	var counts [2]record.Counts
 	var errs [2]error
 	var both sync.WaitGroup
 	for i, b := range []*bench{one, two} {
@@ -289,9 +290,9 @@ func (b *bench) foreign(t *testing.T, p *plan.Plan) (key string, number int) {
 		t.Fatal(err)
 	}
 	q := states[0]
-	number, err = b.Store.BeginTrial(results.Trial{
+	number, err = b.Store.BeginTrial(record.Trial{
 		Key: q.Key, Config: string(plan.Resolved(&q.Config)), Dataset: q.Data, Engine: "gorgonia", Numerics: fmt.Sprint(plan.Numerics), Started: "2026-01-01T00:00:00Z",
-	}, results.Attempt{Owner: "elsewhere", Host: "elsewhere", PID: 7}, 0)
+	}, record.Attempt{Owner: "elsewhere", Host: "elsewhere", PID: 7}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,9 +315,9 @@ func TestLiveIsLeftAlone(t *testing.T) {
 		}
 		var err error
 		if looks++; looks < 10 {
-			err = b.Store.Beat(key, number, results.Progress{Step: looks})
+			err = b.Store.Beat(key, number, record.Progress{Step: looks})
 		} else if looks == 10 {
-			err = b.Store.FinishTrial(key, number, results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: strings.Repeat("0", 64)}})
+			err = b.Store.FinishTrial(key, number, record.Finish{Outcome: record.Outcome{Status: record.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: strings.Repeat("0", 64)}})
 		}
 		if err != nil {
 			t.Error(err)
@@ -324,7 +325,7 @@ func TestLiveIsLeftAlone(t *testing.T) {
 	}
 	var hours atomic.Int64
 	b.Now = func() time.Time { return time.Date(2026, 1, 1, int(hours.Add(1)), 0, 0, 0, time.UTC) }
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	if end, ok := last.(TrialEnded); !ok || !end.Elsewhere || looks != 10 {
@@ -342,19 +343,19 @@ func TestSilentIsTakenOver(t *testing.T) {
 	p := b.plan(t, tiny, plan.Selection{Seeds: "0", Only: []string{"loss.gamma=2"}})
 	key, number := b.foreign(t, p)
 	b.Lease = 60 * time.Millisecond
-	if c, err := b.Sweep(t.Context(), p); err != nil || c != (results.Counts{Done: 1}) {
+	if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 1}) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	before := b.finished(t, key)
 	tr := b.trials(t)[0]
-	if len(tr.Attempts) != 2 || tr.Attempts[0].Exit != results.ExitKilled || tr.Attempts[1].Exit != results.StatusDone {
+	if len(tr.Attempts) != 2 || tr.Attempts[0].Exit != record.ExitKilled || tr.Attempts[1].Exit != record.StatusDone {
 		t.Errorf("attempts %+v", tr.Attempts)
 	}
-	late := results.Finish{Outcome: results.Outcome{Status: results.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: strings.Repeat("0", 64)}}
-	if err := b.Store.FinishTrial(key, number, late); !errors.Is(err, results.ErrLost) && !errors.Is(err, results.ErrConflict) {
+	late := record.Finish{Outcome: record.Outcome{Status: record.StatusDone, Finished: "2026-01-02T00:00:00Z", Weights: strings.Repeat("0", 64)}}
+	if err := b.Store.FinishTrial(key, number, late); !errors.Is(err, record.ErrLost) && !errors.Is(err, results.ErrConflict) {
 		t.Errorf("the late result: %v", err)
 	}
-	if err := b.Store.Beat(key, number, results.Progress{}); !errors.Is(err, results.ErrLost) {
+	if err := b.Store.Beat(key, number, record.Progress{}); !errors.Is(err, record.ErrLost) {
 		t.Errorf("a late heartbeat: %v", err)
 	}
 	same(t, "after that", b.finished(t, key), before)
@@ -382,7 +383,7 @@ func TestSilence(t *testing.T) {
 		{time.Minute, 2, 6, true},
 	} {
 		clock = clock.Add(tt.clock)
-		if got := r.silent("k", results.Attempt{Number: tt.number, Beats: tt.beats}, time.Minute); got != tt.want {
+		if got := r.silent("k", record.Attempt{Number: tt.number, Beats: tt.beats}, time.Minute); got != tt.want {
 			t.Errorf("look %d: silent is %v", i, got)
 		}
 	}

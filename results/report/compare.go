@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/setting"
 	"focalgrid/stats"
 )
@@ -17,16 +18,16 @@ import (
 // or all trials of a database.
 type Side struct {
 	Name   string
-	Trials []results.Trial
-	Logs   [][]results.Step // of each trial
+	Trials []record.Trial
+	Logs   [][]record.Step // of each trial
 }
 
 // CompareFormats are the forms that WriteComparison knows.
 func CompareFormats() []string { return []string{"csv", "json", "text"} }
 
 // LoadSide reads the training logs of a side's trials.
-func LoadSide(store *results.Store, name string, trials []results.Trial) (Side, error) {
-	side := Side{Name: name, Trials: trials, Logs: make([][]results.Step, len(trials))}
+func LoadSide(store *results.Store, name string, trials []record.Trial) (Side, error) {
+	side := Side{Name: name, Trials: trials, Logs: make([][]record.Step, len(trials))}
 	for i, t := range trials {
 		var err error
 		if side.Logs[i], err = store.StepRows(t.Key); err != nil {
@@ -36,19 +37,54 @@ func LoadSide(store *results.Store, name string, trials []results.Trial) (Side, 
 	return side, nil
 }
 
+// Rows returns the trials with the settings "key=value,key=value".
+func Rows(store *results.Store, text string) ([]record.Trial, error) {
+	settings := map[string]string{}
+	for _, part := range splitSettings(text) {
+		key, value, ok := strings.Cut(part, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%q: want settings as key=value,key=value", text)
+		}
+		settings[key] = value
+	}
+	all, err := store.Trials(results.Filter{Kind: record.KindTrain})
+	if err != nil {
+		return nil, err
+	}
+	trials, err := Matching(all, settings)
+	if err == nil && len(trials) == 0 {
+		err = fmt.Errorf("%s: no recorded trial has these settings", text)
+	}
+	return trials, err
+}
+
+// splitSettings splits settings at their commas, but not at those of a list in brackets.
+func splitSettings(text string) []string {
+	depth := 0
+	return strings.FieldsFunc(text, func(r rune) bool {
+		switch r {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+		return r == ',' && depth <= 0
+	})
+}
+
 // Matching returns the trainings that have those settings, given as the texts that a list
 // shows: "loss.gamma" = "2". Numbers are compared as numbers. The error names a
 // setting that no trial has.
-func Matching(trials []results.Trial, settings map[string]string) ([]results.Trial, error) {
-	var out []results.Trial
+func Matching(trials []record.Trial, settings map[string]string) ([]record.Trial, error) {
+	var out []record.Trial
 	known := map[string]bool{}
 	for _, t := range trials {
-		if t.Kind != results.KindTrain {
+		if t.Kind != record.KindTrain {
 			continue
 		}
 		flat, err := flatten(t.Config)
 		if err != nil {
-			return nil, fmt.Errorf("trial %s: configuration: %w", results.Short(t.Key), err)
+			return nil, fmt.Errorf("trial %s: configuration: %w", record.Short(t.Key), err)
 		}
 		fits := true
 		for key, want := range settings {
@@ -89,13 +125,13 @@ type contrast struct {
 }
 
 // contrasts are the keys whose values are not the same on both sides, by key.
-func contrasts(a, b Side, values func(results.Trial) (map[string]any, error)) ([]contrast, error) {
+func contrasts(a, b Side, values func(record.Trial) (map[string]any, error)) ([]contrast, error) {
 	gather := func(s Side) (map[string][]string, error) {
 		out := map[string][]string{}
 		for _, t := range s.Trials {
 			flat, err := values(t)
 			if err != nil {
-				return nil, fmt.Errorf("trial %s: %w", results.Short(t.Key), err)
+				return nil, fmt.Errorf("trial %s: %w", record.Short(t.Key), err)
 			}
 			for key, v := range flat {
 				if text := setting.Spell(v); !slices.Contains(out[key], text) {
@@ -127,7 +163,7 @@ func contrasts(a, b Side, values func(results.Trial) (map[string]any, error)) ([
 	return out, nil
 }
 
-func settingsOf(t results.Trial) (map[string]any, error) {
+func settingsOf(t record.Trial) (map[string]any, error) {
 	flat, err := flatten(t.Config)
 	if err == nil {
 		flat["seed"] = t.Seed
@@ -137,7 +173,7 @@ func settingsOf(t results.Trial) (map[string]any, error) {
 
 // environmentOf is what a trial's last attempt ran with, and what its identity
 // has besides settings.
-func environmentOf(t results.Trial) (map[string]any, error) {
+func environmentOf(t record.Trial) (map[string]any, error) {
 	text := t.Provenance
 	if n := len(t.Attempts); n > 0 {
 		text = t.Attempts[n-1].Environment
@@ -158,7 +194,7 @@ type metricContrast struct {
 func metricContrasts(a, b Side) []metricContrast {
 	values := func(s Side, name string) (values []stats.Value) {
 		for _, t := range s.Trials {
-			if v, ok := t.Metrics[name]; ok && t.Status == results.StatusDone {
+			if v, ok := t.Metrics[name]; ok && t.Status == record.StatusDone {
 				values = append(values, stats.Value{Pair: t.Seed, Value: v})
 			}
 		}
@@ -186,7 +222,7 @@ type common struct {
 }
 
 func commonTrials(a, b Side) []common {
-	byKey := map[string]results.Trial{}
+	byKey := map[string]record.Trial{}
 	for _, t := range a.Trials {
 		byKey[t.Key] = t
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 // sideOf is a side of trials with those seeds, each AP that many hundredths above .28.
@@ -23,11 +23,11 @@ func sideOf(name, config string, above map[uint64]float64) Side {
 		t.Config, t.Seed = config, seed
 		t.Outcome = outcomeDone()
 		t.Metrics["AP"] = .28 + more/100
-		t.Attempts = []results.Attempt{{Number: 1, Environment: t.Provenance}}
+		t.Attempts = []record.Attempt{{Number: 1, Environment: t.Provenance}}
 		s.Trials = append(s.Trials, t)
-		var log []results.Step
+		var log []record.Step
 		for i := range 100 {
-			log = append(log, results.Step{Step: i, Loss: 2 / float64(i+1), Losses: results.FirstLosses(1/float64(i+1), 1/float64(i+1)), LR: .01, GradNorm: 1 + more, Positives: 9})
+			log = append(log, record.Step{Step: i, Loss: 2 / float64(i+1), Losses: record.FirstLosses(1/float64(i+1), 1/float64(i+1)), LR: .01, GradNorm: 1 + more, Positives: 9})
 		}
 		s.Logs = append(s.Logs, log)
 	}
@@ -63,7 +63,7 @@ func TestCompareSameTrials(t *testing.T) {
 	must(t, WriteComparison(&buf, a, b, "text"))
 	for _, want := range []string{
 		"2 of these trials are on both sides: 1 equal to the bit, 1 not\n",
-		"  " + results.Short(a.Trials[1].Key) + " differs in weights, AP\n",
+		"  " + record.Short(a.Trials[1].Key) + " differs in weights, AP\n",
 		"\nsettings: no difference\n",
 		"\nenvironment: no difference\n",
 	} {
@@ -77,7 +77,7 @@ func TestMatching(t *testing.T) {
 	all := append(sideOf("a", `{"loss.gamma":0.5,"loss.type":"focal"}`, map[uint64]float64{0: 0}).Trials,
 		sideOf("b", `{"anchors.ratios":[0.5,1,2],"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
 	pretraining := trialNamed("p")
-	pretraining.Kind, pretraining.Config = results.KindPretrain, `{"loss.gamma":2}`
+	pretraining.Kind, pretraining.Config = record.KindPretrain, `{"loss.gamma":2}`
 	all = append(all, pretraining)
 	for _, tt := range []struct {
 		settings map[string]string
@@ -103,10 +103,10 @@ func TestMatching(t *testing.T) {
 
 // Every loss that a side's logs have is compared, after the sum.
 func TestQuantities(t *testing.T) {
-	two := results.Step{Losses: results.FirstLosses(1, 2)}
-	three := results.Step{Losses: []results.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: 3}, {Name: "box", Value: 2}}}
+	two := record.Step{Losses: record.FirstLosses(1, 2)}
+	three := record.Step{Losses: []record.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: 3}, {Name: "box", Value: 2}}}
 	var names []string
-	for _, q := range quantities(Side{Logs: [][]results.Step{{}, {two}}}, Side{Logs: [][]results.Step{{three}}}) {
+	for _, q := range quantities(Side{Logs: [][]record.Step{{}, {two}}}, Side{Logs: [][]record.Step{{three}}}) {
 		names = append(names, q.name)
 		if got := q.of(two); q.name == "centerness_loss" && !math.IsNaN(got) || q.name == "box_loss" && got != 2 {
 			t.Errorf("%s of two losses is %g", q.name, got)

@@ -8,7 +8,7 @@ import (
 
 	"focalgrid/columns"
 	"focalgrid/nullable"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/stats"
 )
 
@@ -102,7 +102,7 @@ func writeComparisonText(w io.Writer, a, b Side, settings, environment []contras
 	}{{"A", a}, {"B", b}} {
 		keys := make([]string, 0, len(s.side.Trials))
 		for _, t := range s.side.Trials {
-			keys = append(keys, results.Short(t.Key)+" "+t.Status)
+			keys = append(keys, record.Short(t.Key)+" "+t.Status)
 		}
 		fmt.Fprintf(&buf, "%s  %s: %s\n", s.letter, columns.OneLine(s.side.Name), few(keys))
 	}
@@ -116,7 +116,7 @@ func writeComparisonText(w io.Writer, a, b Side, settings, environment []contras
 		fmt.Fprintf(&buf, "\n%d of these trials are on both sides: %d equal to the bit, %d not\n", len(both), equal, len(both)-equal)
 		for _, c := range both {
 			if !c.Equal {
-				fmt.Fprintf(&buf, "  %s differs in %s\n", results.Short(c.Trial), strings.Join(c.Differs, ", "))
+				fmt.Fprintf(&buf, "  %s differs in %s\n", record.Short(c.Trial), strings.Join(c.Differs, ", "))
 			}
 		}
 	}

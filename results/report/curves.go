@@ -10,7 +10,7 @@ import (
 	"strconv"
 
 	"focalgrid/columns"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/safecsv"
 	"focalgrid/stats"
 )
@@ -18,13 +18,13 @@ import (
 // quantity is a column of a training log that is compared.
 type quantity struct {
 	name string
-	of   func(results.Step) float64
+	of   func(record.Step) float64
 }
 
 // quantities lists the columns of both sides' logs: the losses of a step follow their sum, in the
 // order in which the logs first have them.
 func quantities(sides ...Side) []quantity {
-	out := []quantity{{"loss", func(s results.Step) float64 { return s.Loss }}}
+	out := []quantity{{"loss", func(s record.Step) float64 { return s.Loss }}}
 	for _, side := range sides {
 		for _, log := range side.Logs {
 			if len(log) == 0 {
@@ -32,19 +32,19 @@ func quantities(sides ...Side) []quantity {
 			}
 			for _, l := range log[0].Losses {
 				if key := l.Key(); !slices.ContainsFunc(out, func(q quantity) bool { return q.name == key }) {
-					out = append(out, quantity{key, func(s results.Step) float64 { return lossOf(s, l.Name) }})
+					out = append(out, quantity{key, func(s record.Step) float64 { return lossOf(s, l.Name) }})
 				}
 			}
 		}
 	}
 	return append(out,
-		quantity{"lr", func(s results.Step) float64 { return s.LR }},
-		quantity{"grad_norm", func(s results.Step) float64 { return s.GradNorm }},
-		quantity{"positives", func(s results.Step) float64 { return float64(s.Positives) }})
+		quantity{"lr", func(s record.Step) float64 { return s.LR }},
+		quantity{"grad_norm", func(s record.Step) float64 { return s.GradNorm }},
+		quantity{"positives", func(s record.Step) float64 { return float64(s.Positives) }})
 }
 
 // lossOf is the value of a loss by its name, NaN where the step has none.
-func lossOf(s results.Step, name string) float64 {
+func lossOf(s record.Step, name string) float64 {
 	for _, l := range s.Losses {
 		if l.Name == name {
 			return l.Value

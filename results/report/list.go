@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"focalgrid/columns"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/setting"
 )
 
 // WriteList prints trials in the order given, as text or json. Of the settings
 // it shows those that differ among the trials listed.
-func WriteList(w io.Writer, trials []results.Trial, format string) error {
+func WriteList(w io.Writer, trials []record.Trial, format string) error {
 	varying, err := varyingSettings(trials)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func WriteList(w io.Writer, trials []results.Trial, format string) error {
 	return fmt.Errorf("unknown list format %q; known: json, text", format)
 }
 
-func writeListText(w io.Writer, trials []results.Trial, varying []ordered) error {
+func writeListText(w io.Writer, trials []record.Trial, varying []ordered) error {
 	if len(trials) == 0 {
 		_, err := fmt.Fprintln(w, "no trials")
 		return err
@@ -42,7 +42,7 @@ func writeListText(w io.Writer, trials []results.Trial, varying []ordered) error
 	for i, t := range trials {
 		status := statusText(t)
 		var settings []string
-		if t.Kind == results.KindPretrain {
+		if t.Kind == record.KindPretrain {
 			settings = append(settings, t.Kind)
 		}
 		for j, m := range varying[i] {
@@ -65,7 +65,7 @@ func writeListText(w io.Writer, trials []results.Trial, varying []ordered) error
 			wall = time.Duration(t.WallSeconds * float64(time.Second)).Round(time.Second).String()
 		}
 		lines = append(lines, []string{
-			results.Short(t.Key), status, strings.Join(settings, " "), t.Started, strconv.FormatUint(t.Seed, 10), ap, wall,
+			record.Short(t.Key), status, strings.Join(settings, " "), t.Started, strconv.FormatUint(t.Seed, 10), ap, wall,
 		})
 	}
 	return columns.Ruled(w, header, lines, 4)
@@ -80,11 +80,11 @@ type listedAttempt struct {
 
 // statusText is a trial's status, with the step that it ended at or was last heard of
 // if it is not done.
-func statusText(t results.Trial) string {
+func statusText(t record.Trial) string {
 	switch {
 	case t.DivergedStep != nil:
 		return t.Status + " at step " + strconv.Itoa(*t.DivergedStep)
-	case len(t.Attempts) > 0 && (t.Status == results.StatusRunning || t.Status == results.StatusInterrupted):
+	case len(t.Attempts) > 0 && (t.Status == record.StatusRunning || t.Status == record.StatusInterrupted):
 		return t.Status + " at step " + strconv.Itoa(t.Attempts[len(t.Attempts)-1].EndStep)
 	}
 	return t.Status
@@ -106,7 +106,7 @@ type listedTrial struct {
 	Attempts []listedAttempt `json:"attempts"`
 }
 
-func listed(t results.Trial, settings ordered) listedTrial {
+func listed(t record.Trial, settings ordered) listedTrial {
 	l := listedTrial{
 		Trial: t.Key, Status: t.Status, Kind: t.Kind, Seed: t.Seed, Settings: settings,
 		Metrics: metricsJSON(t.Metrics), Started: t.Started, DivergedStep: t.DivergedStep,
@@ -130,7 +130,7 @@ func optional(text string) *string {
 	return &text
 }
 
-func writeListJSON(w io.Writer, trials []results.Trial, varying []ordered) error {
+func writeListJSON(w io.Writer, trials []record.Trial, varying []ordered) error {
 	out := make([]listedTrial, len(trials))
 	for i, t := range trials {
 		out[i] = listed(t, varying[i])
@@ -141,7 +141,7 @@ func writeListJSON(w io.Writer, trials []results.Trial, varying []ordered) error
 // varyingSettings are, for each trial, the settings whose value is not the same
 // in all of them, by key. A pretraining has other settings than a training:
 // each kind is compared within itself.
-func varyingSettings(trials []results.Trial) ([]ordered, error) {
+func varyingSettings(trials []record.Trial) ([]ordered, error) {
 	type kind struct {
 		first   map[string]string // the settings that others are compared with
 		varying map[string]bool
@@ -155,7 +155,7 @@ func varyingSettings(trials []results.Trial) ([]ordered, error) {
 		}
 		settings, err := leaves(t.Config)
 		if err != nil {
-			return nil, fmt.Errorf("trial %s: configuration: %w", results.Short(t.Key), err)
+			return nil, fmt.Errorf("trial %s: configuration: %w", record.Short(t.Key), err)
 		}
 		configs[t.Kind+t.Config] = settings
 		k := kinds[t.Kind]

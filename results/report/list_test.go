@@ -8,20 +8,20 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 func TestList(t *testing.T) {
 	step := 40
-	trials := []results.Trial{trialNamed("a"), trialNamed("b"), trialNamed("c"), trialNamed("d"), trialNamed("p")}
+	trials := []record.Trial{trialNamed("a"), trialNamed("b"), trialNamed("c"), trialNamed("d"), trialNamed("p")}
 	trials[0].Outcome = outcomeDone()
 	trials[1].Config = `{"loss":{"gamma":0.5,"type":"focal"},"profile":"mini"}`
-	trials[1].Outcome = results.Outcome{Status: results.StatusDiverged, DivergedStep: &step, Error: "loss is +Inf", Finished: "2030-05-01T10:02:03Z", WallSeconds: 123.4}
+	trials[1].Outcome = record.Outcome{Status: record.StatusDiverged, DivergedStep: &step, Error: "loss is +Inf", Finished: "2030-05-01T10:02:03Z", WallSeconds: 123.4}
 	trials[2].Config = `{"loss":{"type":"ce"},"profile":"mini"}`
-	trials[2].Outcome = results.Outcome{Status: results.StatusFailed, Error: "image 7: file is cut off\nmore", Finished: "2030-05-01T10:02:03Z"}
-	trials[3].Outcome = results.Outcome{Status: results.StatusRunning}
-	trials[3].Attempts = []results.Attempt{{Number: 1, EndStep: 200, Exit: results.ExitKilled}, {Number: 2, StartStep: 200, EndStep: 230}}
-	trials[4].Kind, trials[4].Config, trials[4].Outcome = results.KindPretrain, `{"steps":300}`, results.Outcome{Status: results.StatusDone}
+	trials[2].Outcome = record.Outcome{Status: record.StatusFailed, Error: "image 7: file is cut off\nmore", Finished: "2030-05-01T10:02:03Z"}
+	trials[3].Outcome = record.Outcome{Status: record.StatusRunning}
+	trials[3].Attempts = []record.Attempt{{Number: 1, EndStep: 200, Exit: record.ExitKilled}, {Number: 2, StartStep: 200, EndStep: 230}}
+	trials[4].Kind, trials[4].Config, trials[4].Outcome = record.KindPretrain, `{"steps":300}`, record.Outcome{Status: record.StatusDone}
 	for _, format := range []string{"text", "json"} {
 		var buf bytes.Buffer
 		must(t, WriteList(&buf, trials, format))
@@ -42,13 +42,13 @@ func TestList(t *testing.T) {
 func TestShow(t *testing.T) {
 	trial := trialNamed("a")
 	trial.Outcome = outcomeDone()
-	trial.Attempts = []results.Attempt{
+	trial.Attempts = []record.Attempt{
 		{Number: 1, Host: "one", PID: 41, EndStep: 207, Started: "2030-05-01T09:00:00Z", Ended: "2030-05-01T09:30:00Z", WallSeconds: 61.24,
-			Exit: results.StatusFailed, Error: "its process died: signal: killed\nlog", Environment: `{"go":"go1.26.7","threads":2,"gpu":"none"}`},
+			Exit: record.StatusFailed, Error: "its process died: signal: killed\nlog", Environment: `{"go":"go1.26.7","threads":2,"gpu":"none"}`},
 		{Number: 2, Host: "two", PID: 1234, StartStep: 200, EndStep: 230, Started: "2030-05-01T10:00:00Z", PeakBytes: 123e6, Environment: trial.Provenance},
 	}
 	nan := math.NaN()
-	classes := []results.ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: nan, AP50: nan, AP75: nan}}
+	classes := []record.ClassMetric{{Category: 7, Name: "disc", AP: .3, AP50: .5, AP75: .2}, {Category: 2, Name: "ring", AP: nan, AP50: nan, AP75: nan}}
 	for _, format := range []string{"text", "json"} {
 		var buf bytes.Buffer
 		must(t, WriteTrial(&buf, trial, classes, format))
@@ -61,15 +61,15 @@ func TestShow(t *testing.T) {
 func TestBrokenLines(t *testing.T) {
 	trial := trialNamed("a")
 	trial.Config = `{"data.name":"one\ntwo","a\nb":1}`
-	trial.Outcome = results.Outcome{
-		Status: results.StatusFailed, Error: "first line\nsecond\r\nthird", WallSeconds: math.Inf(1), Finished: "2030-05-01T10:01:00Z",
+	trial.Outcome = record.Outcome{
+		Status: record.StatusFailed, Error: "first line\nsecond\r\nthird", WallSeconds: math.Inf(1), Finished: "2030-05-01T10:01:00Z",
 		Metrics: map[string]float64{"AP": math.NaN(), "AP50": math.Inf(1)},
 	}
-	trial.Attempts = []results.Attempt{{Number: 1, Host: "ho\nst", Exit: results.StatusFailed, WallSeconds: math.NaN(), Error: "a\tb\nc", Environment: "{}"}}
+	trial.Attempts = []record.Attempt{{Number: 1, Host: "ho\nst", Exit: record.StatusFailed, WallSeconds: math.NaN(), Error: "a\tb\nc", Environment: "{}"}}
 	var out strings.Builder
-	must(t, WriteTrial(&out, trial, []results.ClassMetric{{Category: 1, Name: "two\u2028lines\n", AP: math.NaN(), AP50: math.Inf(-1), AP75: .5}}, "text"))
-	must(t, WriteList(&out, []results.Trial{trial, trialNamed("b")}, "text"))
-	must(t, WriteComparison(&out, Side{Name: "a\nb", Trials: []results.Trial{trial}}, Side{Name: "c", Trials: []results.Trial{trialNamed("b")}}, "text"))
+	must(t, WriteTrial(&out, trial, []record.ClassMetric{{Category: 1, Name: "two\u2028lines\n", AP: math.NaN(), AP50: math.Inf(-1), AP75: .5}}, "text"))
+	must(t, WriteList(&out, []record.Trial{trial, trialNamed("b")}, "text"))
+	must(t, WriteComparison(&out, Side{Name: "a\nb", Trials: []record.Trial{trial}}, Side{Name: "c", Trials: []record.Trial{trialNamed("b")}}, "text"))
 	got := out.String()
 	for _, want := range []string{
 		"error       first line\n            second", "            third\n", "(a b)", " ho st ", "  data.name  one two\n", "  a b ", "two lines", "a b: ",
@@ -88,7 +88,7 @@ func TestBrokenLines(t *testing.T) {
 
 // BenchmarkWriteList prints 10,000 trials with 10 metrics each.
 func BenchmarkWriteList(b *testing.B) {
-	trials := make([]results.Trial, 10_000)
+	trials := make([]record.Trial, 10_000)
 	for i := range trials {
 		t := trialNamed(fmt.Sprint(i))
 		t.Config, t.Seed = fmt.Sprintf(`{"loss":{"gamma":%d},"train":{"iters":1000,"lr":0.01}}`, i/10), uint64(i%10)

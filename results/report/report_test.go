@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files; read the difference before committing")
@@ -34,17 +34,17 @@ func keyOf(name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func trialNamed(name string) results.Trial {
-	return results.Trial{
-		Key: keyOf(name), Kind: results.KindTrain, Config: `{"loss":{"gamma":2,"type":"focal"},"profile":"mini"}`, Seed: 3,
+func trialNamed(name string) record.Trial {
+	return record.Trial{
+		Key: keyOf(name), Kind: record.KindTrain, Config: `{"loss":{"gamma":2,"type":"focal"},"profile":"mini"}`, Seed: 3,
 		Dataset: "synth-1", Init: "r18", Engine: "gorgonia", Numerics: "1",
 		Started: "2030-05-01T10:00:00Z", Provenance: `{"go":"go1.26.8","threads":2}`,
 	}
 }
 
-func outcomeDone() results.Outcome {
-	return results.Outcome{
-		Status: results.StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
+func outcomeDone() record.Outcome {
+	return record.Outcome{
+		Status: record.StatusDone, Finished: "2030-05-01T10:01:00Z", WallSeconds: 60, Weights: keyOf("weights"),
 		Metrics: map[string]float64{"AP": .284, "AP50": .5, "APs": math.NaN(), "AP.001": .29},
 	}
 }

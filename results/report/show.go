@@ -13,12 +13,12 @@ import (
 
 	"focalgrid/columns"
 	"focalgrid/nullable"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/setting"
 )
 
 // WriteTrial prints all that is known of one trial, as text or json.
-func WriteTrial(w io.Writer, t results.Trial, classes []results.ClassMetric, format string) error {
+func WriteTrial(w io.Writer, t record.Trial, classes []record.ClassMetric, format string) error {
 	switch format {
 	case "text":
 		return writeTrialText(w, t, classes)
@@ -28,7 +28,7 @@ func WriteTrial(w io.Writer, t results.Trial, classes []results.ClassMetric, for
 	return fmt.Errorf("unknown trial format %q; known: json, text", format)
 }
 
-func writeTrialText(w io.Writer, t results.Trial, classes []results.ClassMetric) error {
+func writeTrialText(w io.Writer, t record.Trial, classes []record.ClassMetric) error {
 	var buf bytes.Buffer
 	line := func(name, value string) {
 		if value = strings.TrimSpace(value); value != "" { // further lines stand below the first
@@ -59,7 +59,7 @@ func writeTrialText(w io.Writer, t results.Trial, classes []results.ClassMetric)
 	for _, part := range []struct{ name, text string }{{"provenance", t.Provenance}, {"config", t.Config}} {
 		flat, err := flatten(part.text)
 		if err != nil {
-			return fmt.Errorf("trial %s: %s: %w", results.Short(t.Key), part.name, err)
+			return fmt.Errorf("trial %s: %s: %w", record.Short(t.Key), part.name, err)
 		}
 		writeSettings(&buf, part.name, flat)
 	}
@@ -114,13 +114,13 @@ func seconds(v float64) string {
 
 // writeAttempts prints the attempts of a trial and, where they did not all run
 // with the same, in what each differed from the last.
-func writeAttempts(w *bytes.Buffer, t results.Trial) error {
+func writeAttempts(w *bytes.Buffer, t record.Trial) error {
 	if len(t.Attempts) == 0 {
 		return nil
 	}
 	last, err := flatten(t.Attempts[len(t.Attempts)-1].Environment)
 	if err != nil {
-		return fmt.Errorf("trial %s: environment: %w", results.Short(t.Key), err)
+		return fmt.Errorf("trial %s: environment: %w", record.Short(t.Key), err)
 	}
 	w.WriteByte('\n')
 	var lines [][]string
@@ -152,7 +152,7 @@ func writeAttempts(w *bytes.Buffer, t results.Trial) error {
 	for _, a := range t.Attempts[:len(t.Attempts)-1] {
 		flat, err := flatten(a.Environment)
 		if err != nil {
-			return fmt.Errorf("trial %s: environment: %w", results.Short(t.Key), err)
+			return fmt.Errorf("trial %s: environment: %w", record.Short(t.Key), err)
 		}
 		for key := range last {
 			if _, ok := flat[key]; !ok {
@@ -170,14 +170,14 @@ func writeAttempts(w *bytes.Buffer, t results.Trial) error {
 
 // lostSteps is how many steps of attempt i the next one had to do again: those after
 // its last checkpoint, as far as it was heard of.
-func lostSteps(attempts []results.Attempt, i int) int {
+func lostSteps(attempts []record.Attempt, i int) int {
 	if i+1 == len(attempts) {
 		return 0
 	}
 	return max(0, attempts[i].EndStep-attempts[i+1].StartStep)
 }
 
-func writeTrialJSON(w io.Writer, t results.Trial, classes []results.ClassMetric) error {
+func writeTrialJSON(w io.Writer, t record.Trial, classes []record.ClassMetric) error {
 	type class struct {
 		ID   int64          `json:"id"`
 		Name string         `json:"name"`
@@ -218,7 +218,7 @@ func writeTrialJSON(w io.Writer, t results.Trial, classes []results.ClassMetric)
 		Attempts     []attempt       `json:"attempts"`
 		Provenance   json.RawMessage `json:"provenance"`
 		Config       json.RawMessage `json:"config"`
-		Labels       []results.Label `json:"labels"`
+		Labels       []record.Label  `json:"labels"`
 		Metrics      ordered         `json:"metrics"`
 		Classes      []class         `json:"classes"`
 	}{

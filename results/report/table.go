@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"focalgrid/columns"
-	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/stats"
 )
 
@@ -41,19 +41,19 @@ type Table struct {
 type Row struct {
 	Factors map[string]any // numbers, text, booleans, lists of these or nil
 	N       int            // done + diverged
-	Status  results.Counts
+	Status  record.Counts
 	Metrics map[string]stats.Summary // over the trials that are done
 	Paper   map[string]*float64      // published figures as fractions; nil: none for this row
 }
 
 // NewRow gathers the trials of one setting. A metric is averaged over those
 // that are done: a diverged trial has no AP, but is counted in N.
-func NewRow(factors map[string]any, trials []results.Trial, paper map[string]*float64) Row {
+func NewRow(factors map[string]any, trials []record.Trial, paper map[string]*float64) Row {
 	row := Row{Factors: factors, Paper: paper, Metrics: map[string]stats.Summary{}}
 	values := map[string][]float64{}
 	for _, t := range trials {
 		row.Status.Add(t.Status)
-		if t.Status != results.StatusDone {
+		if t.Status != record.StatusDone {
 			continue
 		}
 		for name, v := range t.Metrics {

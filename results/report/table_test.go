@@ -9,19 +9,19 @@ import (
 	"strings"
 	"testing"
 
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 func near(a *float64, b float64) bool { return a != nil && math.Abs(*a-b) < 1e-12 }
 
-func done(ap float64) results.Trial {
-	return results.Trial{Outcome: results.Outcome{Status: results.StatusDone, Metrics: map[string]float64{
+func done(ap float64) record.Trial {
+	return record.Trial{Outcome: record.Outcome{Status: record.StatusDone, Metrics: map[string]float64{
 		"AP": ap, "AP50": ap + .2, "AP75": ap - .1, "APs": math.NaN(), "APm": ap / 2, "APl": ap + .1, "AP.001": ap + .01,
 	}}}
 }
 
-func ended(status string) results.Trial {
-	return results.Trial{Outcome: results.Outcome{Status: status}}
+func ended(status string) record.Trial {
+	return record.Trial{Outcome: record.Outcome{Status: status}}
 }
 
 func paperRow(ap, ap50, ap75 float64) map[string]*float64 {
@@ -29,8 +29,8 @@ func paperRow(ap, ap50, ap75 float64) map[string]*float64 {
 }
 
 func TestNewRow(t *testing.T) {
-	row := NewRow(nil, []results.Trial{done(.2), ended(results.StatusDiverged), done(.4), ended(results.StatusFailed), ended(results.StatusRunning), ended(results.StatusInterrupted)}, nil)
-	if row.N != 3 || row.Status != (results.Counts{Done: 2, Diverged: 1, Failed: 1}) {
+	row := NewRow(nil, []record.Trial{done(.2), ended(record.StatusDiverged), done(.4), ended(record.StatusFailed), ended(record.StatusRunning), ended(record.StatusInterrupted)}, nil)
+	if row.N != 3 || row.Status != (record.Counts{Done: 2, Diverged: 1, Failed: 1}) {
 		t.Errorf("n %d, %+v; want 3: 2 done, 1 diverged, and 1 failed outside n", row.N, row.Status)
 	}
 	if ap := row.Metrics["AP"]; ap.N != 2 || !near(ap.Mean, .3) || !near(ap.SD, math.Sqrt(.02)) {
@@ -51,21 +51,21 @@ func gammaTable() *Table {
 		Paper:   "COCO minival, 600 px, ResNet-50-FPN, 90,000 steps",
 		Factors: []string{"loss.gamma", "loss.alpha"},
 		Rows: []Row{
-			NewRow(factors(0, .75), []results.Trial{done(.21), done(.23), ended(results.StatusDiverged)}, paperRow(.311, .494, .33)),
-			NewRow(factors(.1, .75), []results.Trial{ended(results.StatusDiverged)}, paperRow(.314, .499, .331)),
+			NewRow(factors(0, .75), []record.Trial{done(.21), done(.23), ended(record.StatusDiverged)}, paperRow(.311, .494, .33)),
+			NewRow(factors(.1, .75), []record.Trial{ended(record.StatusDiverged)}, paperRow(.314, .499, .331)),
 			NewRow(factors(.5, .5), nil, paperRow(.329, .517, .352)),
-			NewRow(factors(1., .25), []results.Trial{done(.27), done(.28), done(.29)}, paperRow(.337, .52, .362)),
-			NewRow(factors(2., .25), []results.Trial{done(.28)}, paperRow(.34, .525, .365)),
-			NewRow(factors(2., "none"), []results.Trial{ended(results.StatusFailed)}, nil),
+			NewRow(factors(1., .25), []record.Trial{done(.27), done(.28), done(.29)}, paperRow(.337, .52, .362)),
+			NewRow(factors(2., .25), []record.Trial{done(.28)}, paperRow(.34, .525, .365)),
+			NewRow(factors(2., "none"), []record.Trial{ended(record.StatusFailed)}, nil),
 		},
 	}
 }
 
 func TestGolden(t *testing.T) {
 	once := gammaTable()
-	once.Rows = []Row{once.Rows[4], NewRow(map[string]any{"loss.gamma": 5, "loss.alpha": nil}, []results.Trial{done(.25)}, nil)}
+	once.Rows = []Row{once.Rows[4], NewRow(map[string]any{"loss.gamma": 5, "loss.alpha": nil}, []record.Trial{done(.25)}, nil)}
 	bare := &Table{ID: "anchors", Profile: "mini", Caption: "anchor scales", Factors: []string{"anchors.scales", "image.flip"}, Extra: []string{"AP.001"},
-		Rows: []Row{NewRow(map[string]any{"anchors.scales": []float64{1, 1.26}, "image.flip": true}, []results.Trial{done(.3)}, nil)}}
+		Rows: []Row{NewRow(map[string]any{"anchors.scales": []float64{1, 1.26}, "image.flip": true}, []record.Trial{done(.3)}, nil)}}
 	for name, table := range map[string]*Table{"gamma": gammaTable(), "once": once, "bare": bare, "empty": {ID: "none", Factors: []string{"loss.gamma"}}} {
 		for _, format := range TableFormats() {
 			var buf bytes.Buffer
@@ -145,7 +145,7 @@ func TestCSVIsWhole(t *testing.T) {
 // TestBest: the highest AP as printed is bold, a diverged row and a lone one
 // never are.
 func TestBest(t *testing.T) {
-	rows := func(trials ...[]results.Trial) *Table {
+	rows := func(trials ...[]record.Trial) *Table {
 		table := &Table{}
 		for _, tt := range trials {
 			table.Rows = append(table.Rows, NewRow(nil, tt, nil))
@@ -157,12 +157,12 @@ func TestBest(t *testing.T) {
 		table *Table
 		want  []bool
 	}{
-		{"highest", rows([]results.Trial{done(.2)}, []results.Trial{done(.3)}), []bool{false, true}},
-		{"alike as printed", rows([]results.Trial{done(.3001)}, []results.Trial{done(.2999)}, []results.Trial{done(.1)}), []bool{true, true, false}},
-		{"diverged once", rows([]results.Trial{done(.2)}, []results.Trial{done(.3), ended(results.StatusDiverged)}), []bool{true, false}},
-		{"alone", rows([]results.Trial{done(.2)}, nil), []bool{false, false}},
+		{"highest", rows([]record.Trial{done(.2)}, []record.Trial{done(.3)}), []bool{false, true}},
+		{"alike as printed", rows([]record.Trial{done(.3001)}, []record.Trial{done(.2999)}, []record.Trial{done(.1)}), []bool{true, true, false}},
+		{"diverged once", rows([]record.Trial{done(.2)}, []record.Trial{done(.3), ended(record.StatusDiverged)}), []bool{true, false}},
+		{"alone", rows([]record.Trial{done(.2)}, nil), []bool{false, false}},
 		{"none", rows(nil, nil), []bool{false, false}},
-		{"all zero", rows([]results.Trial{done(0)}, []results.Trial{done(0)}), []bool{true, true}},
+		{"all zero", rows([]record.Trial{done(0)}, []record.Trial{done(0)}), []bool{true, true}},
 	} {
 		if got := tt.table.best(); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"focalgrid/cmd/runner/terminal"
+	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/sweep"
 )
@@ -27,7 +29,7 @@ type bars struct {
 	all    *mpb.Bar
 	ones   map[int]*oneBar // by index of the trial
 	waited string          // the last line printed about waiting
-	w      *output
+	w      *terminal.Output
 }
 
 // oneBar is the bar of one trial or preparation.
@@ -39,10 +41,10 @@ type oneBar struct {
 // preparing is used instead of the index of a trial.
 const preparing = -1
 
-func newBars(t *tracker, w *output, options ...mpb.ContainerOption) *bars {
+func newBars(t *tracker, w *terminal.Output, options ...mpb.ContainerOption) *bars {
 	b := &bars{tracker: t, w: w, ones: map[int]*oneBar{}}
-	console := cupwriter.New(lineStart{w.raw}, false)
-	if f, ok := w.raw.(*os.File); ok {
+	console := cupwriter.New(lineStart{w.Raw}, false)
+	if f, ok := w.Raw.(*os.File); ok {
 		console.SetTermFd(int(f.Fd()))
 	}
 	b.p = mpb.New(append([]mpb.ContainerOption{mpb.WithConsoleWriter(console), mpb.WithWidth(barWidth)}, options...)...)
@@ -53,7 +55,7 @@ func newBars(t *tracker, w *output, options ...mpb.ContainerOption) *bars {
 		}), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(b.locked(func() string {
 			if s, ok := b.allLeft(); ok {
-				return lasting(s) + " left"
+				return columns.Duration(s) + " left"
 			}
 			return ""
 		}))))
@@ -85,7 +87,7 @@ func (b *bars) begin(index int, what string, total int) {
 	b.ones[index] = &oneBar{what: what, Bar: b.p.AddBar(int64(max(total, 1)),
 		mpb.BarPriority(index+1),
 		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(visible(what), decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Name(terminal.Visible(what), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(b.locked(func() string { return b.detail(index) }))))}
 }
 
@@ -107,12 +109,12 @@ func (b *bars) detail(index int) string {
 		s += fmt.Sprintf("  %.1f steps/s", r)
 	}
 	if left, ok := b.left(a); ok {
-		s += "  " + lasting(left) + " left"
+		s += "  " + columns.Duration(left) + " left"
 	}
 	return s
 }
 
-func (b *bars) event(e experiments.Event) {
+func (b *bars) Event(e experiments.Event) {
 	b.mu.Lock()
 	line := b.update(e)
 	index, what, total, done := b.progressOf(e)
@@ -136,7 +138,9 @@ func (b *bars) event(e experiments.Event) {
 }
 
 // above writes lines that scroll above the bars.
-func (b *bars) above(text string) { fmt.Fprintln(b.p, folded(visible(text), b.w.width())) }
+func (b *bars) above(text string) {
+	fmt.Fprintln(b.p, terminal.Folded(terminal.Visible(text), b.w.Width()))
+}
 
 // update processes an event and returns a line to print, if any.
 func (b *bars) update(e experiments.Event) string {
@@ -178,7 +182,7 @@ func (b *bars) progressOf(e experiments.Event) (index int, what string, total, d
 	return 0, "", 0, 0
 }
 
-func (b *bars) print(f func(io.Writer) error) {
+func (b *bars) Print(f func(io.Writer) error) {
 	var text bytes.Buffer
 	if err := f(&text); err != nil {
 		b.above(fmt.Sprintf("runner: table: %v", err))
@@ -187,7 +191,7 @@ func (b *bars) print(f func(io.Writer) error) {
 	}
 }
 
-func (b *bars) close() {
+func (b *bars) Close() {
 	for index := range b.ones {
 		b.finish(index)
 	}

@@ -1,8 +1,7 @@
-package results
+package record
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -27,18 +26,18 @@ type Loss struct {
 	Value float64
 }
 
-// firstLosses names the losses that every log had before losses had names.
-var firstLosses = []string{"class", "box"}
+// FirstNames are the losses that every log had before losses had names.
+var FirstNames = []string{"class", "box"}
 
 // FirstLosses names the two losses of a step that was recorded before losses had names.
 func FirstLosses(class, box float64) []Loss {
-	return []Loss{{firstLosses[0], class}, {firstLosses[1], box}}
+	return []Loss{{FirstNames[0], class}, {FirstNames[1], box}}
 }
 
 // Key returns the name that columns of the loss have in bundles and comparisons: "box_loss"
 // of "box". The classification loss keeps its first name, cls_loss.
 func (l Loss) Key() string {
-	if l.Name == firstLosses[0] {
+	if l.Name == FirstNames[0] {
 		return "cls_loss"
 	}
 	return l.Name + "_loss"
@@ -46,8 +45,8 @@ func (l Loss) Key() string {
 
 // lossNamed is the inverse of Key.
 func lossNamed(key string) (name string, ok bool) {
-	if key == (Loss{Name: firstLosses[0]}).Key() {
-		return firstLosses[0], true
+	if key == (Loss{Name: FirstNames[0]}).Key() {
+		return FirstNames[0], true
 	}
 	return strings.CutSuffix(key, "_loss")
 }
@@ -83,11 +82,11 @@ func checkSteps(steps []Step) error {
 	return nil
 }
 
-// stepsJSON is a training log in columns, which take half the space of rows: one for each
+// StepsJSON is a training log in columns, which take half the space of rows: one for each
 // figure and each loss.
-type stepsJSON []Step
+type StepsJSON []Step
 
-func (s stepsJSON) MarshalJSON() ([]byte, error) {
+func (s StepsJSON) MarshalJSON() ([]byte, error) {
 	if err := checkSteps(s); err != nil {
 		return nil, err
 	}
@@ -118,7 +117,7 @@ func (s stepsJSON) MarshalJSON() ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-func (s *stepsJSON) UnmarshalJSON(text []byte) error {
+func (s *StepsJSON) UnmarshalJSON(text []byte) error {
 	var step, positives []int
 	var loss, lr, norm []number
 	type column struct {
@@ -183,9 +182,9 @@ func (s *stepsJSON) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// sumSteps is the checksum of a training log. The names of the first losses add nothing, so
+// SumSteps is the checksum of a training log. The names of the first losses add nothing, so
 // that the checksums recorded before losses had names stay right.
-func sumSteps(steps []Step) string {
+func SumSteps(steps []Step) string {
 	d := newDigest()
 	for _, p := range steps {
 		d.int(int64(p.Step), int64(p.Positives))
@@ -194,82 +193,11 @@ func sumSteps(steps []Step) string {
 			d.float(l.Value)
 		}
 		d.float(p.LR, p.GradNorm)
-		if !slices.EqualFunc(p.Losses, firstLosses, hasName) {
+		if !slices.EqualFunc(p.Losses, FirstNames, hasName) {
 			for _, l := range p.Losses {
 				d.text(l.Name)
 			}
 		}
 	}
 	return d.hex()
-}
-
-func insertSteps(tx *sql.Tx, id int64, steps []Step) error {
-	if len(steps) == 0 {
-		return nil
-	}
-	row, err := tx.Prepare("INSERT INTO steps (trial_id, step, loss, lr, grad_norm, positives) VALUES (?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
-	defer row.Close()
-	loss, err := tx.Prepare("INSERT INTO losses (trial_id, step, name, place, value) VALUES (?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
-	defer loss.Close()
-	for _, p := range steps {
-		if _, err := row.Exec(id, p.Step, finite(p.Loss), finite(p.LR), finite(p.GradNorm), p.Positives); err != nil {
-			return fmt.Errorf("step %d: %w", p.Step, err)
-		}
-		for i, l := range p.Losses {
-			if _, err := loss.Exec(id, p.Step, l.Name, i, finite(l.Value)); err != nil {
-				return fmt.Errorf("step %d: loss %s: %w", p.Step, l.Name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// StepRows returns a trial's training log by step. The key is the full key.
-func (s *Store) StepRows(key string) (steps []Step, err error) {
-	err = s.inTx("read steps", func(tx *sql.Tx) error {
-		steps, err = querySteps(tx, key)
-		return err
-	})
-	return steps, err
-}
-
-func querySteps(q querier, key string) (steps []Step, err error) {
-	named, err := hasTable(q, "losses")
-	if err != nil {
-		return nil, err
-	}
-	const of = "trial_id = (SELECT id FROM trials WHERE key = ?1)"
-	losses := "(SELECT step, name, place, value FROM losses WHERE " + of + ")"
-	if !named { // an older version's database, opened for reading
-		losses = fmt.Sprintf(`(SELECT step, '%s' AS name, 0 AS place, cls_loss AS value FROM steps WHERE %s
-			UNION ALL SELECT step, '%s', 1, box_loss FROM steps WHERE %s)`, firstLosses[0], of, firstLosses[1], of)
-	}
-	err = each(q, func(rows *sql.Rows) error {
-		var p Step
-		var loss, lr, norm, value sql.NullFloat64
-		var name sql.NullString
-		if err := rows.Scan(&p.Step, &loss, &lr, &norm, &p.Positives, &name, &value); err != nil {
-			return err
-		}
-		if n := len(steps); n == 0 || steps[n-1].Step != p.Step {
-			p.Loss, p.LR, p.GradNorm = orNaN(loss), orNaN(lr), orNaN(norm)
-			steps = append(steps, p)
-		}
-		if name.Valid {
-			last := &steps[len(steps)-1]
-			last.Losses = append(last.Losses, Loss{name.String, orNaN(value)})
-		}
-		return nil
-	}, `SELECT steps.step, loss, lr, grad_norm, positives, name, value
-		FROM steps LEFT JOIN `+losses+` AS losses ON losses.step = steps.step WHERE `+of+` ORDER BY steps.step, place`, key)
-	if err == nil {
-		err = compareSum(q, partSteps, key, sumSteps(steps))
-	}
-	return steps, err
 }

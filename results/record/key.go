@@ -1,4 +1,4 @@
-package results
+package record
 
 import "fmt"
 
@@ -9,9 +9,9 @@ import "fmt"
 // compared.
 type KeyOf func(*Trial) (string, error)
 
-// check compares a trial's key with what it is a hash of. known is false if that can't
+// Check compares a trial's key with what it is a hash of. known is false if that can't
 // be told.
-func (k KeyOf) check(t *Trial) (known bool, err error) {
+func (k KeyOf) Check(t *Trial) (known bool, err error) {
 	if k == nil {
 		return false, nil
 	}

@@ -1,7 +1,8 @@
-package main
+package progress
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -37,9 +38,9 @@ func stateOf(s *sweep.State) string {
 	return "again (" + s.Recorded.Status + ")"
 }
 
-// printPlan prints the plan of a sweep: the trials in their order, with their factors, state and cost,
+// WritePlan prints the plan of a sweep: the trials in their order, with their factors, state and cost,
 // the finding of the paper, and the total, which is divided among jobs.
-func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
+func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -47,11 +48,11 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 	if p.Table != "" {
 		title = "Table " + p.Table + ": " + title
 	}
-	fmt.Fprintf(a.out, "%s (%s, profile %s)\n", title, p.File, p.Profile)
+	fmt.Fprintf(w, "%s (%s, profile %s)\n", title, p.File, p.Profile)
 	if found := p.Finding(); found != "" {
-		fmt.Fprintf(a.out, "The paper found: %s\n", found)
+		fmt.Fprintf(w, "The paper found: %s\n", found)
 	}
-	fmt.Fprintln(a.out)
+	fmt.Fprintln(w)
 
 	header := append([]string{"#"}, p.Factors...)
 	rows := [][]string{append(header, "seed", "state", "cost")}
@@ -67,7 +68,7 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 			}
 			line = append(line, cell)
 		}
-		cost := lasting(costs[i].Seconds)
+		cost := columns.Duration(costs[i].Seconds)
 		if math.IsNaN(costs[i].Seconds) {
 			cost = "?"
 		}
@@ -81,8 +82,8 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 		}
 		rows = append(rows, append(line, strconv.FormatUint(s.Seed, 10), stateOf(s), cost))
 	}
-	columns.Text(a.out, "", rows, columns.AllLeft)
-	foot := fmt.Sprintf("%s, %d to do", count(len(states), "trial"), todo)
+	columns.Text(w, "", rows, columns.AllLeft)
+	foot := fmt.Sprintf("%s, %d to do", columns.Count(len(states), "trial"), todo)
 	if todo > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
@@ -92,20 +93,20 @@ func (a *app) printPlan(p *plan.Plan, states []sweep.State, costs []sweep.Cost, 
 		default:
 			basis += fmt.Sprintf(", for %d of them from recorded trials of the same work", recorded)
 		}
-		foot += fmt.Sprintf(": about %s on this machine, %s", lasting(seconds/float64(max(1, min(jobs, todo)))+pretrain), basis)
+		foot += fmt.Sprintf(": about %s on this machine, %s", columns.Duration(seconds/float64(max(1, min(jobs, todo)))+pretrain), basis)
 		if pretrain > 0 {
-			foot += fmt.Sprintf("; %s of it for pretraining the backbone, once", lasting(pretrain))
+			foot += fmt.Sprintf("; %s of it for pretraining the backbone, once", columns.Duration(pretrain))
 		}
 	}
-	fmt.Fprintf(a.out, "\n%s.\n", foot)
+	fmt.Fprintf(w, "\n%s.\n", foot)
 	for _, line := range sweep.Inputs(p, states) {
-		fmt.Fprintln(a.out, line)
+		fmt.Fprintln(w, line)
 	}
 }
 
-// oneSeed explains a single number under --seeds, if it may be meant as a number of seeds; otherwise it
+// OneSeed explains a single number under --seeds, if it may be meant as a number of seeds; otherwise it
 // returns "".
-func oneSeed(p *plan.Plan, flag string) string {
+func OneSeed(p *plan.Plan, flag string) string {
 	if len(p.Seeds) != 1 || p.Seeds[0] < 2 || p.Seeds[0] > 100 || flag == "" || strings.Contains(flag, "..") {
 		return ""
 	}

@@ -1,4 +1,6 @@
-package main
+// Package progress prints the plan of a sweep, and shows how far it is: bars at the bottom of a
+// terminal, plain lines elsewhere.
+package progress
 
 import (
 	"fmt"
@@ -6,29 +8,35 @@ import (
 	"strings"
 	"time"
 
+	"focalgrid/cmd/runner/terminal"
 	"focalgrid/columns"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
-	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
-// progress shows the progress of a sweep. event and print are called from one goroutine.
-type progress interface {
-	event(experiments.Event)
-	// print writes a longer text between the lines.
-	print(func(io.Writer) error)
-	close()
+// Progress shows the progress of a sweep. Event and Print are called from one goroutine.
+type Progress interface {
+	Event(experiments.Event)
+	// Print writes a longer text between the lines.
+	Print(func(io.Writer) error)
+	Close()
 }
 
-// newProgress shows bars on a terminal and plain lines elsewhere. Results go to stdout and progress to
-// stderr, so that a table can be redirected to a file.
-func (a *app) newProgress(plan *plan.Plan, states []sweep.State) progress {
-	t := newTracker(plan, states, a.now)
-	if terminal(a.err) {
-		return newBars(t, a.err)
+// New shows bars if err is a terminal, and plain lines elsewhere. Results go to out and progress to
+// err, so that a table can be redirected to a file.
+func New(plan *plan.Plan, states []sweep.State, now func() time.Time, out, err *terminal.Output) Progress {
+	t := newTracker(plan, states, now)
+	if terminal.Is(err) {
+		return newBars(t, err)
 	}
-	return &lines{tracker: t, w: a.err, out: a.out}
+	return &lines{tracker: t, w: err, out: out}
+}
+
+// Preparing returns a function that prints what is prepared before there is a sweep.
+func Preparing(now func() time.Time, err io.Writer) func(experiments.Event) {
+	return (&lines{tracker: newTracker(nil, nil, now), w: err}).Event
 }
 
 // tracker counts trials and steps from events.
@@ -148,7 +156,7 @@ func (t *tracker) started(e sweep.TrialStarted) string {
 
 // waiting describes what a sweep without work of its own waits for.
 func waiting(e sweep.Waiting) string {
-	return "waiting for " + count(e.Trials, "trial") + " that other processes are training"
+	return "waiting for " + columns.Count(e.Trials, "trial") + " that other processes are training"
 }
 
 // ended describes how a trial ended, and where if not here.
@@ -160,18 +168,18 @@ func ended(e sweep.TrialEnded) string {
 }
 
 // outcome describes how a trial ended.
-func outcome(o results.Outcome) string {
-	took := " in " + lasting(o.WallSeconds)
+func outcome(o record.Outcome) string {
+	took := " in " + columns.Duration(o.WallSeconds)
 	switch o.Status {
-	case results.StatusDone:
+	case record.StatusDone:
 		var parts []string
 		for _, name := range []string{"AP", "AP50", "AP75"} {
 			parts = append(parts, name+" "+percent(o.Metrics, name))
 		}
 		return "done" + took + ": " + strings.Join(parts, ", ")
-	case results.StatusDiverged:
+	case record.StatusDiverged:
 		return "diverged" + took + ": " + o.Error
-	case results.StatusFailed:
+	case record.StatusFailed:
 		return "failed" + took + ": " + o.Error
 	}
 	return o.Status
@@ -192,7 +200,7 @@ type lines struct {
 	said   string // the last line about a preparation or about waiting
 }
 
-func (l *lines) print(f func(io.Writer) error) {
+func (l *lines) Print(f func(io.Writer) error) {
 	fmt.Fprintln(l.out)
 	if err := f(l.out); err != nil {
 		fmt.Fprintf(l.w, "runner: table: %v\n", err)
@@ -200,7 +208,7 @@ func (l *lines) print(f func(io.Writer) error) {
 	fmt.Fprintln(l.out)
 }
 
-func (l *lines) close() {}
+func (l *lines) Close() {}
 
 // which names a trial if several are running.
 func (l *lines) which(index int) string {
@@ -210,7 +218,7 @@ func (l *lines) which(index int) string {
 	return ""
 }
 
-func (l *lines) event(e experiments.Event) {
+func (l *lines) Event(e experiments.Event) {
 	switch e := e.(type) {
 	case experiments.Preparing:
 		const parts = 4
@@ -236,7 +244,7 @@ func (l *lines) event(e experiments.Event) {
 			fmt.Fprintf(l.w, ", %.1f steps/s", r)
 		}
 		if s, ok := l.left(a); ok && a.step < a.of {
-			fmt.Fprintf(l.w, ", %s left", lasting(s))
+			fmt.Fprintf(l.w, ", %s left", columns.Duration(s))
 		}
 		fmt.Fprintln(l.w)
 	case experiments.Evaluating:
@@ -253,7 +261,7 @@ func (l *lines) event(e experiments.Event) {
 	case sweep.TrialEnded:
 		fmt.Fprintf(l.w, "%s %s", l.end(e), ended(e))
 		if s, ok := l.allLeft(); ok && l.ended < l.trials {
-			fmt.Fprintf(l.w, "; %s left", lasting(s))
+			fmt.Fprintf(l.w, "; %s left", columns.Duration(s))
 		}
 		fmt.Fprintln(l.w)
 	}

@@ -1,4 +1,4 @@
-package results
+package record
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func (n number) MarshalJSON() ([]byte, error) { return n.append(nil), nil }
 
 // append appends the JSON of the number to buf.
 func (n number) append(buf []byte) []byte {
-	if finite(float64(n)) == nil {
+	if Finite(float64(n)) == nil {
 		return append(buf, "null"...)
 	}
 	return strconv.AppendFloat(buf, float64(n), 'g', -1, 64)
@@ -71,7 +71,7 @@ type (
 		Attempts     []attemptJSON     `json:"attempts"`
 		Metrics      map[string]number `json:"metrics"`
 		Classes      []classJSON       `json:"classes"`
-		Steps        stepsJSON         `json:"steps"`
+		Steps        StepsJSON         `json:"steps"`
 		SHA256       string            `json:"sha256,omitempty"` // by seal
 	}
 	attemptJSON struct {
@@ -136,16 +136,16 @@ func checkSeal(line []byte) error {
 	return nil
 }
 
-// encode writes the bundle as one line of JSON that ends with its checksum. Equal bundles give equal bytes:
+// Encode writes the bundle as one line of JSON that ends with its checksum. Equal bundles give equal bytes:
 // fields in a fixed order, metrics by name, numbers in the fewest digits that
 // read back the same.
-func (b *Bundle) encode() ([]byte, error) {
+func (b *Bundle) Encode() ([]byte, error) {
 	j := bundleJSON{
 		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
 		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
 		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Labels: b.Labels, Provenance: json.RawMessage(b.Provenance),
-		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: metricsJSON(b.Metrics),
-		Classes: classesJSON(b.Classes), Steps: b.Steps,
+		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: MetricsJSON(b.Metrics),
+		Classes: ClassesJSON(b.Classes), Steps: b.Steps,
 	}
 	if b.Detections != (files.Blob{}) {
 		j.Detections = &b.Detections
@@ -156,10 +156,10 @@ func (b *Bundle) encode() ([]byte, error) {
 			number(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, json.RawMessage(a.Environment),
 		}
 	}
-	return seal(jsonLine(j))
+	return seal(JSONLine(j))
 }
 
-func metricsJSON(metrics map[string]float64) map[string]number {
+func MetricsJSON(metrics map[string]float64) map[string]number {
 	out := make(map[string]number, len(metrics))
 	for name, v := range metrics {
 		out[name] = number(v)
@@ -167,7 +167,7 @@ func metricsJSON(metrics map[string]float64) map[string]number {
 	return out
 }
 
-func classesJSON(classes []ClassMetric) []classJSON {
+func ClassesJSON(classes []ClassMetric) []classJSON {
 	out := make([]classJSON, len(classes))
 	for i, c := range classes {
 		out[i] = classJSON{c.Category, c.Name, number(c.AP), number(c.AP50), number(c.AP75)}
@@ -175,8 +175,8 @@ func classesJSON(classes []ClassMetric) []classJSON {
 	return out
 }
 
-// jsonLine is v as one line.
-func jsonLine(v any) ([]byte, error) {
+// JSONLine writes v as one line of JSON.
+func JSONLine(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
@@ -184,12 +184,12 @@ func jsonLine(v any) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-func (s *sweepBundle) encode() ([]byte, error) {
-	return seal(jsonLine(sweepJSON{Bundle: bundleFormat, Sweep: s.Name, Hash: s.Hash, Created: s.Created, File: s.File, Plan: slices.Concat([]Planned{}, s.Plan)}))
+func (s *SweepPlan) Encode() ([]byte, error) {
+	return seal(JSONLine(sweepJSON{Bundle: bundleFormat, Sweep: s.Name, Hash: s.Hash, Created: s.Created, File: s.File, Plan: slices.Concat([]Planned{}, s.Plan)}))
 }
 
-// decodeLine reads the JSON of a trial or of a sweep; the other is nil.
-func decodeLine(text []byte) (*Bundle, *sweepBundle, error) {
+// DecodeLine reads the JSON of a trial or of a sweep; the other is nil.
+func DecodeLine(text []byte) (*Bundle, *SweepPlan, error) {
 	var head struct {
 		Bundle int              `json:"bundle"`
 		Sweep  *json.RawMessage `json:"sweep"`
@@ -231,12 +231,12 @@ func errLater(format int) error {
 	return fmt.Errorf("%w: its format is %d, and it has fields of a later one: it was altered or damaged", ErrBundle, format)
 }
 
-func decodeSweep(text []byte) (*sweepBundle, error) {
+func decodeSweep(text []byte) (*SweepPlan, error) {
 	var j sweepJSON
 	if err := strictly(text, &j); err != nil {
 		return nil, err
 	}
-	s := &sweepBundle{Sweep{Name: j.Sweep, File: j.File, Hash: j.Hash, Created: j.Created}, j.Plan, j.Bundle == plainFormat}
+	s := &SweepPlan{Sweep{Name: j.Sweep, File: j.File, Hash: j.Hash, Created: j.Created}, j.Plan, j.Bundle == plainFormat}
 	switch {
 	case !s.Unsealed:
 	case j.SHA256 != "":
@@ -245,11 +245,11 @@ func decodeSweep(text []byte) (*sweepBundle, error) {
 		return nil, fmt.Errorf("%w: its file has another hash than it says: it was altered or damaged", ErrBundle)
 	}
 	for i, p := range s.Plan {
-		if !keyPattern.MatchString(p.Key) || p.Row < 0 {
+		if !KeyPattern.MatchString(p.Key) || p.Row < 0 {
 			return nil, fmt.Errorf("%w: plan: trial %d has key %.80q and row %d", ErrBundle, i+1, p.Key, p.Row)
 		}
 	}
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
 	}
 	return s, nil
@@ -269,7 +269,7 @@ func decodeBundle(text []byte) (*Bundle, error) {
 		},
 	}, Steps: j.Steps, Unsealed: j.Bundle == plainFormat}
 	plain := j.SHA256 == "" && j.Labels == nil
-	twoLosses := len(b.Steps) == 0 || slices.EqualFunc(b.Steps[0].Losses, firstLosses, hasName)
+	twoLosses := len(b.Steps) == 0 || slices.EqualFunc(b.Steps[0].Losses, FirstNames, hasName)
 	if j.Bundle <= plainFormat && !plain || j.Bundle <= sealedFormat && !twoLosses {
 		return nil, errLater(j.Bundle)
 	}
@@ -288,8 +288,17 @@ func decodeBundle(text []byte) (*Bundle, error) {
 	for _, c := range j.Classes {
 		b.Classes = append(b.Classes, ClassMetric{c.ID, c.Name, float64(c.AP), float64(c.AP50), float64(c.AP75)})
 	}
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		return nil, fmt.Errorf("%w: trial %.64q: %w", ErrBundle, j.Trial, err)
 	}
 	return b, nil
+}
+
+// Finite turns a number that SQLite should store as NULL into nil. It would do so for
+// NaN by itself, but keeps infinities, which JSON cannot write.
+func Finite(v float64) any {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return v
 }

@@ -2,67 +2,15 @@ package results
 
 import (
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
+
+	"focalgrid/results/record"
 )
-
-// ExitKilled is how an attempt ended that was found dead: its process is gone,
-// or has not been heard of for too long. The other exits are a trial's statuses.
-const ExitKilled = "killed"
-
-// Errors of holding a trial.
-var (
-	// ErrHeld is returned by BeginTrial while another attempt holds the trial.
-	ErrHeld = errors.New("trial is held by another process")
-	// ErrLost is returned when an attempt that no longer holds its trial tries
-	// to write: another one took over, or has ended it.
-	ErrLost = errors.New("trial is no longer held by this attempt")
-)
-
-// Attempt is one try at a trial. While Exit is empty it holds the trial, and
-// Number is what its writes are checked by.
-type Attempt struct {
-	Number      int    // from 1; to BeginTrial the one it must get, 0: whichever is next
-	Owner       string // names the process, and no other of any machine at any time
-	Host        string
-	PID         int
-	StartStep   int    // steps taken over from a checkpoint
-	EndStep     int    // steps done when last heard of
-	Beats       int    // heartbeats; a live attempt's number grows
-	Started     string // RFC 3339
-	Ended       string // RFC 3339
-	WallSeconds float64
-	PeakBytes   int64  // of memory; 0: not known
-	Exit        string // a trial's status, or ExitKilled; empty: it is at work
-	Error       string // of one that failed
-	Environment string // JSON object: what it ran with
-}
-
-// Progress is how far an attempt is.
-type Progress struct {
-	Step        int // steps done
-	WallSeconds float64
-	PeakBytes   int64
-}
-
-func (a Attempt) check() error {
-	switch {
-	case a.Owner == "":
-		return errors.New("the attempt's owner is empty")
-	case a.Started == "":
-		return errors.New("the attempt's start time is empty")
-	case !json.Valid([]byte(a.Environment)):
-		return errors.New("the attempt's environment is not JSON")
-	case a.StartStep < 0:
-		return fmt.Errorf("the attempt starts at step %d", a.StartStep)
-	}
-	return nil
-}
 
 // Beat tells that an attempt is alive, and how far it is. The error is ErrLost
 // if it no longer holds the trial.
-func (s *Store) Beat(key string, number int, p Progress) error {
+func (s *Store) Beat(key string, number int, p record.Progress) error {
 	return s.inTx("heartbeat", func(tx *sql.Tx) error {
 		id, err := holds(tx, key, number)
 		if err != nil {
@@ -84,11 +32,11 @@ func holds(tx *sql.Tx, key string, number int) (int64, error) {
 	err = tx.QueryRow("SELECT number FROM attempts WHERE trial_id = ? AND exit = ''", id).Scan(&held)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return 0, fmt.Errorf("trial %s, attempt %d: %w: it has ended", Short(key), number, ErrLost)
+		return 0, fmt.Errorf("trial %s, attempt %d: %w: it has ended", record.Short(key), number, record.ErrLost)
 	case err != nil:
 		return 0, err
 	case held != number:
-		return 0, fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", Short(key), number, ErrLost, held)
+		return 0, fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", record.Short(key), number, record.ErrLost, held)
 	}
 	return id, nil
 }
@@ -96,7 +44,7 @@ func holds(tx *sql.Tx, key string, number int) (int64, error) {
 // beginAttempt ends attempt number over, if that is the one at work, as killed,
 // and adds a new one. Where the new one begins is where the dead one got to. The error
 // is ErrHeld if it is to have a number that another has.
-func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, error) {
+func beginAttempt(tx *sql.Tx, id int64, key string, a record.Attempt, over int) (int, error) {
 	held, host, pid := 0, "", 0
 	err := tx.QueryRow("SELECT number, host, pid FROM attempts WHERE trial_id = ? AND exit = ''", id).Scan(&held, &host, &pid)
 	switch {
@@ -104,10 +52,10 @@ func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, e
 	case err != nil:
 		return 0, err
 	case held != over:
-		return 0, fmt.Errorf("trial %s: %w: attempt %d, process %d on %s", Short(key), ErrHeld, held, pid, host)
+		return 0, fmt.Errorf("trial %s: %w: attempt %d, process %d on %s", record.Short(key), record.ErrHeld, held, pid, host)
 	default:
 		if _, err := tx.Exec("UPDATE attempts SET exit = ?, ended = ?, end_step = max(end_step, ?) WHERE trial_id = ? AND number = ?",
-			ExitKilled, a.Started, a.StartStep, id, held); err != nil {
+			record.ExitKilled, a.Started, a.StartStep, id, held); err != nil {
 			return 0, err
 		}
 	}
@@ -116,7 +64,7 @@ func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, e
 		return 0, err
 	}
 	if a.Number != 0 && a.Number != last+1 {
-		return 0, fmt.Errorf("trial %s: %w: attempt %d came first", Short(key), ErrHeld, last)
+		return 0, fmt.Errorf("trial %s: %w: attempt %d came first", record.Short(key), record.ErrHeld, last)
 	}
 	_, err = tx.Exec(`INSERT INTO attempts (trial_id, number, owner, host, pid, start_step, end_step, started, environment)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, last+1, a.Owner, a.Host, a.PID, a.StartStep, a.StartStep, a.Started, a.Environment)
@@ -125,20 +73,20 @@ func beginAttempt(tx *sql.Tx, id int64, key string, a Attempt, over int) (int, e
 
 // endAttempt records how an attempt ended. Doing it again with the same exit is
 // harmless; the error is ErrLost if it ended otherwise or another one began.
-func endAttempt(tx *sql.Tx, id int64, key string, number int, f Finish) error {
+func endAttempt(tx *sql.Tx, id int64, key string, number int, f record.Finish) error {
 	var last int
 	if err := tx.QueryRow("SELECT coalesce(max(number), 0) FROM attempts WHERE trial_id = ?", id).Scan(&last); err != nil {
 		return err
 	}
 	if last != number {
-		return fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", Short(key), number, ErrLost, last)
+		return fmt.Errorf("trial %s, attempt %d: %w: attempt %d took over", record.Short(key), number, record.ErrLost, last)
 	}
 	var exit string
 	if err := tx.QueryRow("SELECT exit FROM attempts WHERE trial_id = ? AND number = ?", id, number).Scan(&exit); err != nil {
 		return err
 	}
 	if exit != "" && exit != f.Status {
-		return fmt.Errorf("trial %s, attempt %d: %w: it has ended as %s", Short(key), number, ErrLost, exit)
+		return fmt.Errorf("trial %s, attempt %d: %w: it has ended as %s", record.Short(key), number, record.ErrLost, exit)
 	}
 	_, err := tx.Exec(`UPDATE attempts SET exit = ?, error = ?, ended = ?, end_step = max(end_step, ?), wall_seconds = ?, peak_bytes = max(peak_bytes, ?)
 		WHERE trial_id = ? AND number = ?`, f.Status, f.Error, f.Finished, f.EndStep, f.WallSeconds, f.PeakBytes, id, number)
@@ -149,7 +97,7 @@ func endAttempt(tx *sql.Tx, id int64, key string, number int, f Finish) error {
 const attemptColumns = `a.trial_id, a.number, a.owner, a.host, a.pid, a.start_step, a.end_step, a.beats, a.started, a.ended,
 	a.wall_seconds, a.peak_bytes, a.exit, a.error, a.environment`
 
-func scanAttempt(rows *sql.Rows) (a Attempt, id int64, err error) {
+func scanAttempt(rows *sql.Rows) (a record.Attempt, id int64, err error) {
 	err = rows.Scan(&id, &a.Number, &a.Owner, &a.Host, &a.PID, &a.StartStep, &a.EndStep, &a.Beats, &a.Started, &a.Ended,
 		&a.WallSeconds, &a.PeakBytes, &a.Exit, &a.Error, &a.Environment)
 	return a, id, err

@@ -1,4 +1,6 @@
-package main
+// Package terminal writes to standard output and standard error as people and programs need it: no
+// text moves the cursor of a terminal or stays half written unnoticed, and sentences end at words.
+package terminal
 
 import (
 	"fmt"
@@ -11,17 +13,17 @@ import (
 	"golang.org/x/term"
 )
 
-// output is standard output or standard error. Text that is written to it may come from a file, so
+// Output is standard output or standard error. Text that is written to it may come from a file, so
 // control characters are made visible and cannot move the cursor of a terminal. The first error of a
 // write is stored, so that no verb ends as if its output had been written.
-type output struct {
-	raw  io.Writer // what the program itself sends to a terminal, such as its bars
+type Output struct {
+	Raw  io.Writer // takes what the program itself sends to a terminal, such as its bars
 	rest []byte    // the first bytes of a character that the next write completes
 	err  error
 }
 
 // Write writes text.
-func (o *output) Write(text []byte) (int, error) {
+func (o *Output) Write(text []byte) (int, error) {
 	all := append(o.rest, text...)
 	whole := len(all)
 	for i := max(0, whole-utf8.UTFMax+1); i < len(all); i++ {
@@ -31,45 +33,45 @@ func (o *output) Write(text []byte) (int, error) {
 		}
 	}
 	o.rest = append([]byte(nil), all[whole:]...)
-	_, err := io.WriteString(o.raw, folded(visible(string(all[:whole])), o.width()))
+	_, err := io.WriteString(o.Raw, Folded(Visible(string(all[:whole])), o.Width()))
 	return len(text), o.keep(err)
 }
 
-// end writes the rest, and returns the first error of all writes.
-func (o *output) end() error {
+// End writes the rest, and returns the first error of all writes.
+func (o *Output) End() error {
 	if len(o.rest) > 0 {
-		_, err := io.WriteString(o.raw, visible(string(o.rest)))
+		_, err := io.WriteString(o.Raw, Visible(string(o.rest)))
 		o.rest, _ = nil, o.keep(err)
 	}
 	return o.err
 }
 
-func (o *output) keep(err error) error {
+func (o *Output) keep(err error) error {
 	if o.err == nil {
 		o.err = err
 	}
 	return err
 }
 
-// verbatim is for bytes that a program reads back, such as a patch: they are written unchanged, except
-// to a terminal.
-func (o *output) verbatim() io.Writer {
-	if terminal(o) {
+// Verbatim returns a writer for bytes that a program reads back, such as a patch: they are written
+// unchanged, except to a terminal.
+func (o *Output) Verbatim() io.Writer {
+	if Is(o) {
 		return o
 	}
 	return verbatim{o}
 }
 
-type verbatim struct{ *output }
+type verbatim struct{ *Output }
 
 func (v verbatim) Write(p []byte) (int, error) {
-	n, err := v.raw.Write(p)
+	n, err := v.Raw.Write(p)
 	return n, v.keep(err)
 }
 
-// width is the number of columns of a terminal, and 0 elsewhere.
-func (o *output) width() int {
-	if f, ok := o.raw.(*os.File); ok && terminal(o) {
+// Width returns the number of columns of a terminal, and 0 elsewhere.
+func (o *Output) Width() int {
+	if f, ok := o.Raw.(*os.File); ok && Is(o) {
 		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
 			return columns
 		}
@@ -77,10 +79,10 @@ func (o *output) width() int {
 	return 0
 }
 
-// folded breaks sentences that are longer than width at a space, but not inside a command in backticks.
+// Folded breaks sentences that are longer than width at a space, but not inside a command in backticks.
 // It leaves tables and indented lines as they are, because a command must stay in one piece to be
 // copied. Width 0 folds nothing.
-func folded(text string, width int) string {
+func Folded(text string, width int) string {
 	if width <= 0 {
 		return text
 	}
@@ -108,9 +110,9 @@ func folded(text string, width int) string {
 	return out.String()
 }
 
-// visible writes control characters (except line ends and tabs) and characters that change the
+// Visible writes control characters (except line ends and tabs) and characters that change the
 // direction of a line as JSON does, "\u001b", and bytes that are not UTF-8 as "\x9b".
-func visible(text string) string {
+func Visible(text string) string {
 	hidden := func(r rune) bool {
 		turns := r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 		return unicode.IsControl(r) && r != '\n' && r != '\t' || turns || r == utf8.RuneError
@@ -139,10 +141,10 @@ func visible(text string) string {
 	return string(append(out, text[from:]...))
 }
 
-// terminal reports whether w is a terminal.
-func terminal(w io.Writer) bool {
-	if o, ok := w.(*output); ok {
-		w = o.raw
+// Is reports whether w is a terminal.
+func Is(w io.Writer) bool {
+	if o, ok := w.(*Output); ok {
+		w = o.Raw
 	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

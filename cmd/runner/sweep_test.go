@@ -1,0 +1,54 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
+	"focalgrid/results/record"
+)
+
+// twoTrials is a plan of two trials of 20 steps, and their states.
+func twoTrials(t *testing.T) (*plan.Plan, []sweep.State) {
+	t.Helper()
+	plan, err := detector.Settings.Load("smoke", plan.Selection{Set: []string{"train.iters=20"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var states []sweep.State
+	for _, trial := range plan.Trials {
+		states = append(states, sweep.State{Trial: trial, Key: strings.Repeat("ab", 32)})
+	}
+	return plan, states
+}
+
+// TestNext: the three commands parse, and keep what was chosen.
+func TestNext(t *testing.T) {
+	p, states := twoTrials(t)
+	o := &sweepOptions{source: "smoke", db: "a b.db", sel: plan.Selection{Profile: "mini", Set: []string{"train.iters=20"}, Only: []string{"loss.gamma=0,2"}}}
+	put := func(i int, status string, ap float64) {
+		states[i].Recorded = &record.Trial{Key: states[i].Key, Outcome: record.Outcome{Status: status, Metrics: map[string]float64{"AP": ap}}}
+	}
+	put(0, record.StatusDone, .1)
+	put(1, record.StatusDone, .2)
+	states[1].Key = strings.Repeat("cd", 32)
+	want := []string{
+		"runner table smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --format markdown --db 'a b.db'",
+		"runner detect cdcdcdcdcdcd --val 16 -o look --db 'a b.db'",
+		"runner sweep smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --seeds 0..4 --db 'a b.db'",
+	}
+	if got := usage.Next(p, states, o.source, &o.sel, o.db); strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("next commands are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	put(1, record.StatusFailed, 0)
+	o.db = usage.DefaultDB
+	if got := usage.Next(p, states, o.source, &o.sel, o.db)[1]; got != "runner show cdcdcdcdcdcd" {
+		t.Errorf("after a failure: %s", got)
+	}
+	for _, line := range usage.Next(p, states, o.source, &o.sel, o.db) {
+		parses(t, line)
+	}
+}

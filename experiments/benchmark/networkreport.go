@@ -1,0 +1,174 @@
+package benchmark
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"focalgrid/columns"
+	"focalgrid/engine"
+	"focalgrid/experiments"
+	"focalgrid/proc"
+)
+
+// Spread holds times in milliseconds.
+type Spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// OpShare is the part of a step that one kind of op takes.
+type OpShare struct {
+	Op     string  `json:"op"`
+	MS     float64 `json:"ms"`     // a step
+	GFLOPS float64 `json:"gflops"` // a second; 0 if the op does no convolution
+	Calls  float64 `json:"calls"`  // a step
+}
+
+// NetworkReport is what bench step and bench infer print.
+type NetworkReport struct {
+	Model   string `json:"model"`
+	Pixels  int    `json:"px"`
+	Batch   int    `json:"batch"`
+	Threads int    `json:"threads"`
+	Kernels string `json:"kernels"`
+	Steps   int    `json:"steps"`
+
+	MS      Spread    `json:"ms"`
+	Images  float64   `json:"images_per_second"`
+	GFLOPS  float64   `json:"gflops"`      // of convolutions, over the whole step
+	Peak    float64   `json:"peak_gflops"` // of one core, measured before
+	Memory  int64     `json:"peak_bytes"`  // above bare; 0 if the system does not report it
+	Bare    int64     `json:"bare_bytes"`  // of the process before it built the network
+	Alloc   float64   `json:"alloc_bytes_per_step"`
+	Allocs  float64   `json:"allocs_per_step"`
+	GCShare float64   `json:"gc_share"` // of the processor's time
+	Ops     []OpShare `json:"ops"`
+}
+
+// Measure measures steps of a network with measure, which is Step or Infer.
+func Measure(ctx context.Context, r *experiments.Trainer, b Network, measure func(context.Context, *experiments.Trainer, Network) (Measured, error)) (*NetworkReport, error) {
+	profile := engine.NewProfile(r.Now)
+	if e, ok := r.Engine.(engine.Profiler); ok {
+		e.Profile(profile)
+	}
+	info := r.Engine.Info()
+	rep := &NetworkReport{Model: b.Model, Pixels: b.Pixels, Threads: info.Threads, Kernels: info.Kernels}
+	if e, ok := r.Engine.(engine.Prober); ok {
+		rep.Peak = e.ProbePeak(r.Now) / 1e9
+	}
+	rep.Bare = proc.Memory()
+	b.Begin = profile.Reset
+	m, err := measure(ctx, r, b)
+	if err != nil {
+		return nil, err
+	}
+	rep.fill(&m, profile)
+	if peak := proc.PeakMemory(); peak > 0 {
+		rep.Memory = peak - rep.Bare
+	}
+	return rep, nil
+}
+
+// fill computes the figures from the measurements.
+func (r *NetworkReport) fill(m *Measured, profile *engine.Profile) {
+	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
+	r.MS = spreadOf(m.Seconds)
+	r.Images = float64(m.ImagesPerStep) / (r.MS.Median / 1000)
+	r.Alloc, r.Allocs, r.GCShare = m.AllocBytes, m.Allocs, m.GCShare
+	n, all := float64(len(m.Seconds)), 0.0
+	for _, s := range m.Seconds {
+		all += s
+	}
+	host, flops := all, 0.0
+	for _, op := range profile.Ops() {
+		s := op.Time.Seconds()
+		host -= s
+		flops += op.FLOPs
+		share := OpShare{Op: op.Op, MS: 1000 * s / n, Calls: float64(op.Calls) / n}
+		if op.FLOPs > 0 && s > 0 {
+			share.GFLOPS = op.FLOPs / s / 1e9
+		}
+		r.Ops = append(r.Ops, share)
+	}
+	r.Ops = append(r.Ops, OpShare{Op: "host", MS: 1000 * host / n, Calls: 1})
+	r.GFLOPS = flops / n / (r.MS.Median / 1000) / 1e9
+}
+
+func spreadOf(seconds []float64) Spread {
+	s := slices.Sorted(slices.Values(seconds))
+	n := len(s)
+	return Spread{Median: 500 * (s[(n-1)/2] + s[n/2]), Min: 1000 * s[0], Max: 1000 * s[n-1]}
+}
+
+// Write prints the report as text.
+func (r *NetworkReport) Write(w io.Writer) error {
+	fmt.Fprintf(w, "%s, %d images of %d px, %s, %s kernels, %s\n", r.Model, r.Batch, r.Pixels, columns.Count(r.Threads, "thread"), r.Kernels, columns.Count(r.Steps, "step"))
+	fmt.Fprintf(w, "  %.1f ms (%.1f to %.1f), %.0f images a second\n", r.MS.Median, r.MS.Min, r.MS.Max, r.Images)
+	fmt.Fprintf(w, "  %.1f GFLOP/s", r.GFLOPS)
+	if r.Peak > 0 {
+		fmt.Fprintf(w, ", %.0f%% of the %.0f that %s could do", 100*r.GFLOPS/r.Peak/float64(r.Threads), r.Peak*float64(r.Threads), columns.Count(r.Threads, "core"))
+	}
+	if r.Memory > 0 {
+		fmt.Fprintf(w, "\n  memory %.1f MB above the %.1f MB of the bare process", float64(r.Memory)/1e6, float64(r.Bare)/1e6)
+	}
+	fmt.Fprintf(w, "\n  %.1f kB in %.0f pieces allocated a step, %.2f%% of the processor's time in the garbage collector\n\n", r.Alloc/1e3, r.Allocs, 100*r.GCShare)
+	mean := 0.0
+	for _, op := range r.Ops {
+		mean += op.MS
+	}
+	rows := [][]string{{"op", "ms", "share", "calls", "GFLOP/s"}}
+	for _, op := range r.Ops {
+		rate := ""
+		if op.GFLOPS > 0 {
+			rate = fmt.Sprintf("%.1f", op.GFLOPS)
+		}
+		rows = append(rows, []string{op.Op, fmt.Sprintf("%.2f", op.MS), fmt.Sprintf("%.1f%%", 100*op.MS/mean), fmt.Sprintf("%.4g", op.Calls), rate})
+	}
+	return columns.Text(w, "", rows, columns.AllLeft)
+}
+
+// LoaderReport is what bench loader prints.
+type LoaderReport struct {
+	Pixels  int     `json:"px"`
+	Batch   int     `json:"batch"`
+	Batches int     `json:"batches"`
+	Files   Loading `json:"files"` // read, decoded and resized
+	Kept    Loading `json:"kept"`  // from pictures in memory
+}
+
+// Loading is the speed at which batches are made.
+type Loading struct {
+	Images float64 `json:"images_per_second"`
+	MS     Spread  `json:"ms"` // a batch
+	Alloc  float64 `json:"alloc_bytes_per_step"`
+}
+
+// MeasureLoader measures what Loader does.
+func MeasureLoader(ctx context.Context, r *experiments.Trainer, b Network) (*LoaderReport, error) {
+	files, kept, err := Loader(ctx, r, b)
+	if err != nil {
+		return nil, err
+	}
+	loadingOf := func(m Measured) Loading {
+		l := Loading{MS: spreadOf(m.Seconds), Alloc: m.AllocBytes}
+		l.Images = float64(m.ImagesPerStep) / (l.MS.Median / 1000)
+		return l
+	}
+	return &LoaderReport{Pixels: b.Pixels, Batch: b.Batch, Batches: b.Steps, Files: loadingOf(files), Kept: loadingOf(kept)}, nil
+}
+
+// Write prints the report as text.
+func (r *LoaderReport) Write(w io.Writer) error {
+	fmt.Fprintf(w, "batches of %d images of %d px\n", r.Batch, r.Pixels)
+	rows := [][]string{{"  from", "images/s", "ms a batch"}}
+	for _, l := range []struct {
+		name string
+		Loading
+	}{{"files", r.Files}, {"memory", r.Kept}} {
+		rows = append(rows, []string{"  " + l.name, fmt.Sprintf("%.0f", l.Images), fmt.Sprintf("%.2f (%.2f to %.2f)", l.MS.Median, l.MS.Min, l.MS.Max)})
+	}
+	return columns.Text(w, "", rows, columns.AllLeft)
+}

@@ -1,0 +1,174 @@
+// Package record is what is recorded of a trial, apart from where it is kept: the trial with its attempts, training log
+// and metrics, the bundle that holds all of it as one file (JSON with a checksum, every format ever written is read), and
+// the checksums of its parts. Package results keeps records in a database; a worker writes them with no database.
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+)
+
+// Kinds of trial.
+const (
+	KindTrain    = "train"    // trained and evaluated: a cell of a table
+	KindPretrain = "pretrain" // makes the weights that others start from
+)
+
+// Status of a trial.
+const (
+	StatusRunning     = "running"
+	StatusDone        = "done"
+	StatusDiverged    = "diverged" // a loss or gradient was not finite: a result, not a failure
+	StatusFailed      = "failed"
+	StatusInterrupted = "interrupted"
+)
+
+// Trial is what is known of one trial.
+type Trial struct {
+	Key      string // its identity: SHA-256, 64 lower-case hex digits
+	Kind     string // KindTrain if empty
+	Config   string // canonical JSON of the resolved settings
+	Seed     uint64 // below 2^63
+	Dataset  string // identity of the data
+	Init     string // identity of the initial weights
+	Engine   string
+	Numerics string
+	Started  string // RFC 3339
+
+	// Labels are the detector's classes: Labels[i] is what it means by label i. Nil in
+	// records of versions that did not keep them.
+	Labels []Label
+
+	// Provenance is a JSON object of what does not belong to the identity:
+	// revision, dirty, Go version, kernel set, CPU, threads.
+	Provenance string
+
+	Attempts []Attempt // by number; filled in by reading
+
+	Outcome
+}
+
+// Label is a class of a detector, as the split that it learned from names it.
+type Label struct {
+	ID   int64  `json:"id"` // of the category
+	Name string `json:"name"`
+}
+
+// Outcome is how a trial ended.
+type Outcome struct {
+	Status       string  // empty is not allowed in FinishTrial
+	Error        string  // of a failed trial; of a diverged one what was not finite
+	DivergedStep *int    // the step at which a diverged trial ended
+	Finished     string  // RFC 3339
+	WallSeconds  float64 // of all attempts together; in FinishTrial of the one that ends
+	Weights      string  // hash of the final weights
+
+	// Metrics are fractions by name: AP, AP50, AP75, APs, APm, APl, AR1, AR10,
+	// AR100, ARs, ARm, ARl at the score threshold of the paper, and AP.001 with
+	// detections kept from score .001 on. NaN: not defined.
+	Metrics map[string]float64
+}
+
+// ClassMetric is the AP of one category; NaN where it has no ground truth.
+type ClassMetric struct {
+	Category       int64
+	Name           string
+	AP, AP50, AP75 float64
+}
+
+// Finish is all that FinishTrial writes at once.
+type Finish struct {
+	Outcome
+	Steps   []Step
+	Classes []ClassMetric
+	// Detections is a COCO results file (JSON); nil: none kept.
+	Detections []byte
+
+	EndStep   int   // steps done when the attempt ended
+	PeakBytes int64 // of memory in this attempt; 0: not known
+}
+
+var KeyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (t Trial) Check() error {
+	switch {
+	case !KeyPattern.MatchString(t.Key):
+		return errors.New("the key is not a SHA-256 in lower-case hex")
+	case t.Kind != KindTrain && t.Kind != KindPretrain:
+		return fmt.Errorf("kind is %q; known: %q, %q", t.Kind, KindTrain, KindPretrain)
+	case !json.Valid([]byte(t.Config)):
+		return errors.New("the configuration is not JSON")
+	case !json.Valid([]byte(t.Provenance)):
+		return errors.New("the provenance is not JSON")
+	case t.Seed > math.MaxInt64:
+		return fmt.Errorf("seed is %d, want less than 2^63", t.Seed)
+	case t.Started == "":
+		return errors.New("the start time is empty")
+	}
+	ids := map[int64]bool{}
+	for _, l := range t.Labels {
+		if ids[l.ID] {
+			return fmt.Errorf("labels: category %d twice", l.ID)
+		}
+		ids[l.ID] = true
+	}
+	return nil
+}
+
+func SortedNames(m map[string]float64) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Counts is how trials ended. Those running, interrupted or not begun are in none of them.
+type Counts struct{ Done, Diverged, Failed int }
+
+// Add counts a trial with that status.
+func (c *Counts) Add(status string) {
+	switch status {
+	case StatusDone:
+		c.Done++
+	case StatusDiverged:
+		c.Diverged++
+	case StatusFailed:
+		c.Failed++
+	}
+}
+
+// Sweep is one ablation file as it was run.
+type Sweep struct {
+	Name    string // "gamma"
+	File    string // the file's text
+	Hash    string // SHA-256 of that text, hex
+	Created string // RFC 3339
+}
+
+// Planned is one trial of a sweep's plan.
+type Planned struct {
+	Key string `json:"trial"`
+	Row int    `json:"row"` // of the printed table, from 0; the seeds of one setting share it
+}
+
+func (sw *Sweep) Check() error {
+	if sw.Name == "" || sw.Created == "" {
+		return errors.New("sweep: its name and time must not be empty")
+	}
+	return nil
+}
+
+// Short returns the first digits of a key, as people see it.
+func Short(key string) string {
+	const digits = 12
+	if len(key) > digits {
+		return key[:digits]
+	}
+	return key
+}
