@@ -103,7 +103,8 @@ func TestExtending(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, root, "go", "test", "-short", "-overlay", file, "./loss", "./sampler", "./model", "./detector", "./experiments/plan")
-	run(t, root, "go", "test", "-overlay", file, "./experiments", "-run", "TestGoldenKeys") // recorded trials stay what they are
+	// Recorded trials stay what they are.
+	run(t, root, "go", "test", "-overlay", file, "./experiments", "-run", "TestGoldenKeys")
 	bin := filepath.Join(dir, "runner")
 	run(t, root, "go", "build", "-overlay", file, "-o", bin, "./cmd/runner")
 	shown := commands(t, "extending.md")
@@ -146,8 +147,8 @@ func commands(t *testing.T, page string) [][]string {
 }
 
 // TestCommands runs what README.md and the pages beside this file show, in the
-// order shown, sweeps shortened, beside the JSON files that they show. A word in capitals stands for the reader's own: TRIAL
-// becomes a trial recorded so far, and a command with another one is only
+// order shown, sweeps shortened, beside the JSON files that they show. A word in capitals stands for the reader's own:
+// TRIAL becomes a trial recorded so far, and a command with another one is only
 // parsed by --help.
 func TestCommands(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
