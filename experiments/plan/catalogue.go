@@ -89,6 +89,11 @@ func (fd *field) join(p *setting.Param) {
 		return v
 	}
 	fd.None = fd.None || p.None
+	for _, v := range [][2]string{{fd.Default, p.Default}, {fd.Was, p.Was}} {
+		if v[0] != "" && v[1] != "" && v[0] != v[1] {
+			panic(fmt.Sprintf("plan: components share the setting %s, one with the default %s and one with %s: give one of them another name", fd.key, v[0], v[1])) // likewise
+		}
+	}
 	if p.Default != "" {
 		fd.Default, fd.byDefault = p.Default, read(p.Default)
 	}

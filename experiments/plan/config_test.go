@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,6 +77,24 @@ func TestDefault(t *testing.T) {
 		err.Error() != "--set loss.epsilon=101: loss.epsilon is 101, must be from -1 to 100" {
 		t.Errorf("an impossible value: %v", err)
 	}
+}
+
+// TestSharedSetting: two components that share a setting cannot give it two defaults.
+func TestSharedSetting(t *testing.T) {
+	groups := catalogue.Groups()
+	for i, g := range groups {
+		if g.Name == "loss" {
+			for name, value := range map[string]string{"one": "1", "other": "0.1"} {
+				groups[i].Params[0].Kinds[name] = []setting.Param{{Name: "epsilon", Kind: setting.Number, Max: 100, Default: value}}
+			}
+		}
+	}
+	defer func() {
+		if said := fmt.Sprint(recover()); !strings.Contains(said, "share the setting loss.epsilon") {
+			t.Errorf("two defaults: %s", said)
+		}
+	}()
+	NewCatalogue(groups)
 }
 
 func mini(t *testing.T) []byte {
