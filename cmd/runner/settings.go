@@ -15,7 +15,6 @@ import (
 	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
-	"focalgrid/setting"
 )
 
 type settingsOptions struct {
@@ -67,7 +66,7 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 	for i, source := range sources {
 		all, err := reading(ctx, func() ([]plan.Explained, error) { return detector.Settings.Explain(source, o.sel) })
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w; the nearest setting is %s", err, setting.Nearest(o.what, detector.Settings.Keys()))
+			err = fmt.Errorf("%w; the nearest setting is %s", err, detector.Settings.Nearest(o.what))
 		}
 		if err != nil {
 			return bad(err)

@@ -145,9 +145,9 @@ func (c *Catalogue) Named(name string) []string {
 	return keys
 }
 
-// nearest is the setting whose key ends in that name, or else the key or group with the
+// Nearest returns the settings whose key ends in that name, or else the key or group with the
 // fewest letters to change.
-func (c *Catalogue) nearest(name string) string {
+func (c *Catalogue) Nearest(name string) string {
 	if keys := c.Named(name); len(keys) > 0 {
 		return strings.Join(keys, ", ")
 	}
