@@ -121,3 +121,23 @@ func TestNetworksAreBounded(t *testing.T) {
 		t.Errorf("%d networks are open", e.open)
 	}
 }
+
+// TestTermsShareTargets: terms of the loss that learn from one target read one input.
+func TestTermsShareTargets(t *testing.T) {
+	cfg, err := Settings.LoadBaseline("mini", plan.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := PartsOf(&cfg, 2).Terms
+	again := terms[1]
+	again.Name = "again"
+	prog := &engine.Program{}
+	_, err = engine.Build(func(g *engine.Graph) error {
+		prog.Predictions = []*engine.Node{g.Input("class", 1, 5, 2), g.Input("box", 1, 5, 4)}
+		addTerms(g, prog, append(terms, again))
+		return nil
+	})
+	if err != nil || len(prog.Outputs) != 3 || prog.Outputs[1].In[1] != prog.Outputs[2].In[1] {
+		t.Errorf("%d terms, of which two read target %s: %v", len(prog.Outputs), again.Loss.Targets[0], err)
+	}
+}
