@@ -141,7 +141,8 @@ func unknownProfile(name string) error {
 }
 
 // loadProfile reads a profile, which gives every setting: an embedded one, or a file whose
-// path is relative to dir. No result depends on what it is called.
+// path is relative to dir. No result depends on what it is called. A file may be older than
+// some settings, which then have the value that the program had before them.
 func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 	if profileFile(name) {
 		path := name
@@ -152,7 +153,7 @@ func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("profile %w", err)
 		}
-		return in.parseProfile(path, text)
+		return (&reader{in: in, file: path, earlier: true}).everySetting(text)
 	}
 	if !slices.Contains(Profiles(), name) {
 		return nil, unknownProfile(name)
@@ -162,15 +163,11 @@ func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.parseProfile("ablations/"+path, text)
-}
-
-func (in *Catalogue) parseProfile(label string, text []byte) ([]entry, error) {
-	return (&reader{in: in, file: label}).everySetting(text)
+	return (&reader{in: in, file: "ablations/" + path}).everySetting(text)
 }
 
 // everySetting reads a mapping that leaves no setting out, but for what has a default and is
-// not in use, and in a record for what was added later.
+// not in use, and in an earlier text for what was added later.
 func (r *reader) everySetting(text []byte) ([]entry, error) {
 	root := r.document(text)
 	if root == nil {
@@ -188,16 +185,12 @@ func (r *reader) everySetting(text []byte) ([]entry, error) {
 	for _, key := range r.in.sorted {
 		switch fd := r.in.byKey[key]; {
 		case given[key]:
-		case r.recorded && fd.Was != "":
+		case r.earlier && fd.Was != "":
 			out = append(out, entry{key: key, value: fd.was})
 		case fd.Default != "" && len(fd.inUse(&c)) == 0:
 			out = append(out, entry{key: key, value: fd.byDefault})
 		default:
-			add := ""
-			if fd.Was != "" {
-				add = fmt.Sprintf(": %s is what the program did before it had the setting", fd.Was)
-			}
-			r.problem(0, "no value for %s; a profile gives every setting%s", key, add)
+			r.problem(0, "no value for %s; a profile gives every setting", key)
 		}
 	}
 	return out, r.err()
