@@ -58,7 +58,7 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 		keys = detector.Settings.Keys()
 	}
 	sources, header := plan.Profiles(), []string{"SETTING"}
-	if o.sel.Profile != "" && (keys != nil || slices.Contains(sources, o.what)) {
+	if o.sel.Profile != "" && keys != nil {
 		return bad(fmt.Errorf("--profile %s: only the profile of a grid file or an ablation can be replaced", setting.Short(o.sel.Profile)))
 	}
 	if keys == nil {

@@ -454,6 +454,12 @@ func TestOwnProfile(t *testing.T) {
 	if now := mustPlan(t, "profile: mini\n"+rows, Selection{}); bytes.Count(mini, []byte("\n"))-bytes.Count(earlier, []byte("\n")) != 3 || !bytes.Equal(older.Rows[0].Canonical, now.Rows[0].Canonical) {
 		t.Errorf("a profile from before a setting gives %s, the profile %s", older.Rows[0].Canonical, now.Rows[0].Canonical)
 	}
+	if c, err := settings.LoadBaseline(filepath.Join(dir, "earlier.yaml"), Selection{}); err != nil || !bytes.Equal(Canonical(&c), Canonical(&older.Rows[0].Config)) {
+		t.Errorf("the settings of a profile's file: %v", err)
+	}
+	if _, err := settings.LoadBaseline(filepath.Join(dir, "earlier.yaml"), Selection{Profile: "paper"}); err == nil || !strings.Contains(err.Error(), "is a profile itself") {
+		t.Errorf("a profile for a profile: %v", err)
+	}
 	write(filepath.Join(dir, "leaves.yaml"), []byte("train: {iters: 5}\n"))
 	if _, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "no value for anchors.base; a profile gives every setting") {
 		t.Errorf("a profile with gaps: %v", err)

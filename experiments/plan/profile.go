@@ -65,8 +65,8 @@ func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
 }
 
 // LoadBaseline returns the settings of a grid file's baseline, of an embedded
-// ablation's, or of a profile, with sel.Set and sel.DataDir over them. A path
-// wins over an ablation's name, and that over a profile's.
+// ablation's, or of a profile, inside the program or in a file, with sel.Set and
+// sel.DataDir over them. A path wins over an ablation's name, and that over a profile's.
 func (in *Catalogue) LoadBaseline(source string, sel Selection) (Config, error) {
 	c, _, err := in.baseline(source, sel)
 	return c, err
@@ -82,12 +82,22 @@ func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]
 	label, text, err := read(source)
 	var profile []entry
 	switch {
+	case err == nil && in.looksLikeProfile(label, text):
+		if profile, err = (&reader{in: in, file: label, earlier: true}).everySetting(text); err == nil {
+			err = alone(source, sel)
+		}
+		if err != nil {
+			return Config{}, nil, err
+		}
 	case err == nil:
 		if b, _, profile, err = in.grid(label, text, sel.Profile); err != nil {
 			return Config{}, nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
-		if profile, err = in.loadProfile(source, ""); err != nil {
+		if profile, err = in.loadProfile(source, ""); err == nil {
+			err = alone(source, sel)
+		}
+		if err != nil {
 			return Config{}, nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -125,6 +135,21 @@ func (in *Catalogue) grid(label string, text []byte, profile string) (b body, na
 		return body{}, "", nil, err
 	}
 	return g.under(profile), profile, settings, nil
+}
+
+// alone refuses a profile for a source that is a profile itself.
+func alone(source string, sel Selection) error {
+	if sel.Profile == "" {
+		return nil
+	}
+	return fmt.Errorf("--profile %s: %s is a profile itself; only the profile of a grid file or an ablation can be replaced", setting.Short(sel.Profile), setting.Short(source))
+}
+
+// looksLikeProfile reports whether a file begins with a group of settings, which a grid file does not have outside its
+// baseline and rows.
+func (in *Catalogue) looksLikeProfile(label string, text []byte) bool {
+	root := (&reader{in: in, file: label}).document(text)
+	return root != nil && len(root.Content) > 0 && in.groups[root.Content[0].Value]
 }
 
 // isProfile tells whether a profile may be called so: those inside the program by their
