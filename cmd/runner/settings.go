@@ -39,7 +39,7 @@ printed, with their values in each profile. Without an argument all settings are
   runner settings sampler
   runner settings loss.gamma
   runner settings gamma --set loss.type=ce
-  runner settings mini --profile paper`,
+  runner settings gamma --profile paper`,
 		Args:              usage.Args,
 		ValidArgsFunction: usage.SettingNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
@@ -57,6 +57,9 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 		keys = detector.Settings.Keys()
 	}
 	sources, header := plan.Profiles(), []string{"SETTING"}
+	if o.sel.Profile != "" && keys != nil {
+		return bad(fmt.Errorf("--profile %s: only the profile of a grid file or an ablation can be replaced", setting.Short(o.sel.Profile)))
+	}
 	if keys == nil {
 		sources = []string{o.what}
 		header = append(header, "VALUE", "FROM")

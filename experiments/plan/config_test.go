@@ -69,7 +69,7 @@ func TestDefault(t *testing.T) {
 			t.Errorf("a record from before the component: %v", err)
 		}
 	}
-	_, err := with.parseProfile("p.yaml", bytes.Replace(mini(t), []byte("type: focal,"), []byte("type: poly,"), 1))
+	_, err := (&reader{in: with, file: "p.yaml"}).everySetting(bytes.Replace(mini(t), []byte("type: focal,"), []byte("type: poly,"), 1))
 	if err == nil || err.Error() != "p.yaml: no value for loss.epsilon; a profile gives every setting" {
 		t.Errorf("a profile that chooses the component and leaves out its setting: %v", err)
 	}
@@ -180,7 +180,7 @@ func TestSources(t *testing.T) {
 
 // A profile that leaves a setting out is refused: a default stands in one place.
 func TestProfileIsWhole(t *testing.T) {
-	_, err := settings.parseProfile("p.yaml", []byte("loss: {gamma: 2}\n"))
+	_, err := (&reader{in: settings, file: "p.yaml"}).everySetting([]byte("loss: {gamma: 2}\n"))
 	if err == nil || !strings.Contains(err.Error(), "p.yaml: no value for anchors.base; a profile gives every setting") {
 		t.Errorf("got %v", err)
 	}

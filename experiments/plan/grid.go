@@ -93,7 +93,8 @@ type gridFile struct {
 type reader struct {
 	in       *Catalogue
 	file     string
-	recorded bool // the program's own JSON: null is none, and settings added since have the value from before
+	recorded bool // the program's own JSON, where null is none
+	earlier  bool // the text may be older than some settings, which then have the value from before
 	problems []error
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -438,6 +439,27 @@ func TestOwnProfile(t *testing.T) {
 	line := bytes.Count(mini[:bytes.Index(mini, []byte("\nloss:"))+1], []byte("\n")) + 1
 	if want := fmt.Sprintf("%s:%d: unknown key \"los\"; nearest: loss", filepath.Join(dir, "leaves.yaml"), line); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("a wrong key in a profile: %v, want %s", err, want)
+	}
+	var earlier []byte // from before three settings were added
+	for line := range bytes.Lines(mini) {
+		if !regexp.MustCompile(`^  (assigner|head|schedule): `).Match(line) {
+			earlier = append(earlier, line...)
+		}
+	}
+	write(filepath.Join(dir, "earlier.yaml"), earlier)
+	older, err := gridText(t, dir, "profile: earlier.yaml\n"+rows, Selection{})
+	if err != nil {
+		t.Fatalf("a profile from before a setting: %v", err)
+	}
+	if now := mustPlan(t, "profile: mini\n"+rows, Selection{}); bytes.Count(mini, []byte("\n"))-bytes.Count(earlier, []byte("\n")) != 3 || !bytes.Equal(older.Rows[0].Canonical, now.Rows[0].Canonical) {
+		t.Errorf("a profile from before a setting gives %s, the profile %s", older.Rows[0].Canonical, now.Rows[0].Canonical)
+	}
+	baseline := miniConfig(t)
+	if c, err := settings.LoadBaseline(filepath.Join(dir, "earlier.yaml"), Selection{}); err != nil || string(Resolved(&c)) != string(Resolved(&baseline)) {
+		t.Errorf("the settings of a profile's file: %v", err)
+	}
+	if _, err := settings.LoadBaseline(filepath.Join(dir, "earlier.yaml"), Selection{Profile: "paper"}); err == nil || !strings.Contains(err.Error(), "is a profile itself") {
+		t.Errorf("a profile for a profile: %v", err)
 	}
 	write(filepath.Join(dir, "leaves.yaml"), []byte("train: {iters: 5}\n"))
 	if _, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "no value for anchors.base; a profile gives every setting") {
