@@ -15,6 +15,7 @@ import (
 	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
+	"focalgrid/setting"
 )
 
 type settingsOptions struct {
