@@ -46,16 +46,16 @@ func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init str
 	var id string
 	var err error
 	what := "pretraining"
-	switch d.Cfg.Text("pretrain.type") {
+	switch d.Config.Text("pretrain.type") {
 	case "crops":
 		var f *weights.File
 		var p Pretrained
-		if f, p, err = t.pretrained(ctx, &d.Cfg); err == nil {
+		if f, p, err = t.pretrained(ctx, &d.Config); err == nil {
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
-		what = d.Cfg.Text("pretrain.file")
-		w, id, err = detector.ReadInitial(&d.Cfg, d.Classes)
+		what = d.Config.Text("pretrain.file")
+		w, id, err = detector.ReadInitial(&d.Config, d.Classes)
 	default:
 		return nil
 	}

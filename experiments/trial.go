@@ -184,7 +184,8 @@ func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Chec
 	if err != nil {
 		return nil, err
 	}
-	d.Kept, t.reusable = t.reusable, nil
+	d.Reuse(t.reusable)
+	t.reusable = nil
 	return &session{trainer: t, d: d, loader: loader, train: train, eval: eval}, nil
 }
 
@@ -192,7 +193,7 @@ func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Chec
 // log.
 func (r *run) train(ctx context.Context, s *session) error {
 	d, log := s.d, &r.finish.Steps
-	iters := d.Cfg.Int("train.iters")
+	iters := d.Config.Int("train.iters")
 	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: r.done, last: r.Now(), save: func(c *Checkpoint) error {
 		if err := holds(r.dir, r.order); err != nil {
 			return err
@@ -249,7 +250,7 @@ func stepRow(s detector.StepInfo) record.Step {
 
 // evaluate detects on the scored split.
 func (s *session) evaluate(ctx context.Context, index int) ([]coco.Detection, error) {
-	loader, err := s.trainer.Loader(&s.d.Cfg, s.eval, s.d.Draw, false)
+	loader, err := s.trainer.Loader(&s.d.Config, s.eval, s.d.Draw, false)
 	if err != nil {
 		return nil, err
 	}
