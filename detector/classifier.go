@@ -30,7 +30,7 @@ type Classifier struct {
 	sessions  []engine.Session
 }
 
-// NewClassifier draws the crops that the settings ask for, and has compiled nothing yet.
+// NewClassifier draws the crops that the settings ask for. It compiles nothing yet.
 func NewClassifier(ctx context.Context, c *plan.Config, e engine.Engine) (*Classifier, error) {
 	crops, p := synthetic.NewCrops(c.CropConfig()), c.Group("pretrain")
 	set, err := dataset.DrawCrops(ctx, crops, 0, p.Int("crops")+holdout)
@@ -52,17 +52,17 @@ func NewClassifier(ctx context.Context, c *plan.Config, e engine.Engine) (*Class
 // Stored returns the state, up to date with the steps that were made, and good until the next one.
 func (c *Classifier) Stored() (*engine.State, error) { return c.State, c.engine.Store(c.State) }
 
-// Close frees what was compiled. Stored comes before.
+// Close frees the compiled programs. Stored must be called before.
 func (c *Classifier) Close() {
 	for _, s := range c.sessions {
 		s.Close()
 	}
 }
 
-// Iters is the number of steps of the training.
+// Iters returns the number of steps of the training.
 func (c *Classifier) Iters() int { return c.settings.Int("iters") }
 
-// compile returns the program for batches of n crops.
+// compile compiles the program for batches of n crops.
 func (c *Classifier) compile(n int, train bool) (engine.Session, error) {
 	prog := &engine.Program{Update: c.optim.Update()}
 	pixels := c.settings.Int("pixels")
@@ -89,7 +89,7 @@ func (c *Classifier) compile(n int, train bool) (engine.Session, error) {
 }
 
 // Train runs the steps from that number to the last, and returns the share of held-out crops that
-// are then classified right. each is called after every step, and its error ends the training. The
+// are then classified right. It calls each after every step, and an error of each ends the training. The
 // error is a *Diverged, the context's, or a failure.
 func (c *Classifier) Train(ctx context.Context, from int, each func(StepInfo) error) (accuracy float64, err error) {
 	session, err := c.compile(c.settings.Int("batch"), true)
@@ -108,7 +108,7 @@ func (c *Classifier) Train(ctx context.Context, from int, each func(StepInfo) er
 		}
 		r, err := session.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(info.LR)}}, nil)
 		info.Loss, info.GradNorm = r.Loss, r.GradNorm
-		info.Losses = []Named{{"class", r.Loss}}
+		info.Losses = []Loss{{"class", r.Loss}}
 		return stepError(info.Step, err)
 	}
 	if err := (training{c.Iters(), c.optim, step, c.Stored}).run(ctx, from, each); err != nil {

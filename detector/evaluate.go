@@ -14,12 +14,12 @@ import (
 	"focalgrid/metrics"
 )
 
-// EvalBatch is the images evaluated at once; results do not depend on it.
+// EvalBatch is the number of images evaluated at once; results do not depend on it.
 const EvalBatch = 10
 
 // Detect runs the detector over the loader's images in their order and returns
 // COCO detections in original pixels, down to eval.low_score, under the category ids of
-// the set, which is labelled by the detector's classes. each is called with the number
+// the set, which is labelled by the detector's classes. It calls each with the number
 // of images done.
 func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
 	var out []coco.Detection
@@ -53,9 +53,9 @@ func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *data
 	}
 }
 
-// Infer returns each image's detections in pixels of the network's input.
+// Infer detects on a batch and returns each image's detections in pixels of the network's input.
 func (d *Detector) Infer(b *dataset.Batch) ([][]box.Detection, error) {
-	net, err := d.Network(EvalBatch, b.H, b.W, false)
+	net, err := d.network(EvalBatch, b.H, b.W, false)
 	if err != nil {
 		return nil, err
 	}

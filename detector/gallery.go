@@ -33,7 +33,7 @@ func NewGallery(dir string) *Gallery { return &Gallery{dir: dir, names: map[stri
 
 // Add counts a view and writes its picture.
 func (g *Gallery) Add(v View) error {
-	right, wrong, missed := v.Counts()
+	right, wrong, missed := v.counts()
 	g.Views++
 	g.Found += len(v.Found)
 	g.Right += right
@@ -47,7 +47,7 @@ func (g *Gallery) Add(v View) error {
 	if g.dir == "" {
 		return nil
 	}
-	panels, err := v.Panels(0)
+	panels, err := v.panels(0)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (g *Gallery) Add(v View) error {
 	if g.Views > sheetViews {
 		return nil
 	}
-	small, err := v.Panels(SheetPixels)
+	small, err := v.panels(SheetPixels)
 	g.panels = append(g.panels, small...)
 	return err
 }

@@ -12,7 +12,7 @@ import (
 	"focalgrid/weights"
 )
 
-// CheckInitial tells before the first step whether a trial of c can start from the
+// CheckInitial checks, before the first step, that a trial of c can start from the
 // weights that it asks for: the file can be read, and every tensor of the network
 // that it should hold is there in the right shape. classes is the number of object
 // classes, or 0 where it is not known yet.
@@ -20,21 +20,21 @@ func CheckInitial(c *plan.Config, classes int) error {
 	switch {
 	case c.Text("pretrain.type") != "file" && c.Text("pretrain.file") != "":
 		return fmt.Errorf("pretrain.file is set, but pretrain.type is %s: add --set pretrain.type=file, or leave the file out", c.Text("pretrain.type"))
-	case c.Text("pretrain.type") != "file" || c.Text("pretrain.file") == "": // Missing tells of a file that must still be given
+	case c.Text("pretrain.type") != "file" || c.Text("pretrain.file") == "": // plan.Missing reports a file that must still be given
 		return nil
 	}
 	_, _, err := ReadInitial(c, classes)
 	return err
 }
 
-// ReadInitial reads pretrain.file and fits it to the network: tensors under our
+// ReadInitial reads pretrain.file and fits it to the network. It returns tensors under our
 // names, and their identity.
 //
 // A file may name the backbone's tensors as torchvision's ResNets do, conv1.weight and
 // layer1.0.conv1.weight, alone or after a prefix such as module. or backbone.; then
-// just these are used, and the identity is theirs. In a file under our own names,
+// only these tensors are used, and the identity is the hash of them. In a file under our own names,
 // after backbone.body., all that the network knows is used, heads too, and the identity
-// is that of everything in it.
+// is the hash of everything in it.
 func ReadInitial(c *plan.Config, classes int) (Tensors, string, error) {
 	path := c.Text("pretrain.file")
 	f, err := weights.Open(path)
@@ -99,10 +99,10 @@ func ReadInitial(c *plan.Config, classes int) (Tensors, string, error) {
 	return out, identity, nil
 }
 
-// ourPrefix is what the backbone's names begin with in the network.
+// ourPrefix begins the backbone's names in the network.
 const ourPrefix = "backbone.body."
 
-// bodyPrefix finds what a ResNet's names begin with in the file.
+// bodyPrefix returns the prefix of a ResNet's names in the file.
 func bodyPrefix(f *weights.File) (string, error) {
 	names := map[string]bool{}
 	for _, t := range f.Tensors {

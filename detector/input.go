@@ -13,8 +13,8 @@ import (
 // cocoClasses is the number of classes where no data can be asked.
 const cocoClasses = 80
 
-// InputSize is the network's input for a typical image: the generator's size, or
-// 640×480 as most of COCO, resized and padded.
+// InputSize returns the size of the network's input for a typical image: the generator's size, or
+// 640×480 like most of COCO, resized and padded.
 func InputSize(c *plan.Config) (h, w int) {
 	w, h = 640, 480
 	if plan.Synthetic(c) {
@@ -29,7 +29,7 @@ func padded(c *plan.Config, side int) int {
 	return (side + pad - 1) / pad * pad
 }
 
-// Classes is the number of object classes: the generator's, those of the training
+// Classes counts the object classes: the generator's, the classes of the training
 // split's annotations in data.dir, or COCO's 80 where no folder is given.
 func Classes(c *plan.Config) (int, error) {
 	switch {
@@ -55,9 +55,8 @@ func OpenSplit(c *plan.Config, dir, split string) (*dataset.Set, error) {
 	return set.Fit(c.Transform()), nil
 }
 
-// CheckData looks through splits of a folder, the one to train on first, for all that
-// training or scoring would refuse or leave out; decode asks for every picture to be decoded
-// in full.
+// CheckData searches splits of a folder, the one to train on first, for everything that
+// training or scoring would refuse or leave out. With decode it decodes every picture in full.
 func CheckData(ctx context.Context, c *plan.Config, dir string, splits []string, decode bool, progress func(done, total int)) ([]dataset.Problem, error) {
 	t := c.Transform()
 	return dataset.Check(ctx, dir, splits, dataset.CheckOptions{Decode: decode, Transform: &t, Progress: progress})
@@ -132,18 +131,18 @@ func CountAnchors(ctx context.Context, c *plan.Config, set *dataset.Set, n int) 
 	return st, nil
 }
 
-// matching assigns objects to anchors without a training.
+// matching assigns objects to anchors outside a training.
 type matching struct {
 	c      *plan.Config
-	parts  Parts
+	parts  parts
 	priors map[[2]int]*sampler.Priors // by height and width of the input
 }
 
 func newMatching(c *plan.Config) *matching {
-	return &matching{c, PartsOf(c, 1), map[[2]int]*sampler.Priors{}}
+	return &matching{c, partsOf(c, 1), map[[2]int]*sampler.Priors{}}
 }
 
-// learned is what the anchors of an image learn.
+// learned holds what the anchors of an image learn.
 type learned struct {
 	boxes   [][4]float32 // of the anchors, at the network's input size
 	object  []int32      // of each anchor, as from sampler.Assigner
@@ -174,7 +173,7 @@ func (m *matching) match(im *dataset.Image) (learned, error) {
 	return learned{m.priors[size].Boxes, object, len(o.Boxes), scale}, nil
 }
 
-// scaled is a box in an image whose sides are by times as long.
+// scaled returns a box in an image whose sides are by times as long.
 func scaled(b [4]float32, by float32) [4]float32 {
 	for k := range b {
 		b[k] *= by

@@ -16,12 +16,11 @@ import (
 	"focalgrid/sampler"
 )
 
-// lookIoU is the overlap from which a detection counts as right in a View: that of
-// AP50.
+// lookIoU is the overlap from which a detection counts as right in a View, as in AP50.
 const lookIoU = .5
 
-// A View is one picture with what a detector found on it and, where annotations
-// tell, what is there. Boxes are x1,y1,x2,y2 in original pixels.
+// View is one picture with what a detector found on it and, where the picture is annotated,
+// what is there. Boxes are x1,y1,x2,y2 in original pixels.
 type View struct {
 	Name      string // of the file
 	Pixels    *picture.RGB
@@ -30,10 +29,10 @@ type View struct {
 	Truth     []Truth
 }
 
-// Found is a detection. Each takes, best score first, the free object of its class
-// that it overlaps most, if that IoU is .5 or more: it is then right. One that overlaps a
-// crowd of its class is neither right nor wrong. Classes are the same where their labels
-// are: two may share a name.
+// Found is a detection. In the order of their scores, best first, each is matched with the object of its
+// class that it overlaps most, among those not matched yet, if that IoU is .5 or more: it is then right. A
+// detection that overlaps a crowd of its class is neither right nor wrong. Classes are the same if their
+// labels are the same: two may share a name.
 type Found struct {
 	Box     [4]float32
 	Label   int32
@@ -48,19 +47,21 @@ type Truth struct {
 	Label  int32
 	Class  string // its name
 	Crowd  bool
-	Missed bool // no detection took it
+	Missed bool // no detection was matched with it
 }
 
-// Verdict is what annotations say of a detection.
+// Verdict is the judgement of a detection by the annotations.
 type Verdict string
 
-// The verdicts. Unknown is that of pictures without annotations and of crowds.
+// The verdicts. Unknown stands for detections on pictures without annotations and on crowds.
 const (
 	Right   Verdict = "right"
 	Wrong   Verdict = "wrong"
 	Unknown Verdict = "unknown"
 )
 
+// Views calls each with the first n images of a set, one after the other, and with their detections above score.
+// With annotated it compares the detections with the set's objects.
 func Views(set *dataset.Set, n int, dets []coco.Detection, score float64, annotated bool, each func(View) error) error {
 	labels := map[int64]int32{} // by category id of the set
 	for l := range set.Classes {
@@ -95,7 +96,7 @@ func Views(set *dataset.Set, n int, dets []coco.Detection, score float64, annota
 	return nil
 }
 
-// className is what a class is called in a picture: its id, if it has no name.
+// className returns the caption of a class: its id, if it has no name.
 func className(c dataset.Class) string {
 	if c.Name == "" {
 		return fmt.Sprintf("id %d", c.ID)
@@ -129,7 +130,7 @@ func (v *View) judge() {
 	}
 }
 
-// within is the share of a that lies in b, COCO's overlap with a crowd.
+// within returns the share of a that lies in b: COCO's overlap with a crowd.
 func within(a, b [4]float32) float64 {
 	area := box.Area(a)
 	if area == 0 {
@@ -140,8 +141,8 @@ func within(a, b [4]float32) float64 {
 	return float64(max(w, 0)) * float64(max(h, 0)) / area
 }
 
-// Counts tells the right and wrong detections and the missed objects of a view.
-func (v *View) Counts() (right, wrong, missed int) {
+// counts counts the right and wrong detections and the missed objects of a view.
+func (v *View) counts() (right, wrong, missed int) {
 	for _, f := range v.Found {
 		switch f.Verdict {
 		case Right:
@@ -164,15 +165,15 @@ var (
 	red    = color.RGBA{235, 50, 50, 255}   // a wrong detection
 	orange = color.RGBA{255, 165, 0, 255}   // a missed object
 	grey   = color.RGBA{170, 170, 170, 255} // a crowd, or an anchor
-	blue   = color.RGBA{70, 150, 255, 255}  // a detection of which nothing is known
+	blue   = color.RGBA{70, 150, 255, 255}  // a detection without a verdict
 )
 
-// Legend says what the colours of Panels mean.
+// Legend explains the colours of views.
 const Legend = "left: detections, green right (IoU .5 and class), red wrong, grey on a crowd, blue not known; right: the truth, green found, orange missed"
 
-// Panels draws the view: the detections and, where there are annotations, the
-// truth beside them. A picture with a side above limit pixels is made smaller (0: never).
-func (v *View) Panels(limit int) ([]dataset.Panel, error) {
+// panels draws the view: the detections and, where there are annotations, the
+// truth beside them. It makes a picture with a side above limit pixels smaller (0: never).
+func (v *View) panels(limit int) ([]dataset.Panel, error) {
 	pixels, scale, err := shrink(v.Pixels, limit)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.Name, err)
@@ -189,7 +190,7 @@ func (v *View) Panels(limit int) ([]dataset.Panel, error) {
 	if !v.Annotated {
 		return []dataset.Panel{found}, nil
 	}
-	right, wrong, missed := v.Counts()
+	right, wrong, missed := v.counts()
 	truth := dataset.Panel{Pixels: pixels.Image(), Caption: fmt.Sprintf("%d right %d wrong %d missed", right, wrong, missed)}
 	for _, t := range v.Truth {
 		ink := green

@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 			t.Errorf("object %d: missed is %t, want %t", i, v.Truth[i].Missed, want)
 		}
 	}
-	if right, wrong, missed := v.Counts(); right != 2 || wrong != 4 || missed != 1 {
+	if right, wrong, missed := v.counts(); right != 2 || wrong != 4 || missed != 1 {
 		t.Errorf("counts are %d right, %d wrong, %d missed, want 2, 4, 1", right, wrong, missed)
 	}
 }
@@ -59,7 +59,7 @@ func TestJudgeTakesTheBest(t *testing.T) {
 		},
 	}
 	v.judge()
-	if right, wrong, missed := v.Counts(); right != 2 || wrong != 1 || missed != 0 {
+	if right, wrong, missed := v.counts(); right != 2 || wrong != 1 || missed != 0 {
 		t.Errorf("counts are %d right, %d wrong, %d missed, want 2, 1, 0", right, wrong, missed)
 	}
 }
@@ -67,7 +67,7 @@ func TestJudgeTakesTheBest(t *testing.T) {
 func TestPanelsShrink(t *testing.T) {
 	p := &picture.RGB{Width: 200, Height: 100, Pix: make([]uint8, 3*200*100)}
 	v := View{Name: "a.png", Pixels: p, Annotated: true, Found: []Found{{Box: [4]float32{20, 10, 40, 50}, Label: 0, Score: .5, Verdict: Right}}}
-	panels, err := v.Panels(100)
+	panels, err := v.panels(100)
 	if err != nil || len(panels) != 2 {
 		t.Fatalf("%d panels (%v), want detections and truth", len(panels), err)
 	}
@@ -78,7 +78,7 @@ func TestPanelsShrink(t *testing.T) {
 		t.Errorf("the mark is %v, want %v", got, want)
 	}
 	v.Annotated = false
-	if panels, err = v.Panels(0); err != nil || len(panels) != 1 || panels[0].Pixels.Rect.Dx() != 200 {
+	if panels, err = v.panels(0); err != nil || len(panels) != 1 || panels[0].Pixels.Rect.Dx() != 200 {
 		t.Errorf("without annotations: %d panels (%v), want one of full size", len(panels), err)
 	}
 }

@@ -1,8 +1,9 @@
 // Package detector puts a detector together from its parts, trains it, and makes detections with it: parts.go
 // joins backbone, head, assigner, miner, loss terms and box coder; network.go compiles them for one size of input;
-// train.go has the training loop, which pretraining shares (classifier.go); evaluate.go detects and scores;
-// input.go and look.go show what a detector sees. Predictions, targets and losses go by their names. Boxes are
-// x1,y1,x2,y2 in pixels. The package knows no trial's record and no file but those of the data and of initial weights.
+// train.go has the training loop, which pretraining shares (classifier.go); evaluate.go detects and scores; input.go
+// and stats.go count what a network is given, look.go and gallery.go draw what a detector finds; initialfile.go reads
+// the weights that a training starts from. Predictions, targets and losses have names. Boxes are x1,y1,x2,y2 in pixels.
+// The package reads data and initial weights; checkpoints and records are the business of package experiments.
 package detector
 
 import (
@@ -38,8 +39,8 @@ type size struct {
 // networks lists networks, the least recently used first.
 type networks []*network
 
-// take removes the network of a size from the list and returns it, nil if there is none.
-func (s *networks) take(z size) *network {
+// remove takes the network of a size off the list and returns it, nil if there is none.
+func (s *networks) remove(z size) *network {
 	i := slices.IndexFunc(*s, func(n *network) bool { return n.size == z })
 	if i < 0 {
 		return nil
@@ -49,7 +50,7 @@ func (s *networks) take(z size) *network {
 	return n
 }
 
-// closeFirst closes that many networks from the front of the list.
+// closeFirst closes that many networks at the front of the list.
 func (s *networks) closeFirst(many int) error {
 	var err error
 	for _, n := range (*s)[:many] {
@@ -63,22 +64,23 @@ func (s *networks) closeFirst(many int) error {
 // for the paper's network; batches of COCO come in some 200 sizes, of data whose pictures are alike in two or three.
 const maxNetworks = 16
 
-// Detector is a detector with its weights, of which the parts are compiled for each size of input.
+// Detector is a detector with its weights. Its network is compiled for each size of input.
 type Detector struct {
-	Cfg     plan.Config
+	Config  plan.Config
 	Classes int
-	parts   Parts
-	engine  engine.Engine
 	State   *engine.State // out of date after a step, until Stored
-	Draw    engine.Draw
+	Draw    engine.Draw   // of the trial's seed
+	Running float64       // mean of the normaliser "ema", over all sizes
+
+	parts   parts
+	engine  engine.Engine
 	nets    networks
-	Running float64   // of the normaliser "ema", over all sizes
-	Kept    *Compiled // of an earlier trial, to be used again; nil: none
+	earlier *Compiled // networks of an earlier trial; nil: none
 }
 
 // New returns a detector that has compiled nothing yet.
 func New(cfg plan.Config, classes int, e engine.Engine, state *engine.State, draw engine.Draw) *Detector {
-	return &Detector{Cfg: cfg, Classes: classes, parts: PartsOf(&cfg, classes), engine: e, State: state, Draw: draw}
+	return &Detector{Config: cfg, Classes: classes, parts: partsOf(&cfg, classes), engine: e, State: state, Draw: draw}
 }
 
 // Close frees the networks.
@@ -87,7 +89,7 @@ func (d *Detector) Close() { d.HandOver().Close() }
 // Stored returns the state, up to date with the steps that were made, and good until the next one.
 func (d *Detector) Stored() (*engine.State, error) { return d.State, d.engine.Store(d.State) }
 
-// Compiled is the networks of a trial that has ended, with the state that their
+// Compiled holds the networks of a trial that has ended, with the state that their
 // sessions share: the next trial need not compile the same programs.
 type Compiled struct {
 	state *engine.State
@@ -97,35 +99,38 @@ type Compiled struct {
 // Close frees the networks.
 func (c *Compiled) Close() { c.nets.closeFirst(len(c.nets)) }
 
-// HandOver returns what the detector compiled, or took over itself. The detector
+// Reuse gives a detector that has compiled nothing yet the networks of an earlier trial; nil: none.
+func (d *Detector) Reuse(c *Compiled) { d.earlier = c }
+
+// HandOver returns the networks that the detector compiled or was given by Reuse. The detector
 // must not be used, nor closed, afterwards.
 func (d *Detector) HandOver() *Compiled {
-	if d.Kept != nil {
-		d.nets = append(d.Kept.nets, d.nets...)
+	if d.earlier != nil {
+		d.nets = append(d.earlier.nets, d.nets...)
 	}
 	return &Compiled{d.State, d.nets}
 }
 
-// reuse returns the session of an earlier trial's program, nil if there is none.
+// earlierSession returns the session of an earlier trial's program, nil if there is none.
 // All sessions share one state: with the first, the earlier trial's state starts again as the
 // detector's; if the first does not fit, none does.
-func (d *Detector) reuse(z size, program string) (engine.Session, error) {
-	if d.Kept == nil {
+func (d *Detector) earlierSession(z size, program string) (engine.Session, error) {
+	if d.earlier == nil {
 		return nil, nil
 	}
-	old := d.Kept.nets.take(z)
+	old := d.earlier.nets.remove(z)
 	if old != nil && old.program != program {
 		old.session.Close()
 		old = nil
 	}
 	if old == nil {
 		if len(d.nets) == 0 {
-			d.Kept.Close()
-			d.Kept = nil
+			d.earlier.Close()
+			d.earlier = nil
 		}
 		return nil, nil
 	}
-	if theirs := d.Kept.state; d.State != theirs {
+	if theirs := d.earlier.state; d.State != theirs {
 		if err := theirs.Restart(d.State); err != nil {
 			return nil, err
 		}
@@ -141,10 +146,10 @@ func (d *Detector) reuse(z size, program string) (engine.Session, error) {
 // are left.
 func (d *Detector) bound() error {
 	over := len(d.nets) - maxNetworks
-	if d.Kept != nil {
-		over += len(d.Kept.nets)
-		some := min(max(over, 0), len(d.Kept.nets))
-		if err := d.Kept.nets.closeFirst(some); err != nil {
+	if d.earlier != nil {
+		over += len(d.earlier.nets)
+		some := min(max(over, 0), len(d.earlier.nets))
+		if err := d.earlier.nets.closeFirst(some); err != nil {
 			return err
 		}
 		over -= some
@@ -152,10 +157,16 @@ func (d *Detector) bound() error {
 	return d.nets.closeFirst(max(over, 0))
 }
 
-// Network returns the detector for n images of h × w pixels, compiled on first use.
-func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
+// Compile compiles the detector for n images of h × w pixels, so that the first step or batch of that size need not.
+func (d *Detector) Compile(n, h, w int, train bool) error {
+	_, err := d.network(n, h, w, train)
+	return err
+}
+
+// network returns the detector for n images of h × w pixels, compiled on first use.
+func (d *Detector) network(n, h, w int, train bool) (*network, error) {
 	z := size{n, h, w, train}
-	if net := d.nets.take(z); net != nil {
+	if net := d.nets.remove(z); net != nil {
 		d.nets = append(d.nets, net)
 		return net, nil
 	}
@@ -197,7 +208,7 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 			d.Running = net.sampler.Running
 		}
 	}
-	if net.session, err = d.reuse(z, net.program); err == nil && net.session == nil {
+	if net.session, err = d.earlierSession(z, net.program); err == nil && net.session == nil {
 		net.session, err = d.engine.Compile(prog, d.State)
 	}
 	if err != nil {
@@ -207,9 +218,9 @@ func (d *Detector) Network(n, h, w int, train bool) (*network, error) {
 	return net, d.bound()
 }
 
-// addTerms adds targets, the terms of the loss and their sum to the graph. What is swept
-// is an input, so that one compiled program serves all values.
-func addTerms(g *engine.Graph, prog *engine.Program, terms []Term) {
+// addTerms adds targets, the terms of the loss and their sum to the graph. The losses' settings
+// are inputs, so that one compiled program serves a sweep over their values.
+func addTerms(g *engine.Graph, prog *engine.Program, terms []term) {
 	shape := prog.Predictions[0].Shape // [N,A,…]
 	for _, t := range terms {
 		var predicted, targets []*engine.Node
@@ -234,7 +245,7 @@ func addTerms(g *engine.Graph, prog *engine.Program, terms []Term) {
 	g.Named(prog.Loss, "loss")
 }
 
-// targetShape is the shape of a target for n images with that many priors each.
+// targetShape returns the shape of a target for n images with that many priors each.
 func targetShape(name string, n, priors int) []int {
 	switch name {
 	case "box_target":
@@ -253,7 +264,7 @@ func flat(boxes [][4]float32) []float32 {
 	return out
 }
 
-// AddMissing draws what the state lacks of a network's tensors.
+// AddMissing draws the tensors of the network that the state lacks.
 func (d *Detector) AddMissing() error {
 	g, err := engine.Build(func(g *engine.Graph) error {
 		model.Network(g, d.parts.Network, g.Input("image", 1, 3, 64, 64), true) // no tensor depends on the size
@@ -265,7 +276,7 @@ func (d *Detector) AddMissing() error {
 	return d.State.AddMissing(g, d.Draw)
 }
 
-// Load puts weights over the state's.
+// Load overwrites the state's tensors with weights.
 func (d *Detector) Load(w Tensors) error {
 	used, err := fit(d.parts.Network, w)
 	if err != nil {
@@ -279,9 +290,8 @@ func (d *Detector) Load(w Tensors) error {
 	return nil
 }
 
-// fit returns those of the weights that a network of these settings has; others (such as
-// a classifier's last layer) are left out. Every tensor of the backbone must be there,
-// and of the network's shape.
+// fit returns the weights that a network of these settings has, without others such as
+// a classifier's last layer. Every tensor of the backbone must be there, in the network's shape.
 func fit(cfg model.Config, w Tensors) ([]weights.Tensor, error) {
 	tensors, err := model.Tensors(cfg)
 	if err != nil {

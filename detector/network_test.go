@@ -100,7 +100,7 @@ func TestNetworksAreBounded(t *testing.T) {
 	var kept *Compiled
 	for trial := range 2 {
 		d := New(cfg, cfg.Int("data.classes"), e, engine.NewState(), Drawer(0))
-		d.Kept = kept
+		d.earlier = kept
 		for i := range order {
 			run(d, i)
 			if e.open > maxNetworks {

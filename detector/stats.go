@@ -51,7 +51,7 @@ func sizes(name string, objects int, s dataset.SizeCounts) []string {
 	return []string{name, strconv.Itoa(objects), share(s.Small, objects), share(s.Medium, objects), share(s.Large, objects)}
 }
 
-// share prints a part in per cent, "–" if the whole is 0.
+// share returns a part in per cent, "–" if the whole is 0.
 func share(part, whole int) string {
 	if whole == 0 {
 		return columns.Gap
@@ -59,7 +59,7 @@ func share(part, whole int) string {
 	return fmt.Sprintf("%.1f%%", 100*float64(part)/float64(whole))
 }
 
-// ratio is a/b with three digits, "–" where b is 0.
+// ratio returns a/b with three digits, "–" where b is 0.
 func ratio(a, b int) string {
 	if b == 0 {
 		return columns.Gap

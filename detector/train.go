@@ -16,17 +16,17 @@ import (
 	"focalgrid/sampler"
 )
 
-// StepInfo is what one training step reports.
+// StepInfo reports one training step.
 type StepInfo struct {
 	Step         int
 	Loss         float64
-	Losses       []Named // its terms
+	Losses       []Loss // its terms
 	LR, GradNorm float64
 	Positives    int
 }
 
-// Named is the value of one term of the loss.
-type Named struct {
+// Loss is the value of one term of the loss.
+type Loss struct {
 	Name  string
 	Value float64
 }
@@ -53,8 +53,8 @@ type training struct {
 	state func() (*engine.State, error)
 }
 
-// run makes the steps from that number to the last. each is called after every step, and its
-// error ends the training. The error is a *Diverged, the context's, or a failure.
+// run makes the steps from that number to the last. It calls each after every step, and an error of
+// each ends the training. The error is a *Diverged, the context's, or a failure.
 func (t training) run(ctx context.Context, from int, each func(StepInfo) error) error {
 	info := StepInfo{Step: t.iters - 1}
 	for step := from; step < t.iters; step++ {
@@ -83,7 +83,7 @@ func (t training) run(ctx context.Context, from int, each func(StepInfo) error) 
 	return nil
 }
 
-// stepError names the step of an error, but for a loss that is not finite, which is a result.
+// stepError adds the step to an error, unless the loss is not finite: that is a result.
 func stepError(step int, err error) error {
 	if err == nil || errors.Is(err, engine.ErrNonFinite) {
 		return err
@@ -92,7 +92,7 @@ func stepError(step int, err error) error {
 }
 
 // Train runs the steps from that number to train.iters over the loader's
-// batches, which are of that set. each is called after every step, and its error ends the training.
+// batches, which are of that set. It calls each after every step, and an error of each ends the training.
 // The error is a *Diverged, the context's, or a failure.
 func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.Loader, from int, each func(StepInfo) error) error {
 	loader.Start(from)
@@ -103,10 +103,10 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 		}
 		return stepError(info.Step, named(d.Step(b, info), set, b))
 	}
-	return training{d.Cfg.Int("train.iters"), d.parts.Optim, step, d.Stored}.run(ctx, from, each)
+	return training{d.Config.Int("train.iters"), d.parts.Optim, step, d.Stored}.run(ctx, from, each)
 }
 
-// named says of an error about an object of a batch which annotation that is.
+// named adds the annotation to an error about an object of a batch.
 func named(err error, set *dataset.Set, b *dataset.Batch) error {
 	var at *sampler.ObjectError
 	if !errors.As(err, &at) {
@@ -129,7 +129,7 @@ func named(err error, set *dataset.Set, b *dataset.Batch) error {
 
 // Step trains on one batch at info.LR and fills the rest of info.
 func (d *Detector) Step(b *dataset.Batch, info *StepInfo) error {
-	net, err := d.Network(b.N, b.H, b.W, true)
+	net, err := d.network(b.N, b.H, b.W, true)
 	if err != nil {
 		return err
 	}
@@ -160,12 +160,12 @@ func (d *Detector) Step(b *dataset.Batch, info *StepInfo) error {
 	d.Running = net.sampler.Running
 	info.Loss, info.GradNorm = r.Loss, r.GradNorm
 	for _, t := range d.parts.Terms {
-		info.Losses = append(info.Losses, Named{t.Name, scalarOf(r.Outputs[t.Name+"_loss"])})
+		info.Losses = append(info.Losses, Loss{t.Name, scalarOf(r.Outputs[t.Name+"_loss"])})
 	}
 	return err
 }
 
-// targets are the feeds of the terms' targets.
+// targets returns the feeds of the terms' targets.
 func (d *Detector) targets(t sampler.Targets) engine.Feeds {
 	feeds, values := engine.Feeds{}, t.ByName()
 	for _, term := range d.parts.Terms {
@@ -185,8 +185,8 @@ func scalarOf(v []float32) float64 {
 	return float64(v[0])
 }
 
-// objectsOf lists what a batch's images show, in the batch's memory where it can. Crowds
-// are left out, as in all public code: their boxes hold many objects and none.
+// objectsOf lists the objects of a batch's images, in the batch's memory where it can. It leaves
+// crowds out, as all public code does: a crowd's box is not the box of an object.
 func objectsOf(b *dataset.Batch) []sampler.Objects {
 	out := make([]sampler.Objects, len(b.Items))
 	for i, it := range b.Items {

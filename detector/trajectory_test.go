@@ -204,7 +204,7 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	defer pool.Close()
 	d := New(cfg, 4, keeping{gorgonia.New(pool, gorgonia.Options{})}, engine.NewState(), Drawer(0))
 	defer d.Close()
-	net, err := d.Network(2, 128, 128, true)
+	net, err := d.network(2, 128, 128, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 		}
 	}
 	for i, s := range ref.Steps {
-		info := StepInfo{Step: i, LR: d.Cfg.Number("optim.lr")}
+		info := StepInfo{Step: i, LR: d.Config.Number("optim.lr")}
 		if err := d.Step(b, &info); err != nil {
 			t.Fatal(err)
 		}

@@ -18,15 +18,15 @@ import (
 	"focalgrid/results/record"
 )
 
-// An attempt holds the work folder of its trial as long as no file there is named after a later one. Nobody overwrites
-// the file of another, so that the order in which they are written does not matter.
+// An attempt holds the work folder of its trial as long as no file there bears the number of a later attempt. No attempt
+// overwrites the file of another, so the order in which they are written does not matter.
 const (
 	attemptFormat = "attempt-%08d"
 	attemptPrefix = "attempt-"
 	bundleSuffix  = ".bundle"
 )
 
-// Hold names an attempt in its trial's folder: from then on earlier ones write nothing there.
+// Hold writes an attempt's number into its trial's folder: from then on earlier attempts write nothing there.
 func Hold(dir string, attempt int) error {
 	if err := makeFolder(dir); err != nil {
 		return err
@@ -34,7 +34,7 @@ func Hold(dir string, attempt int) error {
 	return os.WriteFile(filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt)), nil, 0o666)
 }
 
-// Release removes an attempt's name and its bundle from its trial's folder.
+// Release removes an attempt's number and its bundle from its trial's folder.
 func Release(dir string, attempt int) error {
 	path := filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt))
 	for _, file := range []string{path + bundleSuffix, path} {
@@ -54,7 +54,7 @@ func holds(dir string, o Order) error {
 	holder := 0
 	for _, e := range entries {
 		if number, ok := strings.CutPrefix(e.Name(), attemptPrefix); ok {
-			n, _ := strconv.Atoi(number) // the bundle of an attempt is not its name
+			n, _ := strconv.Atoi(number) // 0 for the bundle of an attempt
 			holder = max(holder, n)
 		}
 	}
@@ -67,8 +67,7 @@ func holds(dir string, o Order) error {
 	return fmt.Errorf("trial %.12s, attempt %d: %w: attempt %d took over", o.Key, o.Attempt, record.ErrLost, holder)
 }
 
-// writeBundle writes how an order's attempt ended into its folder: whole or not at all, with the SHA-256 of the rest
-// before it.
+// writeBundle writes how an order's attempt ended into its folder: whole or not at all, the SHA-256 first.
 func writeBundle(dir string, o Order, f *record.Finish) error {
 	if err := holds(dir, o); err != nil {
 		return err
@@ -88,7 +87,7 @@ func bundlePath(dir string, attempt int) string {
 	return filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt)+bundleSuffix)
 }
 
-// ReadBundle reads how an attempt ended from its trial's folder. The error is fs.ErrNotExist if that is not there.
+// ReadBundle reads how an attempt ended from its trial's folder. The error is fs.ErrNotExist if there is no such bundle.
 func ReadBundle(dir string, attempt int) (record.Finish, error) {
 	var f record.Finish
 	path := bundlePath(dir, attempt)
@@ -108,10 +107,10 @@ func ReadBundle(dir string, attempt int) (record.Finish, error) {
 	return f, nil
 }
 
-// fullDiskAdvice says what to do about a full disk.
+// fullDiskAdvice follows an error about a full disk.
 const fullDiskAdvice = ": free some space and run the same command again, which goes on from the last checkpoint"
 
-// WithAdvice adds what to do to an error that concerns more than one trial.
+// WithAdvice adds advice to an error that stops all trials.
 func WithAdvice(err error) error {
 	if errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), fullDiskAdvice) {
 		return fmt.Errorf("%w%s", err, fullDiskAdvice)

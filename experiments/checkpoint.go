@@ -20,8 +20,8 @@ import (
 	"focalgrid/weights"
 )
 
-// Checkpoint is all that a training goes on from: draws are functions of seed, purpose and index, so nothing of them is
-// stored. What a checkpoint holds depends on the trial and the step alone, whoever writes it.
+// Checkpoint holds everything that a training goes on from. Draws are functions of seed, purpose and index, so they
+// leave nothing to store. The content of a checkpoint depends on the trial and the step alone, whoever writes it.
 type Checkpoint struct {
 	Step     int              // steps done
 	running  float64          // of the normaliser "ema"
@@ -30,11 +30,11 @@ type Checkpoint struct {
 	Training string           // identity of the training; empty: not known
 }
 
-// keptCheckpoints is the number of checkpoints that a trial has: the last, and one more in case that is damaged.
+// keptCheckpoints is the number of checkpoints of a trial: the last, and one more in case the last is damaged.
 const keptCheckpoints = 2
 
-// Without --checkpoint-every the next checkpoint is written when training has taken this long since the last, and this
-// many times as long as that took to write.
+// Without --checkpoint-every the next checkpoint is written when training has taken at least checkpointPause since the
+// last one, and checkpointShare times as long as the last one took to write.
 const (
 	checkpointPause = 10 * time.Second
 	checkpointShare = 50
@@ -49,7 +49,7 @@ func makeFolder(dir string) error {
 	return err
 }
 
-// checkpointFormat names files so that their order is that of their steps.
+// checkpointFormat names files so that they sort by step.
 const checkpointFormat = checkpointPrefix + "%08d" + tensorsSuffix
 
 const checkpointPrefix = "step-"
@@ -83,13 +83,13 @@ func LastStep(dir string) (step int, err error) {
 		return 0, err
 	}
 	if _, err := fmt.Sscanf(names[0], checkpointFormat, &step); err != nil {
-		return 0, nil // a file of someone else, which reading it will show
+		return 0, nil // not one of ours; reading it will report the error
 	}
 	return step, nil
 }
 
-// take returns a checkpoint that shares the values of the detector's state, and is good until the next step.
-func take(d *detector.Detector, step int, rows []record.Step) (*Checkpoint, error) {
+// newCheckpoint returns a checkpoint that shares the values of the detector's state, and is good until the next step.
+func newCheckpoint(d *detector.Detector, step int, rows []record.Step) (*Checkpoint, error) {
 	s, err := d.Stored()
 	return &Checkpoint{Step: step, running: d.Running, rows: rows, tensors: detector.StateTensors(s)}, err
 }
@@ -119,8 +119,8 @@ const (
 	metaRows     = "rows"
 )
 
-// loggedStep is a row of the training log as a checkpoint has it. ClsLoss and BoxLoss are the
-// losses of one that was written before losses had names.
+// loggedStep is a row of the training log in a checkpoint. Checkpoints from before losses had names have
+// their two losses in ClsLoss and BoxLoss.
 type loggedStep struct {
 	record.Step
 	ClsLoss, BoxLoss *float64 `json:",omitempty"`
@@ -167,8 +167,8 @@ func (c *Checkpoint) Write(dir, key string) error {
 	return nil
 }
 
-// checkpointOf reads a file's content as a checkpoint of that trial. The error says what is wrong with it; a checkpoint
-// that is returned is what was written.
+// checkpointOf reads a file's content as a checkpoint of that trial. The error explains what is wrong with it; a
+// checkpoint that is returned is what was written.
 func checkpointOf(f *weights.File, key string) (*Checkpoint, error) {
 	if err := checkSeal(f); err != nil {
 		return nil, err
@@ -315,11 +315,11 @@ func (d *Data) tidy(dir string, attempt int, damaged []damage, step int) error {
 	return err
 }
 
-// keeper writes a trial's checkpoints as often as asked.
-type keeper struct {
-	every int // steps; 0: by the time it takes
+// checkpointer writes a trial's checkpoints as often as asked.
+type checkpointer struct {
+	every int // steps; 0: by checkpointPause and checkpointShare
 	now   func() time.Time
-	save  func(*Checkpoint) error
+	write func(*Checkpoint) error
 
 	saved int // steps done at the last checkpoint
 	last  time.Time
@@ -327,7 +327,7 @@ type keeper struct {
 }
 
 // due reports whether a checkpoint belongs after that many steps.
-func (k *keeper) due(step int) bool {
+func (k *checkpointer) due(step int) bool {
 	if k.every > 0 {
 		return step%k.every == 0
 	}
@@ -335,13 +335,13 @@ func (k *keeper) due(step int) bool {
 	return since >= checkpointPause && since >= checkpointShare*k.cost
 }
 
-// keep writes a checkpoint unless its step has one.
-func (k *keeper) keep(c *Checkpoint) error {
+// save writes a checkpoint unless its step has one.
+func (k *checkpointer) save(c *Checkpoint) error {
 	if c.Step == k.saved {
 		return nil
 	}
 	begun := k.now()
-	if err := k.save(c); err != nil {
+	if err := k.write(c); err != nil {
 		return err
 	}
 	k.last, k.saved = k.now(), c.Step

@@ -2,18 +2,18 @@ package experiments
 
 import "focalgrid/detector"
 
-// Event is what work reports on its way: a value of Preparing, Noted, Stepped or Evaluating, or of those that
-// package sweep adds.
+// Event reports the progress of work: Preparing, Noted, Stepped, Evaluating, or one of the events of package sweep.
 type Event any
 
-// Preparing reports how far the work before a training is, or a training that is done again; Done = Total at the end.
+// Preparing reports the progress of the work before a training, or of a training that is repeated; Done = Total at the
+// end.
 type Preparing struct {
 	What        string // what is being done: "preparing synthetic images"
 	Done, Total int
-	Note        string // what came of it, at the end
+	Note        string // the result, at the end
 }
 
-// Noted is something to be printed in words.
+// Noted is a remark to be printed.
 type Noted struct{ Text string }
 
 // Stepped follows every training step of a trial. Index is the Order's.

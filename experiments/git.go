@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// repository is a git repository that is read without running any program that its
-// settings or attributes name, and without the settings of whoever runs this one.
+// repository reads a git repository without running any program that its settings or attributes
+// name, and without the user's own settings.
 type repository struct {
 	top      string
 	settings []string // -c name=value, over the repository's own
 }
 
-// openRepository returns the repository whose top folder that is, if there is one.
+// openRepository returns the repository with that top folder, if there is one.
 func openRepository(top string) (*repository, bool) {
 	r := &repository{top: top, settings: []string{
 		"-c", "core.fsmonitor=", "-c", "core.hooksPath=" + os.DevNull,
@@ -24,7 +24,7 @@ func openRepository(top string) (*repository, bool) {
 		return nil, false
 	}
 	// Filters are programs that git status runs. They have names of the repository's
-	// choice; one that is empty is none.
+	// choice; an empty name means none.
 	names, _ := r.run("config", "--null", "--name-only", "--get-regexp", `^filter\.`)
 	for _, name := range strings.Split(strings.TrimSuffix(names, "\x00"), "\x00") {
 		if strings.ContainsRune(name, '=') {

@@ -13,7 +13,7 @@ import (
 	"focalgrid/proc"
 )
 
-// Host is where and with what a trial ran: its provenance, no part of its identity.
+// Host describes where and with what a trial ran: its provenance, which is not part of its identity.
 type Host struct {
 	Revision string            `json:"revision"`       // of the code; "unknown" if neither build nor git know it
 	Dirty    bool              `json:"dirty"`          // whether the code was changed since
@@ -33,7 +33,7 @@ type Host struct {
 // numericModules are the libraries a result can depend on.
 var numericModules = []string{"gorgonia.org/gorgonia", "gorgonia.org/tensor", "gonum.org/v1/gonum", "golang.org/x/image"}
 
-// DescribeHost gathers what can be told.
+// DescribeHost gathers what the build, git and the system know.
 func DescribeHost(kernels string, threads int) Host {
 	h := Host{Revision: "unknown", Go: runtime.Version(), Modules: map[string]string{}, Kernels: kernels, CPU: cpuName(), GPU: gpuNames(), Threads: threads}
 	h.Name, _ = os.Hostname()
@@ -71,8 +71,8 @@ func DescribeHost(kernels string, threads int) Host {
 	return h
 }
 
-// sourceTree is the folder of the source code that this program was compiled from, ""
-// if it was built with -trimpath. The folder one stands in is never asked: it may be
+// sourceTree returns the folder of the source code that this program was compiled from, ""
+// if it was built with -trimpath. The current folder is never asked: it may be
 // anyone's, and git runs programs that a repository's settings name.
 func sourceTree() string {
 	_, file, _, ok := runtime.Caller(0)
@@ -82,7 +82,7 @@ func sourceTree() string {
 	return filepath.Dir(filepath.Dir(file))
 }
 
-// checkout is what git knows of the code.
+// checkout describes the code as git knows it.
 type checkout struct {
 	revision string // "unknown" if git knows none
 	dirty    bool
@@ -92,7 +92,7 @@ type checkout struct {
 // maxDiff is the most text of a change that is stored.
 const maxDiff = 4 << 20
 
-// checkoutAt asks git, if top is a checkout of this program and of no other.
+// checkoutAt asks git about top, if that is a checkout of this program.
 func checkoutAt(top string) checkout {
 	none := checkout{revision: "unknown"}
 	mod, err := os.ReadFile(filepath.Join(top, "go.mod"))
@@ -119,7 +119,7 @@ func checkoutAt(top string) checkout {
 	added, _ := git.run("ls-files", "--others", "--exclude-standard", "-z")
 	for _, name := range strings.Split(strings.TrimSuffix(added, "\x00"), "\x00") {
 		if name != "" && len(text) <= maxDiff {
-			// Its exit code is 1, as that of diff.
+			// Like diff, it exits with 1.
 			more, _ := git.run(append(diff, "--no-index", "--", os.DevNull, name)...)
 			text += more
 		}
@@ -139,7 +139,7 @@ func (h Host) Provenance() string {
 	return string(text)
 }
 
-// gpuNames are the models of the GPUs that the NVIDIA driver shows.
+// gpuNames returns the models of the GPUs that the NVIDIA driver shows.
 func gpuNames() string {
 	files, err := filepath.Glob("/proc/driver/nvidia/gpus/*/information")
 	if err != nil || len(files) == 0 {
@@ -152,7 +152,7 @@ func gpuNames() string {
 	return strings.Join(names, ", ")
 }
 
-// cpuName is the processor's name, or its architecture where the system shows none.
+// cpuName returns the processor's name, or its architecture where the system shows none.
 func cpuName() string {
 	if name := proc.Field("/proc/cpuinfo", "model name"); name != "" {
 		return name

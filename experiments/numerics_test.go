@@ -16,6 +16,7 @@ import (
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments/plan"
+	"focalgrid/optim"
 	"focalgrid/weights"
 )
 
@@ -110,7 +111,7 @@ func trainedBits(t *testing.T, cfg plan.Config, e engine.Engine) string {
 	defer d.Close()
 	batch := miniBatch(t, &cfg)
 	for i := range 3 {
-		info := detector.StepInfo{Step: i, LR: detector.OptimConfig(&cfg).LRAt(i, 3)}
+		info := detector.StepInfo{Step: i, LR: optim.New(cfg.Group("optim")).LRAt(i, 3)}
 		if err := d.Step(batch, &info); err != nil {
 			t.Fatal(err)
 		}

@@ -39,23 +39,22 @@ func (t *Trainer) InitIdentity(cfg *plan.Config) (string, error) {
 	return "", nil
 }
 
-// initialise gives the detector its first weights, which must be those of the
-// planned identity.
+// initialise gives the detector its first weights, which must have the planned identity.
 func (t *Trainer) initialise(ctx context.Context, d *detector.Detector, init string) error {
 	var w detector.Tensors
 	var id string
 	var err error
 	what := "pretraining"
-	switch d.Cfg.Text("pretrain.type") {
+	switch d.Config.Text("pretrain.type") {
 	case "crops":
 		var f *weights.File
 		var p Pretrained
-		if f, p, err = t.pretrained(ctx, &d.Cfg); err == nil {
+		if f, p, err = t.pretrained(ctx, &d.Config); err == nil {
 			w, id = detector.ByName(f), p.Key
 		}
 	case "file":
-		what = d.Cfg.Text("pretrain.file")
-		w, id, err = detector.ReadInitial(&d.Cfg, d.Classes)
+		what = d.Config.Text("pretrain.file")
+		w, id, err = detector.ReadInitial(&d.Config, d.Classes)
 	default:
 		return nil
 	}
@@ -77,7 +76,7 @@ const embeddedEngine = "gorgonia"
 // keep their identities.
 const ownBackbone = "gorgonia-exact"
 
-// PretrainKey is the identity of the pretraining that cfg's backbone starts from.
+// PretrainKey returns the identity of the pretraining that cfg's backbone starts from.
 func (t *Trainer) PretrainKey(cfg *plan.Config) string {
 	engineName := t.Engine.Info().Name
 	if key := pretrainKey(cfg, embeddedEngine); engineName != ownBackbone && isEmbedded(key) {
@@ -86,7 +85,7 @@ func (t *Trainer) PretrainKey(cfg *plan.Config) string {
 	return pretrainKey(cfg, engineName)
 }
 
-// pretrainKey is the identity of a pretraining on the engine of that name.
+// pretrainKey returns the identity of a pretraining on the engine of that name.
 func pretrainKey(cfg *plan.Config, engineName string) string {
 	return plan.PretrainKey(cfg, synthetic.CropIdentity(cfg.CropConfig()), engineName, plan.Numerics)
 }
@@ -108,7 +107,7 @@ func (t *Trainer) pretrainedPath(key string) string {
 	return filepath.Join(t.Cache, "pretrained", key+tensorsSuffix)
 }
 
-// pretrainWork is the folder for the checkpoints of a pretraining.
+// pretrainWork returns the folder for the checkpoints of a pretraining.
 func (t *Trainer) pretrainWork(key string) string { return t.pretrainedPath(key) + ".work" }
 
 // HasPretrained reports whether the backbone is there already.
@@ -205,13 +204,13 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 	if err := t.setAside(work, damaged, done); err != nil {
 		return nil, err
 	}
-	k := keeper{every: t.CheckpointEvery, now: t.Now, saved: done, last: t.Now(), save: func(c *Checkpoint) error { return c.Write(work, key) }}
-	keep := func() error {
+	k := checkpointer{every: t.CheckpointEvery, now: t.Now, saved: done, last: t.Now(), write: func(c *Checkpoint) error { return c.Write(work, key) }}
+	save := func() error {
 		s, err := c.Stored()
 		if err != nil {
 			return err
 		}
-		return k.keep(&Checkpoint{Step: done, tensors: detector.StateTensors(s)})
+		return k.save(&Checkpoint{Step: done, tensors: detector.StateTensors(s)})
 	}
 	progress := Preparing{What: "pretraining a backbone", Total: c.Iters() + 1}
 	reached, err := c.Train(ctx, done, func(s detector.StepInfo) error {
@@ -219,7 +218,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 		progress.Done = done
 		t.Report(progress)
 		if k.due(done) && done < c.Iters() {
-			return keep()
+			return save()
 		}
 		return nil
 	})
@@ -228,7 +227,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 	case errors.As(err, &div):
 		return nil, fmt.Errorf("step %d: %s", div.At.Step, div.Reason) // the trial that needs the backbone has not diverged
 	case err != nil && ctx.Err() != nil:
-		return nil, errors.Join(err, keep())
+		return nil, errors.Join(err, save())
 	case err != nil:
 		return nil, err
 	}

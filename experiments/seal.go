@@ -11,7 +11,7 @@ import (
 	"focalgrid/weights"
 )
 
-// metaHash is the metadata of a sealed file that holds the hash of its content: the SHA-256 of the file written without
+// metaHash names the metadata of a sealed file with the hash of its content: the SHA-256 of the file written without
 // this entry.
 const metaHash = "sha256"
 
@@ -50,8 +50,8 @@ func contentHash(ts []weights.Tensor, meta map[string]string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// unreadable returns the error of the system that kept a file from being opened or read, nil if err is about its
-// content. Such an error may pass, and says nothing about the content: nothing may be deleted or made again for it.
+// unreadable returns the system's error if a file could not be opened or read, nil if err is about its content. The
+// system's error may pass and proves nothing about the content: nothing may be deleted or made again because of it.
 func unreadable(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {

@@ -62,13 +62,13 @@ func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw engine.Draw, train 
 	return dataset.NewLoader(set, c.Transform(), o, draw)
 }
 
-// Source is the data of a trial as it was when it was identified: what is trained on and scored is that, or the trial
-// fails.
+// Source describes the data of a trial as it was when it was identified. The trial fails if the data that it trains on
+// or scores is no longer the same.
 type Source struct {
 	Identity string          // of what training and scoring read
 	Training string          // of what training reads: no weight depends on more
 	Scored   string          // of what scoring reads
-	Classes  []dataset.Class // the detector's: those of the training split, by label
+	Classes  []dataset.Class // the detector's: the classes of the training split, by label
 	Sums     [2][][32]byte   // of the pictures of the training and of the scored split; none for the synthetic set
 
 	older      *string // the identity that older versions recorded, once it is known
@@ -150,7 +150,7 @@ func (d *Data) identify(ctx context.Context, cfg *plan.Config) (*Source, error) 
 	return s, nil
 }
 
-// splitNames are the splits that a row reads, each once.
+// splitNames lists the splits that a row reads, each once.
 func splitNames(cfg *plan.Config) []string {
 	if cfg.EvalSplit() == cfg.Text("data.train") {
 		return []string{cfg.Text("data.train")}
@@ -167,14 +167,14 @@ func openSplits(dir string, cfg *plan.Config) (train, eval *dataset.Set, err err
 	return train, eval, err
 }
 
-// joined is the identity of two splits, one trained on and one scored.
+// joined returns the identity of two splits, one trained on and one scored.
 func joined(training, scored string) string {
 	sum := sha256.Sum256([]byte("focalgrid splits\n" + training + "\n" + scored))
 	return hex.EncodeToString(sum[:])
 }
 
-// partsFile is where the cache has the two identities that one was joined from: who looks at the scored split alone
-// need not read the other, which may be 25 times as large.
+// partsFile returns the cache's file with the two identities that an identity was joined from: with it the scored split
+// can be checked without reading the other, which may be 25 times as large.
 func (d *Data) partsFile(identity string) string {
 	return filepath.Join(d.Cache, "identities", identity)
 }
@@ -190,8 +190,8 @@ func (d *Data) RememberParts(s *Source) {
 	}
 }
 
-// scoredPart is the scored split's part of an identity; not known where nothing was written, or something that does not
-// make up this identity.
+// scoredPart returns the scored split's part of an identity. It is not known where the cache has no file, or a file
+// whose parts do not make up this identity.
 func (d *Data) scoredPart(identity string) (scored string, known bool) {
 	text, err := os.ReadFile(d.partsFile(identity))
 	if err != nil {
@@ -204,7 +204,7 @@ func (d *Data) scoredPart(identity string) (scored string, known bool) {
 // shownProblems is how many problems of a folder an error lists.
 const shownProblems = 5
 
-// checkFolder refuses what training or scoring would trip over later.
+// checkFolder refuses a folder that training or scoring would fail on later.
 func checkFolder(ctx context.Context, cfg *plan.Config, splits []string) error {
 	dir := cfg.Text("data.dir")
 	found, err := detector.CheckData(ctx, cfg, dir, splits, false, nil)
@@ -233,9 +233,9 @@ func checkFolder(ctx context.Context, cfg *plan.Config, splits []string) error {
 
 // hashing reports how far the hashing of a split is; small ones are hashed at once.
 func (d *Data) hashing(split string) func(done, total int64) {
-	const mega, worthTelling = 1 << 20, 64
+	const mega, worthReporting = 1 << 20, 64
 	return func(done, total int64) {
-		if total >= worthTelling*mega {
+		if total >= worthReporting*mega {
 			d.Report(Preparing{What: "reading " + split + " (MB)", Done: int(done / mega), Total: int(total / mega)})
 		}
 	}
@@ -294,7 +294,7 @@ func (d *Data) splits(ctx context.Context, cfg *plan.Config, s *Source) (train, 
 	return train, eval, err
 }
 
-// classesOf are a record's labels as classes.
+// classesOf converts a record's labels to classes.
 func classesOf(labels []record.Label) []dataset.Class {
 	out := make([]dataset.Class, len(labels))
 	for i, l := range labels {
@@ -330,7 +330,7 @@ func (d *Data) Draw(ctx context.Context, cfg *plan.Config, dir string) error {
 	return d.draw(ctx, cfg, dir, false)
 }
 
-// draw is Draw; what is damaged in a folder of our own is made again.
+// draw does what Draw does, and with own repairs a damaged folder of the cache.
 func (d *Data) draw(ctx context.Context, cfg *plan.Config, dir string, own bool) error {
 	note, err := dataset.Generate(ctx, dir, cfg.SynthConfig(), dataset.GenerateOptions{
 		Own: own,

@@ -15,7 +15,7 @@ import (
 	"focalgrid/results/record"
 )
 
-// Trained is a trained network ready to look at images.
+// Trained is a recorded trial's detector, ready to look at images.
 type Trained struct {
 	trainer *Trainer
 	d       *detector.Detector
@@ -24,8 +24,8 @@ type Trained struct {
 	classes []dataset.Class // by label
 }
 
-// OpenDetector loads a recorded trial's final weights from that file. What they mean by their labels is recorded with
-// the trial; only of one that an older version recorded must the data be there.
+// OpenDetector loads a recorded trial's final weights from that file. The classes of its labels are recorded with the
+// trial; it needs the data only for a trial that an older version recorded without them.
 func (t *Trainer) OpenDetector(ctx context.Context, trial *record.Trial, weights string) (*Trained, error) {
 	cfg, err := recordedConfig(trial)
 	if err != nil {
@@ -46,8 +46,8 @@ func (t *Trainer) OpenDetector(ctx context.Context, trial *record.Trial, weights
 	return &Trained{trainer: t, d: d, trial: trial, cfg: cfg, classes: classes}, nil
 }
 
-// recordedConfig returns a recorded trial's settings. The synthetic set is what its settings say: where the folder that
-// it was in no longer holds it, it is the cache's.
+// recordedConfig returns a recorded trial's settings. A synthetic set is drawn from its settings: if the folder that it
+// was in no longer holds it, the cache's copy is used.
 func recordedConfig(t *record.Trial) (plan.Config, error) {
 	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err == nil && plan.Synthetic(&cfg) && cfg.Text("data.dir") != "" {
@@ -58,8 +58,7 @@ func recordedConfig(t *record.Trial) (plan.Config, error) {
 	return cfg, err
 }
 
-// Relocate names another folder for the data of a recorded trial: it is what is looked at from then on, and still has
-// to be the data of the trial.
+// Relocate names another folder for the data of a recorded trial. The folder must hold the same data.
 func Relocate(t *record.Trial, dir string) error {
 	cfg, err := detector.Settings.ParseResolved("trial "+t.Key[:12], []byte(t.Config))
 	if err != nil {
@@ -80,8 +79,8 @@ func Relocate(t *record.Trial, dir string) error {
 	return nil
 }
 
-// recordedClasses are the classes of a recorded trial's detector: those recorded with it, else, as for what older
-// versions recorded, those of its training split.
+// recordedClasses returns the classes of a recorded trial's detector. Where an older version did not record them, they
+// are the classes of its training split.
 func (d *Data) recordedClasses(ctx context.Context, t *record.Trial, cfg *plan.Config) ([]dataset.Class, error) {
 	if t.Labels != nil {
 		return classesOf(t.Labels), nil
@@ -103,11 +102,11 @@ func (d *Data) recordedClasses(ctx context.Context, t *record.Trial, cfg *plan.C
 	return train.Classes, nil
 }
 
-// ErrOtherData is returned by Scored where the data is not that of the trial.
+// ErrOtherData is returned by Scored if the data is not the trial's.
 var ErrOtherData = errors.New("the data is not that of trial")
 
-// Scored opens the split that the trial was scored on, under the detector's classes. Other data than the trial had is
-// ErrOtherData, unless changed says that it may be other.
+// Scored opens the split that the trial was scored on, under the detector's classes. The error is ErrOtherData if the
+// data is not the trial's, unless changed allows that.
 func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error) {
 	set, err := d.trainer.OpenSplit(ctx, &d.cfg, d.cfg.EvalSplit())
 	if err != nil {
@@ -125,7 +124,7 @@ func (d *Trained) Scored(ctx context.Context, changed bool) (*dataset.Set, error
 	return set, err
 }
 
-// sameSplit refuses a scored split that is not what it was; its pictures are then used only as they were.
+// sameSplit refuses a scored split that is not the trial's, and has its pictures checked when they are read.
 func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
 	if scored, known := d.trainer.scoredPart(d.trial.Dataset); known {
 		if err := set.Identify(ctx, d.trainer.hashing(set.Split)); err != nil {
@@ -142,7 +141,7 @@ func (d *Trained) sameSplit(ctx context.Context, set *dataset.Set) error {
 	return err
 }
 
-// SameData refuses the folder of a recorded trial if its data is not that of the trial.
+// SameData returns an error if the folder of a recorded trial holds other data than the trial had.
 func (d *Data) SameData(ctx context.Context, t *record.Trial) error {
 	cfg, err := recordedConfig(t)
 	if err == nil {
@@ -151,8 +150,8 @@ func (d *Data) SameData(ctx context.Context, t *record.Trial) error {
 	return err
 }
 
-// sameData returns the data that a recorded trial names, if it is the data that the trial had: by its own identity, or
-// by that which older versions recorded. The error is ErrOtherData if it is not.
+// sameData returns the data in the folder that a recorded trial names. The error is ErrOtherData if neither its identity
+// nor the identity that older versions gave to it is the recorded one.
 func (d *Data) sameData(ctx context.Context, t *record.Trial, cfg *plan.Config) (*Source, error) {
 	s, err := d.Identify(ctx, cfg)
 	if err != nil || s.Identity == t.Dataset {
@@ -187,14 +186,14 @@ func (d *Trained) Split(ctx context.Context, set *dataset.Set, n int, each func(
 	return d.d.Detect(ctx, loader, set, each)
 }
 
-// Config is the trial's settings.
+// Config returns the trial's settings.
 func (d *Trained) Config() plan.Config { return d.cfg }
 
 // Close frees the compiled networks.
 func (d *Trained) Close() { d.d.Close() }
 
 // Views runs the detector over the first n images of a set, labelled by its classes, and calls each with one view after
-// the other, of detections above score. It returns the detections down to eval.low_score in COCO's form.
+// the other, which shows detections above score. It returns the detections down to eval.low_score in COCO's form.
 func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	dets, err := d.Split(ctx, set, n, func(int) {})
 	if err != nil {
@@ -203,8 +202,8 @@ func (d *Trained) Views(ctx context.Context, set *dataset.Set, n int, score floa
 	return dets, detector.Views(set, min(n, len(set.Images)), dets, score, true, each)
 }
 
-// ViewFiles is Views of picture files, which have no annotations. In the detections the image id is the file's place in
-// the list, from 1.
+// ViewFiles does the same for picture files, which have no annotations. In the detections the image id is the file's
+// place in the list, from 1.
 func (d *Trained) ViewFiles(ctx context.Context, files []string, score float64, each func(detector.View) error) ([]coco.Detection, error) {
 	set := &dataset.Set{Classes: d.classes}
 	for i, f := range files {

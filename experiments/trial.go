@@ -27,8 +27,8 @@ type Trainer struct {
 	Engine engine.Engine
 	Now    func() time.Time // may be called by several goroutines
 
-	// CheckpointEvery is the number of steps after which a trial's state is written; 0: as often as that takes no more
-	// than a fiftieth of the time. No result depends on it.
+	// CheckpointEvery is the number of steps between checkpoints; 0: as many as take at most 2 % of the time. No result
+	// depends on it.
 	CheckpointEvery int
 
 	reusable *detector.Compiled // the networks of the last trial
@@ -42,12 +42,12 @@ func (t *Trainer) Close() {
 	}
 }
 
-// Order is all that an attempt at a trial needs to know, but for its folder.
+// Order describes an attempt at a trial completely, but for the folder that it works in.
 type Order struct {
 	Index    int    // the trial's place in its plan, which its events repeat
 	Key      string // identity of the trial
 	Training string // identity of its training: trials that differ in what is scored alone share it
-	Attempt  int    // its number: who holds a lower one than the folder bears has lost the trial
+	Attempt  int    // its number: the trial is lost once the folder bears a higher one
 	Seed     uint64
 	Config   string // the settings, as plan.Resolved writes them
 	Init     string // identity of the first weights
@@ -58,9 +58,9 @@ type Order struct {
 const loggedSteps = 200
 
 // Run trains and scores a trial in its folder dir, from the newest checkpoint there, and leaves a bundle there that
-// says how it ended, with its final weights beside. A panic is a failure like another. The error says why the trial
-// failed or was stopped, which the bundle records too, or why there is no bundle: record.ErrLost, if a later attempt
-// has begun in this folder.
+// describes how it ended, with its final weights beside it. A panic counts as a failure. The error explains why the
+// trial failed or was stopped, as the bundle does, or why there is no bundle: record.ErrLost, if a later attempt has
+// begun in this folder.
 func (t *Trainer) Run(ctx context.Context, o Order, dir string) error {
 	begun := t.Now()
 	proc.ResetPeak()
@@ -104,7 +104,7 @@ type run struct {
 	order  Order
 	dir    string
 	done   int           // steps
-	finish record.Finish // what the trial has come to so far
+	finish record.Finish // the results so far
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -163,8 +163,7 @@ func (s *session) close() {
 	s.trainer.reusable = s.d.HandOver()
 }
 
-// open makes a trial ready to be trained: data, network and its first weights, or those of a checkpoint. The caller
-// closes the session.
+// open prepares a trial: data, network, and its first weights or a checkpoint's. The caller closes the session.
 func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Checkpoint) (*session, error) {
 	train, eval, err := t.splits(ctx, &cfg, o.Source)
 	if err != nil {
@@ -184,28 +183,29 @@ func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Chec
 	if err != nil {
 		return nil, err
 	}
-	d.Kept, t.reusable = t.reusable, nil
+	d.Reuse(t.reusable)
+	t.reusable = nil
 	return &session{trainer: t, d: d, loader: loader, train: train, eval: eval}, nil
 }
 
-// train trains to the end, with checkpoints on the way, at the end and when it is interrupted. It adds to the training
-// log.
+// train trains to the end and adds to the training log. It writes checkpoints on the way, at the end and when it is
+// interrupted.
 func (r *run) train(ctx context.Context, s *session) error {
 	d, log := s.d, &r.finish.Steps
-	iters := d.Cfg.Int("train.iters")
-	k := keeper{every: r.CheckpointEvery, now: r.Now, saved: r.done, last: r.Now(), save: func(c *Checkpoint) error {
+	iters := d.Config.Int("train.iters")
+	k := checkpointer{every: r.CheckpointEvery, now: r.Now, saved: r.done, last: r.Now(), write: func(c *Checkpoint) error {
 		if err := holds(r.dir, r.order); err != nil {
 			return err
 		}
 		c.Training = r.order.Training
 		return c.Write(r.dir, r.order.Key)
 	}}
-	keep := func() error {
-		c, err := take(d, r.done, *log)
+	save := func() error {
+		c, err := newCheckpoint(d, r.done, *log)
 		if err != nil {
 			return err
 		}
-		return k.keep(c)
+		return k.save(c)
 	}
 	err := d.Train(ctx, s.train, s.loader, r.done, func(i detector.StepInfo) error {
 		r.done = i.Step + 1
@@ -216,7 +216,7 @@ func (r *run) train(ctx context.Context, s *session) error {
 		}
 		r.Report(e)
 		if k.due(r.done) && r.done < iters {
-			return keep()
+			return save()
 		}
 		return nil
 	})
@@ -227,14 +227,14 @@ func (r *run) train(ctx context.Context, s *session) error {
 			*log = append(*log, stepRow(diverged.At))
 		}
 	case err == nil || ctx.Err() != nil && !errors.Is(err, record.ErrLost):
-		if kerr := keep(); kerr != nil {
-			return kerr
+		if serr := save(); serr != nil {
+			return serr
 		}
 	}
 	return err
 }
 
-// logged reports which steps of a training its log has: about loggedSteps of them.
+// logged reports whether the log of a training has the step: it has about loggedSteps of them.
 func logged(step, iters int) bool {
 	return step%max(1, iters/loggedSteps) == 0 || step == iters-1
 }
@@ -249,7 +249,7 @@ func stepRow(s detector.StepInfo) record.Step {
 
 // evaluate detects on the scored split.
 func (s *session) evaluate(ctx context.Context, index int) ([]coco.Detection, error) {
-	loader, err := s.trainer.Loader(&s.d.Cfg, s.eval, s.d.Draw, false)
+	loader, err := s.trainer.Loader(&s.d.Config, s.eval, s.d.Draw, false)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +280,7 @@ func score(cfg plan.Config, set *dataset.Set, dets []coco.Detection, fin *record
 	return nil
 }
 
-// FinalPath returns where Run leaves final weights of that hash.
+// FinalPath returns the file in which Run leaves final weights of that hash.
 func FinalPath(dir, hash string) string { return filepath.Join(dir, hash+tensorsSuffix) }
 
 // writeFinal writes a trial's parameters and running statistics into its folder, under their hash.

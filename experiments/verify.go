@@ -20,17 +20,17 @@ import (
 	"focalgrid/weights"
 )
 
-// Verification is what Verify found.
+// Verification reports the findings of Verify.
 type Verification struct {
 	From, To int         // the steps trained anew
-	Differs  *Difference // nil: everything was as recorded
+	Differs  *Difference // nil: everything is as recorded
 
 	// What was compared and equal.
 	Rows, Tensors, Metrics, Detections int
 }
 
-// Difference is the first thing that was not as recorded. It is an error so
-// that it ends a training.
+// Difference describes the first value that was not as recorded. It is an error so that it can end a
+// training.
 type Difference struct {
 	Step          int    // steps done
 	What          string // "loss of step 12", "tensor head.cls.0.weight[3 0 1 2]", "AP"
@@ -44,7 +44,7 @@ func (d *Difference) Error() string {
 // errReached ends a training at the step where it was to stop.
 var errReached = errors.New("reached")
 
-// Recorded is a recorded trial with what Verify compares.
+// Recorded is a recorded trial with everything that Verify compares.
 type Recorded struct {
 	*record.Trial
 	Log        []record.Step
@@ -54,8 +54,8 @@ type Recorded struct {
 }
 
 // Verify trains a recorded trial anew and compares all it recorded, to the bit:
-// training log, final weights, metrics and detections, or up to its last checkpoint if
-// it is not finished. It writes nothing but to a temporary folder.
+// training log, final weights, metrics and detections, or only up to its last checkpoint if
+// the trial is not finished. It writes nothing but to a temporary folder.
 //
 // With from above 0 the comparison begins with the checkpoint after that many steps,
 // or, where the trial has none of them, with one made on the way: training stops
@@ -81,17 +81,17 @@ func (t *Trainer) Verify(ctx context.Context, r Recorded, from int) (*Verificati
 	return &v.Verification, nil
 }
 
-// verifier holds what a trial recorded.
+// verifier compares a new training with a recorded trial.
 type verifier struct {
 	Verification
-	trainer *Trainer
-	trial   Recorded
-	cfg     plan.Config
-	order   Order
-	to      int                 // steps that can be compared
-	rows    map[int]record.Step // the log
-	kept    map[int]*Checkpoint // by steps done
-	last    detector.Tensors    // the final weights of one that is done; nil: their file was removed
+	trainer     *Trainer
+	trial       Recorded
+	cfg         plan.Config
+	order       Order
+	to          int                 // steps that can be compared
+	rows        map[int]record.Step // the log
+	checkpoints map[int]*Checkpoint // by steps done
+	last        detector.Tensors    // the final weights of a trial that is done; nil: their file was removed
 }
 
 func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error) {
@@ -102,7 +102,7 @@ func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{trainer: t, trial: r, cfg: cfg, rows: map[int]record.Step{}, kept: map[int]*Checkpoint{}}
+	v := &verifier{trainer: t, trial: r, cfg: cfg, rows: map[int]record.Step{}, checkpoints: map[int]*Checkpoint{}}
 	v.order = Order{Key: r.Key, Seed: r.Seed, Init: r.Init}
 	if err := v.checkIdentity(ctx); err != nil {
 		return nil, err
@@ -114,12 +114,12 @@ func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error
 	for _, name := range names {
 		c, err := readCheckpoint(filepath.Join(r.Work, name), r.Key)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // its trial is at work, and drops older ones
+			continue // its trial is running, and removes older ones
 		}
 		if err != nil {
 			return nil, err
 		}
-		v.kept[c.Step] = c
+		v.checkpoints[c.Step] = c
 		v.to = max(v.to, c.Step)
 	}
 	log := r.Log
@@ -132,10 +132,10 @@ func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error
 	case record.StatusDiverged:
 		v.to = *r.DivergedStep + 1
 	default:
-		if len(v.kept) == 0 {
+		if len(v.checkpoints) == 0 {
 			return nil, fmt.Errorf("trial %.12s is %s and has no checkpoint: there is nothing to compare with", r.Key, r.Status)
 		}
-		log = v.kept[v.to].rows
+		log = v.checkpoints[v.to].rows
 	}
 	for _, s := range log {
 		v.rows[s.Step] = s
@@ -143,7 +143,7 @@ func (t *Trainer) newVerifier(ctx context.Context, r Recorded) (*verifier, error
 	return v, nil
 }
 
-// checkIdentity refuses what would be another trial here.
+// checkIdentity refuses a trial that would have another identity here.
 func (v *verifier) checkIdentity(ctx context.Context) error {
 	t, cfg := v.trial.Trial, &v.cfg
 	differs := func(what, recorded, now string) error {
@@ -175,10 +175,10 @@ func (v *verifier) checkIdentity(ctx context.Context) error {
 }
 
 func (v *verifier) run(ctx context.Context, from int) error {
-	start := v.kept[from]
+	start := v.checkpoints[from]
 	if from > 0 && start == nil {
 		var err error
-		if start, err = v.make(ctx, from); err != nil {
+		if start, err = v.checkpointAt(ctx, from); err != nil {
 			return err
 		}
 	}
@@ -209,8 +209,8 @@ func (v *verifier) run(ctx context.Context, from int) error {
 	return v.compareResult(ctx, s)
 }
 
-// make trains to that step, and passes the state through a file.
-func (v *verifier) make(ctx context.Context, step int) (*Checkpoint, error) {
+// checkpointAt trains to that step, and passes the state through a checkpoint's file.
+func (v *verifier) checkpointAt(ctx context.Context, step int) (*Checkpoint, error) {
 	s, err := v.trainer.open(ctx, v.cfg, v.order, nil)
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (v *verifier) make(ctx context.Context, step int) (*Checkpoint, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	c, err := take(s.d, step, nil)
+	c, err := newCheckpoint(s.d, step, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -241,8 +241,8 @@ func (v *verifier) train(ctx context.Context, s *session, from, to int) error {
 		if err := v.compareRow(stepRow(i)); err != nil {
 			return err
 		}
-		if c := v.kept[i.Step+1]; c != nil {
-			now, err := take(s.d, i.Step+1, nil)
+		if c := v.checkpoints[i.Step+1]; c != nil {
+			now, err := newCheckpoint(s.d, i.Step+1, nil)
 			if err != nil {
 				return err
 			}
@@ -297,8 +297,8 @@ func lossNames(s record.Step) string {
 	return strings.Join(names, ", ")
 }
 
-// sameBits compares a figure with one read from the database, which stores all
-// that is not finite as the same.
+// sameBits compares a figure with a recorded one: the database does not distinguish between numbers that are
+// not finite.
 func sameBits(recorded, now float64) bool {
 	if math.IsNaN(recorded) {
 		return math.IsNaN(now) || math.IsInf(now, 0)

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"focalgrid/results/files"
 	"focalgrid/results/record"
@@ -85,14 +87,14 @@ func apply(b *record.Bundle, tx *sql.Tx) error {
 	if err := insertSteps(tx, id, b.Steps); err != nil {
 		return err
 	}
-	for _, name := range record.SortedNames(b.Metrics) {
-		if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, record.Finite(b.Metrics[name])); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(b.Metrics)) {
+		if _, err := tx.Exec("INSERT INTO metrics (trial_id, name, value) VALUES (?, ?, ?)", id, name, orNull(b.Metrics[name])); err != nil {
 			return err
 		}
 	}
 	for _, c := range b.Classes {
 		if _, err := tx.Exec("INSERT INTO class_metrics (trial_id, category_id, name, ap, ap50, ap75) VALUES (?, ?, ?, ?, ?, ?)",
-			id, c.Category, c.Name, record.Finite(c.AP), record.Finite(c.AP50), record.Finite(c.AP75)); err != nil {
+			id, c.Category, c.Name, orNull(c.AP), orNull(c.AP50), orNull(c.AP75)); err != nil {
 			return err
 		}
 	}

@@ -13,11 +13,11 @@ import (
 	"focalgrid/results/record"
 )
 
-// WeightsPath is where final weights of that hash lie.
+// WeightsPath returns the file of final weights with that hash.
 func (s *Store) WeightsPath(hash string) string { return files.Weights.Path(s.path, hash) }
 
-// KeepDiff writes a difference of the code from its revision, as git tells it, under
-// its hash, by which a trial's provenance names it as "diff".
+// KeepDiff writes a difference of the code from its revision, as git prints it, to a file named by
+// its hash. A trial's provenance has this hash as "diff".
 func (s *Store) KeepDiff(data []byte) error {
 	return s.keep(files.Diffs.File(s.path, files.BlobOf(data)), func() ([]byte, error) { return data, nil })
 }
@@ -63,8 +63,7 @@ func (s *Store) keepDetections(data []byte) (files.Blob, error) {
 	})
 }
 
-// Detections returns a trial's COCO results file as it was given to
-// FinishTrial, nil if none was.
+// Detections returns the COCO results file that FinishTrial was given for a trial, nil if it was given none.
 func (s *Store) Detections(key string) ([]byte, error) {
 	var blob files.Blob
 	err := s.inTx("read detections", func(tx *sql.Tx) (err error) {
@@ -95,7 +94,7 @@ func queryDetections(q querier, key string) (b files.Blob, err error) {
 	return b, err
 }
 
-// blobs are the files that a trial needs beside the database at path.
+// blobs lists the files that a trial needs beside the database at path.
 func blobs(b *record.Bundle, path string) []files.File {
 	var needed []files.File
 	if b.Weights != "" {

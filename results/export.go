@@ -243,7 +243,7 @@ func (d *Imported) weigh(tx *sql.Tx, b *record.Bundle, keep Keep) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	what, err := differences(ours, b)
+	what, err := ours.Differences(b)
 	if err != nil {
 		return nil, err
 	}
@@ -260,39 +260,6 @@ func (d *Imported) weigh(tx *sql.Tx, b *record.Bundle, keep Keep) ([]string, err
 	case keep == KeepTheirs:
 		d.Changed++
 		return nil, nil
-	}
-	return what, nil
-}
-
-// differences names the parts of a result in which two bundles of one trial
-// differ, none of them being who computed it when.
-func differences(a, b *record.Bundle) ([]string, error) {
-	what := []string{}
-	for _, part := range []struct {
-		name string
-		of   func(*record.Bundle) any
-	}{
-		{"status", func(b *record.Bundle) any { return []any{b.Status, b.DivergedStep} }},
-		{"config", func(b *record.Bundle) any {
-			return []any{b.Kind, b.Config, b.Seed, b.Dataset, b.Init, b.Engine, b.Numerics}
-		}},
-		{"weights", func(b *record.Bundle) any { return b.Weights }},
-		{"metrics", func(b *record.Bundle) any { return record.MetricsJSON(b.Metrics) }},
-		{"classes", func(b *record.Bundle) any { return record.ClassesJSON(b.Classes) }},
-		{"steps", func(b *record.Bundle) any { return record.StepsJSON(b.Steps) }},
-		{"detections", func(b *record.Bundle) any { return b.Detections }},
-	} {
-		x, err := record.JSONLine(part.of(a))
-		if err != nil {
-			return nil, err
-		}
-		y, err := record.JSONLine(part.of(b))
-		if err != nil {
-			return nil, err
-		}
-		if !bytes.Equal(x, y) {
-			what = append(what, part.name)
-		}
 	}
 	return what, nil
 }

@@ -121,16 +121,8 @@ func readAll(path string) (string, error) {
 	defer s.Close()
 	var out strings.Builder
 	trials, err := s.Trials(Filter{})
-	sweeps, serr := s.Sweeps()
-	if err := errors.Join(err, serr, s.Export(&out)); err != nil {
+	if err := errors.Join(err, s.Export(&out)); err != nil {
 		return "", err
-	}
-	for _, sw := range sweeps {
-		plan, err := s.Plan(sw.Name, sw.Hash)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintln(&out, sw, plan)
 	}
 	for _, listed := range trials {
 		t, err := s.Trial(listed.Key)

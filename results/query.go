@@ -206,8 +206,8 @@ func compareTrials(q querier, at func(id int64) (*record.Trial, error), clause s
 	}, "SELECT c.id, c.sha256 FROM checksums c JOIN trials t ON t.id = c.id AND c.part = '"+record.PartTrial+"'"+clause, args...)
 }
 
-// hasTable tells whether the database has a table: one of an older version, opened for
-// reading, lacks those that came later.
+// hasTable reports whether the database has a table: the database of an older version, opened for
+// reading, lacks later tables.
 func hasTable(q querier, name string) (known bool, err error) {
 	err = q.QueryRow("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", name).Scan(&known)
 	return known, err
@@ -270,7 +270,7 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// Seeds are those of the recorded trials, ascending.
+// Seeds returns the seeds of the recorded trials, ascending.
 func (s *Store) Seeds() (seeds []uint64, err error) {
 	err = each(s.db, func(rows *sql.Rows) error {
 		var seed int64
@@ -281,7 +281,7 @@ func (s *Store) Seeds() (seeds []uint64, err error) {
 	return seeds, s.explain("read seeds", err)
 }
 
-// Status counts the trials of that filter by status.
+// Status counts the selected trials by status.
 func (s *Store) Status(f Filter) (map[string]int, error) {
 	trials, err := s.Trials(f)
 	if err != nil {
@@ -319,18 +319,7 @@ func queryClasses(q querier, key string) (classes []record.ClassMetric, err erro
 	return classes, err
 }
 
-// Sweeps returns the recorded sweeps in order of time, then name.
-func (s *Store) Sweeps() (sweeps []record.Sweep, err error) {
-	err = s.inTx("read sweeps", func(tx *sql.Tx) error {
-		sweeps, err = querySweeps(tx)
-		for i := 0; err == nil && i < len(sweeps); i++ {
-			_, err = querySweep(tx, sweeps[i])
-		}
-		return err
-	})
-	return sweeps, err
-}
-
+// querySweeps reads the sweeps in order of time, then name.
 func querySweeps(q querier) (sweeps []record.Sweep, err error) {
 	err = each(q, func(rows *sql.Rows) error {
 		var w record.Sweep
@@ -357,15 +346,7 @@ func querySweep(q querier, sw record.Sweep) (*record.SweepPlan, error) {
 	return b, record.Differs(fmt.Sprintf("sweep %q", sw.Name), b.Sum(), recorded)
 }
 
-// Plan returns the trials of a sweep in their order.
-func (s *Store) Plan(name, hash string) (plan []record.Planned, err error) {
-	err = s.inTx("read plan", func(tx *sql.Tx) error {
-		plan, err = queryPlan(tx, name, hash)
-		return err
-	})
-	return plan, err
-}
-
+// queryPlan reads the trials of a sweep in their order.
 func queryPlan(q querier, name, hash string) (plan []record.Planned, err error) {
 	err = each(q, func(rows *sql.Rows) error {
 		var p record.Planned
@@ -377,6 +358,16 @@ func queryPlan(q querier, name, hash string) (plan []record.Planned, err error) 
 	return plan, err
 }
 
+// orNull returns nil, which SQLite stores as NULL, for a number that is not finite. SQLite would do so
+// for NaN by itself, but store infinities, which JSON cannot write.
+func orNull(v float64) any {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return v
+}
+
+// orNaN is the inverse of orNull.
 func orNaN(v sql.NullFloat64) float64 {
 	if v.Valid {
 		return v.Float64

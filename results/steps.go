@@ -22,11 +22,11 @@ func insertSteps(tx *sql.Tx, id int64, steps []record.Step) error {
 	}
 	defer loss.Close()
 	for _, p := range steps {
-		if _, err := row.Exec(id, p.Step, record.Finite(p.Loss), record.Finite(p.LR), record.Finite(p.GradNorm), p.Positives); err != nil {
+		if _, err := row.Exec(id, p.Step, orNull(p.Loss), orNull(p.LR), orNull(p.GradNorm), p.Positives); err != nil {
 			return fmt.Errorf("step %d: %w", p.Step, err)
 		}
 		for i, l := range p.Losses {
-			if _, err := loss.Exec(id, p.Step, l.Name, i, record.Finite(l.Value)); err != nil {
+			if _, err := loss.Exec(id, p.Step, l.Name, i, orNull(l.Value)); err != nil {
 				return fmt.Errorf("step %d: loss %s: %w", p.Step, l.Name, err)
 			}
 		}

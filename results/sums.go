@@ -39,7 +39,7 @@ func compareSum(q querier, part, key, sum string) error {
 	return record.Differs("trial "+record.Short(key)+": its "+part, sum, want)
 }
 
-// recordedSum is the checksum of a part of what stands in a row of a table, if it has one.
+// recordedSum returns the checksum of a part of a row, if there is one.
 func recordedSum(q querier, part, row string, args ...any) (sum string, none bool, err error) {
 	if known, err := hasTable(q, "checksums"); err != nil || !known {
 		return "", true, err
@@ -51,7 +51,7 @@ func recordedSum(q querier, part, row string, args ...any) (sum string, none boo
 	return sum, false, err
 }
 
-// Unchecked counts what lacks something to check it with.
+// Unchecked counts the bundles and rows that could not be checked.
 type Unchecked struct {
 	Unsealed int // without a checksum: an older version wrote it, or it is a trial at work
 	Unkeyed  int // trials whose key could not be compared with their settings

@@ -131,12 +131,12 @@ func TestPlanGrows(t *testing.T) {
 	later := sweep
 	later.Created = "2030-05-02T08:00:00Z"
 	must(t, s.SaveSweep(later, []record.Planned{{Key: "c", Row: 0}, {Key: "b", Row: 0}, {Key: "d", Row: 1}}))
-	plan, err := s.Plan("gamma", "1")
+	plan, err := queryPlan(s.db, "gamma", "1")
 	must(t, err)
 	if want := []record.Planned{{Key: "b", Row: 0}, {Key: "a", Row: 1}, {Key: "c", Row: 0}, {Key: "d", Row: 1}}; !slices.Equal(plan, want) {
 		t.Errorf("plan %v, want %v", plan, want)
 	}
-	sweeps, err := s.Sweeps()
+	sweeps, err := querySweeps(s.db)
 	must(t, err)
 	if !slices.Equal(sweeps, []record.Sweep{sweep}) {
 		t.Errorf("sweeps %v, want %v", sweeps, sweep)

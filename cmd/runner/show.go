@@ -72,7 +72,7 @@ func (a *app) show(ctx context.Context, o *showOptions) error {
 		}
 	}
 	if o.format == "text" {
-		t.Config = detector.Settings.Telling(t.Config)
+		t.Config = detector.Settings.Meaningful(t.Config)
 	}
 	classes, err := store.Classes(t.Key)
 	if err != nil {

@@ -125,11 +125,11 @@ func (b *Network) open(ctx context.Context, r *experiments.Trainer) (*detector.D
 
 // damp gives the residual blocks' last frozen norms, where the network has them, their weight.
 func damp(d *detector.Detector, e engine.Engine) error {
-	if d.Cfg.Text("model.norm") != "frozen" {
+	if d.Config.Text("model.norm") != "frozen" {
 		return nil
 	}
 	last := ".bn2.weight"
-	if d.Cfg.Int("model.depth") >= 50 {
+	if d.Config.Int("model.depth") >= 50 {
 		last = ".bn3.weight"
 	}
 	for _, name := range d.State.Names() {
@@ -152,12 +152,12 @@ func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, err
 		return Measured{}, err
 	}
 	defer d.Close()
-	loader, err := r.Loader(&d.Cfg, set, d.Draw, true)
+	loader, err := r.Loader(&d.Config, set, d.Draw, true)
 	if err != nil {
 		return Measured{}, err
 	}
 	defer loader.Close()
-	if _, err := d.Network(b.Batch, b.Pixels, b.Pixels, true); err != nil {
+	if err := d.Compile(b.Batch, b.Pixels, b.Pixels, true); err != nil {
 		return Measured{}, err
 	}
 	if err := damp(d, r.Engine); err != nil {
@@ -193,7 +193,7 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 		return Measured{}, err
 	}
 	defer d.Close()
-	loader, err := r.Loader(&d.Cfg, set, d.Draw, false)
+	loader, err := r.Loader(&d.Config, set, d.Draw, false)
 	if err != nil {
 		return Measured{}, err
 	}
@@ -202,7 +202,7 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 	if err != nil {
 		return Measured{}, err
 	}
-	if _, err := d.Network(detector.EvalBatch, b.Pixels, b.Pixels, false); err != nil {
+	if err := d.Compile(detector.EvalBatch, b.Pixels, b.Pixels, false); err != nil {
 		return Measured{}, err
 	}
 	if err := damp(d, r.Engine); err != nil {

@@ -1,5 +1,5 @@
 // Package catalogue joins the settings of all components under the names of their groups, and
-// declares those of the harness itself: how long is trained, what is scored, and where the
+// declares the settings of the harness itself: how long a trial is trained, what is scored, and where the
 // backbone's first weights come from.
 package catalogue
 

@@ -20,8 +20,8 @@ import (
 // identity, so a change that moves no bit repeats nothing.
 const Numerics = 3
 
-// across names the settings that change a result only beside certain values of other groups.
-// What only the values of its own group tell is declared with a setting.
+// across names the settings that change a result only beside certain values of other groups. A setting
+// that depends on values of its own group alone declares that itself (setting.Param.When).
 var across = map[string]func(c *Config) bool{
 	"data.tune":        func(c *Config) bool { return c.Text("eval.split") == "tune" },
 	"data.val":         func(c *Config) bool { return c.Text("eval.split") == "val" },
@@ -35,8 +35,8 @@ var across = map[string]func(c *Config) bool{
 // matter is left out of a trial's identity and of its row's factors: a sweep of
 // OHEM's batch size does not train focal loss again for each.
 //
-// Folders and files never count by their name: what is in them does, by the
-// identities of the data and of the initial weights that Key takes.
+// The names of folders and files never matter: their content does, by the identities
+// of the data and of the initial weights in an Identity.
 func matters(c *Config, key string) bool {
 	fd := c.in.byKey[key]
 	if fd.Path || across[key] != nil && !across[key](c) {
@@ -46,7 +46,7 @@ func matters(c *Config, key string) bool {
 	return slices.ContainsFunc(fd.inUse(c), func(p *setting.Param) bool { return p.When == nil || p.When(group) })
 }
 
-// Paths are the folders and files of a trial, which tell rows of one plan apart too.
+// Paths returns the folders and files of a trial, by which rows of one plan may differ too.
 func Paths(c *Config) string {
 	if c.Text("pretrain.type") == "file" {
 		return c.Text("data.dir") + "\n" + c.Text("pretrain.file")
@@ -60,7 +60,7 @@ func Paths(c *Config) string {
 // bits on the same data have the same text.
 func Canonical(c *Config) []byte { return canonical(c, matters) }
 
-// Settings gives the settings in Canonical by key: string, bool, int, uint64,
+// Settings returns the settings in Canonical by key: string, bool, int, uint64,
 // float64, []float64, or nil for none.
 func Settings(c *Config) map[string]any {
 	out := map[string]any{}
@@ -72,16 +72,16 @@ func Settings(c *Config) map[string]any {
 	return out
 }
 
-// Resolved writes every setting, in the form of Canonical but with optim.steps as given; what
-// ParseResolved would fill in is left out, so that records do not change with the program.
+// Resolved writes every setting, in the form of Canonical but with optim.steps as given. It leaves out what
+// ParseResolved would fill in, so that records do not change with the program.
 func Resolved(c *Config) []byte {
 	return write(c, func(c *Config, key string) bool { return !c.in.byKey[key].understood(c) }, false)
 }
 
-// Telling returns those of a trial's recorded settings that have a meaning for it, and where its data
-// and first weights were, in the form of Resolved. It returns the record unchanged where this
-// version does not know the settings.
-func (in *Catalogue) Telling(recorded string) string {
+// Meaningful returns the recorded settings of a trial that matter for it, and where its data and first
+// weights were, in the form of Resolved. It returns the record unchanged where this version does not
+// know the settings.
+func (in *Catalogue) Meaningful(recorded string) string {
 	c, err := in.ParseResolved("the record", []byte(recorded))
 	if err != nil {
 		return recorded
@@ -106,7 +106,7 @@ func (in *Catalogue) ParseResolved(label string, text []byte) (Config, error) {
 	return c, nil
 }
 
-// canonical leaves out what keep says, and settings that were added later where they have
+// canonical writes the settings that keep selects, without settings that were added later and have
 // the value from before.
 func canonical(c *Config, keep func(c *Config, key string) bool) []byte {
 	return write(c, func(c *Config, key string) bool { return keep(c, key) && !c.in.byKey[key].asBefore(c) }, true)
@@ -141,7 +141,7 @@ func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []
 	return append(b, '}')
 }
 
-// appendJSON is setting.Spell but for none, which is null, and for text, which is in quotes.
+// appendJSON writes values as setting.Spell does, but none as null and text in quotes.
 func appendJSON(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case nil:
@@ -156,7 +156,7 @@ func appendJSON(b []byte, v any) []byte {
 	return append(b, setting.Spell(v)...)
 }
 
-// Identity is all that decides a trial's result.
+// Identity holds everything that decides a trial's result.
 type Identity struct {
 	Config   []byte // Canonical
 	Seed     uint64
@@ -166,7 +166,7 @@ type Identity struct {
 	Numerics int    // Numerics
 }
 
-// Key is the SHA-256 of the identity, hex.
+// Key returns the SHA-256 of the identity, hex.
 func (id Identity) Key() string {
 	return hash(id.Config, struct {
 		Data, Engine, Init string
@@ -187,7 +187,7 @@ func hash(config []byte, rest any) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// bodySettings are those a backbone's pretraining depends on besides its own:
+// bodySettings are the settings besides its own that a backbone's pretraining depends on:
 // the body's shape, the scaling of pixels, and the look of the crops.
 var bodySettings = map[string]bool{
 	"model.depth": true, "model.width": true, "model.norm": true,
@@ -195,21 +195,21 @@ var bodySettings = map[string]bool{
 	"data.noise": true, "data.clutter": true,
 }
 
-// PretrainCanonical is Canonical for the pretraining of the trial's backbone:
+// PretrainCanonical does what Canonical does, for the pretraining of the trial's backbone: it writes
 // the body's shape, the pixels' scaling and the pretrain settings.
 func PretrainCanonical(c *Config) []byte {
 	return canonical(c, func(c *Config, key string) bool {
 		switch {
 		case key == "model.group_channels":
 			return c.Text("model.norm") == "group"
-		case len(key) > 9 && key[:9] == "pretrain.":
+		case strings.HasPrefix(key, "pretrain."):
 			return matters(c, key)
 		}
 		return bodySettings[key]
 	})
 }
 
-// PretrainKey is the identity of the pretraining: of its settings, its data (the crop
+// PretrainKey returns the identity of the pretraining: a hash of its settings, its data (the crop
 // generator's version), the engine and the numerics.
 func PretrainKey(c *Config, cropsIdentity, engineName string, numerics int) string {
 	return hash(PretrainCanonical(c), struct {

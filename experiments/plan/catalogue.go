@@ -10,7 +10,7 @@ import (
 	"focalgrid/setting"
 )
 
-// Catalogue lists the settings of all components. It never changes once made.
+// Catalogue lists the settings of all components. It never changes.
 type Catalogue struct {
 	byKey  map[string]*field
 	fields []*field        // as ordered in the groups
@@ -19,7 +19,7 @@ type Catalogue struct {
 	names  []string        // keys and groups, as ordered in the groups
 }
 
-// field is one setting, which several components may bring.
+// field is one setting, which several components may declare.
 type field struct {
 	setting.Param // of the first component, with None where any has it
 	key           string
@@ -28,15 +28,15 @@ type field struct {
 	was           any // where Was is given
 }
 
-// component is what declares a setting: the group itself, or a component that is in use where
+// component is a declaration of a setting, by the group itself or by a component that is in use where
 // the setting chooser has the value kind.
 type component struct {
 	chooser, kind string
 	param         *setting.Param
 }
 
-// NewCatalogue joins the settings of all components. A setting that cannot be read as
-// declared is a panic.
+// NewCatalogue joins the settings of all components. It panics if a declaration contradicts
+// itself or another.
 func NewCatalogue(groups []setting.Group) *Catalogue {
 	c := &Catalogue{byKey: map[string]*field{}, groups: map[string]bool{}}
 	for _, g := range groups {
@@ -76,7 +76,7 @@ func (c *Catalogue) add(group string, params []setting.Param, by component) {
 	}
 }
 
-// join takes over what another component says of the setting.
+// join adds another component's declaration of the setting.
 func (fd *field) join(p *setting.Param) {
 	if p.Kind != fd.Kind {
 		panic(fmt.Sprintf("plan: setting %s is declared as %s and as %s", fd.key, fd.Kind, p.Kind)) // a slip in a component, met by every test
@@ -113,7 +113,7 @@ func (fd *field) inUse(c *Config) []*setting.Param {
 	return out
 }
 
-// asBefore tells whether c has the value that all trials had before there was the setting.
+// asBefore reports whether c has the value that all trials had before the setting existed.
 func (fd *field) asBefore(c *Config) bool {
 	return fd.Was != "" && reflect.DeepEqual(c.Value(fd.key), fd.was)
 }
@@ -145,7 +145,7 @@ func (c *Catalogue) Named(name string) []string {
 	return keys
 }
 
-// Nearest returns the settings whose key ends in that name, or else the key or group with the
+// Nearest returns the settings whose keys end in that name, or else the key or group with the
 // fewest letters to change.
 func (c *Catalogue) Nearest(name string) string {
 	if keys := c.Named(name); len(keys) > 0 {

@@ -10,9 +10,9 @@ import (
 	"focalgrid/setting"
 )
 
-// Config is one trial's settings, every one of them given: there are no defaults here, they
-// stand in the profile files (ablations/profiles) alone. A key is a group and a name joined
-// by a dot, as in loss.gamma. Copies of a Config may be changed each on its own.
+// Config holds a value for every setting of one trial. There are no defaults here: all values come
+// from the profile files (ablations/profiles) and from what is laid over them. A key is a group and a name joined
+// by a dot, as in loss.gamma. Copies of a Config may be changed independently.
 type Config struct {
 	groups map[string]setting.Values // never changed in place
 	in     *Catalogue
@@ -65,7 +65,7 @@ func (c *Config) Set(key string, value any) {
 	c.groups[group] = changed
 }
 
-// StepsAt gives the iterations at which the learning rate falls.
+// StepsAt returns the iterations at which the learning rate falls.
 func (c *Config) StepsAt() []int {
 	steps := c.groups["optim"].Numbers("steps")
 	out := make([]int, len(steps))
@@ -78,7 +78,7 @@ func (c *Config) StepsAt() []int {
 	return out
 }
 
-// EvalSplit is the name of the split that is scored.
+// EvalSplit returns the name of the split that is scored.
 func (c *Config) EvalSplit() string { return c.Text("data." + c.Text("eval.split")) }
 
 // Synthetic reports whether the data is the generated set.
@@ -87,13 +87,13 @@ func Synthetic(c *Config) bool { return c.Text("data.name") == "synthetic" }
 // Crops reports whether the backbone is pretrained on crops.
 func Crops(c *Config) bool { return c.Text("pretrain.type") == "crops" }
 
-// Transform brings pictures to the network's input.
+// Transform returns how pictures become the network's input.
 func (c *Config) Transform() dataset.Transform { return dataset.NewTransform(c.Group("image")) }
 
-// SynthConfig is the generated data set.
+// SynthConfig returns the settings of the generated data set.
 func (c *Config) SynthConfig() synthetic.Config { return synthetic.NewConfig(c.Group("data")) }
 
-// CropConfig is what the backbone is pretrained on.
+// CropConfig returns the settings of the crops that the backbone is pretrained on.
 func (c *Config) CropConfig() synthetic.CropConfig {
 	return synthetic.NewCropConfig(c.Group("pretrain"), c.Group("data"))
 }

@@ -9,7 +9,7 @@ import (
 	"focalgrid/setting"
 )
 
-// WithSeeds is the plan with more seeds, after its own.
+// WithSeeds returns the plan with more seeds, after its own.
 func (p *Plan) WithSeeds(more []uint64) *Plan {
 	wide := *p
 	wide.Seeds = slices.Clone(p.Seeds)
@@ -22,7 +22,7 @@ func (p *Plan) WithSeeds(more []uint64) *Plan {
 	return &wide
 }
 
-// Finding is the paper's conclusion from the table that the plan mirrors, or "".
+// Finding returns the paper's conclusion from the table that the plan mirrors, or "".
 func (p *Plan) Finding() string {
 	t, err := paper.Load(p.Table)
 	if err != nil {
@@ -31,8 +31,8 @@ func (p *Plan) Finding() string {
 	return t.Finding
 }
 
-// DescribeData says which folder the data is, and as what it is read; empty for the
-// generator's own.
+// DescribeData describes the folder of the data and how it is read; empty for the
+// generator's own folder.
 func (c *Config) DescribeData(classes int) string {
 	switch {
 	case c.Text("data.dir") == "":
@@ -47,7 +47,7 @@ func (c *Config) DescribeData(classes int) string {
 	return fmt.Sprintf("%s, read as COCO: trained on %s%s, scored on %s", c.Text("data.dir"), c.Text("data.train"), learned, c.EvalSplit())
 }
 
-// Backbone says in words what the backbone of a trial of c starts from. init is the
+// Backbone describes what the backbone of a trial of c starts from. init is the
 // identity of its initial weights; "" leaves it out.
 func (c *Config) Backbone(init string) string {
 	identity := ""
@@ -65,7 +65,7 @@ func (c *Config) Backbone(init string) string {
 	return "backbone from " + c.Text("pretrain.file") + identity
 }
 
-// DescribeSetting says in words what a table's rows share.
+// DescribeSetting describes what a table's rows share.
 func DescribeSetting(c *Config, factors []string, init string) string {
 	varied := map[string]bool{}
 	for _, f := range factors {

@@ -95,7 +95,7 @@ func (b *block) expand(baseline *Config) ([][]entry, error) {
 	return out, nil
 }
 
-// A Row is one combination of settings.
+// Row is one combination of settings.
 type Row struct {
 	Index int // its place in the plan, from 0
 	// Factors holds the swept keys that matter for this row (γ doesn't for ce): a string,
@@ -106,14 +106,14 @@ type Row struct {
 	Canonical []byte // Canonical of Config
 }
 
-// A Trial is a row with a seed: one training.
+// Trial is a row with a seed: one training.
 type Trial struct {
 	Row    int // index into Plan.Rows
 	Seed   uint64
 	Config Config
 }
 
-// A Plan is a grid file expanded: exactly what will be run, in this order.
+// Plan is a grid file expanded: exactly what will be run, in this order.
 type Plan struct {
 	Name        string // the ablation's name, or the file's without folder and extension
 	File        string // the path as given, or inside the program's own ablations/
@@ -129,7 +129,7 @@ type Plan struct {
 	Trials      []Trial // seed by seed: first all rows with the first seed
 }
 
-// base lays the profile, the file's baseline and the command line over each other, and says
+// base lays the profile, the file's baseline and the command line over each other. It also returns
 // where each setting was last written.
 func (b *body) base(profile []entry, sel parsedSelection) (Config, map[string]place) {
 	layers := slices.Concat(profile, b.baseline, sel.set)
@@ -315,7 +315,7 @@ func matchAny(ex []exclusion, c *Config) int {
 	})
 }
 
-// rowPlace is where a row stands in the file, as near as can be told.
+// rowPlace returns the line of a row in the file, or of the block that it comes from.
 func rowPlace(combo []entry, b *body) place {
 	if len(combo) > 0 {
 		return combo[len(combo)-1].at

@@ -13,10 +13,10 @@ type Explained struct {
 	Value   string // as a grid file spells it
 	From    string // where the value was last written: a file's line or a flag
 	Matters bool   // whether the value changes a result beside the others
-	Uses    []Use  // what components mean by it
+	Uses    []Use  // its meanings to components
 }
 
-// Use is what components mean by a setting.
+// Use describes the meaning of a setting to some components.
 type Use struct {
 	With    string // the components that bring the setting: "sampler.type=ohem, ssd"; empty: always there
 	Allowed string // kind and range
@@ -45,7 +45,7 @@ func (in *Catalogue) Explain(source string, sel Selection) ([]Explained, error) 
 	return out, nil
 }
 
-// uses joins the declarations that say the same.
+// uses joins equal declarations.
 func (fd *field) uses() []Use {
 	var out []Use
 	for _, by := range fd.brought {

@@ -45,7 +45,7 @@ type entry struct {
 	at    place
 }
 
-// An axis is a key with the values it takes in turn.
+// An axis is a key with its values in turn.
 type axis struct {
 	key    string
 	values []entry

@@ -8,19 +8,19 @@ import (
 	"focalgrid/dataset/synthetic"
 )
 
-// locator finds out what the folders and files are that rows name, each once.
+// locator looks at the folders that rows name, at each once.
 type locator map[[3]string]located
 
-// located is what became of a row's data.
+// located holds the result for a row's data.
 type located struct {
 	name, dir string // data.name and data.dir
 	problem   string // or what is wrong with the folder
 }
 
 // locate settles where a row's data and weights lie: their paths become absolute, so that
-// what is recorded means the same from everywhere. A folder given in place of
-// the generator's own is used, never filled: one in COCO's layout is read as such,
-// and one that holds the very synthetic set asked for is that set.
+// records do not depend on the current folder. A folder given in place of the generator's
+// own is used, never filled: it is read as COCO's layout, or as the synthetic set if it holds
+// exactly the set asked for.
 func (l locator) locate(c *Config) []Problem {
 	if c.Text("pretrain.type") == "file" && c.Text("pretrain.file") != "" {
 		c.Set("pretrain.file", Absolute(c.Text("pretrain.file")))
@@ -51,7 +51,7 @@ func (l locator) locate(c *Config) []Problem {
 // Locate settles where the data and the weights of one trial lie, as locator.locate does for the rows of a plan.
 func Locate(c *Config) []Problem { return locator{}.locate(c) }
 
-// Absolute is the path from the root; as it is where nobody knows the current folder.
+// Absolute returns the path from the root, or the path unchanged where the current folder is not known.
 func Absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
@@ -60,7 +60,7 @@ func Absolute(path string) string {
 }
 
 // whatIsIn returns the data.name that fits the folder of a row that names one for
-// the synthetic set, or says why there is none.
+// the synthetic set, or the reason why there is none.
 func whatIsIn(c *Config) (name, problem string) {
 	dir := c.Text("data.dir")
 	if err := dataset.CheckFolder(dir); err != nil {

@@ -10,7 +10,7 @@ import (
 	"focalgrid/setting"
 )
 
-// Missing says which input must still be passed before the trial can run: a
+// Missing reports the input that must still be passed before the trial can run: a
 // plan needs neither images nor weights, a training does.
 func (c *Config) Missing() error {
 	var all problems
@@ -23,30 +23,26 @@ func (c *Config) Missing() error {
 	return all.err()
 }
 
-// Missing says what must still be passed before the plan can be run, as
+// Missing reports the input that must still be passed before the plan can be run, as
 // Config.Missing does for one trial.
-func (p *Plan) Missing() error {
-	var found []error
-	seen := map[string]bool{}
-	for _, row := range p.Rows {
-		if err := row.Config.Missing(); err != nil && !seen[err.Error()] {
-			seen[err.Error()] = true
-			found = append(found, err)
-		}
-	}
-	return errors.Join(found...)
-}
+func (p *Plan) Missing() error { return p.check((*Config).Missing) }
 
-// MissingSplits says which splits the folders of the plan's rows do not have, and which they have.
+// MissingSplits reports the splits that the folders of the plan's rows do not have, and the splits that they have.
 func (p *Plan) MissingSplits() error {
+	return p.check(func(c *Config) error {
+		if Synthetic(c) || c.Text("data.dir") == "" {
+			return nil
+		}
+		return RequireSplits(c.Text("data.dir"), c)
+	})
+}
+
+// check joins the errors about the rows, each once.
+func (p *Plan) check(row func(*Config) error) error {
 	var found []error
 	seen := map[string]bool{}
-	for _, row := range p.Rows {
-		c := row.Config
-		if Synthetic(&c) || c.Text("data.dir") == "" {
-			continue
-		}
-		if err := RequireSplits(c.Text("data.dir"), &c); err != nil && !seen[err.Error()] {
+	for i := range p.Rows {
+		if err := row(&p.Rows[i].Config); err != nil && !seen[err.Error()] {
 			seen[err.Error()] = true
 			found = append(found, err)
 		}
@@ -54,7 +50,7 @@ func (p *Plan) MissingSplits() error {
 	return errors.Join(found...)
 }
 
-// RequireSplits returns an error that says which splits of cfg a folder does not have, and which it has.
+// RequireSplits returns an error that names the splits of cfg that a folder does not have, and the splits that it has.
 func RequireSplits(dir string, cfg *Config) error {
 	missing, err := cfg.MissingSplits(dir)
 	if err != nil {
@@ -67,8 +63,8 @@ func RequireSplits(dir string, cfg *Config) error {
 	return errors.Join(lines...)
 }
 
-// MissingSplits says of each split that a sweep would read and that a folder does not have
-// how to name another; a folder without any split is an error.
+// MissingSplits returns, for each split that a sweep would read and a folder does not have,
+// advice how to name another; a folder without any split is an error.
 func (c *Config) MissingSplits(dir string) ([]string, error) {
 	there, err := dataset.Splits(dir)
 	if err != nil {
@@ -84,9 +80,8 @@ func (c *Config) MissingSplits(dir string) ([]string, error) {
 	return slices.Compact(lines), nil
 }
 
-// nearestSplit is the split there is whose name begins with that asked for, as train2017
-// does, or else the one that is spelt most alike; to score, not the one that is trained on
-// where there is another.
+// nearestSplit returns the split whose name begins with the one asked for, as train2017 begins with train,
+// or else the split with the most similar name. For scoring it prefers other splits than the one trained on.
 func (c *Config) nearestSplit(key, name string, there []string) string {
 	if key != "data.train" {
 		if others := slices.DeleteFunc(slices.Clone(there), func(s string) bool { return s == c.Text("data.train") }); len(others) > 0 {

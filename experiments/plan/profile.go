@@ -66,13 +66,13 @@ func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
 
 // LoadBaseline returns the settings of a grid file's baseline, of an embedded
 // ablation's, or of a profile, inside the program or in a file, with sel.Set and
-// sel.DataDir over them. A path wins over an ablation's name, and that over a profile's.
+// sel.DataDir over them. A path wins over an ablation's name, which wins over a profile's.
 func (in *Catalogue) LoadBaseline(source string, sel Selection) (Config, error) {
 	c, _, err := in.baseline(source, sel)
 	return c, err
 }
 
-// baseline is LoadBaseline, and says where each setting was last written.
+// baseline does what LoadBaseline does, and also returns where each setting was last written.
 func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]place, error) {
 	parsed, err := sel.parse(in)
 	if err != nil {
@@ -152,15 +152,14 @@ func (in *Catalogue) looksLikeProfile(label string, text []byte) bool {
 	return root != nil && len(root.Content) > 0 && in.groups[root.Content[0].Value]
 }
 
-// isProfile tells whether a profile may be called so: those inside the program by their
-// names, and others by their files.
+// isProfile reports whether a name may be a profile's: the name of an embedded profile, or a file's.
 func isProfile(name string) bool { return slices.Contains(Profiles(), name) || profileFile(name) }
 
 func profileFile(name string) bool {
 	return slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(name))
 }
 
-// unknownProfile says which profiles there are.
+// unknownProfile returns the error about an unknown profile, which names the known ones.
 func unknownProfile(name string) error {
 	return fmt.Errorf("unknown profile %s; known: %s, or a file of your own, such as leaves.yaml", setting.Short(name), strings.Join(Profiles(), ", "))
 }
@@ -191,8 +190,8 @@ func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 	return (&reader{in: in, file: "ablations/" + path}).everySetting(text)
 }
 
-// everySetting reads a mapping that leaves no setting out, but for what has a default and is
-// not in use, and in an earlier text for what was added later.
+// everySetting reads a mapping that gives every setting. It may leave out settings that are not in use
+// and have a default, and a text may leave out settings that are newer than it.
 func (r *reader) everySetting(text []byte) ([]entry, error) {
 	root := r.document(text)
 	if root == nil {
@@ -234,7 +233,7 @@ func read(source string) (label string, text []byte, err error) {
 	return "", nil, fmt.Errorf("%s: %w and no ablation of that name%s; known: %s", source, errNoFile, instead(source), strings.Join(Ablations(), ", "))
 }
 
-// instead says where a name belongs that is neither a grid file's nor an ablation's.
+// instead returns advice about a name that is neither a grid file's nor an ablation's.
 func instead(source string) string {
 	if info, err := os.Stat(source); err == nil && info.IsDir() {
 		return "; it is a folder, which --data names beside one"
@@ -245,7 +244,7 @@ func instead(source string) string {
 	return ""
 }
 
-// readFile reads a file of settings, as much of it as is looked at.
+// readFile reads a file of settings, up to one byte more than is accepted.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"focalgrid/setting"
 )
 
-// Selection is what the command line says about a grid file.
+// Selection holds the command line's choices for a grid file.
 type Selection struct {
 	Profile string   // replaces the file's profile; empty: the file's
 	Set     []string // "train.iters=100": settings over profile and baseline
@@ -120,7 +120,7 @@ func (in *Catalogue) parseOnly(text string) (choice, error) {
 	return c, nil
 }
 
-// keeps tells whether the row passes every --only.
+// keeps reports whether the row passes every --only.
 func (p *parsedSelection) keeps(c *Config) bool {
 	for _, o := range p.only {
 		have := c.Value(o.key)
@@ -131,7 +131,7 @@ func (p *parsedSelection) keeps(c *Config) bool {
 	return true
 }
 
-// noRows says why no row was kept, with the values there are.
+// noRows returns the error about an --only that no row passes, with the values of the file.
 func (p *parsedSelection) noRows(combos [][]entry, baseline *Config) error {
 	const most = 12
 	var flags, known []string
@@ -157,7 +157,7 @@ func (p *parsedSelection) noRows(combos [][]entry, baseline *Config) error {
 // maxSeed is the largest seed of a trial: a database holds whole numbers below 2^63.
 const maxSeed = math.MaxInt64
 
-// CheckSeed says why no trial can have the seed; nil if one can.
+// CheckSeed returns an error if no trial can have the seed.
 func CheckSeed(seed uint64) error {
 	if seed > maxSeed {
 		return fmt.Errorf("seed %d is too large; the largest is %d, which is 2^63 - 1", seed, uint64(maxSeed))

@@ -8,7 +8,7 @@ import (
 	"focalgrid/setting"
 )
 
-// A Problem is a setting whose value is impossible.
+// Problem is a setting whose value is impossible.
 type Problem struct {
 	Key string // the setting
 	Msg string // "is -1, must be at least 0"
@@ -30,8 +30,8 @@ func (c *Config) Validate() error {
 	return all.err()
 }
 
-// problems lists every impossible value of the settings that are in use. What only several
-// values together tell is judged where each of them is possible.
+// problems lists every impossible value of the settings that are in use. Combinations of values are
+// judged if each value by itself is possible.
 func (c *Config) problems() []Problem {
 	out := c.judge(func(p *setting.Param, group setting.Values) error { return p.Judge(group[p.Name]) })
 	if len(out) == 0 {

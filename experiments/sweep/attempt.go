@@ -20,11 +20,11 @@ import (
 // defaultLease is how long an attempt may be silent before another coordinator takes its trial over.
 const defaultLease = 30 * time.Second
 
-// beatsPerLease is how often in that time a coordinator reports that an attempt is alive.
+// beatsPerLease is the number of heartbeats that a coordinator sends for an attempt in that time.
 const beatsPerLease = 6
 
-// pausedLeases is how many times longer a coordinator may be silent whose process is there on this machine: it may be
-// starved rather than paused.
+// pausedLeases is how many times longer a coordinator may be silent if its process exists on this machine: it may be
+// starved of time.
 const pausedLeases = 10
 
 func (c *Coordinator) lease() time.Duration {
@@ -50,8 +50,8 @@ type attempt struct {
 }
 
 // try runs one attempt at a trial, from its last checkpoint if it has one, and records how it ended. The error is nil
-// for a diverged trial, which is a result. An outcome without a status is that of a trial that did not begin here, or
-// was lost: record.ErrHeld and results.ErrFinished say that another attempt is at work on it or has finished it.
+// for a diverged trial, which is a result. If the trial did not begin here, or was lost, the outcome has no status, and
+// the error wraps record.ErrHeld, record.ErrLost or results.ErrFinished where another attempt holds or has finished it.
 func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (record.Outcome, error) {
 	var none record.Outcome
 	last, err := c.takeover(s.Key)
@@ -97,8 +97,8 @@ func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (reco
 }
 
 // claim begins an attempt at a trial with that many steps done, after attempt number last (0: none), which has ended or
-// was found dead. The context it returns ends with ctx, and when the trial is lost to another attempt. The errors are
-// those of BeginTrial: ErrHeld if another attempt came between, whose checkpoints are newer.
+// was found dead. The context it returns ends with ctx, and when the trial is lost to another attempt. The error wraps
+// record.ErrHeld if another attempt came first, whose checkpoints are newer.
 func (c *Coordinator) claim(ctx context.Context, s *State, start, last, pid int) (context.Context, *attempt, error) {
 	a := &attempt{c: c, key: s.Key, dir: workFolder(c.Store, s.Key), begun: c.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
@@ -172,14 +172,14 @@ func (c *Coordinator) takeover(key string) (record.Attempt, error) {
 	return none, fmt.Errorf("trial %.12s: %w: attempt %d, process %d on %s", key, record.ErrHeld, last.Number, last.PID, last.Host)
 }
 
-// heard is the last that was seen of another's attempt, and when.
+// heard is the last heartbeat of another coordinator's attempt, and when it was seen.
 type heard struct {
 	number, beats int
 	at            time.Time
 }
 
-// silent reports whether no heartbeat has come for that long, as this process saw it: no two clocks are compared, and
-// one that goes backwards makes the wait longer.
+// silent reports whether no heartbeat has come for that long by this process's clock. Clocks are never compared with
+// each other, and a clock that is set back makes the wait longer.
 func (c *Coordinator) silent(key string, a record.Attempt, patience time.Duration) bool {
 	now := c.Now()
 	c.mu.Lock()
@@ -196,8 +196,8 @@ func (c *Coordinator) silent(key string, a record.Attempt, patience time.Duratio
 }
 
 // applyLate records the result of a dead coordinator's attempt, which its trial's folder may hold. The error wraps
-// results.ErrFinished if the trial then needs no more work. A bundle that cannot be read counts for nothing: the trial
-// goes on from its checkpoint.
+// results.ErrFinished if the trial then needs no more work. A bundle that cannot be read is ignored: the trial goes
+// on from its checkpoint.
 func (c *Coordinator) applyLate(key string, last record.Attempt) error {
 	if last.Number == 0 || last.Exit != "" {
 		return nil
@@ -216,7 +216,7 @@ func (c *Coordinator) applyLate(key string, last record.Attempt) error {
 	return err
 }
 
-// apply records how an attempt ended, and removes what its trial's folder need not hold any more. Doing it again
+// apply records how an attempt ended, and removes from its trial's folder what is no longer needed. Doing it again
 // changes nothing. The error is record.ErrLost if another attempt took over.
 func (c *Coordinator) apply(key string, number int, f record.Finish) error {
 	dir := workFolder(c.Store, key)
@@ -242,7 +242,7 @@ func (c *Coordinator) apply(key string, number int, f record.Finish) error {
 	return experiments.Release(dir, number)
 }
 
-// observe takes in how far the attempt is, and passes the event on.
+// observe notes the attempt's progress for its heartbeats, and passes the event on.
 func (a *attempt) observe(e experiments.Event) {
 	if s, ok := e.(experiments.Stepped); ok {
 		a.step.Store(int64(s.Step + 1))
@@ -251,8 +251,8 @@ func (a *attempt) observe(e experiments.Event) {
 	a.c.notify(e)
 }
 
-// beats reports again and again that the attempt is alive. A database that does not answer is asked again; one that
-// reports the trial as lost ends the work.
+// beats sends heartbeats until the attempt stops. It goes on if the database does not answer, and ends the work if the
+// database reports the trial as lost.
 func (a *attempt) beats() {
 	defer close(a.over)
 	t := time.NewTicker(a.c.lease() / beatsPerLease)

@@ -15,12 +15,12 @@ import (
 	"focalgrid/results/record"
 )
 
-// Coordinator runs what is missing of plans. Records' Store is required.
+// Coordinator runs the missing trials of plans. Records' Store is required.
 type Coordinator struct {
 	Records
 	Executor Executor
-	Retries  int           // how often a trial is tried again whose process died
-	Lease    time.Duration // after which an attempt not heard of is taken over; 0: half a minute
+	Retries  int           // how often to retry a trial whose process died
+	Lease    time.Duration // without a heartbeat, after which an attempt is taken over; 0: half a minute
 
 	notifying sync.Mutex
 	mu        sync.Mutex
@@ -53,10 +53,10 @@ func (c *Coordinator) notify(e experiments.Event) {
 	c.Report(e)
 }
 
-// Sweep runs what is missing of the plan, at as many places as the executor has, and counts how the plan's trials
-// ended, in earlier sweeps too. A trial that another coordinator holds is left to it, and taken over should it die. A
-// failed trial does not stop the others; the context's end does, after the step at hand. The error is the context's or
-// one that concerns all trials.
+// Sweep runs the missing trials of the plan, at as many places as the executor has, and counts how the plan's trials
+// ended, in earlier sweeps too. It leaves a trial that another coordinator holds to that coordinator, and takes it over
+// if the coordinator dies. A failed trial does not stop the others; the context's end does, after the step at hand. The
+// error is the context's or one that stops all trials.
 func (c *Coordinator) Sweep(ctx context.Context, p *plan.Plan) (record.Counts, error) {
 	counts, err := c.sweep(ctx, p)
 	return counts, experiments.WithAdvice(err)
@@ -90,7 +90,7 @@ func (c *Coordinator) sweep(ctx context.Context, p *plan.Plan) (record.Counts, e
 	return q.counts, err
 }
 
-// lookAgain is the longest time after which a sweep looks again whether what other coordinators hold is still held.
+// lookAgain is the longest time until a sweep checks again whether other coordinators still hold their trials.
 const lookAgain = 2 * time.Second
 
 // job is the end of one try at a trial.
@@ -100,7 +100,7 @@ type job struct {
 	err          error
 }
 
-// queue is what a sweep still has to do, by index of its trials.
+// queue holds what a sweep still has to do, by index of its trials.
 type queue struct {
 	c      *Coordinator
 	states []State
@@ -154,7 +154,7 @@ func (q *queue) run(ctx context.Context) error {
 		if len(q.held) > 0 && len(free) > 0 {
 			again = time.After(min(lookAgain, c.lease()/beatsPerLease))
 		}
-		var interrupted <-chan struct{} // those at work see it themselves
+		var interrupted <-chan struct{} // running orders see it themselves
 		if busy == 0 {
 			interrupted = ctx.Done()
 		}
@@ -168,14 +168,14 @@ func (q *queue) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				continue
 			}
-			if q.failed = q.settle(j); q.failed != nil {
+			if q.failed = q.handle(j); q.failed != nil {
 				stop()
 			}
 		}
 	}
 }
 
-// pretrain makes the backbones that are missing or damaged: once, not once a worker.
+// pretrain makes missing or damaged backbones: once, not once per worker.
 func (q *queue) pretrain(ctx context.Context) error {
 	whole := map[string]bool{}
 	for _, i := range q.todo {
@@ -191,8 +191,8 @@ func (q *queue) pretrain(ctx context.Context) error {
 	return nil
 }
 
-// settle takes in how a try at a trial ended. The error is one that concerns all trials.
-func (q *queue) settle(j job) error {
+// handle counts a trial that has ended, or queues it again. The error is one that stops all trials.
+func (q *queue) handle(j job) error {
 	key := q.states[j.index].Key
 	switch {
 	case errors.Is(j.err, record.ErrHeld) || errors.Is(j.err, record.ErrLost):
@@ -223,8 +223,8 @@ func (q *queue) settle(j job) error {
 	return nil
 }
 
-// close counts a trial that this sweep runs no more. The process that finished it may have died before it dropped its
-// checkpoints.
+// close counts a trial that this sweep need not run any more. It removes the checkpoints, as the process that finished
+// the trial may have died before it could.
 func (q *queue) close(index int, status string) error {
 	q.count(status)
 	if record.IsFinal(status) {
@@ -233,7 +233,7 @@ func (q *queue) close(index int, status string) error {
 	return nil
 }
 
-// count counts a trial that this sweep runs no more; one without a result has failed.
+// count counts a trial that this sweep need not run any more; a trial without a result has failed.
 func (q *queue) count(status string) {
 	if !record.IsFinal(status) {
 		status = record.StatusFailed

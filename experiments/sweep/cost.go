@@ -15,7 +15,7 @@ import (
 	"focalgrid/results/record"
 )
 
-// Cost is an estimate of what a trial takes.
+// Cost estimates the work and the time of a trial.
 type Cost struct {
 	MACs     float64 // multiply-adds of training and evaluation
 	Seconds  float64
@@ -97,7 +97,7 @@ func trialMACs(cfg *plan.Config) (float64, error) {
 	return float64(sum.Total.MACs) * images, nil
 }
 
-// recordedWalls are the seconds that finished trials took on this machine with as many threads, by their work,
+// recordedWalls returns the seconds that finished trials took on this machine with as many threads, by their work,
 // ascending.
 func (r *Records) recordedWalls() (map[string][]float64, error) {
 	out := map[string][]float64{}
@@ -116,7 +116,7 @@ func (r *Records) recordedWalls() (map[string][]float64, error) {
 		}
 		work, ok := works[t.Config]
 		if !ok {
-			// One written by another version of the program may have other settings; it then shows nothing about these.
+			// Another version of the program may have recorded settings that this one cannot read.
 			if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil {
 				work = plan.Work(&cfg)
 			}

@@ -1,7 +1,7 @@
 // Package sweep runs the trials of plans (package plan) and records what comes of them:
 //
-//  1. records.go computes the identities of a plan's trials and looks up what is recorded of them; kin.go finds what an
-//     older version recorded of the same trials, and what is recorded on other data;
+//  1. records.go computes the identities of a plan's trials and looks up what is recorded of them; related.go finds
+//     what an older version recorded of the same trials, and what is recorded on other data;
 //  2. coordinator.go runs what is missing, at as many places at a time as its Executor has (executor.go);
 //  3. attempt.go claims a trial in the database, names the attempt in the trial's work folder, and hands an order to
 //     the executor, which runs it (package experiments) in this process (here.go) or in a worker (processes.go);

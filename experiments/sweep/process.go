@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// processName names this process as no other is named, on any machine at any time: the boot of the machine, the space
-// of process numbers, the number, and when the process started. Where the system does not show it, a process is never
-// taken for dead by its name.
+// processName names this process uniquely, on any machine at any time: the boot of the machine, the space of process
+// numbers, the number, and when the process started. Where the system does not show these, a process is never judged
+// dead by its name.
 var processName = sync.OnceValue(func() string {
 	name := numberedName(os.Getpid())
 	if started, err := processStart(os.Getpid()); err == nil {
@@ -20,7 +20,7 @@ var processName = sync.OnceValue(func() string {
 	return name
 })
 
-// numberedName is the name of a process of this machine, but for when it started.
+// numberedName returns the name of a process of this machine, without its start.
 func numberedName(pid int) string {
 	machine, ok := machineName()
 	if !ok {
@@ -29,7 +29,7 @@ func numberedName(pid int) string {
 	return fmt.Sprintf("%s %d", machine, pid)
 }
 
-// processState reports whether the process of that name is alive; known is false if it is one of another machine, or
+// processState reports whether the process of that name is alive; known is false if it is on another machine, or
 // this system does not show it.
 func processState(name string) (known, alive bool) {
 	machine, ok := machineName()
@@ -49,9 +49,8 @@ func processState(name string) (known, alive bool) {
 	return judgeProcess(started, now, err)
 }
 
-// judgeProcess returns what is known of a process that started then, where there is one of its number of which the
-// system shows that it started now, or the error. Only what was read proves anything: the processes of other users may
-// be hidden.
+// judgeProcess judges a process by its recorded start and by the start, or the error, that the system shows for its
+// number now. Only a start that was read proves anything: the processes of other users may be hidden.
 func judgeProcess(started, now string, err error) (known, alive bool) {
 	if errors.Is(err, errEnded) {
 		return true, false
@@ -60,7 +59,7 @@ func judgeProcess(started, now string, err error) (known, alive bool) {
 }
 
 // machineName names the machine since it was started, and the space in which its process numbers count. ok is false
-// where the system does not show it, or /proc shows another space than that of this process.
+// where the system does not show it, or /proc shows another space than this process's.
 func machineName() (name string, ok bool) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -80,7 +79,7 @@ func machineName() (name string, ok bool) {
 // errEnded is returned by processStart for a process of which only its exit code is left.
 var errEnded = errors.New("the process has ended")
 
-// processStart is when a process started, in the system's ticks.
+// processStart returns when a process started, in the system's ticks.
 func processStart(pid int) (string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

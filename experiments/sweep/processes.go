@@ -42,7 +42,7 @@ func registerEvents() {
 	}
 }
 
-// errorKinds are the errors that a coordinator acts on; the first that fits counts.
+// errorKinds lists the errors that a coordinator acts on; the first that fits counts.
 var errorKinds = []struct {
 	name string
 	err  error
@@ -72,7 +72,7 @@ func ended(err error) message {
 	return message{Error: err.Error()}
 }
 
-// err returns the error that the message was made of.
+// err is the inverse of ended.
 func (m message) err() error {
 	for _, k := range errorKinds {
 		if k.name == m.Kind {
@@ -85,8 +85,8 @@ func (m message) err() error {
 	return nil
 }
 
-// Work runs with t what a coordinator orders, until in ends or nothing can be written to out. It returns at once then,
-// with an order still at work: the caller must end the process.
+// Work runs the orders of a coordinator with t, until in ends or nothing can be written to out. It then returns at once,
+// even while an order is running: the caller must end the process.
 func Work(t *experiments.Trainer, in io.Reader, out io.Writer) error {
 	registerEvents()
 	enc := gob.NewEncoder(out)
@@ -303,8 +303,8 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// String returns the last lines. A Go program that panics says why before it lists its goroutines, so from there on the
-// first lines count.
+// String returns the last lines, or, of a Go program that panics, the first lines from its message on: its list of
+// goroutines comes after.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,9 +12,8 @@ import (
 	"focalgrid/results/record"
 )
 
-// KeyOf returns a function that computes what a recorded trial's key must be, from its settings, seed, data, first
-// weights, engine and numerics. The function's error says why that can't be told: the trial was recorded by a version
-// with other settings or numerics.
+// KeyOf returns a function that computes a recorded trial's key from its settings, seed, data, first weights, engine and
+// numerics. Its error explains why it cannot: the trial was recorded by a version with other settings or numerics.
 func KeyOf() record.KeyOf {
 	canonical := map[string][]byte{} // by recorded settings, which the seeds of a row share
 	return func(t *record.Trial) (string, error) {
@@ -38,8 +37,8 @@ func KeyOf() record.KeyOf {
 	}
 }
 
-// CodeDiff returns how the code of a trial's last attempt differed from its revision, as git writes it. The error says
-// why there is nothing to show.
+// CodeDiff returns how the code of a trial's last attempt differed from its revision, as git writes it. The error
+// explains why there is nothing to show.
 func CodeDiff(s *results.Store, t *record.Trial) ([]byte, error) {
 	var h experiments.Host
 	if err := json.Unmarshal([]byte(t.Provenance), &h); err != nil {
@@ -61,7 +60,7 @@ func CodeDiff(s *results.Store, t *record.Trial) ([]byte, error) {
 	return diff, nil
 }
 
-// Recorded returns what Verify compares of a trial.
+// Recorded returns everything that Verify compares of a trial.
 func Recorded(s *results.Store, t *record.Trial) (experiments.Recorded, error) {
 	log, err := s.StepRows(t.Key)
 	return experiments.Recorded{

@@ -14,7 +14,7 @@ import (
 	"focalgrid/results/record"
 )
 
-// Records finds out what is recorded of plans.
+// Records looks up what is recorded of plans.
 type Records struct {
 	*experiments.Trainer                  // looks at the data and the first weights, which identities depend on
 	Store                *results.Store   // nil: nothing is recorded
@@ -29,8 +29,8 @@ type State struct {
 	Key        string
 	Data, Init string // identities, as recorded; Init is empty for random weights
 	source     *experiments.Source
-	kin        []pastTraining // see Records.findKin
-	stopped    []string       // keys of kin without a result: a checkpoint of theirs may be of the same training
+	related    []pastTraining // see Records.findRelated
+	stopped    []string       // keys of related trainings without a result, whose checkpoints may be of the same training
 
 	Recorded *record.Trial // nil: never begun
 	Step     int           // of the last checkpoint of a trial that is not done; 0: none
@@ -49,7 +49,7 @@ func (s *State) Classes() int {
 	return len(s.source.Classes)
 }
 
-// workFolder holds what a trial that is not finished needs.
+// workFolder returns the folder with the checkpoints of a trial that is not finished.
 func workFolder(s *results.Store, key string) string {
 	return filepath.Join(results.WorkDir(s.Path()), key)
 }
@@ -58,8 +58,8 @@ func workFolder(s *results.Store, key string) string {
 func dataSettings(c *plan.Config) string { return fmt.Sprint(c.Group("data"), c.Text("eval.split")) }
 
 // identities computes the identities of the plan's trials. The seeds of a row share all but the seed; data and initial
-// weights are looked at once for all rows that share them. What training or scoring would trip over later is an error
-// here.
+// weights are looked at once for all rows that share them. Data or weights that training or scoring would fail on later
+// are an error here.
 func (r *Records) identities(ctx context.Context, p *plan.Plan) ([]State, error) {
 	sources, init, starts := map[string]*experiments.Source{}, map[string]string{}, map[string]bool{}
 	rows := make([]*plan.Identity, len(p.Rows))
@@ -93,7 +93,7 @@ func (r *Records) identities(ctx context.Context, p *plan.Plan) ([]State, error)
 	return out, r.adopt(ctx, out)
 }
 
-// once returns what is seen under the key, or else what f makes of it.
+// once returns what is seen under the key, or else calls f.
 func once[K comparable, V any](seen map[K]V, key K, f func() (V, error)) (V, error) {
 	if v, ok := seen[key]; ok {
 		return v, nil
@@ -114,7 +114,7 @@ func (r *Records) States(ctx context.Context, p *plan.Plan) ([]State, error) {
 	return r.Refresh(states)
 }
 
-// Plan is States for those who will run the plan: data that was changed under a sweep that has begun is ErrDataChanged.
+// Plan looks the plan's trials up to run them. The error is ErrDataChanged if the sweep has begun on other data.
 func (r *Records) Plan(ctx context.Context, p *plan.Plan) ([]State, error) {
 	states, err := r.States(ctx, p)
 	if err != nil {

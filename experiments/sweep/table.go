@@ -14,8 +14,8 @@ import (
 )
 
 // Table gathers what is recorded of a plan's rows, beside the published figures; with everySeed, of all recorded seeds
-// and not just the plan's. Where data or first weights are not at hand, trials are matched by their settings, and a
-// remark says so.
+// and not just the plan's. Where data or first weights are not at hand, it matches trials by their settings, with a
+// remark.
 func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
@@ -70,9 +70,9 @@ func (r *Records) noteOthers(t *tables.Table, states []State) error {
 	return nil
 }
 
-// statesBySettings looks the plan's trials up by settings and seed alone, among those of this engine and numerics.
-// Where the same data settings stand for several data, or the same pretraining for several first weights, those of the
-// trial begun last count; the others are left out, and the remark says how many.
+// statesBySettings looks the plan's trials up by settings and seed alone, among the trials of this engine and numerics.
+// Where the same data settings stand for several data, or the same pretraining for several first weights, it uses the
+// data and weights of the trial begun last; the remark counts the trials that it leaves out.
 func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string, err error) {
 	planned := map[string][]int{} // rows that differ in files alone have the same settings
 	for i, t := range p.Trials {
@@ -121,7 +121,7 @@ func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string,
 	return states, remark, nil
 }
 
-// TableOf is Table from states at hand.
+// TableOf makes the table of a plan from its states.
 func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
 	if t.ID == "" {

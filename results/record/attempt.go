@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// ExitKilled is how an attempt ended that was found dead: its process is gone,
-// or has not been heard of for too long. The other exits are a trial's statuses.
+// ExitKilled is the exit of an attempt that was found dead: its process is gone,
+// or has sent no heartbeat for too long. The other exits are a trial's statuses.
 const ExitKilled = "killed"
 
 // Errors of holding a trial.
@@ -19,10 +19,10 @@ var (
 	ErrLost = errors.New("trial is no longer held by this attempt")
 )
 
-// Attempt is one try at a trial. While Exit is empty it holds the trial, and
-// Number is what its writes are checked by.
+// Attempt describes one try at a trial. While Exit is empty the attempt holds the trial: its
+// writes carry Number, and are refused once another attempt has a higher one.
 type Attempt struct {
-	Number      int    // from 1; to BeginTrial the one it must get, 0: whichever is next
+	Number      int    // from 1; in BeginTrial the number that it must get, 0: the next
 	Owner       string // names the process, and no other of any machine at any time
 	Host        string
 	PID         int
@@ -38,13 +38,14 @@ type Attempt struct {
 	Environment string // JSON object: what it ran with
 }
 
-// Progress is how far an attempt is.
+// Progress reports how far an attempt is.
 type Progress struct {
 	Step        int // steps done
 	WallSeconds float64
 	PeakBytes   int64
 }
 
+// Check returns an error if an attempt cannot be begun as it is.
 func (a Attempt) Check() error {
 	switch {
 	case a.Owner == "":

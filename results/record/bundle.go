@@ -1,9 +1,11 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,17 +19,17 @@ import (
 // ErrBundle: a file or line is not a bundle.
 var ErrBundle = errors.New("not a result bundle")
 
-// Bundle is one trial's whole result. Beside a database lies a folder of
-// bundles, one file a trial, from which the database can be made anew; what is
-// big is not in them but in files named by their hash.
+// Bundle holds one trial's whole result. Beside a database lies a folder of
+// bundles, one file a trial, from which the database can be rebuilt. Weights and
+// detections are in files of their own, named by their hash.
 type Bundle struct {
 	Trial
 	Classes    []ClassMetric // by category
 	Steps      []Step        // by step
 	Detections files.Blob
 
-	// Unsealed tells that it was read from what has no checksum: a file or a row that an
-	// older version wrote, or a trial that is at work.
+	// Unsealed reports that it has no checksum: an older version wrote the file or the row,
+	// or the trial is at work.
 	Unsealed bool
 }
 
@@ -38,8 +40,8 @@ type SweepPlan struct {
 	Unsealed bool // as in Bundle
 }
 
-// Path is where the sweep lies in a folder of bundles: it is known by its name and its
-// file's hash, and a name may be too long for a file's.
+// Path returns the sweep's file in a folder of bundles. It is named by the hash of the sweep's name and
+// content, as the name itself may be too long for a file.
 func (s *SweepPlan) Path(dir string) string {
 	return filepath.Join(dir, SweepDir, files.BlobOf([]byte(s.Name+"\n"+s.Hash)).Hash+bundleExt)
 }
@@ -47,6 +49,7 @@ func (s *SweepPlan) Path(dir string) string {
 // hashPattern is a SHA-256, or nothing.
 var hashPattern = regexp.MustCompile(`^([0-9a-f]{64})?$`)
 
+// Check returns an error if no trial ends as the bundle says.
 func (b *Bundle) Check() error {
 	if err := b.Trial.Check(); err != nil {
 		return err
@@ -63,7 +66,7 @@ func (b *Bundle) Check() error {
 	case b.DivergedStep != nil && (*b.DivergedStep < 0 || b.Status != StatusDiverged):
 		return fmt.Errorf("it is %s, and diverged at step %d", b.Status, *b.DivergedStep)
 	}
-	for _, name := range SortedNames(b.Metrics) {
+	for _, name := range slices.Sorted(maps.Keys(b.Metrics)) {
 		if err := checkFraction(b.Metrics[name]); err != nil {
 			return fmt.Errorf("metric %.40q: %w", name, err)
 		}
@@ -93,7 +96,39 @@ func (b *Bundle) Check() error {
 	return checkSteps(b.Steps)
 }
 
-// checkFraction refuses what no metric can be: it is a fraction, or NaN.
+// Differences names the parts in which another result of the trial differs, ignoring who computed it and when.
+func (b *Bundle) Differences(other *Bundle) ([]string, error) {
+	what := []string{}
+	for _, part := range []struct {
+		name string
+		of   func(*Bundle) any
+	}{
+		{"status", func(b *Bundle) any { return []any{b.Status, b.DivergedStep} }},
+		{"config", func(b *Bundle) any {
+			return []any{b.Kind, b.Config, b.Seed, b.Dataset, b.Init, b.Engine, b.Numerics}
+		}},
+		{"weights", func(b *Bundle) any { return b.Weights }},
+		{"metrics", func(b *Bundle) any { return metricsJSON(b.Metrics) }},
+		{"classes", func(b *Bundle) any { return classesJSON(b.Classes) }},
+		{"steps", func(b *Bundle) any { return stepsJSON(b.Steps) }},
+		{"detections", func(b *Bundle) any { return b.Detections }},
+	} {
+		x, err := jsonLine(part.of(b))
+		if err != nil {
+			return nil, err
+		}
+		y, err := jsonLine(part.of(other))
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(x, y) {
+			what = append(what, part.name)
+		}
+	}
+	return what, nil
+}
+
+// checkFraction refuses a metric that is neither a fraction nor NaN.
 func checkFraction(v float64) error {
 	if v < 0 || v > 1 {
 		return fmt.Errorf("%v, want 0 to 1", v)
@@ -101,7 +136,7 @@ func checkFraction(v float64) error {
 	return nil
 }
 
-// IsEnd tells whether a trial may end with the status.
+// IsEnd reports whether a trial may end with the status.
 func IsEnd(status string) bool {
 	switch status {
 	case StatusDone, StatusDiverged, StatusFailed, StatusInterrupted:
@@ -110,16 +145,16 @@ func IsEnd(status string) bool {
 	return false
 }
 
-// IsFinal tells whether nothing is left to do for a trial with the status: it has a result.
+// IsFinal reports whether a trial with the status has a result, and needs no more work.
 func IsFinal(status string) bool { return status == StatusDone || status == StatusDiverged }
 
-// BundleDir is the folder with the bundles of the database at path.
+// BundleDir returns the folder with the bundles of the database at path.
 func BundleDir(path string) string { return path + ".bundles" }
 
 // bundleExt ends the name of every bundle.
 const bundleExt = ".json"
 
-// SweepDir is the folder in that of the bundles with the sweeps' files.
+// SweepDir is the folder with the sweeps' files, inside the folder of bundles.
 const SweepDir = "sweeps"
 
 // Write writes the sweep into a folder of bundles.
@@ -144,11 +179,11 @@ func WriteBundle(dir string, b *Bundle) error {
 	return files.Write(BundlePath(dir, b.Key), text)
 }
 
-// BundlePath is where the trial with the key lies in a folder of bundles.
+// BundlePath returns the file of the trial with the key in a folder of bundles.
 func BundlePath(dir, key string) string { return filepath.Join(dir, key+bundleExt) }
 
-// ReadBundle reads a trial's bundle. The error is ErrBundle if the file is none,
-// or one of another trial than its name says.
+// ReadBundle reads a trial's bundle. The error is ErrBundle if the file is not a bundle,
+// or holds another trial than its name says.
 func ReadBundle(path string) (*Bundle, error) {
 	text, err := files.Read(path)
 	if err != nil {
@@ -186,8 +221,8 @@ func ReadSweep(path string) (*SweepPlan, error) {
 	return sw, nil
 }
 
-// BundleFiles lists the bundles in dir by name: those of trials, then those of
-// sweeps. A folder that is not there has none.
+// BundleFiles lists the files of trials and of sweeps in a folder of bundles, by name. A folder that does
+// not exist has none.
 func BundleFiles(dir string) (trials, sweeps []string, err error) {
 	list := func(dir string) (files []string, err error) {
 		entries, err := os.ReadDir(dir)

@@ -27,7 +27,7 @@ func (n number) MarshalJSON() ([]byte, error) { return n.append(nil), nil }
 
 // append appends the JSON of the number to buf.
 func (n number) append(buf []byte) []byte {
-	if Finite(float64(n)) == nil {
+	if !finite(float64(n)) {
 		return append(buf, "null"...)
 	}
 	return strconv.AppendFloat(buf, float64(n), 'g', -1, 64)
@@ -71,7 +71,7 @@ type (
 		Attempts     []attemptJSON     `json:"attempts"`
 		Metrics      map[string]number `json:"metrics"`
 		Classes      []classJSON       `json:"classes"`
-		Steps        StepsJSON         `json:"steps"`
+		Steps        stepsJSON         `json:"steps"`
 		SHA256       string            `json:"sha256,omitempty"` // by seal
 	}
 	attemptJSON struct {
@@ -108,7 +108,7 @@ type (
 	}
 )
 
-// sealStart and sealEnd stand around the checksum that ends a line: the SHA-256 of all that stands before it.
+// sealStart and sealEnd enclose the checksum that ends a line: the SHA-256 of everything before sealStart.
 const (
 	sealStart = `,"sha256":"`
 	sealEnd   = `"}`
@@ -137,15 +137,14 @@ func checkSeal(line []byte) error {
 }
 
 // Encode writes the bundle as one line of JSON that ends with its checksum. Equal bundles give equal bytes:
-// fields in a fixed order, metrics by name, numbers in the fewest digits that
-// read back the same.
+// fields in a fixed order, metrics by name, numbers in the fewest digits that read back the same.
 func (b *Bundle) Encode() ([]byte, error) {
 	j := bundleJSON{
 		Bundle: bundleFormat, Trial: b.Key, Kind: b.Kind, Status: b.Status, Error: b.Error, DivergedStep: b.DivergedStep, Seed: b.Seed,
 		Dataset: b.Dataset, Init: b.Init, Engine: b.Engine, Numerics: b.Numerics, Started: b.Started, Finished: b.Finished,
 		WallSeconds: number(b.WallSeconds), Weights: b.Weights, Config: json.RawMessage(b.Config), Labels: b.Labels, Provenance: json.RawMessage(b.Provenance),
-		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: MetricsJSON(b.Metrics),
-		Classes: ClassesJSON(b.Classes), Steps: b.Steps,
+		Attempts: make([]attemptJSON, len(b.Attempts)), Metrics: metricsJSON(b.Metrics),
+		Classes: classesJSON(b.Classes), Steps: b.Steps,
 	}
 	if b.Detections != (files.Blob{}) {
 		j.Detections = &b.Detections
@@ -156,10 +155,10 @@ func (b *Bundle) Encode() ([]byte, error) {
 			number(a.WallSeconds), a.PeakBytes, a.Exit, a.Error, json.RawMessage(a.Environment),
 		}
 	}
-	return seal(JSONLine(j))
+	return seal(jsonLine(j))
 }
 
-func MetricsJSON(metrics map[string]float64) map[string]number {
+func metricsJSON(metrics map[string]float64) map[string]number {
 	out := make(map[string]number, len(metrics))
 	for name, v := range metrics {
 		out[name] = number(v)
@@ -167,7 +166,7 @@ func MetricsJSON(metrics map[string]float64) map[string]number {
 	return out
 }
 
-func ClassesJSON(classes []ClassMetric) []classJSON {
+func classesJSON(classes []ClassMetric) []classJSON {
 	out := make([]classJSON, len(classes))
 	for i, c := range classes {
 		out[i] = classJSON{c.Category, c.Name, number(c.AP), number(c.AP50), number(c.AP75)}
@@ -175,8 +174,8 @@ func ClassesJSON(classes []ClassMetric) []classJSON {
 	return out
 }
 
-// JSONLine writes v as one line of JSON.
-func JSONLine(v any) ([]byte, error) {
+// jsonLine writes v as one line of JSON.
+func jsonLine(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
@@ -184,11 +183,12 @@ func JSONLine(v any) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
+// Encode writes the sweep as one line of JSON that ends with its checksum.
 func (s *SweepPlan) Encode() ([]byte, error) {
-	return seal(JSONLine(sweepJSON{Bundle: bundleFormat, Sweep: s.Name, Hash: s.Hash, Created: s.Created, File: s.File, Plan: slices.Concat([]Planned{}, s.Plan)}))
+	return seal(jsonLine(sweepJSON{Bundle: bundleFormat, Sweep: s.Name, Hash: s.Hash, Created: s.Created, File: s.File, Plan: slices.Concat([]Planned{}, s.Plan)}))
 }
 
-// DecodeLine reads the JSON of a trial or of a sweep; the other is nil.
+// DecodeLine reads one line of JSON: a trial or a sweep; the other result is nil.
 func DecodeLine(text []byte) (*Bundle, *SweepPlan, error) {
 	var head struct {
 		Bundle int              `json:"bundle"`
@@ -226,7 +226,7 @@ func strictly(text []byte, v any) error {
 	return nil
 }
 
-// errLater is about a line that claims an older format than it has.
+// errLater reports a line that claims an older format than it has.
 func errLater(format int) error {
 	return fmt.Errorf("%w: its format is %d, and it has fields of a later one: it was altered or damaged", ErrBundle, format)
 }
@@ -294,11 +294,5 @@ func decodeBundle(text []byte) (*Bundle, error) {
 	return b, nil
 }
 
-// Finite turns a number that SQLite should store as NULL into nil. It would do so for
-// NaN by itself, but keeps infinities, which JSON cannot write.
-func Finite(v float64) any {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return v
-}
+// finite reports whether a number is neither NaN nor an infinity.
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"math"
+	"slices"
 
 	"focalgrid/results/files"
 )
@@ -47,13 +49,13 @@ func (d *digest) int(values ...int64) {
 	d.Write(d.buf)
 }
 
-// float hashes numbers as SQLite gives them back: one that is not finite is
+// float hashes numbers as SQLite returns them: those that are not finite are
 // absent, and there is one zero.
 func (d *digest) float(values ...float64) {
 	d.buf = d.buf[:0]
 	for _, v := range values {
 		switch {
-		case Finite(v) == nil:
+		case !finite(v):
 			d.buf = append(d.buf, 'n')
 		case v == 0:
 			v = 0
@@ -67,8 +69,8 @@ func (d *digest) float(values ...float64) {
 
 func (d *digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }
 
-// Sum is the checksum of all that Trials reads of a trial. What a trial lacks adds
-// nothing, so that the checksums recorded stay right when trials have more.
+// Sum returns the checksum of a trial without its log, classes and detections, which have their own. What a
+// trial lacks adds nothing, so that recorded checksums stay right when later versions record more.
 func (t *Trial) Sum() string {
 	d := newDigest()
 	d.text(t.Key, t.Kind, t.Config, t.Dataset, t.Init, t.Engine, t.Numerics, t.Status, t.Error, t.Started, t.Finished, t.Provenance, t.Weights)
@@ -81,7 +83,7 @@ func (t *Trial) Sum() string {
 		d.int(l.ID)
 		d.text(l.Name)
 	}
-	for _, name := range SortedNames(t.Metrics) {
+	for _, name := range slices.Sorted(maps.Keys(t.Metrics)) {
 		d.text(name)
 		d.float(t.Metrics[name])
 	}
@@ -93,6 +95,7 @@ func (t *Trial) Sum() string {
 	return d.hex()
 }
 
+// SumClasses returns the checksum of the metrics by category.
 func SumClasses(classes []ClassMetric) string {
 	d := newDigest()
 	for _, c := range classes {
@@ -103,6 +106,7 @@ func SumClasses(classes []ClassMetric) string {
 	return d.hex()
 }
 
+// SumBlob returns the checksum of the reference to a file.
 func SumBlob(b files.Blob) string {
 	d := newDigest()
 	d.text(b.Hash)
@@ -110,6 +114,7 @@ func SumBlob(b files.Blob) string {
 	return d.hex()
 }
 
+// Sum returns the checksum of the sweep and its plan.
 func (s *SweepPlan) Sum() string {
 	d := newDigest()
 	d.text(s.Name, s.File, s.Hash, s.Created)
@@ -120,10 +125,10 @@ func (s *SweepPlan) Sum() string {
 	return d.hex()
 }
 
-// ErrSum: what is read is not what was written.
+// ErrSum is returned where the content read is not the content written.
 var ErrSum = errors.New("the content no longer has its checksum")
 
-// Differs is an error if a checksum is not the one recorded.
+// Differs returns ErrSum if a checksum is not the recorded one.
 func Differs(what, sum, recorded string) error {
 	if sum == recorded {
 		return nil

@@ -2,15 +2,14 @@ package record
 
 import "fmt"
 
-// KeyOf computes the key that the settings, seed, data and the rest of a trial's
-// identity give. The error says why it can't be told, as where a trial has settings
-// that the program does not know; such a trial is taken under the key it has. What
-// settings mean is not known here, so that the caller hands it in; nil: nothing is
-// compared.
+// KeyOf computes a trial's key from its settings, seed, data and the rest of its identity. The
+// error explains why it cannot, as where the program does not know the trial's settings; such a
+// trial is accepted under the key that it has. The caller provides the function, as this package
+// does not know what settings mean; with nil no key is compared.
 type KeyOf func(*Trial) (string, error)
 
-// Check compares a trial's key with what it is a hash of. known is false if that can't
-// be told.
+// Check compares a trial's key with the key of its settings, seed and data. known is false if that key cannot be
+// computed.
 func (k KeyOf) Check(t *Trial) (known bool, err error) {
 	if k == nil {
 		return false, nil

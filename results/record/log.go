@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Step is one line of the training log; what is not finite is stored as absent and
+// Step is one line of the training log. Numbers that are not finite are stored as absent and
 // read back as NaN.
 type Step struct {
 	Step         int
@@ -26,10 +26,10 @@ type Loss struct {
 	Value float64
 }
 
-// FirstNames are the losses that every log had before losses had names.
+// FirstNames names the two losses of every log from before losses had names.
 var FirstNames = []string{"class", "box"}
 
-// FirstLosses names the two losses of a step that was recorded before losses had names.
+// FirstLosses names the losses of a step from before losses had names.
 func FirstLosses(class, box float64) []Loss {
 	return []Loss{{FirstNames[0], class}, {FirstNames[1], box}}
 }
@@ -57,7 +57,7 @@ func hasName(l Loss, name string) bool { return l.Name == name }
 
 var lossPattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// checkSteps refuses a log that no training writes.
+// checkSteps refuses a log that no training can have written.
 func checkSteps(steps []Step) error {
 	for i, p := range steps {
 		switch {
@@ -82,11 +82,11 @@ func checkSteps(steps []Step) error {
 	return nil
 }
 
-// StepsJSON is a training log in columns, which take half the space of rows: one for each
+// stepsJSON is a training log in columns, which take half the space of rows: one for each
 // figure and each loss.
-type StepsJSON []Step
+type stepsJSON []Step
 
-func (s StepsJSON) MarshalJSON() ([]byte, error) {
+func (s stepsJSON) MarshalJSON() ([]byte, error) {
 	if err := checkSteps(s); err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s StepsJSON) MarshalJSON() ([]byte, error) {
 	return append(buf, '}'), nil
 }
 
-func (s *StepsJSON) UnmarshalJSON(text []byte) error {
+func (s *stepsJSON) UnmarshalJSON(text []byte) error {
 	var step, positives []int
 	var loss, lr, norm []number
 	type column struct {
@@ -182,8 +182,8 @@ func (s *StepsJSON) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// SumSteps is the checksum of a training log. The names of the first losses add nothing, so
-// that the checksums recorded before losses had names stay right.
+// SumSteps returns the checksum of a training log. The names of the first losses add nothing, so
+// that checksums from before losses had names stay right.
 func SumSteps(steps []Step) string {
 	d := newDigest()
 	for _, p := range steps {

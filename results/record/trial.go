@@ -1,6 +1,6 @@
-// Package record is what is recorded of a trial, apart from where it is kept: the trial with its attempts, training log
-// and metrics, the bundle that holds all of it as one file (JSON with a checksum, every format ever written is read), and
-// the checksums of its parts. Package results keeps records in a database; a worker writes them with no database.
+// Package record defines the record of a trial: the trial with its attempts, training log and metrics, the bundle that
+// holds all of it in one file (JSON with a checksum; it reads every format ever written), and the checksums of its
+// parts. Metrics are fractions. Package results stores records in a database; a worker fills them in without one.
 package record
 
 import (
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 )
 
 // Kinds of trial.
@@ -27,7 +26,7 @@ const (
 	StatusInterrupted = "interrupted"
 )
 
-// Trial is what is known of one trial.
+// Trial describes one trial.
 type Trial struct {
 	Key      string // its identity: SHA-256, 64 lower-case hex digits
 	Kind     string // KindTrain if empty
@@ -39,11 +38,11 @@ type Trial struct {
 	Numerics string
 	Started  string // RFC 3339
 
-	// Labels are the detector's classes: Labels[i] is what it means by label i. Nil in
-	// records of versions that did not keep them.
+	// Labels are the detector's classes: Labels[i] is the meaning of label i. Nil in
+	// records of versions that did not store them.
 	Labels []Label
 
-	// Provenance is a JSON object of what does not belong to the identity:
+	// Provenance is a JSON object with facts that do not belong to the identity:
 	// revision, dirty, Go version, kernel set, CPU, threads.
 	Provenance string
 
@@ -52,13 +51,13 @@ type Trial struct {
 	Outcome
 }
 
-// Label is a class of a detector, as the split that it learned from names it.
+// Label is a class of a detector, as its training split names it.
 type Label struct {
 	ID   int64  `json:"id"` // of the category
 	Name string `json:"name"`
 }
 
-// Outcome is how a trial ended.
+// Outcome describes how a trial ended.
 type Outcome struct {
 	Status       string  // empty is not allowed in FinishTrial
 	Error        string  // of a failed trial; of a diverged one what was not finite
@@ -69,7 +68,7 @@ type Outcome struct {
 
 	// Metrics are fractions by name: AP, AP50, AP75, APs, APm, APl, AR1, AR10,
 	// AR100, ARs, ARm, ARl at the score threshold of the paper, and AP.001 with
-	// detections kept from score .001 on. NaN: not defined.
+	// detections from score .001 on. NaN: not defined.
 	Metrics map[string]float64
 }
 
@@ -80,20 +79,22 @@ type ClassMetric struct {
 	AP, AP50, AP75 float64
 }
 
-// Finish is all that FinishTrial writes at once.
+// Finish holds everything that FinishTrial writes at once.
 type Finish struct {
 	Outcome
 	Steps   []Step
 	Classes []ClassMetric
-	// Detections is a COCO results file (JSON); nil: none kept.
+	// Detections is a COCO results file (JSON); nil: none.
 	Detections []byte
 
 	EndStep   int   // steps done when the attempt ended
 	PeakBytes int64 // of memory in this attempt; 0: not known
 }
 
+// KeyPattern matches a SHA-256 in lower-case hex, such as a trial's key.
 var KeyPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
+// Check returns an error if a trial cannot be recorded as it is.
 func (t Trial) Check() error {
 	switch {
 	case !KeyPattern.MatchString(t.Key):
@@ -119,16 +120,7 @@ func (t Trial) Check() error {
 	return nil
 }
 
-func SortedNames(m map[string]float64) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Counts is how trials ended. Those running, interrupted or not begun are in none of them.
+// Counts counts trials by how they ended. Trials that are running, interrupted or not begun are in none of the counts.
 type Counts struct{ Done, Diverged, Failed int }
 
 // Add counts a trial with that status.
@@ -157,6 +149,7 @@ type Planned struct {
 	Row int    `json:"row"` // of the printed table, from 0; the seeds of one setting share it
 }
 
+// Check returns an error if a sweep cannot be recorded as it is.
 func (sw *Sweep) Check() error {
 	if sw.Name == "" || sw.Created == "" {
 		return errors.New("sweep: its name and time must not be empty")
@@ -164,7 +157,7 @@ func (sw *Sweep) Check() error {
 	return nil
 }
 
-// Short returns the first digits of a key, as people see it.
+// Short returns the first digits of a key, for people.
 func Short(key string) string {
 	const digits = 12
 	if len(key) > digits {

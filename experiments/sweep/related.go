@@ -17,10 +17,10 @@ import (
 // unless AllowChangedData is set.
 var ErrDataChanged = errors.New("the data has changed")
 
-// findKin sets the kin of each trial on a folder that is not recorded itself: the recorded trainings with its settings
-// and seed, on other data, from other initial weights, or under the identity that an older version gave to the same
-// data.
-func (r *Records) findKin(states []State) error {
+// findRelated sets the related trainings of each trial on a folder that is not recorded itself: the recorded trainings
+// with its settings and seed, on other data, from other initial weights, or under the identity that an older version
+// gave to the same data.
+func (r *Records) findRelated(states []State) error {
 	planned := map[string][]*State{}
 	keys := map[string]bool{}
 	for i := range states {
@@ -45,7 +45,7 @@ func (r *Records) findKin(states []State) error {
 			if !keys[q.Key] {
 				continue
 			}
-			q.kin = append(q.kin, t)
+			q.related = append(q.related, t)
 			if t.Status == record.StatusFailed || t.Status == record.StatusInterrupted {
 				q.stopped = append(q.stopped, t.Key)
 			}
@@ -54,16 +54,16 @@ func (r *Records) findKin(states []State) error {
 	return nil
 }
 
-// adopt gives the trials that an older version recorded the identity by which it knew their data, where that is what it
-// was: what is done stays done.
+// adopt gives trials that an older version recorded on the same data the identity that it recorded: what is done stays
+// done.
 func (r *Records) adopt(ctx context.Context, states []State) error {
-	if err := r.findKin(states); err != nil {
+	if err := r.findRelated(states); err != nil {
 		return err
 	}
 	again := 0
 	for i := range states {
 		q := &states[i]
-		for _, t := range q.kin {
+		for _, t := range q.related {
 			if t.Dataset == q.Data {
 				continue
 			}
@@ -77,7 +77,7 @@ func (r *Records) adopt(ctx context.Context, states []State) error {
 			if q.source.Misread(t.Trial) {
 				again++
 			} else {
-				q.Key, q.Data, q.kin, q.stopped = t.Key, older, nil, nil
+				q.Key, q.Data, q.related, q.stopped = t.Key, older, nil, nil
 			}
 			break
 		}
@@ -88,9 +88,9 @@ func (r *Records) adopt(ctx context.Context, states []State) error {
 	return nil
 }
 
-// checkData refuses to go on with a sweep whose folder of data was changed since it began: its table would mix results
-// on both. A sweep that has begun on the new data goes on, and so does one without a result whose training did not read
-// what was changed. Generated data is what its settings say, and cannot change.
+// checkData refuses to go on with a sweep if its folder of data was changed since it began: its table would mix results
+// on both. A sweep that has begun on the new data goes on, and so does a sweep without a result whose training did not
+// read what was changed. Generated data depends on its settings alone, and cannot change.
 func (r *Records) checkData(states []State) error {
 	if r.AllowChangedData {
 		return nil
@@ -105,7 +105,7 @@ func (r *Records) checkData(states []State) error {
 		if q.Recorded != nil {
 			return nil
 		}
-		for _, t := range q.kin {
+		for _, t := range q.related {
 			elsewhere := plan.Absolute(t.cfg.Text("data.dir")) != q.Config.Text("data.dir")
 			same := t.Dataset == q.Data || q.source.WasKnownAs(t.Dataset)
 			if elsewhere || same {
@@ -151,19 +151,19 @@ type pastTraining struct {
 	settings string // and seed, see trainingSettings
 }
 
-// trainingSettings is all that makes two trainings the same, but for their data and their first weights.
+// trainingSettings identifies a training but for its data and its first weights.
 func trainingSettings(canonical []byte, seed uint64) string {
 	return fmt.Sprintf("%d %s", seed, canonical)
 }
 
-// pastTrainings returns the recorded trainings by start time, without those of versions with other settings.
+// pastTrainings returns the recorded trainings by start time, leaving out settings that this version cannot read.
 func (r *Records) pastTrainings() ([]pastTraining, error) {
 	recorded, err := r.Store.Trials(results.Filter{Kind: record.KindTrain})
 	if err != nil {
 		return nil, err
 	}
 	type settings struct {
-		cfg       *plan.Config // nil: those of another version
+		cfg       *plan.Config // nil: another version's
 		canonical []byte
 	}
 	read := map[string]settings{} // by recorded text, which the seeds of a row share
