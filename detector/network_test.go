@@ -128,7 +128,7 @@ func TestTermsShareTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terms := PartsOf(&cfg, 2).Terms
+	terms := partsOf(&cfg, 2).Terms
 	again := terms[1]
 	again.Name = "again"
 	prog := &engine.Program{}
