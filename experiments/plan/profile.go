@@ -137,9 +137,9 @@ func (in *Catalogue) grid(label string, text []byte, profile string) (b body, na
 	return g.under(profile), profile, settings, nil
 }
 
-// alone refuses a profile for a source that is a profile itself.
+// alone refuses another profile for a source that is a profile itself.
 func alone(source string, sel Selection) error {
-	if sel.Profile == "" {
+	if sel.Profile == "" || sel.Profile == source {
 		return nil
 	}
 	return fmt.Errorf("--profile %s: %s is a profile itself; only the profile of a grid file or an ablation can be replaced", setting.Short(sel.Profile), setting.Short(source))
