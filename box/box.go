@@ -34,17 +34,6 @@ func IoU[F Float](a, b [4]F) float64 {
 	return i / (Area(a) + Area(b) - i)
 }
 
-// PairwiseIoU returns the IoU of every a with every b, row-major [len(a),len(b)].
-func PairwiseIoU[F Float](a, b [][4]F) []float64 {
-	out := make([]float64, 0, len(a)*len(b))
-	for _, x := range a {
-		for _, y := range b {
-			out = append(out, IoU(x, y))
-		}
-	}
-	return out
-}
-
 // Clip moves the parts of b outside an image of the given size to its border.
 func Clip[F Float](b [4]F, width, height int) [4]F {
 	w, h := F(width), F(height)

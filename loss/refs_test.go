@@ -32,9 +32,3 @@ func readRef(t *testing.T, name string, into any) {
 // near allows the relative 1e-9 that the reference's float64 figures are good
 // for; below 1e-290 they lose digits, being close to the smallest float64.
 func near(got, want float64) bool { return math.Abs(got-want) <= 1e-9*math.Abs(want)+1e-290 }
-
-// slope is a central difference with an error of about h².
-func slope(f func(x float64) float64, x float64) float64 {
-	const h = 1e-5
-	return (f(x+h) - f(x-h)) / (2 * h)
-}
