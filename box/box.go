@@ -1,4 +1,4 @@
-// Package box is the geometry of axis-aligned boxes: overlap, the coders between boxes and what heads
+// Package box computes with axis-aligned boxes: overlap, the coders between boxes and what heads
 // predict, clipping, non-maximum suppression, and the way from a detector's outputs to detections.
 //
 // A box is x1,y1,x2,y2 in pixels, and its width is x2-x1 (no "+1"). The functions accept
