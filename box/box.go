@@ -1,4 +1,4 @@
-// Package box is the geometry of axis-aligned boxes: overlap, the coders between boxes and what heads
+// Package box computes with axis-aligned boxes: overlap, the coders between boxes and what heads
 // predict, clipping, non-maximum suppression, and the way from a detector's outputs to detections.
 //
 // A box is x1,y1,x2,y2 in pixels, and its width is x2-x1 (no "+1"). The functions accept
@@ -32,17 +32,6 @@ func IoU[F Float](a, b [4]F) float64 {
 		return 0
 	}
 	return i / (Area(a) + Area(b) - i)
-}
-
-// PairwiseIoU returns the IoU of every a with every b, row-major [len(a),len(b)].
-func PairwiseIoU[F Float](a, b [][4]F) []float64 {
-	out := make([]float64, 0, len(a)*len(b))
-	for _, x := range a {
-		for _, y := range b {
-			out = append(out, IoU(x, y))
-		}
-	}
-	return out
 }
 
 // Clip moves the parts of b outside an image of the given size to its border.

@@ -2,16 +2,16 @@ package box
 
 import "focalgrid/portable"
 
-// A Coder says how the values that a head predicts at a prior mean a box, and what a
-// head has to predict for the box of an object. A prior is an anchor, or for a point a
+// Coder decodes the values that a head predicts at a prior to a box, and encodes the box of an
+// object to the values that the head should predict. A prior is an anchor, or for a point a
 // square box around it, as wide as the stride of its level.
 type Coder[F Float] interface {
-	// Values is the number of values that Decode reads.
+	// Values returns the number of values that Decode reads.
 	Values() int
 	// Encode returns the targets of a head whose box is gt. Sides of the prior, and with
 	// Deltas sides of gt, must be above 0; else targets are not finite.
 	Encode(prior, gt [4]F) [4]F
-	// Decode returns the box that the values mean.
+	// Decode returns the box of the values.
 	Decode(prior [4]F, values []F) [4]F
 }
 
@@ -35,7 +35,7 @@ func (Deltas[F]) Encode(prior, gt [4]F) [4]F {
 	return [4]F{F((gx - ax) / aw), F((gy - ay) / ah), F(portable.Log(gw / aw)), F(portable.Log(gh / ah))}
 }
 
-// Decode returns the box that deltas mean at a prior.
+// Decode returns the box of the deltas at a prior.
 func (Deltas[F]) Decode(prior [4]F, deltas []F) [4]F {
 	ax, ay, aw, ah := centre(prior)
 	x, y := ax+float64(float64(deltas[0])*aw), ay+float64(float64(deltas[1])*ah)

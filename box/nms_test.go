@@ -16,11 +16,16 @@ type nmsCase struct {
 	Keep          []int
 }
 
+// suppressed visits boxes by falling score and returns all that are kept.
+func suppressed[F Float](boxes [][4]F, scores []F, labels []int32, threshold float64) []int {
+	return Suppress([]int{}, boxes, labels, byFallingScore(scores), threshold, len(boxes))
+}
+
 func TestNMSAgainstTorchvision(t *testing.T) {
 	var ref struct{ Cases []nmsCase }
 	readRef(t, "nms", &ref)
 	for _, c := range ref.Cases {
-		if got := NMS(boxesOf[float32](c.Boxes), float32s(c.Scores), c.Threshold); !slices.Equal(got, c.Keep) {
+		if got := suppressed(boxesOf[float32](c.Boxes), float32s(c.Scores), nil, c.Threshold); !slices.Equal(got, c.Keep) {
 			t.Errorf("%s: kept %v, want %v", c.Name, got, c.Keep)
 		}
 	}
@@ -33,7 +38,7 @@ func TestNMSPerClassAgainstTorchvision(t *testing.T) {
 	var ref struct{ Cases []nmsCase }
 	readRef(t, "batched_nms", &ref)
 	for _, c := range ref.Cases {
-		if got := NMSPerClass(boxesOf[float32](c.Boxes), float32s(c.Scores), c.Labels, c.Threshold); !slices.Equal(got, c.Keep) {
+		if got := suppressed(boxesOf[float32](c.Boxes), float32s(c.Scores), c.Labels, c.Threshold); !slices.Equal(got, c.Keep) {
 			t.Errorf("%s: kept %v, want %v", c.Name, got, c.Keep)
 		}
 	}
@@ -53,7 +58,7 @@ func TestNMSProperties(t *testing.T) {
 			scores[i] = float64(rapid.IntRange(0, 5).Draw(t, "score"))
 		}
 		thr := rapid.Float64Range(0, 1).Draw(t, "threshold")
-		keep := NMS(boxes, scores, thr)
+		keep := suppressed(boxes, scores, nil, thr)
 		for i := range boxes {
 			rival := slices.IndexFunc(keep, func(k int) bool {
 				return k != i && scores[k] >= scores[i] && IoU(boxes[i], boxes[k]) > thr
@@ -67,7 +72,7 @@ func TestNMSProperties(t *testing.T) {
 		for _, k := range keep {
 			again, s = append(again, boxes[k]), append(s, scores[k])
 		}
-		if got := NMS(again, s, thr); len(got) != len(keep) {
+		if got := suppressed(again, s, nil, thr); len(got) != len(keep) {
 			t.Fatalf("a second pass keeps %d of %d", len(got), len(keep))
 		}
 	})
@@ -82,6 +87,6 @@ func BenchmarkNMS1000(b *testing.B) {
 		scores[i] = r.Float32()
 	}
 	for b.Loop() {
-		NMS(boxes, scores, .5)
+		suppressed(boxes, scores, nil, .5)
 	}
 }

@@ -89,7 +89,7 @@ func shape(w, h, bw, bh, eps float64, value *float64) (grad [4]float64) {
 	return [4]float64{-byW, -byH, byW, byH}
 }
 
-// ratio is a/b, and 0 where b is.
+// ratio returns a/b, and 0 where b is 0.
 func ratio(a, b float64) float64 {
 	if b == 0 {
 		return 0
@@ -97,7 +97,7 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// share is 1 for positive d, 0 for negative, and a half at the tie.
+// share returns 1 for positive d, 0 for negative, and a half at the tie.
 func share(d float64) float64 {
 	switch {
 	case d > 0:

@@ -25,7 +25,7 @@ var Params = []setting.Param{
 	{Name: "max_dets", Kind: setting.Int, Min: 1, Max: 10_000, Doc: "most detections of an image"},
 }
 
-// Post says how detections are made, as Params describes it.
+// Post holds the settings of Postprocess.
 type Post struct {
 	Score         float64 // low_score
 	TopK          int

@@ -7,7 +7,7 @@ type Priors struct {
 }
 
 // Predicted holds what a network predicts at its priors, by name: logits [A,K] under "class", and
-// under "box" what a Coder decodes. It is that of one image, or of a batch, image by image.
+// under "box" what a Coder decodes. The values are one image's, or a batch's, image by image.
 type Predicted map[string][]float32
 
 // Image returns the predictions of one image of a batch of n.

@@ -3,7 +3,7 @@
 // Text stands in plain columns, Ruled has a line below the header, and Markdown is a
 // table of that language. The first columns, which name the row, are aligned to the
 // left; the others, which are numbers, to the right. What has no value is a Gap.
-// Count and Duration spell a number with its unit. The package knows nothing of what a cell says.
+// Count and Duration spell a number with its unit. The package does not know what the cells mean.
 package columns
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// Gap stands for what was not run, not published or is not defined.
+// Gap stands for a value that was not run, not published or is not defined.
 const Gap = "–"
 
 // AllLeft as the number of columns at the left means all.
 const AllLeft = math.MaxInt
 
-// Decimals prints a number with n decimals; a Gap for what is not finite.
+// Decimals prints a number with n decimals, or a Gap if it is not finite.
 func Decimals(v float64, n int) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return Gap
@@ -35,7 +35,7 @@ func Decimals(v float64, n int) string {
 	return strconv.FormatFloat(v, 'f', n, 64)
 }
 
-// Percent prints a fraction as papers print AP: × 100, one decimal; a Gap for what is
+// Percent prints a fraction as papers print AP: × 100, one decimal, or a Gap if it is
 // not finite.
 func Percent(v float64) string { return Decimals(100*v, 1) }
 

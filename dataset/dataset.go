@@ -294,15 +294,3 @@ func (s *Set) Fit(t Transform) *Set {
 	fit.Notes = append(slices.Clone(s.Notes), fmt.Sprintf("%s: %s without area in the network's pixels, mirrored or not: left out", annotationsPath(s.Dir, s.Split), plural(dropped, "box")))
 	return &fit
 }
-
-// WithObjects returns the indices of the images that hold at least one object
-// that is no crowd: what most detectors train on.
-func (s *Set) WithObjects() []int {
-	var is []int
-	for i, im := range s.Images {
-		if slices.ContainsFunc(im.Objects, func(o Object) bool { return !o.Crowd }) {
-			is = append(is, i)
-		}
-	}
-	return is
-}

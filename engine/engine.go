@@ -105,7 +105,7 @@ type Values map[string][]float32
 // Assign computes the feeds that depend on predictions (which anchors learn what).
 type Assign func(predictions Values) (Feeds, error)
 
-// Result is what one training step tells.
+// Result reports one training step.
 type Result struct {
 	Loss     float64
 	GradNorm float64 // of all trained parameters together, before clipping
@@ -123,7 +123,12 @@ type Program struct {
 	KeepGradients bool // for Session.Gradient; on a device they cost memory
 }
 
-// Update is the optimiser's rule; its state lives in State beside the parameter.
+// Update is the optimiser's rule, in PyTorch's form; its state lives in State beside the parameter. With p a parameter
+// and g its gradient, wd 0 where Decays is false, and step t counting from 1:
+//
+//	sgd    g += wd·p; v = momentum·v + g; p -= lr·v
+//	adamw  p -= lr·wd·p; m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²;
+//	       p -= lr·m̂/(√v̂+eps), m̂ = m/(1-β1^t), v̂ = v/(1-β2^t)
 type Update struct {
 	Kind        string  // "sgd" or "adamw"
 	Momentum    float64 // sgd
@@ -135,7 +140,7 @@ type Update struct {
 	Clip        float64 // largest norm of the whole gradient, which is scaled by Clip/(norm+1e-6) beyond it; 0 means none
 }
 
-// Decays tells whether weight decay applies to the parameter p.
+// Decays reports whether weight decay applies to the parameter p.
 func (u Update) Decays(p *Node) bool {
 	return u.WeightDecay != 0 && (u.DecayBias || len(p.Shape) > 1)
 }

@@ -41,7 +41,7 @@ var localFUSE = map[string]bool{
 }
 
 // Network returns the name of the network file system that path lies on, or will lie on;
-// empty if it is on a local disk, or if that cannot be told.
+// empty if it is on a local disk, or if that is not known.
 func Network(path string) string {
 	var s unix.Statfs_t
 	err := unix.Statfs(path, &s)

@@ -1,4 +1,4 @@
-// Package loss is the losses of a one-stage detector: classification losses on
+// Package loss defines the losses of a one-stage detector: classification losses on
 // the logits of K independent sigmoids an anchor, and losses on boxes.
 //
 // Each file holds one loss twice, side by side: as plain float64 value and
@@ -85,15 +85,15 @@ type Classification struct {
 	// into alpha_pos and alpha_neg.
 	Scalars func(v setting.Values) map[string]float32
 
-	// Value is the unweighted loss of one logit, and its derivative: positive
-	// says that the logit belongs to the anchor's class.
+	// Value returns the unweighted loss of one logit, and its derivative; positive
+	// is true for the logit of the anchor's class.
 	Value func(x float64, positive bool, v setting.Values) (loss, grad float64)
 }
 
 // BoxInputs are the nodes that a box loss reads.
 type BoxInputs struct {
 	Pred    *engine.Node // [N,A,V], in the head's code
-	Target  *engine.Node // [N,A,4], in the form that Box.Target says
+	Target  *engine.Node // [N,A,4], in the form that Box.Target names
 	Weight  *engine.Node // [N,A]
 	Anchors *engine.Node // [A,4]; read only where Box.Target is "boxes"
 	Code    engine.BoxCode
@@ -107,15 +107,15 @@ type Box struct {
 	Build   func(g *engine.Graph, in BoxInputs, p func(name string) *engine.Node) *engine.Node
 	Scalars func(v setting.Values) map[string]float32
 
-	// Value is the unweighted loss of one anchor's deltas, and its gradient
+	// Value returns the unweighted loss of one anchor's deltas, and its gradient
 	// with respect to them.
 	Value func(pred, target, anchor [4]float64, v setting.Values) (loss float64, grad [4]float64)
 }
 
 // Loss is a loss of either kind as a term of the training loss.
 type Loss struct {
-	// Targets names what the loss compares predictions with, see package sampler; "priors" is the
-	// boxes that predictions start from.
+	// Targets names the targets that the loss compares predictions with, see package sampler; "priors"
+	// are the boxes that predictions start from.
 	Targets []string
 
 	// Build adds the loss of predictions to the graph, given the nodes of Targets.
@@ -157,7 +157,7 @@ func (b Box) Loss(c box.Coder[float32]) Loss {
 	return Loss{targets, build, b.Scalars}
 }
 
-// ScalarInputs is the p that Build wants: it makes a scalar input of the
+// ScalarInputs returns the p that Build is called with: it makes a scalar input of the
 // prefixed name at the first call and returns the same node afterwards.
 func ScalarInputs(g *engine.Graph, prefix string) func(name string) *engine.Node {
 	return func(name string) *engine.Node {
@@ -168,10 +168,10 @@ func ScalarInputs(g *engine.Graph, prefix string) func(name string) *engine.Node
 	}
 }
 
-// softplus is log(1+e^t), finite for every finite t.
+// softplus returns log(1+e^t), finite for every finite t.
 func softplus(t float64) float64 { return max(t, 0) + math.Log1p(math.Exp(-math.Abs(t))) }
 
-// sign is +1 for the logit of an anchor's class, else -1.
+// sign returns +1 for the logit of an anchor's class, else -1.
 func sign(positive bool) float64 {
 	if positive {
 		return 1
@@ -184,7 +184,7 @@ var alphaParam = setting.Param{
 	Doc: "weight of positives; negatives get 1-alpha (eq. 3); none weights both with 1",
 }
 
-// alphas returns what positives and negatives are weighted with.
+// alphas returns the weights of positives and of negatives.
 func alphas(v setting.Values) (pos, neg float64) {
 	alpha := v.Optional("alpha")
 	if alpha == nil {
@@ -201,7 +201,7 @@ func alphaOf(positive bool, v setting.Values) float64 {
 	return neg
 }
 
-// elements are what the composed losses start from, all [N,A,K].
+// elements are the nodes that the composed losses start from, all [N,A,K].
 type elements struct {
 	x      *engine.Node // y·logit with y = 1 at an anchor's class and -1 elsewhere: x_t of the paper
 	weight *engine.Node // the anchor's weight times alpha_pos or alpha_neg

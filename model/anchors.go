@@ -19,7 +19,7 @@ var AnchorParams = []setting.Param{
 		Doc: "torchvision: sides are truncated and then corners rounded, half to even, to whole pixels"},
 }
 
-// AnchorConfig describes the anchors, as AnchorParams says.
+// AnchorConfig describes the anchors, by the settings in AnchorParams.
 type AnchorConfig struct {
 	Base   float64
 	Scales int
@@ -47,7 +47,7 @@ type Level struct {
 // PerCell is A, the number of anchors at each place of a map.
 func (c AnchorConfig) PerCell() int { return c.Scales * len(c.Ratios) }
 
-// Levels tells the maps that an input of h×w pixels gives: each stride-2 layer
+// Levels returns the maps of an input of h×w pixels: each stride-2 layer
 // halves a side, rounding up.
 func (c AnchorConfig) Levels(h, w int) []Level {
 	out := make([]Level, len(strides))
@@ -58,7 +58,7 @@ func (c AnchorConfig) Levels(h, w int) []Level {
 	return out
 }
 
-// Count is the number of anchors of an input of h×w pixels, all levels together.
+// Count returns the number of anchors of an input of h×w pixels, all levels together.
 func (c AnchorConfig) Count(h, w int) int {
 	n := 0
 	for _, l := range c.Levels(h, w) {

@@ -40,7 +40,7 @@ func groupChannels(check func(v setting.Values, channels int) error) setting.Par
 		Check: func(v setting.Values) error { return check(v, v.Int("group_channels")) }}
 }
 
-// Config is everything that shapes a network, as Params and AnchorParams describe it.
+// Config holds everything that shapes a network, as Params and AnchorParams describe it.
 type Config struct {
 	Depth         int
 	Width         float64
@@ -57,7 +57,7 @@ type Config struct {
 	Anchors AnchorConfig
 }
 
-// New makes the network of the settings for that many classes.
+// New makes the configuration of the settings for that many classes.
 func New(v, anchors setting.Values, classes int) Config {
 	return Config{
 		Depth: v.Int("depth"), Width: v.Number("width"), Norm: v.Text("norm"), FreezeStages: v.Int("freeze_stages"),
@@ -84,5 +84,5 @@ func widths(width float64) [4]int {
 	return w
 }
 
-// bottleneck tells whether blocks are 1×1, 3×3, 1×1 with four times as many outputs.
+// bottleneck reports whether blocks are 1×1, 3×3, 1×1 with four times as many outputs.
 func (c Config) bottleneck() bool { return c.Depth >= 50 }

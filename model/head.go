@@ -16,7 +16,7 @@ var heads = map[string]Head{
 	"retinanet": retinaNet,
 }
 
-// Head is what turns the maps of the pyramid into predictions.
+// Head turns the maps of the pyramid into predictions.
 type Head struct {
 	Title  string          // "RetinaNet"
 	Params []setting.Param // of its own, in the group of the network
@@ -40,7 +40,7 @@ type HeadPart struct {
 	Prefix string // of its tensors' names
 }
 
-// Term says by which loss predictions learn.
+// Term names a loss and the predictions that it trains.
 type Term struct {
 	Name  string   // "class", "box"
 	Reads []string // names of predictions
@@ -74,7 +74,7 @@ func (c Config) head() (Head, error) {
 	return h, nil
 }
 
-// Coder returns what the prediction "box" is to be decoded with.
+// Coder returns the coder of the prediction "box".
 func (c Config) Coder() box.Coder[float32] { return heads[c.Head].Coder }
 
 // Terms returns the terms of the head's loss.
@@ -130,8 +130,8 @@ type Tensor struct {
 	Shape []int
 }
 
-// Tensors lists what a network of cfg learns or keeps, in the order of its layers. Nothing of it
-// depends on the size of images.
+// Tensors lists the parameters and running statistics of a network of cfg, in the order of its layers.
+// They do not depend on the size of images.
 func Tensors(cfg Config) ([]Tensor, error) {
 	g, _, err := evaluation(cfg, 64, 64)
 	if err != nil {

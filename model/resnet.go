@@ -14,7 +14,7 @@ type Builder struct {
 	Train bool
 }
 
-// newBuilder ends engine.Build with an error where the image is not one.
+// newBuilder ends engine.Build with an error if the shape is not an image's.
 func newBuilder(g *engine.Graph, cfg Config, image *engine.Node, train bool) *Builder {
 	if image == nil || len(image.Shape) != 4 || image.Shape[1] != 3 {
 		panic(&engine.ShapeError{Op: "model", Msg: "the image must be [N,3,H,W]"})
@@ -110,7 +110,7 @@ func (b *Builder) affine(norm string, channels int, trained bool) (weight, bias 
 		b.G.Param(norm+".bias", engine.Constant(0), trained, channels)
 }
 
-// statistics adds a norm's running mean and variance; suffix tells those of several levels apart.
+// statistics adds a norm's running mean and variance; suffix distinguishes the levels of a head.
 func (b *Builder) statistics(norm, suffix string, channels int) engine.Norm {
 	return engine.Norm{
 		Mean:     b.G.Buffer(norm+".running_mean"+suffix, engine.Constant(0), channels),
@@ -123,9 +123,9 @@ func (b *Builder) statistics(norm, suffix string, channels int) engine.Norm {
 // Classifier adds the backbone with a classifier on its last map, for
 // pretraining: image [N,3,H,W] to the node "logits" [N,classes,1,1].
 //
-// Depth, Width, Norm, FreezeStages and GroupChannels of cfg count, and the
-// body's tensors are those of RetinaNet by name and shape; "frozen" and
-// "batch" norm differ only in what is trained.
+// It reads Depth, Width, Norm, FreezeStages and GroupChannels of cfg. The body's
+// tensors have the names and shapes of the detector's; "frozen" and "batch" norm
+// differ only in what is trained.
 func Classifier(g *engine.Graph, cfg Config, image *engine.Node, classes int, train bool) *engine.Node {
 	b := newBuilder(g, cfg, image, train)
 	if classes < 1 {

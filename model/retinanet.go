@@ -33,7 +33,7 @@ var retinaNet = Head{
 	Parts:  []HeadPart{{PartClass, classSubnet}, {PartBox, boxSubnet}},
 }
 
-// The subnets as parts of a Summary, and what the names of their tensors begin with.
+// The subnets as parts of a Summary, and the prefixes of their tensors' names.
 const (
 	PartClass   = "class head"
 	PartBox     = "box head"
@@ -58,7 +58,7 @@ func buildRetinaNet(b *Builder, levels []*engine.Node) []Prediction {
 	}
 }
 
-// prior returns the bias that the logits of classes start from, with a note of where it is from.
+// prior returns the bias that the logits of classes start from, with a note of its origin.
 func (b *Builder) prior() (bias float64, note string) {
 	if prior := b.Settings.Optional("prior"); prior != nil {
 		return -portable.Log((1 - *prior) / *prior), fmt.Sprintf("prior %g", *prior)

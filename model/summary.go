@@ -10,7 +10,7 @@ import (
 	"focalgrid/engine"
 )
 
-// Part is what one part of the network holds and costs.
+// Part counts the tensors of one part of the network, and its cost.
 type Part struct {
 	Name      string
 	Params    int64 // values that training could change
@@ -27,7 +27,7 @@ type Summary struct {
 	Levels []Level
 }
 
-// The parts of a Summary beside those of the head.
+// The parts of a Summary; a head adds its own.
 const (
 	PartBackbone = "backbone convolutions"
 	PartNorm     = "backbone norms"
@@ -36,7 +36,7 @@ const (
 	PartP7       = "P7"
 )
 
-// partOf sorts a tensor's name; a backbone tensor of rank 1 belongs to a norm.
+// partOf returns the part of a tensor; a backbone tensor of rank 1 belongs to a norm.
 func partOf(n *engine.Node, head []HeadPart) string {
 	for _, p := range head {
 		if strings.HasPrefix(n.Name, p.Prefix) {
@@ -74,9 +74,9 @@ func evaluation(cfg Config, h, w int) (*engine.Graph, Outputs, error) {
 
 // Summarize counts the network of cfg on one image of h×w pixels.
 //
-// Parameters are counted as in torchvision: those of a frozen norm are
-// constants, not parameters. Multiply-accumulates are those of convolutions, as
-// in the literature's "FLOPs".
+// Parameters are counted as in torchvision: a frozen norm has constants, not
+// parameters. Multiply-accumulates are counted in convolutions alone, as in the
+// literature's "FLOPs".
 func Summarize(cfg Config, h, w int) (*Summary, error) {
 	g, _, err := evaluation(cfg, h, w)
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Summary) Part(name string) Part {
 	return Part{}
 }
 
-// Anchors is the number of anchors of all levels.
+// Anchors returns the number of anchors of all levels.
 func (s *Summary) Anchors() int {
 	n := 0
 	for _, l := range s.Levels {
@@ -136,7 +136,7 @@ func (s *Summary) Anchors() int {
 	return n
 }
 
-// Rows is the table of parts, its head first and the total last.
+// Rows returns the table of parts, its header first and the total last.
 func (s *Summary) Rows() [][]string {
 	rows := [][]string{{"part", "parameters", "trainable", "buffers", "MACs (M)"}}
 	for _, p := range append(slices.Clone(s.Parts), s.Total) {
@@ -145,7 +145,7 @@ func (s *Summary) Rows() [][]string {
 	return rows
 }
 
-// LevelRows is the table of levels, its head first and the total last.
+// LevelRows returns the table of levels, its header first and the total last.
 func (s *Summary) LevelRows() [][]string {
 	rows := [][]string{{"level", "stride", "cells", "anchors"}}
 	for _, l := range s.Levels {

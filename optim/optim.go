@@ -1,6 +1,5 @@
-// Package optim is the optimisers and learning-rate schedules: the settings as a grid file
-// gives them, the learning rate at each step, and the update rules in float64, one parameter
-// at a time, as documentation and oracle of what an engine does with all of them at once.
+// Package optim declares the settings of optimisers and learning-rate schedules, and computes the learning rate of each
+// step. The update itself is the engine's (engine.Update).
 //
 // Steps count from 0; iters is the number of steps of the whole run.
 package optim
@@ -14,7 +13,7 @@ import (
 	"focalgrid/setting"
 )
 
-// rules are the optimisers, with the settings of each.
+// rules names the optimisers, with the settings of each.
 var rules = map[string][]setting.Param{
 	"sgd": {{Name: "momentum", Kind: setting.Number, Max: 1, Below: true, Doc: "share of the last update that goes on"}},
 	"adamw": {
@@ -24,7 +23,7 @@ var rules = map[string][]setting.Param{
 	},
 }
 
-// schedules are the ways the learning rate falls, with the settings of each.
+// schedules names the ways in which the learning rate falls, with the settings of each.
 var schedules = map[string][]setting.Param{
 	"step": {
 		{Name: "steps", Kind: setting.Numbers, Above: true, Max: maxSteps, Count: [2]int{0, 1000}, Check: checkSteps,
@@ -103,7 +102,7 @@ func New(v setting.Values) Config {
 	return c
 }
 
-// LRAt is the learning rate of a step, 0 <= step < iters:
+// LRAt returns the learning rate of a step, 0 <= step < iters:
 //
 //	LR · warm-up · schedule
 //	warm-up   f + (1-f)·min(1, (step+1)/Warmup), f = WarmupFactor
@@ -130,7 +129,7 @@ func (c Config) LRAt(step, iters int) float64 {
 	return rate
 }
 
-// Update is the rule as an engine takes it.
+// Update returns the rule for an engine.
 func (c Config) Update() engine.Update {
 	return engine.Update{
 		Kind: c.Type, Momentum: c.Momentum,

@@ -99,59 +99,6 @@ func TestScheduleProperties(t *testing.T) {
 	})
 }
 
-// The figures are PyTorch 2.15's, float64, one parameter of three values.
-func TestRulesAgainstPyTorch(t *testing.T) {
-	lrs := []float64{.1, .1, .05, .005}
-	grads := [][]float64{{.5, -1, .25}, {.1, .2, -.3}, {0, 0, 2}, {-1, .5, .125}}
-	momentum, adam := sgd().Update(), adamw().Update()
-	momentum.WeightDecay = .01
-	plain := engine.Update{Kind: "sgd"}
-	other := engine.Update{Kind: "adamw", Beta1: .8, Beta2: .99, Eps: 1e-3}
-	tests := []struct {
-		name  string
-		u     engine.Update
-		decay bool
-		want  [][]float64
-	}{
-		{"sgd, momentum .9, decay .01", momentum, true, [][]float64{
-			{0.949, -1.898, 0.4745}, {0.892151, -1.824302, 0.4810755},
-			{0.8661228745, -1.790225749, 0.38379393725}, {0.868737037061275, -1.78956937512255, 0.374394406905638}}},
-		{"plain sgd", plain, true, [][]float64{
-			{0.95, -1.9, 0.475}, {0.94, -1.92, 0.505}, {0.94, -1.92, 0.405}, {0.945, -1.9225, 0.404375}}},
-		{"adamw, decay .01", adam, true, [][]float64{
-			{0.899000002, -1.898000001, 0.399500004}, {0.817796906382652, -1.84499939398949, 0.413394976543747},
-			{0.78635035879475, -1.82432566268934, 0.382896828148122}, {0.787746831385258, -1.82406283719965, 0.380223056380078}}},
-		{"adamw, betas .8 .99, eps 1e-3, no decay", other, false, [][]float64{
-			{0.900199600798403, -1.9000999000999, 0.400398406374502}, {0.823192676769158, -1.85383161206861, 0.420435820363743},
-			{0.795309668888156, -1.83707330374538, 0.38718081518228}, {0.79734903723036, -1.83742021201316, 0.384433650975402}}},
-	}
-	for _, tt := range tests {
-		p, s := []float64{1, -2, .5}, NewSlots(3)
-		for i, g := range grads {
-			Step(tt.u, p, g, s, lrs[i], tt.decay)
-			for j := range p {
-				if !close(p[j], tt.want[i][j], 1e-13) {
-					t.Errorf("%s, step %d, value %d: %.15g, want %.15g", tt.name, i, j, p[j], tt.want[i][j])
-				}
-			}
-		}
-	}
-}
-
-// A parameter that does not decay moves as with weight decay 0.
-func TestDecayIsPerParameter(t *testing.T) {
-	for _, u := range []engine.Update{sgd().Update(), adamw().Update()} {
-		with, without := u, u
-		with.WeightDecay, without.WeightDecay = .3, 0
-		p, q := []float64{1, 2}, []float64{1, 2}
-		Step(with, p, []float64{.1, -.1}, NewSlots(2), .1, false)
-		Step(without, q, []float64{.1, -.1}, NewSlots(2), .1, true)
-		if p[0] != q[0] || p[1] != q[1] {
-			t.Errorf("%s: %v undecayed, %v without decay", u.Kind, p, q)
-		}
-	}
-}
-
 func TestUpdate(t *testing.T) {
 	c := sgd()
 	c.Clip, c.DecayBias = 10, false

@@ -14,7 +14,7 @@ import (
 // A row corresponds if each factor the row states is set to the same value,
 // and no setting contradicts t.Fixed. Nothing else is compared: a narrow
 // network on small images still finds the row of its gamma, and it is the
-// printed table that has to say how the settings differ.
+// printed table that must state how the settings differ.
 //
 // Numbers are equal if they are written alike in their shortest form (0.1, .1
 // and 1e-1 are one value; so are the integer 2 and the float 2). Lists of

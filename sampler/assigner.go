@@ -12,8 +12,8 @@ var assigners = map[string]kind[Assigner]{
 	"iou": {iouParams, newIoU},
 }
 
-// kind is one of several components to choose from: the settings that it brings, and how it is
-// made of the values of the sampler's group.
+// kind describes one of several components to choose from: its settings, and how it is made from the
+// values of the sampler's group.
 type kind[T any] struct {
 	params []setting.Param
 	of     func(v setting.Values) T
@@ -28,16 +28,16 @@ func paramsOf[T any](kinds map[string]kind[T]) map[string][]setting.Param {
 	return out
 }
 
-// What a prior can have besides an object's index; labels use the same numbers.
+// Results for priors without an object; labels use the same numbers.
 const (
 	Background = -1
 	Ignored    = -2
 )
 
-// An Assigner decides which object each prior of an image learns. Several goroutines may call it.
+// Assigner decides which object each prior of an image learns. Several goroutines may call it.
 type Assigner interface {
-	// Assign returns for each prior the index of its object, Background or Ignored. quality is what
-	// losses of quality learn, for each prior; nil where the assigner gives none. predicted is nil
+	// Assign returns for each prior the index of its object, Background or Ignored. quality is the target
+	// of quality losses, for each prior; nil if the assigner has none. predicted is nil
 	// unless NeedsPredictions.
 	Assign(p *Priors, o Objects, predicted box.Predicted) (object []int32, quality []float32)
 
@@ -45,7 +45,7 @@ type Assigner interface {
 	NeedsPredictions() bool
 }
 
-// Priors are the boxes that predictions start from, with what makes searching them fast.
+// Priors are the boxes that predictions start from, with an index for searching them.
 type Priors struct {
 	box.Priors
 	index func() *index[float32] // made at the first call
@@ -56,7 +56,7 @@ func NewPriors(p box.Priors) *Priors {
 	return &Priors{p, sync.OnceValue(func() *index[float32] { return newIndex(p.Boxes) })}
 }
 
-// Objects is what one image shows.
+// Objects are the objects of one image.
 type Objects struct {
 	Boxes  [][4]float32
 	Labels []int32 // one a box, 0..K-1

@@ -62,7 +62,7 @@ func (m IoU) judge(iou float64, object int) int32 {
 	return Ignored
 }
 
-// index holds anchors in runs, so that one look tells that an object is too far
+// index holds anchors in runs, so that one comparison shows that an object is too far
 // from all anchors of a run, or of too different a size.
 type index[F box.Float] struct {
 	anchors [][4]F
@@ -70,21 +70,21 @@ type index[F box.Float] struct {
 	runs    []run[F]
 }
 
-// run is the anchors first to end-1 of an index.
+// run holds the anchors first to end-1 of an index.
 type run[F box.Float] struct {
 	first, end                int
 	hull                      [4]F    // around them all
 	widest, tallest, smallest float64 // width, height and area of any
 }
 
-// object is what anchors are compared with.
+// object is an object that anchors are compared with.
 type object[F box.Float] struct {
 	box  [4]F
 	area float64
 	best float64 // IoU of any anchor so far
 }
 
-// tile is what the anchors of a run have in common: width and height to a quarter of an
+// tile is common to the anchors of a run: width and height to a quarter of an
 // octave, and the tile of that size in which the centre lies.
 type tile struct{ w, h, y, x int }
 
@@ -127,8 +127,8 @@ func newIndex[F box.Float](anchors [][4]F) *index[F] {
 // boundSlack is more than the rounding errors of an IoU and of its bound.
 const boundSlack = 1e-9
 
-// reaches tells whether an anchor of the run may overlap the object with an IoU of
-// least or more. It may say yes where none does, never no where one does.
+// reaches reports whether an anchor of the run may overlap the object with an IoU of
+// least or more. It may be wrong when it returns true, never when it returns false.
 func (r *run[F]) reaches(o *object[F], least float64) bool {
 	w := min(float64(min(r.hull[2], o.box[2]))-float64(max(r.hull[0], o.box[0])), r.widest)
 	h := min(float64(min(r.hull[3], o.box[3]))-float64(max(r.hull[1], o.box[1])), r.tallest)
@@ -214,7 +214,7 @@ func (x *index[F]) force(m IoU, boxes [][4]F, objects []object[F], out []int32) 
 	}
 }
 
-// favourite is the object that an anchor overlaps most, the first of equals.
+// favourite returns the object that an anchor overlaps most, the first of equals.
 func favourite[F box.Float](anchor [4]F, objects [][4]F) int {
 	most, object := math.Inf(-1), 0
 	for j, o := range objects {

@@ -9,7 +9,7 @@ import (
 	"focalgrid/portable"
 )
 
-// A Miner decides by predictions which priors of a batch count.
+// Miner decides by predictions which priors of a batch count.
 type Miner interface {
 	// mine narrows scratch.selected and scratch.boxed, which come as "all but
 	// the ignored" and "all positives", and may change what the normaliser

@@ -5,8 +5,8 @@
 // Boxes are x1,y1,x2,y2 in pixels of the network's input, classes 0..K-1. A
 // batch of N images with A priors each is laid out flat, image by image:
 // [N·A], [N·A·4], logits [N·A·K]. Weights carry the normaliser, so a loss is a
-// plain weighted sum. What the loss itself is, is package loss's business; only
-// the score that mining sorts by is computed here.
+// plain weighted sum. The losses are package loss's; only the score that mining sorts
+// by is computed here.
 package sampler
 
 import (
@@ -23,7 +23,7 @@ import (
 )
 
 // Params are the settings of the sampler: the assigner, the miner, and what sums over
-// anchors are divided by. The paper says "the number of anchors assigned to a ground-truth
+// anchors are divided by. The paper has "the number of anchors assigned to a ground-truth
 // box" (§4.1) and not of what:
 //
 //	batch  max(1, positives of the batch)
@@ -38,7 +38,7 @@ func Params() []setting.Param {
 	}
 }
 
-// Config says which priors learn what, as Params describes it.
+// Config holds the components of a sampler, as Params describes them.
 type Config struct {
 	Assigner   Assigner
 	Normaliser string
@@ -49,7 +49,7 @@ type Config struct {
 	BoxWeight float64 // of the box loss beside the classification loss
 }
 
-// New makes the sampler of the settings for boxes in that code, and for a box loss with that target and weight.
+// New makes the configuration of the settings, for boxes in that code and for a box loss with that target and weight.
 func New(v setting.Values, coder box.Coder[float32], boxTarget string, boxWeight float64) Config {
 	c := Config{
 		Assigner: assigners[v.Text("assigner")].of(v), Normaliser: v.Text("normalizer"),
@@ -77,8 +77,8 @@ type Matched struct {
 // Sampler turns the objects of a batch into Targets. It reuses its memory, so
 // one goroutine at a time may call it.
 type Sampler struct {
-	// Running is the mean that normaliser "ema" keeps: the one value here that
-	// a checkpoint needs beside the configuration.
+	// Running is the running mean of the normaliser "ema": the only state that a
+	// checkpoint needs.
 	Running float64
 
 	config     Config
@@ -148,7 +148,7 @@ func (s *Sampler) Match(images []Objects) (Matched, error) {
 	return s.matched, nil
 }
 
-// assign asks the assigner about each image; it fills m.Match, and returns what the assigner says of quality.
+// assign runs the assigner on each image. It fills m.Match, and returns the assigner's qualities.
 func (s *Sampler) assign(m Matched, predicted box.Predicted) []float32 {
 	n, images := len(s.priors.Boxes), len(m.Images)
 	quality := make([][]float32, images)

@@ -12,7 +12,7 @@ var ssdParams = []setting.Param{
 
 // SSD is the hard-negative mining of Liu et al., ECCV 2016: in each image all
 // positives are kept and, of the background, the Ratio times as many with the
-// largest cross entropy. There is no batch size and no NMS.
+// largest cross entropy. It has neither a batch size nor NMS.
 type SSD struct {
 	Ratio        float64
 	MinNegatives int

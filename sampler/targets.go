@@ -7,8 +7,8 @@ import (
 	"focalgrid/box"
 )
 
-// Targets tells the losses of a batch of N images what to learn. The slices
-// are the Sampler's own and hold until its next call of Targets.
+// Targets holds what the losses of a batch of N images learn. The slices belong to
+// the Sampler and hold until its next call of Targets.
 type Targets struct {
 	Labels      []float32 // [N·A], class, Background or Ignored
 	ClassWeight []float32 // [N·A], 0 where a prior does not count, else 1/normaliser
@@ -30,7 +30,7 @@ func (t Targets) ByName() map[string][]float32 {
 	return out
 }
 
-// ErrPredictions is returned by Targets when what chooses by predictions lacks them.
+// ErrPredictions is returned by Targets if the assigner or miner needs predictions and gets none.
 var ErrPredictions = errors.New("this assigner or miner chooses by predictions: pass them")
 
 // Targets writes labels, box targets and weights of a matched batch. predicted is the network's
@@ -87,7 +87,7 @@ func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
 	return *t, nil
 }
 
-// counts are the numbers of priors of one image.
+// counts counts the priors of one image.
 type counts struct{ positives, ignored, selected int }
 
 // label writes labels and box targets of an image, and which of its priors count
@@ -144,8 +144,8 @@ func (s *Sampler) weigh(image int) {
 	w.counts[image].selected = selected
 }
 
-// divisor is what the loss of an image is divided by, given how much of what
-// is counted (mostly positives) each image of the batch has.
+// divisor returns the divisor of an image's loss, given the counts (mostly of positives) of each
+// image of the batch.
 func (s *Sampler) divisor(counts []float64, image int) float64 {
 	switch s.config.Normaliser {
 	case "image":

@@ -27,8 +27,8 @@ var (
 	octal   = regexp.MustCompile(`^[-+]?0[0-9]`)
 )
 
-// Scalar reads a value strictly; those of a list are read one by one with ReadNumber. YAML's
-// own reading is too kind: 010 is 8 there, 1_0 is 10, and null leaves a number as it was.
+// Scalar reads a value strictly; ReadNumber reads the values of a list one by one. YAML's own
+// reading is too lenient: 010 is 8 there, 1_0 is 10, and null leaves a number as it was.
 func (p *Param) Scalar(s Scalar) (any, error) {
 	if s.Null {
 		if p.None {

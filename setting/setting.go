@@ -1,11 +1,11 @@
-// Package setting is what a setting of a component is: its name, the values it may have and
-// what it means, declared once, beside the code that reads it. The package has the one
-// strict reading of a written value, the one judgement of a value and the one spelling.
+// Package setting describes the settings of components: their names, the values they may have and
+// what they mean, each declared once, beside the code that reads it. The package alone reads written
+// values (strictly), judges values and spells them.
 //
 // A component (a loss, an optimiser, a source of data) exports its settings as a list of
 // Param and is built from Values. A setting that chooses between components lists the
-// settings that each of them brings (Param.Kinds). Who joins the lists of all components
-// decides what the groups of settings are called.
+// settings that each of them brings (Param.Kinds). The package that joins the lists of all
+// components (experiments/catalogue) names the groups of settings.
 package setting
 
 import (
@@ -47,8 +47,8 @@ type Param struct {
 	// Default is the value, as Spell writes it, where a profile does not mention the
 	// component that brings the setting. Without one every profile states the value.
 	Default string
-	// Was is the value that the program had before there was the setting, as Spell writes
-	// it: what was recorded earlier is read as having it.
+	// Was is the value, as Spell writes it, that matches the program before it had the setting:
+	// older records are read as if they had it.
 	Was string
 
 	Path bool // a file or folder, which counts by its content, not by its name
@@ -56,7 +56,7 @@ type Param struct {
 	// When reports whether the setting changes a result beside the other values of its
 	// group; nil: always.
 	When func(group Values) bool
-	// Check says what is wrong with the value beside the other values of its group, each of
+	// Check returns an error if the value does not fit the other values of its group, each of
 	// which is in range: "must be at most positive (0.5)".
 	Check func(group Values) error
 
@@ -119,7 +119,7 @@ func (p *Param) Options() []string {
 	return p.Choices
 }
 
-// Judge says what is wrong with a value of the parameter's kind: "is 2, must be from 0 to 1".
+// Judge returns an error if a value of the parameter's kind is not allowed: "is 2, must be from 0 to 1".
 func (p *Param) Judge(v any) error {
 	if p.allows(v) {
 		return nil
@@ -127,7 +127,7 @@ func (p *Param) Judge(v any) error {
 	return fmt.Errorf("is %s, must be %s", Shown(v), p.Range())
 }
 
-// JudgeGroup is Judge for what only the other values of the group tell.
+// JudgeGroup returns an error if the value does not fit the other values of the group.
 func (p *Param) JudgeGroup(group Values) error {
 	if p.Check == nil {
 		return nil
@@ -241,7 +241,7 @@ func spellList[T any](list []T) string {
 	return "[" + strings.Join(parts, ",") + "]"
 }
 
-// Shown is Spell for an error: short, on one line, text in quotes.
+// Shown spells a value for an error: short, on one line, text in quotes.
 func Shown(v any) string {
 	if s, ok := v.(string); ok {
 		return Short(s)

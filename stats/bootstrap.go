@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Interval is how far a figure varies over resamples of what it was measured on. It shows
+// Interval is the range of a figure over resamples of the data that it was measured on. It shows
 // the chance in that choice alone: not the chance in training, for which there are seeds.
 type Interval struct {
 	// Low and High enclose the middle 95 % of the figures (the percentile bootstrap of

@@ -14,10 +14,10 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Spread says what stands behind the ± of a Summary.
+// Spread explains the ± of a Summary.
 const Spread = "mean ± sample standard deviation"
 
-// Summary is what several measurements of one quantity have in common.
+// Summary summarises several measurements of one quantity.
 type Summary struct {
 	Mean *float64 `json:"mean"` // nil where N is 0
 	SD   *float64 `json:"sd"`   // sample standard deviation (divisor N-1); nil where N < 2
@@ -43,7 +43,7 @@ func Summarize(values []float64) Summary {
 	return s
 }
 
-// Caveat says what a summary cannot show; empty where it shows its own noise, or nothing.
+// Caveat explains what a summary cannot show; it is empty if the summary shows its own noise, or nothing.
 func (s Summary) Caveat() string {
 	if s.N != 1 {
 		return ""

@@ -37,7 +37,7 @@ var EvalCases = []EvalCase{
 	{Name: "single", Images: 5_000, Categories: 1, Objects: 36_500, Detections: 500_000},
 }
 
-// Eval says what is measured of an evaluation.
+// Eval describes the measurement of an evaluation.
 type Eval struct {
 	Case    EvalCase
 	Dir     string // where the files are written, and stay
@@ -50,7 +50,7 @@ type Eval struct {
 	Begin, Evaluated func()
 }
 
-// EvalMeasured is what the rounds took, in seconds.
+// EvalMeasured holds the times of the rounds, in seconds.
 type EvalMeasured struct {
 	ReadTruth, ReadResults, Evaluate []float64
 	// Match and Accumulate do again, one after the other for all classes, what
@@ -115,7 +115,7 @@ func (b Eval) Run(ctx context.Context) (*EvalMeasured, error) {
 	return m, nil
 }
 
-// Paths are where Write puts the ground truth and the results under dir.
+// Paths returns the files under dir to which Write writes the ground truth and the results.
 func (c EvalCase) Paths(dir string) (gt, dt string) {
 	return filepath.Join(dir, c.Name+"-gt.json"), filepath.Join(dir, c.Name+"-dt.json")
 }

@@ -11,7 +11,7 @@ import (
 	"focalgrid/proc"
 )
 
-// EvalReport is what bench eval prints of a case.
+// EvalReport holds the figures that bench eval prints of a case.
 type EvalReport struct {
 	Case       string      `json:"case"`
 	Images     int         `json:"images"`

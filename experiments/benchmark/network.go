@@ -19,7 +19,7 @@ import (
 	"focalgrid/experiments/plan"
 )
 
-// Network says what is measured of one of the networks whose speed is compared.
+// Network describes the measurement of one of the networks whose speed is compared.
 type Network struct {
 	Model  string // one of Models
 	Pixels int    // side of the square input; 0: 128
@@ -32,20 +32,20 @@ type Network struct {
 	Begin func()
 }
 
-// Models names the networks: mini is that of the profile, r18 and r50 are the
+// Models names the networks: mini is the profile's, r18 and r50 are the
 // paper's with ResNet-18 and -50: pyramid of 256 channels, P6 from C5, frozen norm in a
 // backbone all of whose convolutions learn, bare heads, 9 anchors, 4 classes.
 var Models = []string{"mini", "r18", "r50"}
 
-// settings are laid over the profile mini. All three see generated images, those
-// of r18 and r50 with 5 objects on average.
+// settings are laid over the profile mini. All three see generated images, r18 and r50
+// images with 5 objects on average.
 var settings = map[string][]string{
 	"mini": nil,
 	"r18":  {"model.depth=18"},
 	"r50":  {"model.depth=50"},
 }
 
-// deepSettings are what r18 and r50 share.
+// deepSettings are common to r18 and r50.
 var deepSettings = []string{
 	"model.width=1", "model.norm=frozen", "model.fpn=256", "model.head_norm=none", "model.head_init=gaussian",
 	"anchors.base=4", "data.objects=5", "data.empty=0",
@@ -58,7 +58,7 @@ const learningRate = 1e-4
 // with the 1 it starts from, activations of random weights double with every block.
 const residualNorm = .3
 
-// Measured is what steps took.
+// Measured holds the time and memory of steps.
 type Measured struct {
 	Seconds       []float64 // of each measured step, in order
 	AllocBytes    float64   // allocated a step
@@ -92,7 +92,7 @@ func (b *Network) Fill() error {
 	return nil
 }
 
-// config is the settings of the network; images says how many are generated.
+// config returns the settings of the network, with that many generated images.
 func (b *Network) config(images int) (plan.Config, error) {
 	set := []string{
 		fmt.Sprintf("data.pixels=%d", b.Pixels), fmt.Sprintf("image.short=%d", b.Pixels), fmt.Sprintf("image.long=%d", b.Pixels),
@@ -143,7 +143,7 @@ func damp(d *detector.Detector, e engine.Engine) error {
 	return e.Load(d.State)
 }
 
-// Step measures training steps: those of a trial, from the loader's batch to the
+// Step measures the training steps of a trial, from the loader's batch to the
 // updated weights. Without Loader a step starts from a batch at hand; matching, targets
 // and all that follows are in it still.
 func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, error) {
@@ -186,7 +186,7 @@ func Step(ctx context.Context, r *experiments.Trainer, b Network) (Measured, err
 }
 
 // Infer measures evaluation: the forward pass of a batch and what makes
-// detections of it. The batch is that of an evaluation, whatever Batch says.
+// detections of it. The batch has the size of an evaluation's, whatever Batch is.
 func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, error) {
 	d, set, err := b.open(ctx, r)
 	if err != nil {

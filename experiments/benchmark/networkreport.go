@@ -27,7 +27,7 @@ type OpShare struct {
 	Calls  float64 `json:"calls"`  // a step
 }
 
-// NetworkReport is what bench step and bench infer print.
+// NetworkReport holds the figures that bench step and bench infer print.
 type NetworkReport struct {
 	Model   string `json:"model"`
 	Pixels  int    `json:"px"`
@@ -142,7 +142,7 @@ func (r *NetworkReport) Write(w io.Writer) error {
 	return columns.Text(w, "", rows, columns.AllLeft)
 }
 
-// LoaderReport is what bench loader prints.
+// LoaderReport holds the figures that bench loader prints.
 type LoaderReport struct {
 	Pixels  int     `json:"px"`
 	Batch   int     `json:"batch"`
@@ -158,7 +158,7 @@ type Loading struct {
 	Alloc  float64 `json:"alloc_bytes_per_step"`
 }
 
-// MeasureLoader measures what Loader does.
+// MeasureLoader makes the report of Loader's measurements.
 func MeasureLoader(ctx context.Context, r *experiments.Trainer, b Network) (*LoaderReport, error) {
 	files, kept, err := Loader(ctx, r, b)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"focalgrid/setting"
 )
 
-// Store says how big a results database is measured.
+// Store describes the size of the results database that is measured.
 type Store struct {
 	Trials int
 	Seeds  int // trials a row of the table
@@ -40,13 +40,13 @@ func (b Store) Check() error {
 	return nil
 }
 
-// Timed is what one piece of work took, the shortest time if it was done several times.
+// Timed holds the time of one piece of work, the shortest if it was done several times.
 type Timed struct {
 	What    string
 	Seconds float64
 }
 
-// StoreTimes is what a Store measured.
+// StoreTimes holds the measurements of a Store.
 type StoreTimes struct {
 	Times         []Timed // in the order done
 	DatabaseBytes int64
@@ -92,7 +92,8 @@ func (b Store) bundle(r *sweep.Records, p *sweep.State, index int) *record.Bundl
 const storeReads = 3
 
 // RunStore fills a database in dir with made-up results and measures what the
-// verbs do with it. r says on what machine, and has no database. Nothing of the machine but its disk and one core matters.
+// verbs do with it. r describes the machine, and has no database. Only the machine's disk and one
+// core matter.
 func RunStore(ctx context.Context, r sweep.Records, dir string, b Store) (*StoreTimes, error) {
 	if err := b.Check(); err != nil {
 		return nil, err
