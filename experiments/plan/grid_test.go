@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 	"text/tabwriter"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -437,20 +436,29 @@ func TestGridIsTheProduct(t *testing.T) {
 	})
 }
 
-// Ten thousand trials are planned in a moment.
-func TestLargePlan(t *testing.T) {
+// large is a grid of ten thousand rows.
+func large() string {
 	axis := make([]string, 100)
 	for i := range axis {
 		axis[i] = fmt.Sprint(float64(i) / 100)
 	}
 	list := "[" + strings.Join(axis, ",") + "]"
-	start := time.Now()
-	p := mustPlan(t, "profile: mini\nseeds: [0]\ngrid: {loss.gamma: "+list+", loss.alpha: "+list+"}\n", Selection{})
-	if len(p.Trials) != 10_000 {
+	return "profile: mini\nseeds: [0]\ngrid: {loss.gamma: " + list + ", loss.alpha: " + list + "}\n"
+}
+
+func TestLargePlan(t *testing.T) {
+	if p := mustPlan(t, large(), Selection{}); len(p.Trials) != 10_000 {
 		t.Errorf("%d trials", len(p.Trials))
 	}
-	if d := time.Since(start); d > 5*time.Second && !testing.Short() { // .4 s measured on one busy core
-		t.Errorf("took %v", d)
+}
+
+// BenchmarkLargePlan measures the planning of ten thousand trials.
+func BenchmarkLargePlan(b *testing.B) {
+	dir, text := b.TempDir(), large()
+	for b.Loop() {
+		if _, err := gridText(b, dir, text, Selection{}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
