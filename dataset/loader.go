@@ -14,7 +14,7 @@ import (
 	"focalgrid/guard"
 )
 
-// LoaderOptions says how batches are made.
+// LoaderOptions sets how batches are made.
 type LoaderOptions struct {
 	Batch      int     // images a batch, >= 1
 	FlipProb   float64 // probability of mirroring left to right, [0, 1]

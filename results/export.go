@@ -69,7 +69,7 @@ func (s *Store) Export(w io.Writer) error {
 	})
 }
 
-// Keep says which of two results of one trial Import keeps.
+// Keep chooses which of two results of one trial Import keeps.
 type Keep string
 
 const (
@@ -78,7 +78,7 @@ const (
 	KeepTheirs Keep = "theirs" // in the line
 )
 
-// Imported is what Import did.
+// Imported counts what Import did.
 type Imported struct {
 	Sweeps  int      // read
 	Added   int      // trials
@@ -112,7 +112,7 @@ func (e *ConflictsError) Error() string {
 // Is makes errors.Is find ErrConflict.
 func (e *ConflictsError) Is(target error) bool { return target == ErrConflict }
 
-// A Source is JSON Lines as Export writes them, and how errors call them.
+// Source is JSON Lines as Export writes them, with the name that errors give them.
 type Source struct {
 	Name string
 	io.Reader

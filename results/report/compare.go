@@ -58,7 +58,7 @@ func Rows(store *results.Store, text string) ([]record.Trial, error) {
 	return trials, err
 }
 
-// splitSettings splits settings at their commas, but not at those of a list in brackets.
+// splitSettings splits settings at their commas, but not at the commas of a list in brackets.
 func splitSettings(text string) []string {
 	depth := 0
 	return strings.FieldsFunc(text, func(r rune) bool {
