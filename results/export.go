@@ -118,13 +118,13 @@ type Source struct {
 	io.Reader
 }
 
-// Import merges exports into the database. A line that is no bundle, was altered, or
+// Import merges exports into the database. A line that is not a bundle, was altered, or
 // holds a trial under a key that is not its own is left out and named; of the others
-// all are taken or none. A trial that both sides have counts once if status, weights,
+// all are accepted or none. A trial that both sides have counts once if status, weights,
 // metrics, classes, log and detections are equal, whoever computed them when; ours stays.
-// Of two results one of which is done or diverged that one stays. Else they are in
+// Of two results, one done or diverged and one not, the former stays. Else they are in
 // conflict, and keep decides; the error with KeepNone is a *ConflictsError. A trial that
-// is at work here is replaced by nothing but a result.
+// is running here is replaced only by a result.
 //
 // Sweeps of the same name and file become one, whose plan has the trials of both.
 func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported, error) {

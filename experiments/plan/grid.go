@@ -162,7 +162,7 @@ func (r *reader) syntax(err error) {
 	r.problem(line, "not valid YAML: %s", msg)
 }
 
-// each calls f for the pairs of a mapping, and reports what is no plain key.
+// each calls f for the pairs of a mapping, and reports keys that are not plain text.
 func (r *reader) each(node *yaml.Node, what string, f func(key string, k, v *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
 		r.problem(node.Line, "%s must be key: value pairs, is %s", what, kindOf(node))
