@@ -198,7 +198,7 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 			continue
 		}
 		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error {
-			b, err := s.Bundle(key)
+			b, err := s.bundle(key)
 			if err != nil {
 				return err
 			}

@@ -191,7 +191,7 @@ func (s *Store) bundleImported(sweeps []*record.SweepPlan, taken map[string]bool
 	}
 	absent := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(taken)) {
-		b, err := s.Bundle(key)
+		b, err := s.bundle(key)
 		if err != nil {
 			return nil, err
 		}

@@ -384,7 +384,7 @@ func (r *reader) items(v *yaml.Node, what string, f func(i int, e *yaml.Node)) {
 func (r *reader) seeds(v *yaml.Node) []uint64 {
 	switch v.Kind {
 	case yaml.ScalarNode:
-		s, err := ParseSeeds(v.Value)
+		s, err := parseSeeds(v.Value)
 		if err != nil {
 			r.problem(v.Line, "seeds: %v", err)
 		}

@@ -106,9 +106,9 @@ func (t *Table) best() []bool {
 	return best
 }
 
-// Notes are the sentences under a table: what the figures are, how far they
+// notes are the sentences under a table: what the figures are, how far they
 // can be trusted and compared, and what is missing.
-func (t *Table) Notes() []string {
+func (t *Table) notes() []string {
 	var once, several, diverged, failed int
 	for _, r := range t.Rows {
 		switch {
