@@ -228,7 +228,11 @@ func addTerms(g *engine.Graph, prog *engine.Program, terms []term) {
 			predicted = append(predicted, g.Node(name))
 		}
 		for _, name := range t.Loss.Targets {
-			targets = append(targets, g.Input(name, targetShape(name, shape[0], shape[1])...))
+			n := g.Node(name) // of an earlier term
+			if n == nil {
+				n = g.Input(name, targetShape(name, shape[0], shape[1])...)
+			}
+			targets = append(targets, n)
 		}
 		n := g.Named(t.Loss.Build(g, predicted, targets, loss.ScalarInputs(g, t.Group+".")), t.Name+"_loss")
 		prog.Outputs = append(prog.Outputs, n)

@@ -121,3 +121,57 @@ func TestNetworksAreBounded(t *testing.T) {
 		t.Errorf("%d networks are open", e.open)
 	}
 }
+
+// TestTermsShareTargets: terms of the loss that learn from one target read one input.
+func TestTermsShareTargets(t *testing.T) {
+	cfg, err := Settings.LoadBaseline("mini", plan.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := partsOf(&cfg, 2).Terms
+	again := terms[1]
+	again.Name = "again"
+	prog := &engine.Program{}
+	_, err = engine.Build(func(g *engine.Graph) error {
+		prog.Predictions = []*engine.Node{g.Input("class", 1, 5, 2), g.Input("box", 1, 5, 4)}
+		addTerms(g, prog, append(terms, again))
+		return nil
+	})
+	if err != nil || len(prog.Outputs) != 3 || prog.Outputs[1].In[1] != prog.Outputs[2].In[1] {
+		t.Errorf("%d terms, of which two read target %s: %v", len(prog.Outputs), again.Loss.Targets[0], err)
+	}
+}
+
+// TestHeads: every head trains with every loss of boxes and of classes, and detects.
+func TestHeads(t *testing.T) {
+	set := func(key string, values ...string) (out [][]string) {
+		for _, v := range values {
+			out = append(out, []string{key + "=" + v})
+		}
+		return out
+	}
+	e := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
+	defer e.Close()
+	for _, head := range Settings.Choices("model.head") {
+		losses := append(set("box_loss.type", Settings.Choices("box_loss.type")...), set("loss.type", Settings.Choices("loss.type")...)...)
+		for _, loss := range losses {
+			cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: append(loss,
+				"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.width=0.125", "model.fpn=16", "model.head="+head)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := New(cfg, 2, e, engine.NewState(), Drawer(7))
+			b := dataset.Batch{N: 1, H: 64, W: 64, Pixels: make([]float32, 3*64*64), Items: []dataset.Item{{
+				Boxes: [][4]float32{{8, 8, 40, 40}}, Labels: []int32{1}, Crowd: []bool{false}, NetWidth: 64, NetHeight: 64,
+			}}}
+			info := StepInfo{LR: 1e-3}
+			if err := d.Step(&b, &info); err != nil || len(info.Losses) == 0 {
+				t.Errorf("head %s with %v: %d losses, %v", head, loss, len(info.Losses), err)
+			}
+			if _, err := d.Infer(&b); err != nil {
+				t.Errorf("head %s with %v detects: %v", head, loss, err)
+			}
+			d.Close()
+		}
+	}
+}

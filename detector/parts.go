@@ -38,7 +38,7 @@ func partsOf(c *plan.Config, classes int) parts {
 	p.Coder = p.Network.Coder()
 	p.Sampler = sampler.New(c.Group("sampler"), p.Coder, loss.BoxOf(c.Group("box_loss")).Target, c.Number("box_loss.weight"))
 	for _, t := range p.Network.Terms() {
-		l, scalars := loss.Of(t.Group, c.Group(t.Group)), engine.Feeds{}
+		l, scalars := loss.Of(t.Group, c.Group(t.Group), p.Coder), engine.Feeds{}
 		for name, v := range l.Scalars(c.Group(t.Group)) {
 			scalars[t.Group+"."+name] = []float32{v}
 		}

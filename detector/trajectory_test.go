@@ -8,6 +8,8 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -315,5 +317,45 @@ func TestTrajectory(t *testing.T) {
 				follow(t, cfg, trajectoryBatch(t, "testdata/images.npz", &ref, &cfg), c, values, tt.limits)
 			})
 		}
+	}
+}
+
+// TestTrajectoryOfReferences trains a slim network of the folder that FOCALGRID_REFS names, whose weights are too large
+// to keep here.
+func TestTrajectoryOfReferences(t *testing.T) {
+	dir := os.Getenv("FOCALGRID_REFS")
+	if dir == "" {
+		t.Skip("FOCALGRID_REFS does not name the folder of reference data; TestTrajectory trains without it")
+	}
+	dir = filepath.Join(dir, "model_small")
+	text, err := os.ReadFile(filepath.Join(dir, "small.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ref trajectory
+	if err := json.Unmarshal(text, &ref); err != nil {
+		t.Fatal(err)
+	}
+	for p6, c := range map[string]convention{"p5": ref.P5, "c5": ref.C5} {
+		t.Run(p6, func(t *testing.T) {
+			z, err := npz.Open(filepath.Join(dir, "weights_p6_from_"+p6+".npz"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer z.Close()
+			cfg := trajectoryConfig(t, p6, .25, 32)
+			values := func(name string, shape []int) []float32 {
+				h := z.Header(name + ".npy")
+				if h == nil || !slices.Equal(h.Descr.Shape, shape) {
+					t.Fatalf("reference weights: %s is not there with shape %v", name, shape)
+				}
+				var v []float32
+				if err := z.Read(name+".npy", &v); err != nil {
+					t.Fatal(err)
+				}
+				return v
+			}
+			follow(t, cfg, trajectoryBatch(t, filepath.Join(dir, "images.npz"), &ref, &cfg), c, values, limits{early: 1e-5, late: 1e-5, grad: 2e-4, parts: true})
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -103,7 +104,8 @@ func TestExtending(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, root, "go", "test", "-short", "-overlay", file, "./loss", "./sampler", "./model", "./detector", "./experiments/plan")
-	run(t, root, "go", "test", "-overlay", file, "./experiments", "-run", "TestGoldenKeys") // recorded trials stay what they are
+	// Recorded trials stay what they are.
+	run(t, root, "go", "test", "-overlay", file, "./experiments", "-run", "TestGoldenKeys")
 	bin := filepath.Join(dir, "runner")
 	run(t, root, "go", "build", "-overlay", file, "-o", bin, "./cmd/runner")
 	shown := commands(t, "extending.md")
@@ -146,8 +148,8 @@ func commands(t *testing.T, page string) [][]string {
 }
 
 // TestCommands runs what README.md and the pages beside this file show, in the
-// order shown, sweeps shortened, beside the JSON files that they show. A word in capitals stands for the reader's own: TRIAL
-// becomes a trial recorded so far, and a command with another one is only
+// order shown, sweeps shortened, beside the JSON files that they show. A word in capitals stands for the reader's own:
+// TRIAL becomes a trial recorded so far, and a command with another one is only
 // parsed by --help.
 func TestCommands(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
@@ -188,24 +190,27 @@ func TestCommands(t *testing.T) {
 			for _, w := range args {
 				foreign = foreign || own.MatchString(w)
 			}
+			short := small
+			if !strings.Contains(strings.Join(args, " "), "train.iters") {
+				short = append(slices.Clone(short), "--set", "train.iters=2", "--set", "optim.warmup=1")
+			}
 			switch {
 			case foreign:
 				args = append(args, "--help")
 			case args[0] == "sweep":
-				args = append(args, small...)
-				if !strings.Contains(strings.Join(args, " "), "train.iters") {
-					args = append(args, "--set", "train.iters=2", "--set", "optim.warmup=1")
-				}
+				args = append(args, short...)
 				if !strings.Contains(strings.Join(args, " "), "--only") && !strings.Contains(args[1], "smoke") {
 					args = append(args, "--seeds", "0")
 				}
 			case args[0] == "table":
-				args = append(args, append(small, "--set", "train.iters=2", "--set", "optim.warmup=1")...)
+				args = append(args, short...)
 			case args[0] == "pretrain":
 				args = append(args, "--help") // minutes; TestPretrain of package experiments runs it
 			}
 			t.Logf("%s: runner %s", page, strings.Join(args, " "))
-			run(t, dir, bin, args...)
+			if out := run(t, dir, bin, args...); args[0] == "table" && strings.Contains(out, "None of these trials is recorded") {
+				t.Errorf("%s: runner %s shows no trial of the sweeps before it:\n%s", page, strings.Join(words, " "), out)
+			}
 			ran++
 		}
 	}

@@ -130,7 +130,13 @@ func (p *Program) validate() error {
 	if p.Loss != nil && len(p.Loss.Shape) != 0 {
 		return fmt.Errorf("loss must be a scalar, has shape %v", p.Loss.Shape)
 	}
+	if p.Loss != nil && !p.Graph.holds(p.Loss) {
+		return errors.New("the loss is not a node of the program's graph")
+	}
 	for _, n := range slices.Concat(p.Predictions, p.Outputs) {
+		if !p.Graph.holds(n) {
+			return errors.New("an output is not a node of the program's graph")
+		}
 		if n.Name == "" {
 			return fmt.Errorf("node %d (%s) is an output without a name", n.ID, n.Op)
 		}
@@ -197,8 +203,8 @@ func (u Update) Slots(param string) []string {
 	return out
 }
 
-// Prepare checks that s holds every parameter and buffer of the program in its shape, and adds the slots of the update
-// that s lacks.
+// Prepare checks that s holds every parameter, buffer and slot of the program in its shape, and adds the slots of the
+// update that s lacks.
 func (a *Analysis) Prepare(s *State) error {
 	for _, n := range a.p.Graph.Nodes() {
 		if n.Op != OpParam && n.Op != OpBuffer {
@@ -218,10 +224,14 @@ func (a *Analysis) Prepare(s *State) error {
 			if kind == stepsTaken {
 				shape, size = []int{1}, 1
 			}
-			if name := Slot(kind, n.Name); s.Get(name) == nil {
+			name := Slot(kind, n.Name)
+			switch t := s.Get(name); {
+			case t == nil:
 				if err := s.Set(name, shape, make([]float32, size)); err != nil {
 					return err
 				}
+			case !slices.Equal(t.Shape, shape):
+				return fmt.Errorf("tensor %s has shape %v, the update wants %v", name, t.Shape, shape)
 			}
 		}
 	}

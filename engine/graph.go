@@ -200,7 +200,7 @@ func (g *Graph) String() string {
 func (g *Graph) add(op Op, shape []int, a Attr, in ...*Node) *Node {
 	check(op, ops[op] != nil, "the op has no line in the table of ops")
 	for _, n := range in {
-		if n == nil || n.ID >= len(g.nodes) || g.nodes[n.ID] != n {
+		if !g.holds(n) {
 			panic(&ShapeError{op, "an input is nil or of another graph"})
 		}
 	}
@@ -208,6 +208,9 @@ func (g *Graph) add(op Op, shape []int, a Attr, in ...*Node) *Node {
 	g.nodes = append(g.nodes, n)
 	return n
 }
+
+// holds reports whether n is a node of g.
+func (g *Graph) holds(n *Node) bool { return n != nil && n.ID < len(g.nodes) && g.nodes[n.ID] == n }
 
 // Named gives n a name, under which engines report it.
 func (g *Graph) Named(n *Node, name string) *Node {

@@ -6,7 +6,7 @@ import (
 	"focalgrid/setting"
 )
 
-// overlap is a loss that compares boxes, not deltas: 1 less the overlap of the decoded
+// overlap is a loss that compares boxes, not what codes them: 1 less the overlap of the decoded
 // prediction with the object. Not in the paper; later detectors use it. "iou" has no
 // gradient where the two are apart.
 func overlap(o box.Overlap) Box {
@@ -14,14 +14,26 @@ func overlap(o box.Overlap) Box {
 		Name:   string(o),
 		Target: "boxes",
 		Build: func(g *engine.Graph, in BoxInputs, _ func(name string) *engine.Node) *engine.Node {
-			code := engine.BoxCode{Kind: "deltas", MaxLogSize: box.MaxLogSize}
-			return g.BoxIoULoss(string(o), g.DecodeBoxes(code, in.Pred, in.Anchors), in.Target, in.Weight)
+			return g.BoxIoULoss(string(o), g.DecodeBoxes(in.Code, in.Pred, in.Anchors), in.Target, in.Weight)
 		},
 		Scalars: func(setting.Values) map[string]float32 { return map[string]float32{} },
 		Value: func(pred, target, anchor [4]float64, _ setting.Values) (loss float64, grad [4]float64) {
 			return overlapOfDeltas(o, pred, target, anchor)
 		},
 	}
+}
+
+// codeOf returns the coder as the graph knows it. Of an unknown one it returns a code that the graph refuses.
+func codeOf(c box.Coder[float32]) engine.BoxCode {
+	switch c := c.(type) {
+	case box.Deltas[float32]:
+		return engine.BoxCode{Kind: "deltas", MaxLogSize: box.MaxLogSize}
+	case box.Distances[float32]:
+		return engine.BoxCode{Kind: "distances", InSides: c.InSides}
+	case box.Distribution[float32]:
+		return engine.BoxCode{Kind: "distribution", Bins: c.Bins}
+	}
+	return engine.BoxCode{}
 }
 
 // overlapEps keeps divisions by the areas and heights of boxes without any finite.

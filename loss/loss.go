@@ -92,17 +92,18 @@ type Classification struct {
 
 // BoxInputs are the nodes that a box loss reads.
 type BoxInputs struct {
-	Pred    *engine.Node // [N,A,4], deltas
+	Pred    *engine.Node // [N,A,V], in the head's code
 	Target  *engine.Node // [N,A,4], in the form that Box.Target names
 	Weight  *engine.Node // [N,A]
 	Anchors *engine.Node // [A,4]; read only where Box.Target is "boxes"
+	Code    engine.BoxCode
 }
 
-// Box is a loss on predicted deltas.
+// Box is a loss on predicted boxes.
 type Box struct {
 	Name    string
 	Params  []setting.Param
-	Target  string // "deltas" or "boxes": what it compares with, see package sampler
+	Target  string // "deltas" (values in the head's code) or "boxes": what it compares with, see package sampler
 	Build   func(g *engine.Graph, in BoxInputs, p func(name string) *engine.Node) *engine.Node
 	Scalars func(v setting.Values) map[string]float32
 
@@ -124,13 +125,13 @@ type Loss struct {
 }
 
 // groups names every group of settings that chooses a loss. To add one, write a file and add a line.
-var groups = map[string]func(v setting.Values) Loss{
-	"loss":     func(v setting.Values) Loss { return ClassificationOf(v).Loss() },
-	"box_loss": func(v setting.Values) Loss { return BoxOf(v).Loss() },
+var groups = map[string]func(v setting.Values, c box.Coder[float32]) Loss{
+	"loss":     func(v setting.Values, _ box.Coder[float32]) Loss { return ClassificationOf(v).Loss() },
+	"box_loss": func(v setting.Values, c box.Coder[float32]) Loss { return BoxOf(v).Loss(c) },
 }
 
-// Of returns the loss that a group of settings chooses.
-func Of(group string, v setting.Values) Loss { return groups[group](v) }
+// Of returns the loss that a group of settings chooses, on a head that predicts boxes in that code.
+func Of(group string, v setting.Values, c box.Coder[float32]) Loss { return groups[group](v, c) }
 
 // Loss returns the loss as a term.
 func (c Classification) Loss() Loss {
@@ -140,14 +141,14 @@ func (c Classification) Loss() Loss {
 	return Loss{[]string{"labels", "class_weight"}, build, c.Scalars}
 }
 
-// Loss returns the loss as a term.
-func (b Box) Loss() Loss {
+// Loss returns the loss of boxes in that code as a term.
+func (b Box) Loss(c box.Coder[float32]) Loss {
 	targets := []string{"box_target", "box_weight"}
 	if b.Target == "boxes" {
 		targets = append(targets, "priors")
 	}
 	build := func(g *engine.Graph, predicted, t []*engine.Node, p func(name string) *engine.Node) *engine.Node {
-		in := BoxInputs{Pred: predicted[0], Target: t[0], Weight: t[1]}
+		in := BoxInputs{Pred: predicted[0], Target: t[0], Weight: t[1], Code: codeOf(c)}
 		if len(t) > 2 {
 			in.Anchors = t[2]
 		}

@@ -3,6 +3,7 @@ package sampler_test
 import (
 	"compress/gzip"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,7 +18,8 @@ import (
 
 // The losses of a small RetinaNet before training, as torchvision and the
 // paper's convention count them: matching, normalisers, targets and losses
-// together, on real head outputs for two pictures of 64 pixels with three objects each.
+// together, on real head outputs: for two pictures of 64 pixels with three objects each, and for the larger
+// ones in the folder that FOCALGRID_REFS names.
 func TestLossesBeforeTraining(t *testing.T) {
 	const folder = "../box/testdata" // the test of box.Postprocess reads the same outputs
 	f, err := os.Open(filepath.Join(folder, "step0.json.gz"))
@@ -29,6 +31,21 @@ func TestLossesBeforeTraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	lossesBeforeTraining(t, text, filepath.Join(folder, "step0_"))
+	if refs := os.Getenv("FOCALGRID_REFS"); refs != "" {
+		larger, err := os.Open(filepath.Join(refs, "model_small", "small.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer larger.Close()
+		lossesBeforeTraining(t, larger, filepath.Join(refs, "model_small", "head_step0_p6_from_"))
+	}
+}
+
+// lossesBeforeTraining compares the losses with those in text for head outputs in the files outputs + "p5.npz" and
+// outputs + "c5.npz".
+func lossesBeforeTraining(t *testing.T, text io.Reader, outputs string) {
+	t.Helper()
 	type losses struct {
 		Class float64 `json:"classification"`
 		Box   float64 `json:"bbox_regression"`
@@ -65,7 +82,7 @@ func TestLossesBeforeTraining(t *testing.T) {
 		{"batch normaliser, smooth l1 beta 1.000000, low quality on", "batch", "torchvision", 1},
 	}
 	for file, v := range map[string]variant{"p5": ref.P5, "c5": ref.C5} {
-		r, err := npz.Open(filepath.Join(folder, "step0_"+file+".npz"))
+		r, err := npz.Open(outputs + file + ".npz")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,8 +27,12 @@ type machine struct {
 func machineFlags(cmd *cobra.Command, m *machine) {
 	f := cmd.Flags()
 	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
-	f.StringVar(&m.engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes only on the CPU")
+	engineFlag(cmd, &m.engine)
 	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
+}
+
+func engineFlag(cmd *cobra.Command, engine *string) {
+	cmd.Flags().StringVar(engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes only on the CPU")
 	usage.Complete(cmd, "engine", engineNames())
 }
 
@@ -40,6 +44,20 @@ var engines = map[string]func(threads int) engine.Engine{
 }
 
 func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }
+
+// engineOf returns the name under which --engine makes the engine that a trial had: "auto" if that does, or if none
+// of this program does.
+func engineOf(recorded string) string {
+	for _, name := range append([]string{"auto"}, engineNames()...) {
+		e := engines[name](1)
+		info := e.Info()
+		e.Close()
+		if info.Name == recorded {
+			return name
+		}
+	}
+	return "auto"
+}
 
 func cpu(threads int) engine.Engine {
 	return gorgonia.New(kernel.NewPool(threads), gorgonia.Options{})

@@ -40,7 +40,7 @@ printed, with their values in each profile. Without an argument all settings are
   runner settings sampler
   runner settings loss.gamma
   runner settings gamma --set loss.type=ce
-  runner settings mini --profile paper`,
+  runner settings gamma --profile paper`,
 		Args:              usage.Args,
 		ValidArgsFunction: usage.SettingNames,
 		RunE: a.work(func(ctx context.Context, args []string) error {
@@ -58,6 +58,9 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 		keys = detector.Settings.Keys()
 	}
 	sources, header := plan.Profiles(), []string{"SETTING"}
+	if o.sel.Profile != "" && keys != nil {
+		return bad(fmt.Errorf("--profile %s: only the profile of a grid file or an ablation can be replaced", setting.Short(o.sel.Profile)))
+	}
 	if keys == nil {
 		sources = []string{o.what}
 		header = append(header, "VALUE", "FROM")
@@ -67,7 +70,7 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 	for i, source := range sources {
 		all, err := reading(ctx, func() ([]plan.Explained, error) { return detector.Settings.Explain(source, o.sel) })
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w; the nearest setting is %s", err, setting.Nearest(o.what, detector.Settings.Keys()))
+			err = fmt.Errorf("%w; the nearest setting is %s", err, detector.Settings.Nearest(o.what))
 		}
 		if err != nil {
 			return bad(err)

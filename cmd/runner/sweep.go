@@ -249,7 +249,7 @@ func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, count
 	fmt.Fprintf(a.out, "\n%s: %d done, %d diverged, %d failed; recorded in %s.\n",
 		columns.Count(len(states), "trial"), counts.Done, counts.Diverged, counts.Failed, o.db)
 	fmt.Fprintln(a.out, "\nNext:")
-	for _, line := range usage.Next(plan, states, o.source, &o.sel, o.db) {
+	for _, line := range usage.Next(plan, states, o.source, &o.sel, o.m.engine, o.db) {
 		fmt.Fprintf(a.out, "  %s\n", line)
 	}
 	if counts.Failed > 0 {

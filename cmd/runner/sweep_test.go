@@ -40,15 +40,38 @@ func TestNext(t *testing.T) {
 		"runner detect cdcdcdcdcdcd --val 16 -o look --db 'a b.db'",
 		"runner sweep smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --seeds 0..4 --db 'a b.db'",
 	}
-	if got := usage.Next(p, states, o.source, &o.sel, o.db); strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if got := usage.Next(p, states, o.source, &o.sel, "auto", o.db); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("next commands are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	put(1, record.StatusFailed, 0)
 	o.db = usage.DefaultDB
-	if got := usage.Next(p, states, o.source, &o.sel, o.db)[1]; got != "runner show cdcdcdcdcdcd" {
+	if got := usage.Next(p, states, o.source, &o.sel, "auto", o.db)[1]; got != "runner show cdcdcdcdcdcd" {
 		t.Errorf("after a failure: %s", got)
 	}
-	for _, line := range usage.Next(p, states, o.source, &o.sel, o.db) {
+	for _, line := range usage.Next(p, states, o.source, &o.sel, "auto", o.db) {
 		parses(t, line)
+	}
+	for i, line := range usage.Next(p, states, o.source, &o.sel, "cpu-exact", o.db) {
+		parses(t, line)
+		if strings.Contains(line, " --engine cpu-exact") != (i != 1) {
+			t.Errorf("after a sweep with --engine cpu-exact: %s", line)
+		}
+	}
+}
+
+// TestEngineOf: a recorded trial finds the engine that it had by that engine's name.
+func TestEngineOf(t *testing.T) {
+	for name, open := range engines {
+		e := open(1)
+		recorded := e.Info().Name
+		e.Close()
+		again := engines[engineOf(recorded)](1)
+		if got := again.Info().Name; got != recorded {
+			t.Errorf("a trial of --engine %s, %s, is trained again by %s", name, recorded, got)
+		}
+		again.Close()
+	}
+	if got := engineOf("of another program"); got != "auto" {
+		t.Errorf("an engine that this program has not: --engine %s", got)
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 type tableOptions struct {
-	source, db, format string
-	sel                plan.Selection
+	source, db, format, engine string
+	sel                        plan.Selection
 }
 
 func newTable(a *app) *cobra.Command {
@@ -43,6 +43,7 @@ their settings, and a note says so.`,
 	selectionFlags(cmd, &o.sel)
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, report.TableFormats()...)
+	engineFlag(cmd, &o.engine)
 	return cmd
 }
 
@@ -54,7 +55,7 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	m := machine{engine: "auto", threads: 1}
+	m := machine{engine: o.engine, threads: 1}
 	r, err := m.open(a)
 	if err != nil {
 		return err

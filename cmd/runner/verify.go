@@ -67,8 +67,8 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 	if err := relocate(t, o.data); err != nil {
 		return err
 	}
-	if o.m.engine == "auto" && t.Engine == "gorgonia-exact" {
-		o.m.engine = "cpu-exact"
+	if o.m.engine == "auto" {
+		o.m.engine = engineOf(t.Engine)
 	}
 	r, err := o.m.open(a)
 	if err != nil {

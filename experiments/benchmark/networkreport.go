@@ -45,14 +45,15 @@ type NetworkReport struct {
 	Alloc   float64   `json:"alloc_bytes_per_step"`
 	Allocs  float64   `json:"allocs_per_step"`
 	GCShare float64   `json:"gc_share"` // of the processor's time
-	Ops     []OpShare `json:"ops"`
+	Ops     []OpShare `json:"ops"`      // none if the engine does not measure them
 }
 
 // Measure measures steps of a network with measure, which is Step or Infer.
 func Measure(ctx context.Context, r *experiments.Trainer, b Network, measure func(context.Context, *experiments.Trainer, Network) (Measured, error)) (*NetworkReport, error) {
 	profile := engine.NewProfile(r.Now)
-	if e, ok := r.Engine.(engine.Profiler); ok {
-		e.Profile(profile)
+	profiler, profiled := r.Engine.(engine.Profiler)
+	if profiled {
+		profiler.Profile(profile)
 	}
 	info := r.Engine.Info()
 	rep := &NetworkReport{Model: b.Model, Pixels: b.Pixels, Threads: info.Threads, Kernels: info.Kernels}
@@ -66,6 +67,9 @@ func Measure(ctx context.Context, r *experiments.Trainer, b Network, measure fun
 		return nil, err
 	}
 	rep.fill(&m, profile)
+	if !profiled {
+		rep.Ops = nil
+	}
 	if peak := proc.PeakMemory(); peak > 0 {
 		rep.Memory = peak - rep.Bare
 	}
@@ -107,14 +111,22 @@ func spreadOf(seconds []float64) Spread {
 func (r *NetworkReport) Write(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d images of %d px, %s, %s kernels, %s\n", r.Model, r.Batch, r.Pixels, columns.Count(r.Threads, "thread"), r.Kernels, columns.Count(r.Steps, "step"))
 	fmt.Fprintf(w, "  %.1f ms (%.1f to %.1f), %.0f images a second\n", r.MS.Median, r.MS.Min, r.MS.Max, r.Images)
-	fmt.Fprintf(w, "  %.1f GFLOP/s", r.GFLOPS)
-	if r.Peak > 0 {
-		fmt.Fprintf(w, ", %.0f%% of the %.0f that %s could do", 100*r.GFLOPS/r.Peak/float64(r.Threads), r.Peak*float64(r.Threads), columns.Count(r.Threads, "core"))
+	rate := fmt.Sprintf("%.1f GFLOP/s", r.GFLOPS)
+	switch {
+	case len(r.Ops) == 0:
+		rate = "this engine does not measure its ops"
+	case r.Peak > 0:
+		rate += fmt.Sprintf(", %.0f%% of the %.0f that %s could do", 100*r.GFLOPS/r.Peak/float64(r.Threads), r.Peak*float64(r.Threads), columns.Count(r.Threads, "core"))
 	}
+	fmt.Fprintf(w, "  %s", rate)
 	if r.Memory > 0 {
 		fmt.Fprintf(w, "\n  memory %.1f MB above the %.1f MB of the bare process", float64(r.Memory)/1e6, float64(r.Bare)/1e6)
 	}
-	fmt.Fprintf(w, "\n  %.1f kB in %.0f pieces allocated a step, %.2f%% of the processor's time in the garbage collector\n\n", r.Alloc/1e3, r.Allocs, 100*r.GCShare)
+	fmt.Fprintf(w, "\n  %.1f kB in %.0f pieces allocated a step, %.2f%% of the processor's time in the garbage collector\n", r.Alloc/1e3, r.Allocs, 100*r.GCShare)
+	if len(r.Ops) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
 	mean := 0.0
 	for _, op := range r.Ops {
 		mean += op.MS

@@ -94,7 +94,7 @@ func (in *Catalogue) Meaningful(recorded string) string {
 // ParseResolved reads what Resolved wrote, now or before settings were added; label names
 // it in errors.
 func (in *Catalogue) ParseResolved(label string, text []byte) (Config, error) {
-	r := &reader{in: in, file: label, recorded: true}
+	r := &reader{in: in, file: label, recorded: true, earlier: true}
 	settings, err := r.everySetting(text)
 	if err != nil {
 		return Config{}, err

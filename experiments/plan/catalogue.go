@@ -89,6 +89,11 @@ func (fd *field) join(p *setting.Param) {
 		return v
 	}
 	fd.None = fd.None || p.None
+	for _, v := range [][2]string{{fd.Default, p.Default}, {fd.Was, p.Was}} {
+		if v[0] != "" && v[1] != "" && v[0] != v[1] {
+			panic(fmt.Sprintf("plan: components share the setting %s, one with the default %s and one with %s: give one of them another name", fd.key, v[0], v[1])) // likewise
+		}
+	}
 	if p.Default != "" {
 		fd.Default, fd.byDefault = p.Default, read(p.Default)
 	}
@@ -140,9 +145,9 @@ func (c *Catalogue) Named(name string) []string {
 	return keys
 }
 
-// nearest returns the settings whose keys end in that name, or else the key or group with the
+// Nearest returns the settings whose keys end in that name, or else the key or group with the
 // fewest letters to change.
-func (c *Catalogue) nearest(name string) string {
+func (c *Catalogue) Nearest(name string) string {
 	if keys := c.Named(name); len(keys) > 0 {
 		return strings.Join(keys, ", ")
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,7 +69,7 @@ func TestDefault(t *testing.T) {
 			t.Errorf("a record from before the component: %v", err)
 		}
 	}
-	_, err := with.parseProfile("p.yaml", bytes.Replace(mini(t), []byte("type: focal,"), []byte("type: poly,"), 1))
+	_, err := (&reader{in: with, file: "p.yaml"}).everySetting(bytes.Replace(mini(t), []byte("type: focal,"), []byte("type: poly,"), 1))
 	if err == nil || err.Error() != "p.yaml: no value for loss.epsilon; a profile gives every setting" {
 		t.Errorf("a profile that chooses the component and leaves out its setting: %v", err)
 	}
@@ -76,6 +77,24 @@ func TestDefault(t *testing.T) {
 		err.Error() != "--set loss.epsilon=101: loss.epsilon is 101, must be from -1 to 100" {
 		t.Errorf("an impossible value: %v", err)
 	}
+}
+
+// TestSharedSetting: two components that share a setting cannot give it two defaults.
+func TestSharedSetting(t *testing.T) {
+	groups := catalogue.Groups()
+	for i, g := range groups {
+		if g.Name == "loss" {
+			for name, value := range map[string]string{"one": "1", "other": "0.1"} {
+				groups[i].Params[0].Kinds[name] = []setting.Param{{Name: "epsilon", Kind: setting.Number, Max: 100, Default: value}}
+			}
+		}
+	}
+	defer func() {
+		if said := fmt.Sprint(recover()); !strings.Contains(said, "share the setting loss.epsilon") {
+			t.Errorf("two defaults: %s", said)
+		}
+	}()
+	NewCatalogue(groups)
 }
 
 func mini(t *testing.T) []byte {
@@ -161,7 +180,7 @@ func TestSources(t *testing.T) {
 
 // A profile that leaves a setting out is refused: a default stands in one place.
 func TestProfileIsWhole(t *testing.T) {
-	_, err := settings.parseProfile("p.yaml", []byte("loss: {gamma: 2}\n"))
+	_, err := (&reader{in: settings, file: "p.yaml"}).everySetting([]byte("loss: {gamma: 2}\n"))
 	if err == nil || !strings.Contains(err.Error(), "p.yaml: no value for anchors.base; a profile gives every setting") {
 		t.Errorf("got %v", err)
 	}

@@ -34,6 +34,9 @@ func (in *Catalogue) Explain(source string, sel Selection) ([]Explained, error) 
 	for _, fd := range in.fields {
 		e := Explained{Key: fd.key, Value: setting.Spell(c.Value(fd.key)), From: "default", Uses: fd.uses()}
 		e.Matters = matters(&c, fd.key) || fd.Path && len(fd.inUse(&c)) > 0
+		if fd.Was != "" {
+			e.From = "as before there was the setting"
+		}
 		if p := at[fd.key]; p.file != "" {
 			e.From = p.String()
 		}

@@ -93,7 +93,8 @@ type gridFile struct {
 type reader struct {
 	in       *Catalogue
 	file     string
-	recorded bool // the program's own JSON: null is none, and settings added since have the value from before
+	recorded bool // the program's own JSON, where null is none
+	earlier  bool // the text may be older than some settings, which then have the value from before
 	problems []error
 }
 
@@ -200,7 +201,7 @@ func (r *reader) leaves(node *yaml.Node, what string, f func(fd *field, k, v *ya
 			case !isLeaf && !r.in.groups[key] && slices.Contains(bodyKeys, key):
 				r.problem(k.Line, "%s is no setting; it belongs at the top of the file, beside %s", key, what)
 			case !isLeaf && !r.in.groups[key]:
-				r.problem(k.Line, "unknown key %s; nearest: %s", setting.Short(key), r.in.nearest(key))
+				r.problem(k.Line, "unknown key %s; nearest: %s", setting.Short(key), r.in.Nearest(key))
 			case !isLeaf && v.Kind != yaml.MappingNode:
 				r.problem(k.Line, "%s is a group of settings, not a value; it has %s", key, strings.Join(r.in.below(key), ", "))
 			case !isLeaf:

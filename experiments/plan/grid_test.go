@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,7 +15,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"focalgrid/ablations"
 	"focalgrid/paper"
 	"focalgrid/setting"
 )
@@ -392,96 +389,6 @@ seeds: [9223372036854775807]
 	if c.Value("loss.alpha") != nil || c.Number("model.prior") != .01 || c.Number("optim.lr") != .1 || c.Number("optim.eps") != 1e-8 || filepath.Base(c.Text("data.dir")) != "010" ||
 		!slices.Equal(c.Group("anchors").Numbers("ratios"), []float64{1, 2}) || math.Signbit(c.Number("optim.clip")) || p.Seeds[0] != math.MaxInt64 {
 		t.Errorf("read %+v, seeds %v", c, p.Seeds)
-	}
-}
-
-// A profile may be a file: its path is relative to the grid file, or given by a flag to the
-// working folder. What it is called decides nothing.
-func TestOwnProfile(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(t.TempDir())
-	mini, err := fs.ReadFile(ablations.Files, "profiles/mini.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(path string, text []byte) {
-		t.Helper()
-		if err := os.WriteFile(path, text, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(filepath.Join(dir, "leaves.yaml"), mini)
-	const rows = "grid: {loss.gamma: [0, 2]}\nseeds: [0]\nat: {leaves.yaml: {seeds: [7]}}\n"
-	own, err := gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs := mustPlan(t, "profile: mini\n"+rows, Selection{})
-	if own.Profile != "leaves.yaml" || own.Seeds[0] != 7 {
-		t.Errorf("profile %s, seeds %v", own.Profile, own.Seeds)
-	}
-	for i := range own.Rows {
-		if string(own.Rows[i].Canonical) != string(theirs.Rows[i].Canonical) {
-			t.Errorf("row %d: the identity depends on the profile's name", i)
-		}
-	}
-
-	write("here.yaml", mini)
-	if p, err := gridText(t, dir, rows, Selection{Profile: "here.yaml"}); err != nil || p.Profile != "here.yaml" {
-		t.Errorf("a profile by a flag: %v", err)
-	}
-	if _, err := gridText(t, dir, "profile: here.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "profile "+filepath.Join(dir, "here.yaml")+": no such file") {
-		t.Errorf("a profile that is not there: %v", err)
-	}
-	write(filepath.Join(dir, "leaves.yaml"), bytes.Replace(mini, []byte("\nloss:"), []byte("\nlos:"), 1))
-	_, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{})
-	line := bytes.Count(mini[:bytes.Index(mini, []byte("\nloss:"))+1], []byte("\n")) + 1
-	if want := fmt.Sprintf("%s:%d: unknown key \"los\"; nearest: loss", filepath.Join(dir, "leaves.yaml"), line); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("a wrong key in a profile: %v, want %s", err, want)
-	}
-	write(filepath.Join(dir, "leaves.yaml"), []byte("train: {iters: 5}\n"))
-	if _, err = gridText(t, dir, "profile: leaves.yaml\n"+rows, Selection{}); err == nil || !strings.Contains(err.Error(), "no value for anchors.base; a profile gives every setting") {
-		t.Errorf("a profile with gaps: %v", err)
-	}
-}
-
-// A hostile file costs neither time nor memory.
-func TestHostileFiles(t *testing.T) {
-	bomb := "a: &a [x, x, x, x, x, x, x, x, x]\n"
-	for c := 'b'; c < 'j'; c++ {
-		bomb += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
-	}
-	wide := "profile: mini\nseeds: [0]\ngrid:\n"
-	for _, key := range []string{"loss.gamma", "loss.alpha", "optim.lr", "optim.clip", "image.flip"} {
-		wide += "  " + key + ": [" + strings.TrimSuffix(strings.Repeat("1,", 1000), ",") + "]\n"
-	}
-	unknown := strings.Builder{}
-	for i := range 100_000 {
-		fmt.Fprintf(&unknown, "k%d: 1\n", i)
-	}
-	tests := []struct{ name, text, want string }{
-		{"aliases of aliases", bomb, "anchors and aliases are not read"},
-		{"a product of 10¹⁵", wide, "more than 100000 rows"},
-		{"deep nesting", strings.Repeat("[", 200_000), "not valid YAML"},
-		{"deep settings", "baseline: " + strings.Repeat("{loss: ", 5000) + "1" + strings.Repeat("}", 5000), `unknown key "loss.loss"`},
-		{"a large file", "# " + strings.Repeat("x", maxFileBytes), "larger than 1048576 bytes"},
-		{"many unknown keys", unknown.String(), "unknown key"},
-		{"a long key", strings.Repeat("k", 1000) + ": 1\n", "unknown key"},
-		{"a long value", "baseline: {loss.gamma: " + strings.Repeat("9", 100_000) + "}\n", "out of range"},
-		{"many seeds", "profile: mini\nseeds: 0..9223372036854775807\n", "more than 100000 seeds"},
-		{"many comments", strings.Repeat("#\n", 200_000), "file is empty"},
-	}
-	for _, tt := range tests {
-		start := time.Now()
-		_, err := gridText(t, t.TempDir(), tt.text, Selection{})
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: got %.300v, want %q", tt.name, err, tt.want)
-		} else if len(err.Error()) > 10_000 {
-			t.Errorf("%s: an error of %d bytes", tt.name, len(err.Error()))
-		}
-		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("%s: took %v", tt.name, d)
-		}
 	}
 }
 

@@ -65,8 +65,8 @@ func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
 }
 
 // LoadBaseline returns the settings of a grid file's baseline, of an embedded
-// ablation's, or of a profile, with sel.Set and sel.DataDir over them. A path
-// wins over an ablation's name, which wins over a profile's.
+// ablation's, or of a profile, inside the program or in a file, with sel.Set and
+// sel.DataDir over them. A path wins over an ablation's name, which wins over a profile's.
 func (in *Catalogue) LoadBaseline(source string, sel Selection) (Config, error) {
 	c, _, err := in.baseline(source, sel)
 	return c, err
@@ -82,12 +82,22 @@ func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]
 	label, text, err := read(source)
 	var profile []entry
 	switch {
+	case err == nil && in.looksLikeProfile(label, text):
+		if profile, err = (&reader{in: in, file: label, earlier: true}).everySetting(text); err == nil {
+			err = alone(source, sel)
+		}
+		if err != nil {
+			return Config{}, nil, err
+		}
 	case err == nil:
 		if b, _, profile, err = in.grid(label, text, sel.Profile); err != nil {
 			return Config{}, nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
-		if profile, err = in.loadProfile(source, ""); err != nil {
+		if profile, err = in.loadProfile(source, ""); err == nil {
+			err = alone(source, sel)
+		}
+		if err != nil {
 			return Config{}, nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist):
@@ -127,6 +137,21 @@ func (in *Catalogue) grid(label string, text []byte, profile string) (b body, na
 	return g.under(profile), profile, settings, nil
 }
 
+// alone refuses another profile for a source that is a profile itself.
+func alone(source string, sel Selection) error {
+	if sel.Profile == "" || sel.Profile == source {
+		return nil
+	}
+	return fmt.Errorf("--profile %s: %s is a profile itself; only the profile of a grid file or an ablation can be replaced", setting.Short(sel.Profile), setting.Short(source))
+}
+
+// looksLikeProfile reports whether a file begins with a group of settings, which a grid file does not have outside its
+// baseline and rows.
+func (in *Catalogue) looksLikeProfile(label string, text []byte) bool {
+	root := (&reader{in: in, file: label}).document(text)
+	return root != nil && len(root.Content) > 0 && in.groups[root.Content[0].Value]
+}
+
 // isProfile reports whether a name may be a profile's: the name of an embedded profile, or a file's.
 func isProfile(name string) bool { return slices.Contains(Profiles(), name) || profileFile(name) }
 
@@ -140,7 +165,8 @@ func unknownProfile(name string) error {
 }
 
 // loadProfile reads a profile, which gives every setting: an embedded one, or a file whose
-// path is relative to dir. No result depends on what it is called.
+// path is relative to dir. No result depends on what it is called. A file may be older than
+// some settings, which then have the value that the program had before them.
 func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 	if profileFile(name) {
 		path := name
@@ -151,7 +177,7 @@ func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("profile %w", err)
 		}
-		return in.parseProfile(path, text)
+		return (&reader{in: in, file: path, earlier: true}).everySetting(text)
 	}
 	if !slices.Contains(Profiles(), name) {
 		return nil, unknownProfile(name)
@@ -161,15 +187,11 @@ func (in *Catalogue) loadProfile(name, dir string) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.parseProfile("ablations/"+path, text)
-}
-
-func (in *Catalogue) parseProfile(label string, text []byte) ([]entry, error) {
-	return (&reader{in: in, file: label}).everySetting(text)
+	return (&reader{in: in, file: "ablations/" + path}).everySetting(text)
 }
 
 // everySetting reads a mapping that gives every setting. It may leave out settings that are not in use
-// and have a default, and a record may leave out settings that were added later.
+// and have a default, and a text may leave out settings that are newer than it.
 func (r *reader) everySetting(text []byte) ([]entry, error) {
 	root := r.document(text)
 	if root == nil {
@@ -187,16 +209,12 @@ func (r *reader) everySetting(text []byte) ([]entry, error) {
 	for _, key := range r.in.sorted {
 		switch fd := r.in.byKey[key]; {
 		case given[key]:
-		case r.recorded && fd.Was != "":
+		case r.earlier && fd.Was != "":
 			out = append(out, entry{key: key, value: fd.was})
 		case fd.Default != "" && len(fd.inUse(&c)) == 0:
 			out = append(out, entry{key: key, value: fd.byDefault})
 		default:
-			add := ""
-			if fd.Was != "" {
-				add = fmt.Sprintf(": %s is what the program did before it had the setting", fd.Was)
-			}
-			r.problem(0, "no value for %s; a profile gives every setting%s", key, add)
+			r.problem(0, "no value for %s; a profile gives every setting", key)
 		}
 	}
 	return out, r.err()

@@ -83,7 +83,7 @@ func (in *Catalogue) flagField(flag, text string) (*field, string, error) {
 	case in.groups[key]:
 		return nil, "", fmt.Errorf("%s: %s is a group of settings; it has %s", flag, key, strings.Join(in.below(key), ", "))
 	}
-	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, in.nearest(key))
+	return nil, "", fmt.Errorf("%s: unknown key %q; nearest: %s", flag, key, in.Nearest(key))
 }
 
 func (in *Catalogue) parseSet(text string) (entry, error) {

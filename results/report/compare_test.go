@@ -116,3 +116,15 @@ func TestQuantities(t *testing.T) {
 		t.Errorf("compared are %v, want %v", names, want)
 	}
 }
+
+// A loss with a long name stands as far from its curves as the others do.
+func TestCurvesOfLongNames(t *testing.T) {
+	side := Side{Logs: [][]record.Step{{{Losses: []record.Loss{{Name: "class", Value: 1}, {Name: "centerness", Value: 3}}}}}}
+	var b bytes.Buffer
+	writeCurves(&b, newCurves(side, side))
+	for _, want := range []string{"\n  cls_loss        A ", "\n  centerness_loss A "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}

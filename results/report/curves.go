@@ -132,16 +132,20 @@ func writeCurves(w *bytes.Buffer, c curves) {
 	}
 	fmt.Fprintf(w, "\ncurves, steps %d to %d: A and B on one scale, logarithmic where all is above 0; the first and last value\n",
 		c.steps[0], c.steps[len(c.steps)-1])
+	width := 9 // grad_norm
+	for _, q := range c.quantities {
+		width = max(width, len(q.name))
+	}
 	for i, q := range c.quantities {
 		sides := [][]float64{column(c.steps, c.a, i), column(c.steps, c.b, i)}
 		heights := drawnHeights(sides)
 		for k, letter := range []string{"A", "B"} {
 			values := slices.DeleteFunc(sides[k], math.IsNaN)
 			if len(values) == 0 {
-				fmt.Fprintf(w, "  %-10s%s %s\n", q.name, letter, columns.Gap)
+				fmt.Fprintf(w, "  %-*s %s %s\n", width, q.name, letter, columns.Gap)
 				continue
 			}
-			fmt.Fprintf(w, "  %-10s%s %s %.4g to %.4g\n", q.name, letter, sparkline(heights[k]), values[0], values[len(values)-1])
+			fmt.Fprintf(w, "  %-*s %s %s %.4g to %.4g\n", width, q.name, letter, sparkline(heights[k]), values[0], values[len(values)-1])
 		}
 	}
 }

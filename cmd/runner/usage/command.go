@@ -13,8 +13,8 @@ import (
 // DefaultDB is the results database if --db is not given.
 const DefaultDB = "runs/focalgrid.db"
 
-// Next returns three commands that are useful after a sweep.
-func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection, db string) []string {
+// Next returns three commands that are useful after a sweep on that engine.
+func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection, engine, db string) []string {
 	best := ""
 	most := -1.
 	failed := ""
@@ -30,6 +30,9 @@ func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection
 		}
 	}
 	flags := flagsOf(sel)
+	if engine != "auto" {
+		flags = append(flags, "--engine", engine)
+	}
 	lines := []string{Command("table", db, append([]string{source}, append(flags, "--format", "markdown")...)...)}
 	switch {
 	case failed != "":
