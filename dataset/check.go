@@ -39,7 +39,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s id %d: %s%s", p.File, p.Subject, p.ID, kind, p.Text)
 }
 
-// CheckOptions says how closely Check looks.
+// CheckOptions sets how closely Check looks.
 type CheckOptions struct {
 	Decode    bool                  // decode every picture in full; otherwise its header and its end are looked at
 	Transform *Transform            // of the network that boxes are judged for; nil: in the pictures' own pixels alone
@@ -51,8 +51,8 @@ type CheckOptions struct {
 // annotations that cannot be read, ids that are unknown or occur twice, boxes without area,
 // and every image that is missing, truncated, of another kind or of another size. The first
 // split's categories are the detector's classes: what another split's cannot be mapped to is a
-// problem too. It never stops at a finding, except that of an unreadable JSON file nothing
-// more can be said. The error is ctx's.
+// problem too. It goes on after a finding, but for an unreadable JSON file, about which nothing
+// more is known. The error is ctx's.
 //
 // Both depths find the same but for damage within a file whose header and end are whole.
 func Check(ctx context.Context, dir string, splits []string, o CheckOptions) ([]Problem, error) {
@@ -240,8 +240,8 @@ func (c *checker) images(d *coco.Dataset, sums map[string][sha256.Size]byte) {
 	c.strays(root, d)
 }
 
-// misplaced says where a missing picture seems to be: in the split's folder itself,
-// where its name has the folders that another tool put it in.
+// misplaced describes where a missing picture seems to be: in the split's folder itself,
+// while its name has the folders that another tool put it in.
 func misplaced(root, name string, err error) string {
 	base := path.Base(name)
 	if !errors.Is(err, fs.ErrNotExist) || base == path.Clean(name) {
@@ -288,10 +288,10 @@ func (c *checker) strays(root string, d *coco.Dataset) {
 	}
 }
 
-// inspect looks at a picture's file as training and scoring would read it: its bytes are
-// of the sum, where that is known, and its pixels those of a whole picture of w x h. Without
-// decode a file is taken for whole whose header says so and that ends as such files do;
-// one that ends otherwise, as with bytes that decoders pass over, is decoded all the same.
+// inspect looks at a picture's file as training and scoring would read it: its bytes have
+// the sum, where that is known, and it holds a whole picture of w x h pixels. Without decode
+// it trusts a file whose header has that size and that ends as such files do; it decodes a
+// file that ends otherwise, as with bytes that decoders pass over, all the same.
 func inspect(file string, w, h int, sum *[sha256.Size]byte, decode bool) (orientation int, err error) {
 	if !decode && sum == nil {
 		orientation, whole, err := picture.Glance(file, w, h)

@@ -14,8 +14,8 @@ import (
 // of the detector.
 var ErrClasses = errors.New("the classes do not fit")
 
-// Relabel makes the labels of the set those of a detector with these classes: Classes
-// becomes classes, and each object has the label of its category there. The note tells
+// Relabel gives the set the labels of a detector with these classes: Classes becomes
+// classes, and each object has the label of its category there. The note describes
 // how the split's own list differs; it is empty where the two are the same.
 //
 // Categories are matched by id; or all of them by name, where an id is unknown to the
@@ -175,7 +175,7 @@ func missing(classes []Class, label map[int64]int32) []Class {
 	return out
 }
 
-// differences says in words how two lists differ.
+// differences describes how two lists differ.
 func differences(how string, renamed, unused, missing []Class) string {
 	var parts []string
 	if how != "" {

@@ -29,7 +29,7 @@ func DrawCrops(ctx context.Context, g *synthetic.Crops, first, n int) (*CropSet,
 	return s, err
 }
 
-// Batch returns the crops at the indices, mirrored where flips says so (nil:
+// Batch returns the crops at the indices, mirrored where flips is true (nil:
 // none), as network input of shape [len(indices), 3, Size, Size], normalised
 // with the transform's Mean and Std and otherwise untouched, and their labels.
 func (s *CropSet) Batch(indices []int, flips []bool, t Transform) (pixels []float32, labels []int32, err error) {

@@ -30,7 +30,7 @@ type Set struct {
 	Sums [][sha256.Size]byte
 
 	truth *coco.Dataset
-	ids   []int64 // by label, the id in the split's own file; nil: that of Classes
+	ids   []int64 // by label, the id in the split's own file; nil: the id in Classes
 }
 
 // Class is a category of the file.
@@ -57,8 +57,8 @@ type Object struct {
 }
 
 // Open reads the annotations of a split; images are read when they are needed. An
-// annotation without iscrowd is no crowd, and one without area has its box's: Notes
-// says how many there were.
+// annotation without iscrowd is not a crowd, and one without area gets its box's area: Notes
+// counts them.
 //
 // The error names the file and the entry: besides unreadable JSON these are ids
 // that occur twice, annotations of an unknown image or category, images without
@@ -93,8 +93,8 @@ func Open(dir, split string) (*Set, error) {
 	return set, nil
 }
 
-// boxNotes counts what became of boxes that do not lie in their image, and says so where the
-// file has no object to learn or to find.
+// boxNotes counts the boxes that did not lie in their image, and notes a file without any object to
+// learn or to find.
 func (s *Set) boxNotes() []string {
 	var notes []string
 	if s.Dropped > 0 {
@@ -109,7 +109,7 @@ func (s *Set) boxNotes() []string {
 	return notes
 }
 
-// noObjects says that a file annotates nothing but crowds, or nothing at all; empty: it does.
+// noObjects returns a note if a file annotates nothing but crowds, or nothing at all; else it is empty.
 func noObjects(d *coco.Dataset) string {
 	if slices.ContainsFunc(d.Annotations, func(a coco.Annotation) bool { return !a.IsCrowd }) {
 		return ""
@@ -117,8 +117,8 @@ func noObjects(d *coco.Dataset) string {
 	return "no objects: there is nothing to learn from it, and no score is defined on it"
 }
 
-// fillGaps gives annotations what their file leaves out: no iscrowd is 0, no area is
-// that of the box. It returns a line for each field, with counts.
+// fillGaps gives annotations what their file leaves out: iscrowd becomes 0, area becomes
+// the box's. It returns a line for each field, with counts.
 func fillGaps(d *coco.Dataset) []string {
 	var crowds, areas int
 	for i := range d.Annotations {
@@ -151,8 +151,8 @@ func annotationsPath(dir, split string) string {
 	return filepath.Join(dir, filepath.FromSlash(annotationsName(split)))
 }
 
-// readTruth reads the annotations of a split. Of a folder that Generate drew it holds them
-// against their checksum and returns those of the split's pictures, by name below dir.
+// readTruth reads the annotations of a split. In a folder that Generate drew it compares them with
+// their checksum, and returns the checksums of the split's pictures by name below dir.
 func readTruth(dir, split string) (*coco.Dataset, map[string][sha256.Size]byte, error) {
 	file := annotationsPath(dir, split)
 	if _, err := picture.StatRegular(file); err != nil {
@@ -227,7 +227,7 @@ func newSet(dir, split string, truth *coco.Dataset) (*Set, error) {
 	return s, nil
 }
 
-// badImage says what keeps an entry from being read, or "".
+// badImage returns the reason why an entry cannot be read, or "".
 func badImage(im coco.Image) string {
 	switch {
 	case im.FileName == "":
@@ -243,7 +243,7 @@ func badImage(im coco.Image) string {
 	return ""
 }
 
-// clip turns x, y, width, height into corners inside a w x h image. cut tells
+// clip turns x, y, width, height into corners inside a w x h image. cut reports
 // that more than a thousandth of a pixel (the rounding of published files) lay
 // outside; ok is false where no area is left.
 func clip(b [4]float64, w, h int) (box [4]float32, cut, ok bool) {
@@ -261,7 +261,7 @@ func clip(b [4]float64, w, h int) (box [4]float32, cut, ok bool) {
 }
 
 // GroundTruth returns the annotations as read, gaps filled but nothing clipped or
-// dropped, for evaluation. Their categories are those of the split's own file. The
+// dropped, for evaluation. Their categories have the ids of the split's own file. The
 // caller must not change them.
 func (s *Set) GroundTruth() *coco.Dataset { return s.truth }
 

@@ -32,7 +32,7 @@ type file struct {
 // in is where the file lies in a folder.
 func (f *file) in(dir string) string { return filepath.Join(dir, filepath.FromSlash(f.name)) }
 
-// files lists those of the set, but for the checksums.
+// files lists the files of the set, but for the checksums.
 func (g drawing) files() []file {
 	var files []file
 	for part, n := range []int{g.config.Train, g.config.Tune, g.config.Val} {

@@ -23,7 +23,7 @@ import (
 // be it only a damaged copy of it; nothing in it is touched.
 var ErrOtherFolder = errors.New("folder holds other data")
 
-// GenerateOptions says how a set is drawn.
+// GenerateOptions sets how a set is drawn.
 type GenerateOptions struct {
 	Own      bool                  // the folder is the program's own, in its cache: what is damaged in it is drawn again
 	Progress func(done, total int) // of the images drawn; may be nil
@@ -35,10 +35,10 @@ type GenerateOptions struct {
 // and of several processes the first one wins.
 //
 // A folder that holds this very set is left as it is, once its files are seen to have their
-// checksums. Those that an older version drew have none: they are compared with the set drawn
-// again, and get them. Where a file is damaged or missing, it is drawn again in a folder of our
-// Own, each file whole or not at all, and the note says so; in any other nothing is touched, and
-// the error is ErrOtherFolder.
+// checksums. A folder that an older version drew has none: its files are compared with the set
+// drawn again, and get them. Where a file is damaged or missing, it is drawn again in a folder of our
+// Own, each file whole or not at all, with a note; in any other folder nothing is touched, and the
+// error is ErrOtherFolder.
 func Generate(ctx context.Context, dir string, c synthetic.Config, o GenerateOptions) (note string, err error) {
 	g := drawing{synthetic.New(c), c}
 	if dir, err = filepath.Abs(dir); err != nil {
@@ -69,7 +69,7 @@ func Generate(ctx context.Context, dir string, c synthetic.Config, o GenerateOpt
 	return g.mend(ctx, dir, o)
 }
 
-// claims holds that a folder says of itself that it is the set of c.
+// claims returns an error unless a folder's marker names the set of c.
 func claims(dir string, c synthetic.Config) error {
 	path := filepath.Join(dir, markerName)
 	data, err := picture.ReadFile(path)
@@ -136,8 +136,8 @@ func (g drawing) create(ctx context.Context, dir string, progress func(done, tot
 	return atomicfile.SyncFolder(filepath.Dir(dir))
 }
 
-// IsSynthetic tells whether a folder says of itself that it is the synthetic set of c. The
-// error is ErrOtherFolder where it is another one.
+// IsSynthetic reports whether a folder's marker names the synthetic set of c. The error is
+// ErrOtherFolder if it names another set.
 func IsSynthetic(dir string, c synthetic.Config) (bool, error) {
 	if _, err := os.Stat(filepath.Join(dir, markerName)); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -223,8 +223,8 @@ func (g drawing) mend(ctx context.Context, dir string, o GenerateOptions) (note 
 	return "", nil
 }
 
-// suspects tells which of a folder's files are missing or do not have the checksums listed, all of
-// them where there are none, and sets the files' checksums to those.
+// suspects returns which of a folder's files are missing or do not have the checksums listed, all of
+// them if none are listed, and sets the files' checksums to the listed ones.
 func suspects(ctx context.Context, dir string, files []file, listed [][sha256.Size]byte) ([]bool, error) {
 	suspect := make([]bool, len(files))
 	err := parallel(ctx, len(files), runtime.GOMAXPROCS(0), func(i int) error {
@@ -241,7 +241,7 @@ func suspects(ctx context.Context, dir string, files []file, listed [][sha256.Si
 	return suspect, err
 }
 
-// notAsDrawn says that a generated folder is damaged, or was changed on purpose.
+// notAsDrawn returns the error about a generated folder that is damaged, or was changed on purpose.
 func notAsDrawn(dir, what string) error {
 	return fmt.Errorf("%w: %s is not as it was drawn (%s): remove it to have it drawn again, or remove its %s if it is now data of your own",
 		ErrOtherFolder, dir, what, markerName)

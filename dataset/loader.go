@@ -14,7 +14,7 @@ import (
 	"focalgrid/guard"
 )
 
-// LoaderOptions says how batches are made.
+// LoaderOptions sets how batches are made.
 type LoaderOptions struct {
 	Batch      int     // images a batch, >= 1
 	FlipProb   float64 // probability of mirroring left to right, [0, 1]
@@ -116,13 +116,13 @@ func NewLoader(set *Set, t Transform, o LoaderOptions, draw func(purpose string,
 // Len is the number of images drawn from: one epoch.
 func (l *Loader) Len() int { return len(l.images) }
 
-// Order returns which images step holds, as indices into Set.Images, and which
+// order returns which images step holds, as indices into Set.Images, and which
 // of them are mirrored: a function of the draw and the step alone.
 //
 // Image number n of training, n = step*Batch + slot, is entry n mod Len of the
 // permutation ("shuffle", n div Len); a batch may reach into the next epoch. It
 // is mirrored where the first number of ("flip", n) is below FlipProb.
-func (l *Loader) Order(step int) (images []int, flips []bool, err error) {
+func (l *Loader) order(step int) (images []int, flips []bool, err error) {
 	if l.draw == nil {
 		return nil, nil, errors.New("loader: no draw given, expected one for training batches")
 	}
@@ -159,7 +159,7 @@ func (l *Loader) Batch(step int) (*Batch, error) {
 }
 
 func (l *Loader) batch(ctx context.Context, b *Batch, step int) (*Batch, error) {
-	images, flips, err := l.Order(step)
+	images, flips, err := l.order(step)
 	if err != nil {
 		return nil, err
 	}

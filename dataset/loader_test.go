@@ -123,7 +123,7 @@ func TestOrder(t *testing.T) {
 	var all []int
 	flipped := 0
 	for step := range 1000 {
-		images, flips, err := l.Order(step)
+		images, flips, err := l.order(step)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,16 +151,16 @@ func TestOrder(t *testing.T) {
 		t.Errorf("%d of 3000 mirrored at probability ¼", flipped)
 	}
 	for _, p := range []float64{0, 1} {
-		_, flips, _ := newLoader(t, s, LoaderOptions{Batch: 100, FlipProb: p}).Order(0)
+		_, flips, _ := newLoader(t, s, LoaderOptions{Batch: 100, FlipProb: p}).order(0)
 		if slices.Contains(flips, p == 0) {
 			t.Errorf("FlipProb %g: %v", p, flips)
 		}
 	}
-	subset, _, err := newLoader(t, s, LoaderOptions{Batch: 2, Images: []int{7, 2}}).Order(4)
+	subset, _, err := newLoader(t, s, LoaderOptions{Batch: 2, Images: []int{7, 2}}).order(4)
 	if err != nil || !reflect.DeepEqual(slices.Sorted(slices.Values(subset)), []int{2, 7}) {
 		t.Errorf("subset [7 2] gives %v (%v)", subset, err)
 	}
-	if _, _, err := l.Order(-1); err == nil {
+	if _, _, err := l.order(-1); err == nil {
 		t.Error("step -1 has an order")
 	}
 }

@@ -4,5 +4,5 @@ package dataset
 
 import "errors"
 
-// lock tells that folders cannot be locked here.
+// lock returns an error: folders cannot be locked here.
 func lock(string) (l folderLock, held bool, err error) { return l, false, errors.ErrUnsupported }

@@ -9,7 +9,7 @@ import (
 )
 
 // lock locks a folder against other processes; held is false where one of them has the
-// lock. The error tells that folders cannot be locked here.
+// lock. The error reports that folders cannot be locked here.
 func lock(path string) (l folderLock, held bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {

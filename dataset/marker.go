@@ -17,7 +17,7 @@ import (
 	"focalgrid/dataset/synthetic"
 )
 
-// markerName is the file by which a synthetic folder tells what it holds; sumsName is the file
+// markerName is the file that names the set in a synthetic folder; sumsName is the file
 // with the SHA-256 of each of its files, the marker among them, as `sha256sum -c` reads it.
 const (
 	markerName = "synthetic.json"
@@ -102,7 +102,7 @@ func loadSums(dir string) ([]sum, error) {
 }
 
 // listedSums returns the checksums of the files, or nil where the folder has no list of them;
-// there tells whether it has another or a damaged list. Where one line is damaged, the file that
+// there reports whether it has another or a damaged list. Where one line is damaged, the file that
 // it names seems damaged.
 func listedSums(dir string, files []file) (listed [][sha256.Size]byte, there bool) {
 	sums, err := loadSums(dir)

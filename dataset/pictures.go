@@ -33,7 +33,7 @@ func pictureName(source [sha256.Size]byte, r picture.Ratio) string {
 // path spreads the files over folders, as some systems are slow with many in one.
 func (d pictures) path(name string) string { return filepath.Join(string(d), name[:2], name) }
 
-// read returns a picture of w x h, or nil if it is not there whole; damaged tells that
+// read returns a picture of w x h, or nil if it is not there whole; damaged reports that
 // something else is.
 func (d pictures) read(source [sha256.Size]byte, r picture.Ratio, w, h int) (p *picture.RGB, damaged bool) {
 	name := pictureName(source, r)

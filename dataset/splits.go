@@ -12,13 +12,13 @@ import (
 	"focalgrid/setting"
 )
 
-// layout says what a folder of data has to hold.
+// layout describes what a folder of data has to hold.
 const layout = "a folder in COCO's layout has annotations/instances_SPLIT.json beside a folder SPLIT of pictures for each split"
 
 // ErrNoFolder is returned for a folder of data that does not exist.
 var ErrNoFolder = errors.New("no such folder")
 
-// CheckFolder returns an error that says why a path is not a folder, and which one may be meant.
+// CheckFolder returns an error if a path is not a folder, and proposes the folder that may be meant.
 func CheckFolder(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -32,8 +32,8 @@ func CheckFolder(dir string) error {
 	return nil
 }
 
-// Splits lists the splits of a folder in COCO's layout, by name. The error says what a
-// folder without any has instead.
+// Splits lists the splits of a folder in COCO's layout, by name. The error about a
+// folder without splits lists what it has instead.
 func Splits(dir string) ([]string, error) {
 	if err := CheckFolder(dir); err != nil {
 		return nil, err

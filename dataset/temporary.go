@@ -62,7 +62,7 @@ type folderLock struct{ folder *os.File }
 
 func (l folderLock) unlock() { l.folder.Close() }
 
-// there tells whether path still is the folder that was locked.
+// there reports whether path still is the folder that was locked.
 func (l folderLock) there(path string) bool {
 	locked, err := l.folder.Stat()
 	if err != nil {

@@ -34,7 +34,7 @@ func (t Transform) Size(w, h int) (netWidth, netHeight int, scale float32) {
 	return r.Of(w), r.Of(h), float32(float64(r.Num) / float64(r.Den))
 }
 
-// shows tells whether a box of a w x h picture's pixels has an area in network pixels, as
+// shows reports whether a box of a w x h picture's pixels has an area in network pixels, as
 // it is and mirrored. In float32 a sliver may have one and not the other.
 func (t Transform) shows(b [4]float32, w, h int) bool {
 	netWidth, _, scale := t.Size(w, h)

@@ -73,7 +73,7 @@ func (w *walker) folder(dir, name string) error {
 	return nil
 }
 
-// within tells whether a path is a folder or lies below it; both are without links.
+// within reports whether a path is a folder or lies below it; both are without links.
 func within(path, folder string) bool {
 	rel, err := filepath.Rel(folder, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))

@@ -2,7 +2,7 @@
 // it.
 //
 // A Graph is data: a list of shape-checked nodes built once by small methods
-// (Conv2D, GroupNorm, Focal, …). A Program says which of its nodes are the
+// (Conv2D, GroupNorm, Focal, …). A Program names which of its nodes are the
 // loss, the predictions and the outputs. An Engine compiles a Program over a
 // State (parameters, running statistics and optimiser slots by name) into a
 // Session, which runs training steps. Reading a Graph (parameters,
@@ -43,7 +43,7 @@ type Engine interface {
 	Close() error
 }
 
-// Info says what an engine is.
+// Info describes an engine.
 type Info struct {
 	Name      string // is part of a trial's identity: engines and settings that give other bits have other names
 	Device    string // what computes, such as "CPU"

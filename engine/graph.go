@@ -93,7 +93,7 @@ type Attr struct {
 	Overlap             string
 }
 
-// Kind says what an input is fed with. Ops compute with the float32 values nearest to what is fed, which are the same
+// Kind is the type of an input's values. Ops compute with the float32 values nearest to what is fed, which are the same
 // numbers for every byte and for integers up to 2^24 in magnitude.
 type Kind int
 

@@ -247,7 +247,7 @@ func (g *Graph) SoftmaxLast(x *Node) *Node {
 // StopGradient is x, to which no gradient goes.
 func (g *Graph) StopGradient(x *Node) *Node { return g.unary(OpStopGradient, x) }
 
-// BoxCode says how values at a prior mean a box, as the coders of package box do. A prior
+// BoxCode describes how values at a prior are decoded to a box, as the coders of package box do. A prior
 // is x1,y1,x2,y2; of a point, a square around it as wide as its stride.
 type BoxCode struct {
 	// Kind is one of

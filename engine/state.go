@@ -11,7 +11,7 @@ import (
 // index. Equal arguments give equal sources.
 type Draw func(purpose string, index uint64) *rand.Rand
 
-// Init says how a parameter or buffer starts.
+// Init describes how a parameter or buffer starts.
 type Init struct {
 	Kind  string  // "constant", "normal" (mean 0) or "uniform" (in ±Value)
 	Value float64 // the constant, the standard deviation or the half-width

@@ -87,7 +87,7 @@ func bundlePath(dir string, attempt int) string {
 	return filepath.Join(dir, fmt.Sprintf(attemptFormat, attempt)+bundleSuffix)
 }
 
-// ReadBundle reads how an attempt ended from its trial's folder. The error is fs.ErrNotExist if there is no such bundle.
+// ReadBundle reads how an attempt ended from its trial's folder. The error is fs.ErrNotExist if there is none.
 func ReadBundle(dir string, attempt int) (record.Finish, error) {
 	var f record.Finish
 	path := bundlePath(dir, attempt)

@@ -59,7 +59,7 @@ const tensorsSuffix = ".safetensors"
 
 func checkpointName(step int) string { return fmt.Sprintf(checkpointFormat, step) }
 
-// checkpoints lists the files of a trial's checkpoints, the newest first. No folder is no checkpoints.
+// checkpoints lists the files of a trial's checkpoints, the newest first. A folder that does not exist has none.
 func checkpoints(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

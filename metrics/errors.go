@@ -8,7 +8,7 @@ import (
 	"focalgrid/coco"
 )
 
-// ErrorKind says why a detection is wrong or an object is not found.
+// ErrorKind is the reason why a detection is wrong or an object is not found.
 type ErrorKind int
 
 // The kinds of error, in the manner of Bolya et al., "TIDE: A General Toolbox for Identifying
@@ -43,7 +43,7 @@ type ErrorOptions struct{ Foreground, Background float64 }
 // DefaultErrorOptions returns the overlaps of the paper.
 func DefaultErrorOptions() ErrorOptions { return ErrorOptions{Foreground: .5, Background: .1} }
 
-// Errors says how much AP each kind of error costs at one IoU threshold.
+// Errors reports how much AP each kind of error costs at one IoU threshold.
 //
 // One kind of error is fixed at a time, and the others stay. A Localisation or
 // Classification error becomes right and keeps its score, if its object is not found and no

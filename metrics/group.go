@@ -57,8 +57,8 @@ func (x *index) number(id int64) int32 {
 	return -1
 }
 
-// place says where an object or detection belongs: the number of its category and the number
-// of its image. With category -1 it takes no part.
+// place is the group of an object or detection: the number of its category and the number
+// of its image. With category -1 it is not evaluated.
 type place struct{ category, image int32 }
 
 // grouped holds entries by category, within a category by image, and within an image in the

@@ -64,7 +64,7 @@ const (
 	SumBuffered
 )
 
-// Options says what to evaluate. The zero value evaluates nothing and is
+// Options selects what to evaluate. The zero value evaluates nothing and is
 // refused: start from DefaultOptions.
 type Options struct {
 	// IoUThresholds are the overlaps at which a detection counts as right, 1 to 64 of them

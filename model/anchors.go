@@ -58,8 +58,8 @@ func (c AnchorConfig) Levels(h, w int) []Level {
 	return out
 }
 
-// Count returns the number of anchors of an input of h×w pixels, all levels together.
-func (c AnchorConfig) Count(h, w int) int {
+// count returns the number of anchors of an input of h×w pixels, all levels together.
+func (c AnchorConfig) count(h, w int) int {
 	n := 0
 	for _, l := range c.Levels(h, w) {
 		n += l.Anchors
@@ -93,7 +93,7 @@ func (c AnchorConfig) Cell(stride int) [][4]float64 {
 // heads' outputs: level, y, x, then as in Cell. The centre at cell (y, x) is
 // ((x+Offset)·stride, (y+Offset)·stride); boxes are not clipped to the image.
 func (c AnchorConfig) Generate(h, w int) [][4]float32 {
-	out := make([][4]float32, 0, c.Count(h, w))
+	out := make([][4]float32, 0, c.count(h, w))
 	for _, l := range c.Levels(h, w) {
 		cell := c.Cell(l.Stride)
 		for y := range l.H {

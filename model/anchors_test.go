@@ -36,7 +36,7 @@ func TestAnchorCounts(t *testing.T) {
 	}
 	c := paperAnchors()
 	for _, tt := range tests {
-		if got := c.Count(tt.h, tt.w); got != tt.want {
+		if got := c.count(tt.h, tt.w); got != tt.want {
 			t.Errorf("%d×%d: %d anchors, want %d", tt.h, tt.w, got, tt.want)
 		}
 		for i, l := range c.Levels(tt.h, tt.w) {

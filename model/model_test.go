@@ -246,7 +246,7 @@ func TestRetinaNetShapes(t *testing.T) {
 			})
 			g, out := build(t, c, 2, 97, 130, true)
 			name := fmt.Sprintf("R%d %s", depth, norm)
-			a := c.Anchors.Count(97, 130)
+			a := c.Anchors.count(97, 130)
 			priors, err := c.Priors(97, 130)
 			if err != nil || len(priors.Boxes) != a {
 				t.Errorf("%s: %d boxes, %v; want %d anchors", name, len(priors.Boxes), err, a)

@@ -210,8 +210,8 @@ func wrongSummary(c Config) error {
 			head += n
 		}
 	}
-	if s.Total.Params+s.Total.Buffers != all || s.Anchors() != len(priors.Boxes) {
-		return fmt.Errorf("%d values and %d anchors, want %d and %d", s.Total.Params+s.Total.Buffers, s.Anchors(), all, len(priors.Boxes))
+	if s.Total.Params+s.Total.Buffers != all || s.anchors() != len(priors.Boxes) {
+		return fmt.Errorf("%d values and %d anchors, want %d and %d", s.Total.Params+s.Total.Buffers, s.anchors(), all, len(priors.Boxes))
 	}
 	for _, p := range heads[c.Head].Parts {
 		part := s.Part(p.Name)

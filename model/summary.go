@@ -127,8 +127,8 @@ func (s *Summary) Part(name string) Part {
 	return Part{}
 }
 
-// Anchors returns the number of anchors of all levels.
-func (s *Summary) Anchors() int {
+// anchors returns the number of anchors of all levels.
+func (s *Summary) anchors() int {
 	n := 0
 	for _, l := range s.Levels {
 		n += l.Anchors
@@ -136,8 +136,8 @@ func (s *Summary) Anchors() int {
 	return n
 }
 
-// Rows returns the table of parts, its header first and the total last.
-func (s *Summary) Rows() [][]string {
+// rows returns the table of parts, its header first and the total last.
+func (s *Summary) rows() [][]string {
 	rows := [][]string{{"part", "parameters", "trainable", "buffers", "MACs (M)"}}
 	for _, p := range append(slices.Clone(s.Parts), s.Total) {
 		rows = append(rows, []string{p.Name, thousands(p.Params), thousands(p.Trainable), thousands(p.Buffers), thousands((p.MACs + 500_000) / 1_000_000)})
@@ -145,22 +145,22 @@ func (s *Summary) Rows() [][]string {
 	return rows
 }
 
-// LevelRows returns the table of levels, its header first and the total last.
-func (s *Summary) LevelRows() [][]string {
+// levelRows returns the table of levels, its header first and the total last.
+func (s *Summary) levelRows() [][]string {
 	rows := [][]string{{"level", "stride", "cells", "anchors"}}
 	for _, l := range s.Levels {
 		rows = append(rows, []string{l.Name, strconv.Itoa(l.Stride), fmt.Sprintf("%d×%d", l.H, l.W), thousands(int64(l.Anchors))})
 	}
-	return append(rows, []string{"total", "", "", thousands(int64(s.Anchors()))})
+	return append(rows, []string{"total", "", "", thousands(int64(s.anchors()))})
 }
 
 // String returns both tables as text.
 func (s *Summary) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "one image of %d×%d (height×width)\n\n", s.H, s.W)
-	columns.Text(&b, "", s.Rows(), 1)
+	columns.Text(&b, "", s.rows(), 1)
 	b.WriteByte('\n')
-	columns.Text(&b, "", s.LevelRows(), 1)
+	columns.Text(&b, "", s.levelRows(), 1)
 	return b.String()
 }
 

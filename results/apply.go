@@ -106,9 +106,9 @@ func apply(b *record.Bundle, tx *sql.Tx) error {
 	return keepSums(b, tx, id)
 }
 
-// Bundle returns all that is recorded of a trial that has ended. The key is the
+// bundle returns all that is recorded of a trial that has ended. The key is the
 // full key; the error is ErrNoTrial if there is none.
-func (s *Store) Bundle(key string) (b *record.Bundle, err error) {
+func (s *Store) bundle(key string) (b *record.Bundle, err error) {
 	err = s.inTx("read trial", func(tx *sql.Tx) error {
 		b, err = readBundle(tx, key)
 		return err

@@ -8,8 +8,8 @@ import (
 	"focalgrid/results/record"
 )
 
-// Beat tells that an attempt is alive, and how far it is. The error is ErrLost
-// if it no longer holds the trial.
+// Beat records a heartbeat of an attempt, with its progress. The error is ErrLost
+// if the attempt no longer holds the trial.
 func (s *Store) Beat(key string, number int, p record.Progress) error {
 	return s.inTx("heartbeat", func(tx *sql.Tx) error {
 		id, err := holds(tx, key, number)

@@ -17,7 +17,7 @@ import (
 // Finding is something that is damaged, and what to do about it.
 type Finding struct{ What, Do string }
 
-// Checked is what Check looked at and found.
+// Checked counts what Check looked at, and lists its findings.
 type Checked struct {
 	Trials, Sweeps int       // in the database
 	Bundles        int       // beside it, of trials and sweeps
@@ -33,7 +33,7 @@ type Checked struct {
 // by their hash. It changes nothing; but if mend is set, bundles that are
 // missing or damaged are written anew from rows that are sound.
 //
-// The error is about a file that is no database of ours, or that can't be read for another
+// The error is about a file that is not a database of ours, or that can't be read for another
 // reason than damage.
 func Check(path string, key record.KeyOf, mend bool) (*Checked, error) {
 	c := &checker{path: path, key: key, rows: map[string]row{}, files: map[string]files.File{}}
@@ -107,7 +107,7 @@ func (c *checker) lost(err error) {
 	c.rows = nil
 }
 
-// restore says what to do about a bundle that is not as its row.
+// restore returns advice about a bundle that differs from its row.
 func (c *checker) restore(r row) string {
 	if r.write == nil {
 		return "copy it from a backup, or move it away: the database does not have its content"
@@ -198,7 +198,7 @@ func (c *checker) trialRows(tx *sql.Tx, s *Store) error {
 			continue
 		}
 		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error {
-			b, err := s.Bundle(key)
+			b, err := s.bundle(key)
 			if err != nil {
 				return err
 			}

@@ -165,7 +165,7 @@ func TestImportAgain(t *testing.T) {
 	must(t, err)
 	must(t, os.Remove(record.BundlePath(record.BundleDir(s.Path()), keyOf("a"))))
 	must(t, os.WriteFile(record.BundlePath(record.BundleDir(s.Path()), keyOf("b")), []byte("{"), 0o666))
-	stale, err := s.Bundle(keyOf("c"))
+	stale, err := s.bundle(keyOf("c"))
 	must(t, err)
 	stale.Error = "of an earlier attempt"
 	must(t, record.WriteBundle(record.BundleDir(s.Path()), stale))
@@ -173,7 +173,7 @@ func TestImportAgain(t *testing.T) {
 		t.Errorf("again: %+v, %v", did, err)
 	}
 	for _, name := range []string{"a", "b", "c"} {
-		want, err := s.Bundle(keyOf(name))
+		want, err := s.bundle(keyOf(name))
 		must(t, err)
 		x, err := want.Encode()
 		must(t, err)
@@ -197,7 +197,7 @@ func TestImportWhileRunning(t *testing.T) {
 		must(t, theirs.FinishTrial(keyOf("a"), 1, f))
 		s := newStore(t)
 		begin(t, s, trialNamed("a"))
-		b, err := theirs.Bundle(keyOf("a"))
+		b, err := theirs.bundle(keyOf("a"))
 		must(t, err)
 		if err := s.Apply(b); errors.Is(err, record.ErrHeld) == tt.lost {
 			t.Errorf("applied one that is %s: %v", tt.status, err)

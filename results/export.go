@@ -69,7 +69,7 @@ func (s *Store) Export(w io.Writer) error {
 	})
 }
 
-// Keep says which of two results of one trial Import keeps.
+// Keep chooses which of two results of one trial Import keeps.
 type Keep string
 
 const (
@@ -78,7 +78,7 @@ const (
 	KeepTheirs Keep = "theirs" // in the line
 )
 
-// Imported is what Import did.
+// Imported counts what Import did.
 type Imported struct {
 	Sweeps  int      // read
 	Added   int      // trials
@@ -112,19 +112,19 @@ func (e *ConflictsError) Error() string {
 // Is makes errors.Is find ErrConflict.
 func (e *ConflictsError) Is(target error) bool { return target == ErrConflict }
 
-// A Source is JSON Lines as Export writes them, and how errors call them.
+// Source is JSON Lines as Export writes them, with the name that errors give them.
 type Source struct {
 	Name string
 	io.Reader
 }
 
-// Import merges exports into the database. A line that is no bundle, was altered, or
+// Import merges exports into the database. A line that is not a bundle, was altered, or
 // holds a trial under a key that is not its own is left out and named; of the others
-// all are taken or none. A trial that both sides have counts once if status, weights,
+// all are accepted or none. A trial that both sides have counts once if status, weights,
 // metrics, classes, log and detections are equal, whoever computed them when; ours stays.
-// Of two results one of which is done or diverged that one stays. Else they are in
+// Of two results, one done or diverged and one not, the former stays. Else they are in
 // conflict, and keep decides; the error with KeepNone is a *ConflictsError. A trial that
-// is at work here is replaced by nothing but a result.
+// is running here is replaced only by a result.
 //
 // Sweeps of the same name and file become one, whose plan has the trials of both.
 func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported, error) {
@@ -191,7 +191,7 @@ func (s *Store) bundleImported(sweeps []*record.SweepPlan, taken map[string]bool
 	}
 	absent := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(taken)) {
-		b, err := s.Bundle(key)
+		b, err := s.bundle(key)
 		if err != nil {
 			return nil, err
 		}

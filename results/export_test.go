@@ -60,7 +60,7 @@ func filled(t *testing.T) *Store {
 func TestBundleThereAndBack(t *testing.T) {
 	s := filled(t)
 	for _, name := range []string{"a", "b", "c"} {
-		want, err := s.Bundle(keyOf(name))
+		want, err := s.bundle(keyOf(name))
 		must(t, err)
 		path := filepath.Join(record.BundleDir(s.Path()), keyOf(name)+".json")
 		got, err := record.ReadBundle(path)
@@ -154,7 +154,7 @@ func TestApply(t *testing.T) {
 	s := filled(t)
 	var bundles []*record.Bundle
 	for _, name := range []string{"a", "b", "c"} {
-		b, err := s.Bundle(keyOf(name))
+		b, err := s.bundle(keyOf(name))
 		must(t, err)
 		bundles = append(bundles, b)
 	}

@@ -17,7 +17,7 @@ import (
 // ErrNoBundles is returned by Rebuild.
 var ErrNoBundles = errors.New("no bundles to make a database of")
 
-// Rebuilt is what Rebuild found and did.
+// Rebuilt counts what Rebuild found and did.
 type Rebuilt struct {
 	Found          int     // bundles, of trials and sweeps
 	Trials, Sweeps int     // in the database

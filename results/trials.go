@@ -84,13 +84,12 @@ func (s *Store) BeginTrial(t record.Trial, a record.Attempt, over int) (number i
 	return number, err
 }
 
-// FinishTrial writes how an attempt and with it the trial ended, with its
-// metrics, classes, steps and detections: these and the trial's bundle beside the
-// database, all else in one transaction. Doing it again with the same result changes
-// nothing. The error is ErrNoTrial if the
-// trial has not begun, ErrLost if that attempt no longer holds it, ErrConflict
-// if it is done or diverged already and this result has another status or other
-// weights.
+// FinishTrial writes how an attempt and with it the trial ended, with its metrics,
+// classes, steps and detections: the detections and the trial's bundle beside the
+// database, everything else in one transaction. Doing it again with the same result
+// changes nothing. The error is ErrNoTrial if the trial has not begun, ErrLost if that
+// attempt no longer holds it, ErrConflict if it is done or diverged already and this
+// result has another status or other weights.
 func (s *Store) FinishTrial(key string, number int, f record.Finish) error {
 	if !record.IsEnd(f.Status) {
 		return fmt.Errorf("trial %s: it cannot end as %q; known: done, diverged, failed, interrupted", record.Short(key), f.Status)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -119,36 +120,25 @@ func newBenchLoader(a *app) *cobra.Command {
 
 func (a *app) benchStep(ctx context.Context, o *benchOptions) error {
 	o.Loader = !o.noLoader
-	return a.bench(ctx, o, benchmark.Step)
+	return a.bench(o, func(t *experiments.Trainer) (benchReport, error) {
+		return benchmark.Measure(ctx, t, o.Network, benchmark.Step)
+	})
 }
 
 func (a *app) benchInfer(ctx context.Context, o *benchOptions) error {
-	return a.bench(ctx, o, benchmark.Infer)
-}
-
-func (a *app) bench(ctx context.Context, o *benchOptions, measure func(context.Context, *experiments.Trainer, benchmark.Network) (benchmark.Measured, error)) error {
-	if err := checkFormat(o.format, "text", "json"); err != nil {
-		return err
-	}
-	if err := o.Fill(); err != nil {
-		return bad(err)
-	}
-	r, err := o.m.open(a)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	rep, err := benchmark.Measure(ctx, r.Trainer, o.Network, measure)
-	if err != nil {
-		return err
-	}
-	if o.format == "json" {
-		return a.printJSON(rep)
-	}
-	return rep.Write(a.out)
+	return a.bench(o, func(t *experiments.Trainer) (benchReport, error) {
+		return benchmark.Measure(ctx, t, o.Network, benchmark.Infer)
+	})
 }
 
 func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
+	return a.bench(o, func(t *experiments.Trainer) (benchReport, error) { return benchmark.MeasureLoader(ctx, t, o.Network) })
+}
+
+// benchReport is a measurement that prints itself as text.
+type benchReport interface{ Write(w io.Writer) error }
+
+func (a *app) bench(o *benchOptions, measure func(*experiments.Trainer) (benchReport, error)) error {
 	if err := checkFormat(o.format, "text", "json"); err != nil {
 		return err
 	}
@@ -160,7 +150,7 @@ func (a *app) benchLoader(ctx context.Context, o *benchOptions) error {
 		return err
 	}
 	defer r.close()
-	rep, err := benchmark.MeasureLoader(ctx, r.Trainer, o.Network)
+	rep, err := measure(r.Trainer)
 	if err != nil {
 		return err
 	}

@@ -115,12 +115,12 @@ func reading[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	}
 }
 
-// loadPlan is plan.Load that Ctrl-C stops.
+// loadPlan expands a grid file; Ctrl-C stops it.
 func loadPlan(ctx context.Context, source string, sel plan.Selection) (*plan.Plan, error) {
 	return reading(ctx, func() (*plan.Plan, error) { return detector.Settings.Load(source, sel) })
 }
 
-// loadBaseline is plan.LoadBaseline that Ctrl-C stops.
+// loadBaseline reads the baseline of a grid file; Ctrl-C stops it.
 func loadBaseline(ctx context.Context, source string, sel plan.Selection) (plan.Config, error) {
 	return reading(ctx, func() (plan.Config, error) { return detector.Settings.LoadBaseline(source, sel) })
 }

@@ -51,7 +51,7 @@ func CheckSize(w, h int) error {
 	return nil
 }
 
-// header is what the beginning of a picture's file tells.
+// header is read from the beginning of a picture's file.
 type header struct {
 	width, height int
 	orientation   int    // EXIF's, 1 to 8: how a viewer turns the picture; 1 where the file does not say
@@ -92,7 +92,7 @@ func readHeader(data []byte) (header, error) {
 	return hd, nil
 }
 
-// check tells what keeps a file of so many bytes from being decoded as a picture of w x h
+// check returns why a file of so many bytes cannot be decoded as a picture of w x h
 // pixels, or, where w is 0, of any size.
 func (hd *header) check(size int64, w, h int) error {
 	switch {

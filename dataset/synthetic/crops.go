@@ -2,7 +2,7 @@ package synthetic
 
 import "strconv"
 
-// CropConfig says what the classification crops contain, as CropParams describes it: one
+// CropConfig describes the classification crops, by the settings in CropParams: one
 // object in the middle of each, or none. More classes than the detection set's make richer
 // features.
 type CropConfig struct {

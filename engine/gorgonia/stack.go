@@ -121,7 +121,7 @@ func firstInputs(nodes []*engine.Node) []*engine.Node {
 	return in
 }
 
-// dependent tells whether one of the nodes needs another.
+// dependent reports whether one of the nodes needs another.
 func dependent(nodes []*engine.Node) bool {
 	seen := map[int]bool{}
 	var reaches func(n *engine.Node) bool

@@ -13,7 +13,7 @@ func fma(a, b, c float32) float32 {
 	return float32(s)
 }
 
-// halfway tells whether s, the sum in float64 of a product of two float32, which is
+// halfway reports whether s, the sum in float64 of a product of two float32, which is
 // exact there, and another float32, may lie halfway between two float32. Where it
 // doesn't, rounding it to float32 rounds the exact sum. From 2^-126 on it does only if
 // its last 29 bits say so.

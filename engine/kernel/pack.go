@@ -2,7 +2,7 @@ package kernel
 
 import "slices"
 
-// packsAs tells whether both sweeps, of one kernel, have the same packed weights.
+// packsAs reports whether both sweeps, of one kernel, have the same packed weights.
 func (s *sweep) packsAs(o *sweep) bool {
 	return slices.EqualFunc(s.phases, o.phases, func(a, b phase) bool {
 		return slices.EqualFunc(a.taps, b.taps, func(a, b tap) bool { return a.w == b.w })

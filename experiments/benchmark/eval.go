@@ -60,16 +60,16 @@ type EvalMeasured struct {
 	TruthBytes, ResultsBytes int64 // of the files
 }
 
-// Run generates the files and measures.
-func (b Eval) Run(ctx context.Context) (*EvalMeasured, error) {
+// run generates the files and measures.
+func (b Eval) run(ctx context.Context) (*EvalMeasured, error) {
 	if b.Threads > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(b.Threads))
 	}
-	if err := b.Case.Write(b.Dir); err != nil {
+	if err := b.Case.write(b.Dir); err != nil {
 		return nil, err
 	}
 	m := &EvalMeasured{}
-	gtPath, dtPath := b.Case.Paths(b.Dir)
+	gtPath, dtPath := b.Case.paths(b.Dir)
 	for _, file := range []struct {
 		path  string
 		bytes *int64
@@ -115,15 +115,15 @@ func (b Eval) Run(ctx context.Context) (*EvalMeasured, error) {
 	return m, nil
 }
 
-// Paths returns the files under dir to which Write writes the ground truth and the results.
-func (c EvalCase) Paths(dir string) (gt, dt string) {
+// paths returns the files under dir to which write writes the ground truth and the results.
+func (c EvalCase) paths(dir string) (gt, dt string) {
 	return filepath.Join(dir, c.Name+"-gt.json"), filepath.Join(dir, c.Name+"-dt.json")
 }
 
-// Write generates the two files in dir.
-func (c EvalCase) Write(dir string) error {
+// write generates the two files in dir.
+func (c EvalCase) write(dir string) error {
 	gt, dt := c.generate()
-	gtPath, dtPath := c.Paths(dir)
+	gtPath, dtPath := c.paths(dir)
 	if err := coco.WriteDataset(gtPath, gt); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func MeasureEval(ctx context.Context, b Eval) (*EvalReport, error) {
 		r.Bare = proc.Memory()
 	}
 	b.Evaluated = func() { r.Memory = proc.PeakMemory() }
-	m, err := b.Run(ctx)
+	m, err := b.run(ctx)
 	if err != nil {
 		return nil, err
 	}

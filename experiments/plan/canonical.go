@@ -100,7 +100,7 @@ func (in *Catalogue) ParseResolved(label string, text []byte) (Config, error) {
 		return Config{}, err
 	}
 	c := in.config(settings)
-	if err := c.Validate(); err != nil {
+	if err := c.validate(); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", label, err)
 	}
 	return c, nil
@@ -127,7 +127,7 @@ func write(c *Config, keep func(c *Config, key string) bool, iterations bool) []
 		b = append(b, '"', ':')
 		if key == "optim.steps" && iterations {
 			b = append(b, '[')
-			for i, at := range c.StepsAt() {
+			for i, at := range c.stepsAt() {
 				if i > 0 {
 					b = append(b, ',')
 				}

@@ -65,8 +65,8 @@ func (c *Config) Set(key string, value any) {
 	c.groups[group] = changed
 }
 
-// StepsAt returns the iterations at which the learning rate falls.
-func (c *Config) StepsAt() []int {
+// stepsAt returns the iterations at which the learning rate falls.
+func (c *Config) stepsAt() []int {
 	steps := c.groups["optim"].Numbers("steps")
 	out := make([]int, len(steps))
 	for i, at := range steps {

@@ -119,12 +119,12 @@ func TestProfiles(t *testing.T) {
 	}
 	// §4, §4.1 of Lin et al.
 	if paper.Int("model.depth") != 50 || paper.Int("model.fpn") != 256 || paper.Number("model.prior") != .01 || paper.Number("anchors.base") != 4 || paper.Number("optim.lr") != .01 ||
-		paper.Number("optim.weight_decay") != 1e-4 || !slices.Equal(paper.StepsAt(), []int{60000, 80000}) || paper.Int("train.iters") != 90000 || paper.Int("train.batch") != 16 ||
+		paper.Number("optim.weight_decay") != 1e-4 || !slices.Equal(paper.stepsAt(), []int{60000, 80000}) || paper.Int("train.iters") != 90000 || paper.Int("train.batch") != 16 ||
 		paper.Number("loss.gamma") != 2 || paper.Number("loss.alpha") != .25 || paper.Int("image.short") != 600 || paper.Transform().LongSide != 1000 {
 		t.Errorf("paper is %+v", paper)
 	}
 	mini := miniConfig(t)
-	if !slices.Equal(mini.StepsAt(), []int{402, 534}) || mini.Number("optim.lr") != .1 || mini.Int("train.iters") != 600 || mini.Int("train.batch") != 16 {
+	if !slices.Equal(mini.stepsAt(), []int{402, 534}) || mini.Number("optim.lr") != .1 || mini.Int("train.iters") != 600 || mini.Int("train.batch") != 16 {
 		t.Errorf("mini is %+v", mini)
 	}
 	if err := mini.Missing(); err != nil {
@@ -211,7 +211,7 @@ func TestValidateTakesAnything(t *testing.T) {
 			c.Set(fd.key, v)
 		}
 		Canonical(&c)
-		if err := c.Validate(); err == nil {
+		if err := c.validate(); err == nil {
 			model.New(c.Group("model"), c.Group("anchors"), 4)
 			optim.New(c.Group("optim"))
 			box.NewPost(c.Group("eval"))

@@ -163,7 +163,7 @@ func (r *reader) syntax(err error) {
 	r.problem(line, "not valid YAML: %s", msg)
 }
 
-// each calls f for the pairs of a mapping, and reports what is no plain key.
+// each calls f for the pairs of a mapping, and reports keys that are not plain text.
 func (r *reader) each(node *yaml.Node, what string, f func(key string, k, v *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
 		r.problem(node.Line, "%s must be key: value pairs, is %s", what, kindOf(node))
@@ -385,7 +385,7 @@ func (r *reader) items(v *yaml.Node, what string, f func(i int, e *yaml.Node)) {
 func (r *reader) seeds(v *yaml.Node) []uint64 {
 	switch v.Kind {
 	case yaml.ScalarNode:
-		s, err := ParseSeeds(v.Value)
+		s, err := parseSeeds(v.Value)
 		if err != nil {
 			r.problem(v.Line, "seeds: %v", err)
 		}

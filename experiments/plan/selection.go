@@ -60,7 +60,7 @@ func (s *Selection) parse(in *Catalogue) (parsedSelection, error) {
 		}
 	}
 	if s.Seeds != "" {
-		seeds, err := ParseSeeds(s.Seeds)
+		seeds, err := parseSeeds(s.Seeds)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--seeds %s: %w", s.Seeds, err))
 		}
@@ -165,9 +165,9 @@ func CheckSeed(seed uint64) error {
 	return nil
 }
 
-// ParseSeeds reads one seed ("3"), a range with both ends ("0..9") or a comma
+// parseSeeds reads one seed ("3"), a range with both ends ("0..9") or a comma
 // list ("1,2,5").
-func ParseSeeds(text string) ([]uint64, error) {
+func parseSeeds(text string) ([]uint64, error) {
 	one := func(s string) (uint64, error) {
 		s = strings.TrimSpace(s)
 		v, err := strconv.ParseUint(s, 10, 64)

@@ -84,12 +84,12 @@ func TestParseSeeds(t *testing.T) {
 		" 2 , 1 ": {2, 1},
 		"9223372036854775806..9223372036854775807": {1<<63 - 2, 1<<63 - 1},
 	} {
-		if got, err := ParseSeeds(text); err != nil || !slices.Equal(got, want) {
+		if got, err := parseSeeds(text); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: got %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", ",", "1,", "-1", "+1", "1.5", "01", "0..", "..3", "0..1..2", "0x1", "0..100000", "9223372036854775808", "9223372036854775807..9223372036854775808", "18446744073709551616"} {
-		if got, err := ParseSeeds(text); err == nil {
+		if got, err := parseSeeds(text); err == nil {
 			t.Errorf("%q gives %v, want an error", text, got)
 		}
 	}
@@ -101,7 +101,7 @@ func FuzzFlags(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if seeds, err := ParseSeeds(text); err == nil && len(seeds) == 0 {
+		if seeds, err := parseSeeds(text); err == nil && len(seeds) == 0 {
 			t.Error("no seeds and no error")
 		}
 		s := Selection{Set: []string{text}, Only: []string{text}}

@@ -21,8 +21,8 @@ func (p Problem) String() string {
 	return p.Key + " " + p.Msg
 }
 
-// Validate reports every impossible value at once.
-func (c *Config) Validate() error {
+// validate reports every impossible value at once.
+func (c *Config) validate() error {
 	var all problems
 	for _, p := range c.problems() {
 		all.list = append(all.list, fmt.Errorf("%s", p))

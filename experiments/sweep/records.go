@@ -41,8 +41,8 @@ func (s *State) Done() bool {
 	return s.Recorded != nil && record.IsFinal(s.Recorded.Status)
 }
 
-// Classes returns how many classes the trial's detector has; 0 where its data was not looked at.
-func (s *State) Classes() int {
+// classes returns how many classes the trial's detector has; 0 where its data was not looked at.
+func (s *State) classes() int {
 	if s.source == nil {
 		return 0
 	}

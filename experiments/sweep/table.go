@@ -165,7 +165,7 @@ func Inputs(p *plan.Plan, states []State) []string {
 	var data, start []string
 	for i := range states {
 		c := &states[i].Config
-		if d := c.DescribeData(states[i].Classes()); d != "" && !slices.Contains(data, d) {
+		if d := c.DescribeData(states[i].classes()); d != "" && !slices.Contains(data, d) {
 			data = append(data, d)
 		}
 		if b := strings.TrimPrefix(c.Backbone(states[i].Init), "backbone "); !slices.Contains(start, b) {

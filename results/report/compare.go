@@ -51,14 +51,14 @@ func Rows(store *results.Store, text string) ([]record.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	trials, err := Matching(all, settings)
+	trials, err := matching(all, settings)
 	if err == nil && len(trials) == 0 {
 		err = fmt.Errorf("%s: no recorded trial has these settings", text)
 	}
 	return trials, err
 }
 
-// splitSettings splits settings at their commas, but not at those of a list in brackets.
+// splitSettings splits settings at their commas, but not at the commas of a list in brackets.
 func splitSettings(text string) []string {
 	depth := 0
 	return strings.FieldsFunc(text, func(r rune) bool {
@@ -72,10 +72,10 @@ func splitSettings(text string) []string {
 	})
 }
 
-// Matching returns the trainings that have those settings, given as the texts that a list
+// matching returns the trainings that have those settings, given as the texts that a list
 // shows: "loss.gamma" = "2". Numbers are compared as numbers. The error names a
 // setting that no trial has.
-func Matching(trials []record.Trial, settings map[string]string) ([]record.Trial, error) {
+func matching(trials []record.Trial, settings map[string]string) ([]record.Trial, error) {
 	var out []record.Trial
 	known := map[string]bool{}
 	for _, t := range trials {

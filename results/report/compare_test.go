@@ -92,11 +92,11 @@ func TestMatching(t *testing.T) {
 		{map[string]string{"anchors.ratios": "[1,2]"}, 0},
 		{map[string]string{}, 3},
 	} {
-		if got, err := Matching(all, tt.settings); err != nil || len(got) != tt.want {
+		if got, err := matching(all, tt.settings); err != nil || len(got) != tt.want {
 			t.Errorf("%v: %d trials, %v; want %d", tt.settings, len(got), err, tt.want)
 		}
 	}
-	if _, err := Matching(all, map[string]string{"loss.gama": "2"}); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
+	if _, err := matching(all, map[string]string{"loss.gama": "2"}); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
 		t.Errorf("an unknown setting: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func (t *Table) writeText(w io.Writer) error {
 	if err := columns.Ruled(w, header, rows, len(t.Factors)); err != nil {
 		return err
 	}
-	for i, note := range t.Notes() {
+	for i, note := range t.notes() {
 		lead := ""
 		if i == 0 {
 			lead = "\n"
@@ -68,7 +68,7 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 	if err := columns.Markdown(w, header, rows, len(t.Factors)); err != nil {
 		return err
 	}
-	if notes := t.Notes(); len(notes) > 0 {
+	if notes := t.notes(); len(notes) > 0 {
 		if _, err := fmt.Fprintf(w, "\n%s\n", strings.Join(notes, "\n")); err != nil {
 			return err
 		}

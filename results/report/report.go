@@ -1,7 +1,7 @@
-// Package report prints what is recorded: lists, single trials, tables and comparisons.
+// Package report prints records: lists, single trials, tables and comparisons.
 //
 // Text and markdown are for people: AP is printed × 100 with one decimal, as papers do,
-// and what has no value is a gap. CSV and JSON are for programs: fractions with all their
+// and a missing value is a gap. CSV and JSON are for programs: fractions with all their
 // digits. A Table sets the mean and sample standard deviation over seeds beside published
 // figures, which arrive as plain values. Settings are printed as text without knowing
 // what they mean.

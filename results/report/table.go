@@ -21,7 +21,7 @@ type Table struct {
 	Profile string
 	Caption string // one line: what is varied
 
-	// Ours and Paper say in words under which setting each side's figures were
+	// Ours and Paper describe the setting in which each side's figures were
 	// measured (data, scale, backbone, schedule). The notes print both, so that
 	// nobody compares what cannot be compared. Paper is empty where no
 	// published table is mirrored.
@@ -106,9 +106,9 @@ func (t *Table) best() []bool {
 	return best
 }
 
-// Notes are the sentences under a table: what the figures are, how far they
+// notes are the sentences under a table: what the figures are, how far they
 // can be trusted and compared, and what is missing.
-func (t *Table) Notes() []string {
+func (t *Table) notes() []string {
 	var once, several, diverged, failed int
 	for _, r := range t.Rows {
 		switch {
