@@ -50,9 +50,10 @@ func find(paragraphs []string, start string) string {
 }
 
 var (
-	cited   = regexp.MustCompile(`Table (1[a-e]|[23])\b`)
-	figure  = regexp.MustCompile(`\b\d+\.\d\b`)
-	figures = regexp.MustCompile(`\b\d+\.\d(?:, \d+\.\d)+\b`)
+	gridFile = regexp.MustCompile(`\b([a-z_]+)\.yaml\b`)
+	cited    = regexp.MustCompile(`Table (1[a-e]|[23])\b`)
+	figure   = regexp.MustCompile(`\b\d+\.\d\b`)
+	figures  = regexp.MustCompile(`\b\d+\.\d(?:, \d+\.\d)+\b`)
 )
 
 // Each grid file begins with what it shows, its command, the paper's result (smoke has none) and its cost. Each figure
@@ -64,6 +65,11 @@ func TestHeaders(t *testing.T) {
 		for _, start := range []string{"runner sweep " + name, "Cost"} {
 			if find(paragraphs, start) == "" {
 				t.Errorf("%s.yaml: no paragraph of the header begins with %q", name, start)
+			}
+		}
+		for _, m := range gridFile.FindAllStringSubmatch(find(paragraphs, "Cost"), -1) {
+			if !sharesRow(t, name, m[1]) {
+				t.Errorf("%s.yaml: the cost counts rows of %s.yaml, which has no trial of the same identity", name, m[1])
 			}
 		}
 		if name == "smoke" {
@@ -88,6 +94,25 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("%s.yaml: %q has fewer than three figures of the paper", name, text)
 		}
 	}
+}
+
+// sharesRow reports whether two grid files have a row that trains the same detector.
+func sharesRow(t *testing.T, name, other string) bool {
+	t.Helper()
+	seen := map[string]bool{}
+	for i, n := range []string{name, other} {
+		p, err := detector.Settings.Load(n, plan.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range p.Rows {
+			if i == 1 && seen[string(row.Canonical)] {
+				return true
+			}
+			seen[string(row.Canonical)] = i == 0
+		}
+	}
+	return false
 }
 
 // unpublished lists what is wrong about the figures of a text, beside those of the paper's tables.
