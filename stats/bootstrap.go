@@ -72,7 +72,8 @@ func SeedDraws(n int) int { return max(n-1, 1) }
 type TwoLevel struct {
 	Mean float64 // B - A, on the images as they are
 	// Low and High are Mean ± t StdErr, an interval of 95 %. t has Satterthwaite's degrees of freedom for
-	// the two parts of the variance, the seeds' being known from N runs alone.
+	// the two parts of the variance. The interval is never narrower than the interval over seeds alone, as few seeds
+	// may agree by chance.
 	Low, High float64
 	// StdErr is the standard deviation of the difference over resamples of seeds and of images; at
 	// least the standard error over seeds.
@@ -91,28 +92,22 @@ type TwoLevel struct {
 func SeedsAndImages(d Difference, resampled []float64, images int) TwoLevel {
 	values := defined(resampled)
 	two := TwoLevel{Mean: d.Mean, N: d.N, Images: images, Resamples: len(values), Caveats: slices.Clone(d.Caveats)}
-	rest := deviation(values)
-	rest *= rest
-	var parts []component
-	fixed := false
+	var seeds []component
+	seedVariance := 0.0
 	for _, p := range d.parts {
-		if p.degrees < 1 {
-			fixed = true
-			continue
+		if p.degrees >= 1 {
+			seeds = append(seeds, p)
+			seedVariance += p.variance
 		}
-		rest -= p.variance
-		parts = append(parts, p)
 	}
-	if fixed {
+	if len(seeds) < len(d.parts) {
 		two.Caveats = append(two.Caveats, Caveat{Kind: SeedsFixed})
 	}
-	parts = append(parts, component{max(rest, 0), float64(max(images-1, 1))})
-	total := 0.0
-	for _, p := range parts {
-		total += p.variance
-	}
-	two.StdErr = math.Sqrt(total)
-	half := halfWidth(parts)
+	variance := deviation(values)
+	variance *= variance
+	rest := component{max(variance-seedVariance, 0), float64(max(images-1, 1))}
+	two.StdErr = math.Sqrt(seedVariance + rest.variance)
+	half := max(halfWidth(append(seeds, rest)), halfWidth(seeds))
 	two.Low, two.High = two.Mean-half, two.Mean+half
 	return two
 }

@@ -63,11 +63,14 @@ func TestDraw(t *testing.T) {
 
 // TestSeedsAndImages: differences 3 and 5 of two pairs have mean 4, and the mean a variance of 1 with one
 // degree of freedom. Resamples 1 and 5, whose variance is 8, leave 7 to the choice of 8 images, with seven.
-// The degrees of freedom are 8²/(1/1 + 49/7) = 8, and t is 2.306.
+// The degrees of freedom are 8²/(1/1 + 49/7) = 8, and t is 2.306; but two seeds alone have t(1) = 12.706.
 func TestSeedsAndImages(t *testing.T) {
 	d := Paired(values(0, 1, 1, 1), values(0, 4, 1, 6))
+	if half := halfWidth([]component{{1, 1}, {7, 7}}); math.Abs(half-2.306*math.Sqrt(8)) > 1e-3 {
+		t.Errorf("half width %g, want 2.306 √8", half)
+	}
 	two := SeedsAndImages(d, []float64{1, math.NaN(), 5}, 8)
-	if two.Mean != 4 || !close(two.StdErr, math.Sqrt(8)) || math.Abs(two.High-4-2.306*math.Sqrt(8)) > 1e-3 || !close(two.High+two.Low, 8) ||
+	if two.Mean != 4 || !close(two.StdErr, math.Sqrt(8)) || math.Abs(two.High-4-12.706) > 1e-3 || !close(two.High+two.Low, 8) ||
 		two.N != 2 || two.Images != 8 || two.Resamples != 2 || !slices.Equal(two.Caveats, d.Caveats) {
 		t.Errorf("%+v", two)
 	}
