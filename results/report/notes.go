@@ -10,14 +10,14 @@ import (
 	"focalgrid/stats"
 )
 
-// notes are the sentences under a table: what the figures are, how far they
+// notes are the sentences under a table, each in one line: what the figures are, how far they
 // can be trusted and compared, and what is missing. bold says that the format shows the best row.
 func (t *Table) notes(s *sheet, bold bool) []string {
 	if t.Published {
 		return t.publishedNotes(s)
 	}
 	var notes []string
-	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	add := func(format string, args ...any) { notes = append(notes, columns.OneLine(fmt.Sprintf(format, args...))) }
 	rows := t.rows()
 	t.noteSettings(add)
 	var once, several, diverged, failed int
@@ -60,7 +60,9 @@ func (t *Table) notes(s *sheet, bold bool) []string {
 	if s.hidden != "" {
 		add("%s", s.hidden)
 	}
-	notes = append(notes, t.Remarks...)
+	for _, remark := range t.Remarks {
+		add("%s", remark)
+	}
 	list := cmp.Or(t.List, "runner ls")
 	if failed == 1 {
 		add("1 trial failed; `%s` says why.", list)
