@@ -313,35 +313,21 @@ func lead(text string) string {
 
 // fit makes the columns fit into a line. Where the factors leave no room for what is essential, their headings are broken,
 // and then long texts; if that is not enough, one column has the settings of each row in place of them. Of the details
-// those follow that find room, the first first.
+// those follow that find room, the first first. A table of the paper makes room for its details too.
 func (h *hidden) fit(t *Table, all []tableColumn, width int) []tableColumn {
 	all = slices.Clone(all)
-	needed := func() (factors, others int) {
-		for _, c := range all {
-			switch c.kind {
-			case factor:
-				factors += c.width()
-			case essential:
-				others += c.width()
-			}
-		}
-		return factors, others
+	if t.Published {
+		narrow(all, width, detail)
+	} else {
+		narrow(all, width, essential)
 	}
-	factors, others := needed()
-	if factors+others > width {
-		for i := range all {
-			all[i].split = all[i].kind == factor
-		}
-		shrink(all, width)
-		factors, _ = needed()
-	}
-	if n := slices.IndexFunc(all, func(c tableColumn) bool { return c.kind != factor }); factors+others > width && n > 1 {
+	essentials := widths(all, essential, essential)
+	if n := slices.IndexFunc(all, func(c tableColumn) bool { return c.kind != factor }); !t.Published && n > 1 && widths(all, factor, essential) > width {
 		settings := t.settings(all[:n])
-		settings.wrap = max(width-others-2, minWrap)
+		settings.wrap = max(width-essentials-2, minWrap)
 		all = append([]tableColumn{settings}, all[n:]...)
-		factors = settings.width()
 	}
-	room := width - factors - others
+	room := width - widths(all, factor, essential)
 	full := false
 	return slices.DeleteFunc(all, func(c tableColumn) bool {
 		if c.kind != detail {
@@ -356,22 +342,34 @@ func (h *hidden) fit(t *Table, all []tableColumn, width int) []tableColumn {
 	})
 }
 
+// widths is how wide the columns of the kinds from one to another are together.
+func widths(all []tableColumn, from, to columnKind) (total int) {
+	for _, c := range all {
+		if c.kind >= from && c.kind <= to {
+			total += c.width()
+		}
+	}
+	return total
+}
+
 // minWrap is the narrowest that a column of text is made.
 const minWrap = 16
 
-// shrink narrows the widest columns that name the row until all but details fit, or none can be narrowed.
-func shrink(all []tableColumn, width int) {
-	for {
-		total, widest := 0, -1
+// narrow breaks the headings of the columns that name the row, and then the texts in the widest of them, until all columns up
+// to a kind fit or nothing can be narrowed.
+func narrow(all []tableColumn, width int, upTo columnKind) {
+	tooWide := widths(all, factor, upTo) > width
+	for i := range all {
+		all[i].split = tooWide && all[i].kind == factor
+	}
+	for widths(all, factor, upTo) > width {
+		widest := -1
 		for i, c := range all {
-			if c.kind != detail {
-				total += c.width()
-			}
 			if c.kind == factor && c.width() > minWrap+2 && (widest < 0 || c.width() > all[widest].width()) {
 				widest = i
 			}
 		}
-		if total <= width || widest < 0 {
+		if widest < 0 {
 			return
 		}
 		all[widest].wrap = all[widest].width() - 3
