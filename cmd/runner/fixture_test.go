@@ -91,6 +91,11 @@ func sameJSON(t *testing.T, what, text, file string) {
 			}
 			if m, ok := v.(map[string]any); ok {
 				delete(m, "bundle") // the version of the format
+				if rows, ok := m["rows"].([]any); ok {
+					for _, row := range rows {
+						delete(row.(map[string]any), "paper") // of no record; that revision set it beside a row at another learning rate too
+					}
+				}
 			}
 			vs = append(vs, v)
 		}

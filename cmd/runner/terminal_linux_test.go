@@ -89,7 +89,7 @@ func TestTerminal(t *testing.T) {
 	p.tty.Close()
 	<-p.done
 	seen := p.text()
-	if n := strings.Count(seen, "AP.001"); n != 3 {
+	if n := strings.Count(seen, "AP × 100"); n != 3 {
 		t.Errorf("%d tables, want one a seed", n)
 	}
 	if !strings.Contains(seen, "trial 1 of 3") || !strings.Contains(seen, "\x1b[") {

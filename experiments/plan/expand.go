@@ -127,6 +127,10 @@ type Plan struct {
 	Rows        []Row
 	Seeds       []uint64
 	Trials      []Trial // seed by seed: first all rows with the first seed
+	Baseline    int     // the row that a table takes differences to: --baseline, or the row of the baseline itself; -1: none
+
+	own Config // the file's baseline over its profile, without the command line's settings
+	set []entry
 }
 
 // base lays the profile, the file's baseline and the command line over each other. It also returns
@@ -215,7 +219,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		if problems.full() {
 			break
 		}
-		if !sel.keeps(&row.Config) {
+		if !fit(sel.only, &row.Config) {
 			continue
 		}
 		for _, key := range p.Factors {
@@ -243,7 +247,10 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		return nil, fmt.Errorf("%s: %d rows × %d seeds are more than %d trials", b.file, len(p.Rows), len(p.Seeds), MaxTrials)
 	}
 	p.Trials = trials(p.Rows, p.Seeds)
-	return p, nil
+	p.set = sel.set
+	p.own, _ = b.base(profile, parsedSelection{})
+	p.Baseline, err = sel.chooseBaseline(p, &cfg)
+	return p, err
 }
 
 // trials lists the trials of a plan, seed by seed.

@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,11 +14,16 @@ import (
 	tables "focalgrid/results/report"
 )
 
-// Table gathers what is recorded of a plan's rows, beside the published figures; with everySeed, of all recorded seeds
-// and not just the plan's. Where data or first weights are not at hand, it matches trials by their settings, with a
-// remark.
-func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
-	if everySeed && r.Store != nil {
+// TableOptions says what a table is made of.
+type TableOptions struct {
+	EverySeed bool // all recorded seeds count, and not just the plan's
+	PerClass  bool // with AP by class
+}
+
+// Table gathers what is recorded of a plan's rows, beside the published figures. Where data or first weights are not at
+// hand, it matches trials by their settings, with a remark.
+func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tables.Table, error) {
+	if o.EverySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
 			return nil, err
@@ -37,7 +43,7 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 		if err != nil {
 			return nil, err
 		}
-		return t, r.noteOthers(t, states)
+		return t, r.complete(t, states, o)
 	}
 	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
 	// show what is recorded.
@@ -54,7 +60,29 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 	if remark != "" {
 		t.Remarks = append(t.Remarks, remark)
 	}
-	return t, r.noteOthers(t, states)
+	return t, r.complete(t, states, o)
+}
+
+// complete adds to a table what only the database knows.
+func (r *Records) complete(t *tables.Table, states []State, o TableOptions) error {
+	if o.PerClass && r.Store != nil {
+		t.PerClass = true
+		classes := make([][][]record.ClassMetric, len(t.Blocks[0].Rows))
+		for _, s := range states {
+			if s.Recorded == nil || s.Recorded.Status != record.StatusDone {
+				continue
+			}
+			c, err := r.Store.Classes(s.Key)
+			if err != nil {
+				return err
+			}
+			classes[s.Row] = append(classes[s.Row], c)
+		}
+		for i := range classes {
+			t.Blocks[0].Rows[i].AddClasses(classes[i])
+		}
+	}
+	return r.noteOthers(t, states)
 }
 
 // noteOthers notes under a table without any trial how many are recorded with other settings.
@@ -123,7 +151,7 @@ func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string,
 
 // TableOf makes the table of a plan from its states.
 func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
-	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
+	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Changed: p.Changed(), Factors: p.Factors, Extra: []string{"AP.001"}}
 	if t.ID == "" {
 		t.ID = p.Name
 	}
@@ -134,13 +162,14 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 		}
 		t.Ours = plan.DescribeSetting(&p.Rows[0].Config, p.Factors, init)
 	}
-	var published *paper.Table
+	published := func(*plan.Row) *paper.Row { return nil }
 	if p.Table != "" {
-		var err error
-		if published, err = paper.Load(p.Table); err != nil {
+		mirrored, err := paper.Load(p.Table)
+		if err != nil {
 			return nil, err
 		}
-		t.Paper = published.Setting()
+		t.Paper = mirrored.Setting()
+		published = func(row *plan.Row) *paper.Row { return publishedRow(t, p, mirrored, row) }
 	}
 	recorded := make([][]record.Trial, len(p.Rows))
 	for i := range states {
@@ -148,15 +177,65 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)
 		}
 	}
-	for i, row := range p.Rows {
-		var figures map[string]*float64
-		if published != nil {
-			if pr := published.Lookup(plan.Settings(&row.Config)); pr != nil {
-				figures = pr.Metrics
+	rows := make([]tables.Row, len(p.Rows))
+	for i := range p.Rows {
+		rows[i] = tables.NewRow(p.Rows[i].Factors, recorded[i], nil)
+		rows[i].Baseline = i == p.Baseline
+		if of := published(&p.Rows[i]); of != nil {
+			rows[i].Paper, rows[i].Millis = of.Metrics, of.Millis
+		}
+	}
+	t.Blocks = []tables.Block{{Rows: rows}}
+	return t, nil
+}
+
+// publishedRow returns the published row that a row of ours corresponds to, nil if there is none. The row's other
+// settings have to be the table's own: otherwise it is another experiment, and the table notes in what.
+func publishedRow(t *tables.Table, p *plan.Plan, mirrored *paper.Table, row *plan.Row) *paper.Row {
+	found := mirrored.Lookup(plan.Settings(&row.Config))
+	if found == nil {
+		return nil
+	}
+	apart := p.Apart(row, func(key string) bool {
+		_, fixed := mirrored.Fixed[key]
+		return fixed || slices.Contains(mirrored.Factors, key)
+	})
+	for _, key := range apart {
+		if !slices.Contains(t.Apart, key) {
+			t.Apart = append(t.Apart, key)
+		}
+	}
+	if len(apart) > 0 {
+		return nil
+	}
+	return found
+}
+
+// PublishedIDs lists the tables of the paper.
+func PublishedIDs() []string { return paper.IDs() }
+
+// Published returns the table of the paper with this id as published, without anything of ours. The error is
+// paper.ErrNoTable if the paper has none.
+func Published(id string) (*tables.Table, error) {
+	of, err := paper.Load(id)
+	if err != nil {
+		return nil, err
+	}
+	t := &tables.Table{ID: id, Published: true, Caption: of.Caption, Paper: of.Setting(), Factors: slices.Clone(of.Factors)}
+	const label = "row"
+	var rows []tables.Row
+	for _, r := range of.Rows {
+		row := tables.NewRow(maps.Clone(r.Factors), nil, r.Metrics)
+		row.Millis = r.Millis
+		if r.Label != "" {
+			row.Factors[label] = r.Label
+			if !slices.Contains(t.Factors, label) {
+				t.Factors = slices.Insert(t.Factors, 0, label)
 			}
 		}
-		t.Rows = append(t.Rows, tables.NewRow(row.Factors, recorded[i], figures))
+		rows = append(rows, row)
 	}
+	t.Blocks = []tables.Block{{Rows: rows}}
 	return t, nil
 }
 
