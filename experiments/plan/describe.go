@@ -9,12 +9,13 @@ import (
 	"focalgrid/setting"
 )
 
-// WithSeeds returns the plan with more seeds, after its own.
+// WithSeeds returns the plan with more seeds, after its own. Seeds that have chosen its rows' own best values are left
+// out: what they report is too good.
 func (p *Plan) WithSeeds(more []uint64) *Plan {
 	wide := *p
 	wide.Seeds = slices.Clone(p.Seeds)
 	for _, seed := range more {
-		if !slices.Contains(p.Seeds, seed) {
+		if !slices.Contains(p.Seeds, seed) && (p.Own == nil || !slices.Contains(p.Tune.Seeds, seed)) {
 			wide.Seeds = append(wide.Seeds, seed)
 		}
 	}
