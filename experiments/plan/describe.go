@@ -23,6 +23,17 @@ func (p *Plan) WithSeeds(more []uint64) *Plan {
 	return &wide
 }
 
+// RowName spells the factors of a row: "loss.type=focal loss.gamma=2"; "" where the file varies nothing.
+func (p *Plan) RowName(row int) string {
+	var parts []string
+	for _, key := range p.Factors {
+		if v, ok := p.Rows[row].Factors[key]; ok {
+			parts = append(parts, key+"="+setting.Spell(v))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
 // Finding returns the paper's conclusion from the table that the plan mirrors, or "".
 func (p *Plan) Finding() string {
 	t, err := paper.Load(p.Table)

@@ -217,6 +217,21 @@ func (r Row) at(chosen string) (Row, error) {
 	return r, nil
 }
 
+// SpellChosen spells values that Chosen wrote, as far as they matter for the row: "optim.lr=0.05".
+func (p *Plan) SpellChosen(row int, chosen string) (string, error) {
+	r, err := p.Rows[row].at(chosen)
+	if err != nil {
+		return "", err
+	}
+	var parts []string
+	for _, key := range p.Tune.Factors {
+		if matters(&r.Config, key) {
+			parts = append(parts, key+"="+setting.Spell(r.Config.Value(key)))
+		}
+	}
+	return strings.Join(parts, " "), nil
+}
+
 // Less reports whether candidate a is preferred to b, which the file lists first, where both score the same: the first
 // setting that differs has the smaller number in a.
 func (t *Tune) Less(a, b *Config) bool {

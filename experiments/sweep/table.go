@@ -17,6 +17,10 @@ import (
 // and not just the plan's. Where data or first weights are not at hand, it matches trials by their settings, with a
 // remark.
 func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
+	p, tuned, err := r.WithChoices(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -24,37 +28,40 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 		}
 		p = p.WithSeeds(recorded)
 	}
-	var states []State
-	err := p.Missing()
-	if err == nil {
+	states, remarks, err := r.lookUp(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	t, err := TableOf(p, states)
+	if err != nil {
+		return nil, err
+	}
+	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
+	return t, r.noteOthers(t, states)
+}
+
+// lookUp returns the states of a plan's trials. What names a trial includes its data and first weights. Where they are
+// not at hand, its settings and seed still show what is recorded, and a remark says so.
+func (r *Records) lookUp(ctx context.Context, p *plan.Plan) (states []State, remarks []string, err error) {
+	if err = p.Missing(); err == nil {
 		states, err = r.States(ctx, p)
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	if err == nil {
-		t, err := TableOf(p, states)
-		if err != nil {
-			return nil, err
-		}
-		return t, r.noteOthers(t, states)
+		return states, nil, nil
 	}
-	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
-	// show what is recorded.
 	states, remark, lookErr := r.statesBySettings(p)
 	if lookErr != nil {
-		return nil, lookErr
-	}
-	t, tableErr := TableOf(p, states)
-	if tableErr != nil {
-		return nil, tableErr
+		return nil, nil, lookErr
 	}
 	why, _, _ := strings.Cut(err.Error(), "\n")
-	t.Remarks = append(t.Remarks, fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why))
+	remarks = []string{fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why)}
 	if remark != "" {
-		t.Remarks = append(t.Remarks, remark)
+		remarks = append(remarks, remark)
 	}
-	return t, r.noteOthers(t, states)
+	return states, remarks, nil
 }
 
 // noteOthers notes under a table without any trial how many are recorded with other settings.
