@@ -15,7 +15,7 @@ func (p *Plan) WithSeeds(more []uint64) *Plan {
 	wide := *p
 	wide.Seeds = slices.Clone(p.Seeds)
 	for _, seed := range more {
-		if !slices.Contains(p.Seeds, seed) && (p.Own == nil || !slices.Contains(p.Tune.Seeds, seed)) {
+		if !slices.Contains(p.Seeds, seed) && (p.Best == nil || !slices.Contains(p.Tune.Seeds, seed)) {
 			wide.Seeds = append(wide.Seeds, seed)
 		}
 	}
@@ -85,7 +85,7 @@ func DescribeSetting(c *Config, factors []string, init string) string {
 	}
 	var parts []string
 	if Synthetic(c) {
-		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Text("data.val"), c.Int("data.classes")))
+		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.EvalSplit(), c.Int("data.classes")))
 	} else {
 		parts = append(parts, "COCO-format "+c.EvalSplit())
 	}
