@@ -32,7 +32,8 @@ A trial that is already there with the same result is left as it is, regardless 
 it and when. A trial with another result is a conflict: all conflicts are reported, and nothing
 is imported unless --keep decides. A trial that is done or diverged replaces a trial that failed,
 was interrupted or is running here; a failed or interrupted trial does not replace a running
-one. The same holds for two choices of a row's own best settings. Weights and detections are separate files; missing files are reported.`,
+one. Two different choices of a row's own best settings (sweep --tune) are a conflict too. Weights
+and detections are separate files; missing files are reported.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
 		Args: usage.Args,

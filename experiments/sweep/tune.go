@@ -177,7 +177,7 @@ func (r *Records) WithChoices(ctx context.Context, p *plan.Plan) (*plan.Plan, []
 	}
 	tuning, err := p.Tuning()
 	if err != nil { // with these flags the table is not one that the choices are for
-		return p, nil, nil
+		return p, []string{fmt.Sprintf("No rows at their own best settings: %v.", err)}, nil
 	}
 	states, _, err := r.lookUp(ctx, tuning)
 	if err != nil {
