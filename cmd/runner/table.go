@@ -36,8 +36,10 @@ func newTable(a *app) *cobra.Command {
 table of the paper (` + strings.Join(sweep.PublishedIDs(), ", ") + `), the published figures alone.
 
 The flags that select settings and rows are the flags of sweep. Without --seeds every
-recorded seed counts. If the data or the weights are not there, trials are matched by their
-settings, and a note says so.
+recorded seed counts. Where sweep --tune has chosen own best settings, a second block has each
+row at its choice, and a note says where a choice is stale or at the edge of its candidates.
+If the data or the weights are not there, trials are matched by their settings, and a note
+says so.
 
 AP is × 100 with one decimal, ± half the width of the 95 % t interval over seeds. Δ AP is the
 difference to the baseline row, paired by seed: the row that --baseline selects, or else the

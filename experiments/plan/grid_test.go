@@ -474,6 +474,7 @@ func FuzzGrid(f *testing.F) {
 		"profile: mini\nseeds: 0..3\nablate: {loss.gamma: [0, 2], model.p6: [p5]}\n",
 		"profile: mini\nlist: [{loss: {type: ce}}, {}]\nexclude: [{loss.type: ce}]\nat: {mini: {list: []}}\n",
 		"a: &a [*a]\n", "? {a: b}\n: c\n", "grid: {<<: 1}\n", "seeds: 1,2,3\n", "%YAML 1.1\n---\n", "\xff\xfe", "a: !!binary x\n",
+		"profile: mini\nseeds: [0]\ntune: {optim.lr: [.1, .2], loss: {gamma: [0]}, seeds: 5..6}\nat: {mini: {tune: {seeds: [1]}}}\n",
 		"list: [{sampler.type: \"two\\nlines\"}, {sampler.type: \"two\\nlines\"}]\nseeds: [0]\n",
 	} {
 		f.Add(s)

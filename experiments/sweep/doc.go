@@ -9,7 +9,8 @@
 //     last it applies the bundle that the run leaves in the folder, in one transaction;
 //  5. the trials of a coordinator that died (process.go) or fell silent are taken over by the next, from the bundle or
 //     the newest checkpoint in the folder;
-//  6. table.go gathers the recorded rows beside the paper's, cost.go estimates what a plan takes, and recorded.go reads
+//  6. tune.go chooses each row's own best settings from recorded trials, and finds what was chosen;
+//  7. table.go gathers the recorded rows beside the paper's, cost.go estimates what a plan takes, and recorded.go reads
 //     what is recorded of a trial.
 //
 // Several coordinators may share a database. A run knows no database: it writes into its folder as long as no later

@@ -23,6 +23,10 @@ type TableOptions struct {
 // Table gathers what is recorded of a plan's rows, beside the published figures. Where data or first weights are not at
 // hand, it matches trials by their settings, with a remark.
 func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tables.Table, error) {
+	p, tuned, err := r.WithChoices(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	if o.EverySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
@@ -30,44 +34,47 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tab
 		}
 		p = p.WithSeeds(recorded)
 	}
-	var states []State
-	err := p.Missing()
-	if err == nil {
+	states, remarks, err := r.lookUp(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	t, err := TableOf(p, states)
+	if err != nil {
+		return nil, err
+	}
+	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
+	return t, r.complete(t, p, states, o)
+}
+
+// lookUp returns the states of a plan's trials. What names a trial includes its data and first weights. Where they are
+// not at hand, its settings and seed still show what is recorded, and a remark says so.
+func (r *Records) lookUp(ctx context.Context, p *plan.Plan) (states []State, remarks []string, err error) {
+	if err = p.Missing(); err == nil {
 		states, err = r.States(ctx, p)
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	if err == nil {
-		t, err := TableOf(p, states)
-		if err != nil {
-			return nil, err
-		}
-		return t, r.complete(t, states, o)
+		return states, nil, nil
 	}
-	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
-	// show what is recorded.
 	states, remark, lookErr := r.statesBySettings(p)
 	if lookErr != nil {
-		return nil, lookErr
-	}
-	t, tableErr := TableOf(p, states)
-	if tableErr != nil {
-		return nil, tableErr
+		return nil, nil, lookErr
 	}
 	why, _, _ := strings.Cut(err.Error(), "\n")
-	t.Remarks = append(t.Remarks, fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why))
+	remarks = []string{fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why)}
 	if remark != "" {
-		t.Remarks = append(t.Remarks, remark)
+		remarks = append(remarks, remark)
 	}
-	return t, r.complete(t, states, o)
+	return states, remarks, nil
 }
 
 // complete adds to a table what only the database knows.
-func (r *Records) complete(t *tables.Table, states []State, o TableOptions) error {
+func (r *Records) complete(t *tables.Table, p *plan.Plan, states []State, o TableOptions) error {
 	if o.PerClass && r.Store != nil {
 		t.PerClass = true
-		classes := make([][][]record.ClassMetric, len(t.Blocks[0].Rows))
+		classes := make([][][]record.ClassMetric, len(p.Rows))
 		for _, s := range states {
 			if s.Recorded == nil || s.Recorded.Status != record.StatusDone {
 				continue
@@ -78,8 +85,10 @@ func (r *Records) complete(t *tables.Table, states []State, o TableOptions) erro
 			}
 			classes[s.Row] = append(classes[s.Row], c)
 		}
-		for i := range classes {
-			t.Blocks[0].Rows[i].AddClasses(classes[i])
+		for i, rows := range blocks(p) {
+			for j, row := range rows {
+				t.Blocks[i].Rows[j].AddClasses(classes[row])
+			}
 		}
 	}
 	return r.noteOthers(t, states)
@@ -177,16 +186,44 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)
 		}
 	}
-	rows := make([]tables.Row, len(p.Rows))
-	for i := range p.Rows {
-		rows[i] = tables.NewRow(p.Rows[i].Factors, recorded[i], nil)
-		rows[i].Baseline = i == p.Baseline
-		if of := published(&p.Rows[i]); of != nil {
-			rows[i].Paper, rows[i].Millis = of.Metrics, of.Millis
+	for i, list := range blocks(p) {
+		var b tables.Block
+		for _, at := range list {
+			of := &p.Rows[at]
+			row := tables.NewRow(of.Factors, recorded[at], nil)
+			row.Baseline = of.Index == p.Baseline
+			if i == 0 { // the paper's rows share one recipe
+				if figures := published(of); figures != nil {
+					row.Paper, row.Millis = figures.Metrics, figures.Millis
+				}
+			}
+			b.Rows = append(b.Rows, row)
+		}
+		t.Blocks = append(t.Blocks, b)
+	}
+	if len(t.Blocks) > 1 {
+		t.Blocks[0].Title, t.Blocks[1].Title = "Same recipe", "Own best recipe"
+	}
+	return t, nil
+}
+
+// blocks lists the rows of the plan in each block of its table: the rows as the file has them and, if any is chosen, the
+// rows at their own best values.
+func blocks(p *plan.Plan) [][]int {
+	same := make([]int, len(p.Rows))
+	for i := range same {
+		same[i] = i
+	}
+	if p.Best == nil {
+		return [][]int{same}
+	}
+	var own []int
+	for _, at := range p.Best {
+		if at >= 0 {
+			own = append(own, at)
 		}
 	}
-	t.Blocks = []tables.Block{{Rows: rows}}
-	return t, nil
+	return [][]int{same[:len(p.Best)], own}
 }
 
 // publishedRow returns the published row that a row of ours corresponds to, nil if there is none. The row's other
