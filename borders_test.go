@@ -65,8 +65,9 @@ var borders = map[string]border{
 
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
-	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"results": {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
+	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
+	"paper/figures": {[]string{"figure", "loss", "setting"}, "a figure is drawn from formulas and records, and trains nothing"},
+	"results":       {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
