@@ -65,10 +65,13 @@ func (f *Figure) layout() (*layout, error) {
 		l.plots[len(l.plots)-1][i%n] = drawn
 	}
 	l.height = 2*margin + lineHeight(large)*vg.Length(len(l.title)) + lineHeight(small)*vg.Length(len(l.caption)) + captionGap
-	if rows := len(l.plots); rows == 1 {
+	switch rows := vg.Length(len(l.plots)); {
+	case f.RowHeight > 0:
+		l.height += vg.Length(f.RowHeight) * rows
+	case rows == 1:
 		l.height += tall
-	} else {
-		l.height += short * vg.Length(rows)
+	default:
+		l.height += short * rows
 	}
 	return l, nil
 }

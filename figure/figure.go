@@ -20,6 +20,8 @@ type Figure struct {
 
 	Panels  []*Panel
 	Columns int // panels beside each other; 0: one
+
+	RowHeight float64 // of a row of panels, in points, of which the figure is 450 wide; 0: by the number of rows
 }
 
 // Panel is a plot: a pair of axes and what is drawn between them, in this order.
