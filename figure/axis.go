@@ -41,7 +41,7 @@ func (p *Panel) ranges() (x, y [2]float64) {
 // drawn reports whether a point has a place between the axes.
 func (p *Panel) drawn(x, y float64) bool { return p.X.has(x) && p.Y.has(y) }
 
-func (a *Axis) has(v float64) bool { return finite(v) && (!a.Log || v > 0) }
+func (a *Axis) has(v float64) bool { return finite(v) && (!a.Log || v >= 1/largest) }
 
 // cover returns the ends of an axis that shows all values.
 func (a *Axis) cover(values []float64) [2]float64 {
@@ -70,8 +70,8 @@ func (a *Axis) cover(values []float64) [2]float64 {
 		return [2]float64{low / margin, high * margin}
 	}
 	margin := .05 * (high - low)
-	if high == low {
-		margin = max(.1*math.Abs(high), 1e-9)
+	if size := max(math.Abs(low), math.Abs(high)); margin <= 1e-9*size || size < 1e-9 { // nothing but rounding
+		margin = max(.1*size, 1e-9)
 	}
 	return [2]float64{low - margin, high + margin}
 }
@@ -98,8 +98,9 @@ func (a *Axis) ticks(ends [2]float64) []plot.Tick {
 		}
 	default:
 		step := roundStep((ends[1] - ends[0]) / 6)
-		for k := math.Ceil(ends[0]/step - 1e-9); k*step <= ends[1]+1e-9*step; k++ {
-			add(k * step)
+		first := math.Ceil(ends[0]/step - 1e-9)
+		for k := 0.0; k <= 10 && (first+k)*step <= ends[1]+1e-9*step; k++ { // at most 7, but for rounding
+			add((first + k) * step)
 		}
 	}
 	return out

@@ -116,8 +116,12 @@ type Heat struct {
 	Ring   [][]bool // cells with a frame around them; nil: none
 }
 
+// largest is the largest number that has a place on an axis; its inverse is the smallest on a logarithmic one. The ratio
+// of the two is a number too.
+const largest = 1e100
+
 // finite reports whether a number has a place on an axis.
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+func finite(v float64) bool { return math.Abs(v) <= largest }
 
 // legend lists the names in the figure with the line that shows each.
 func (f *Figure) legend() []Line {

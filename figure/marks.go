@@ -42,7 +42,15 @@ type drawing func(c draw.Canvas, at func(x, y float64) vg.Point)
 // Plot implements plot.Plotter.
 func (d drawing) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
-	d(c, func(a, b float64) vg.Point { return vg.Point{X: x(a), Y: y(b)} })
+	d(c, func(a, b float64) vg.Point { return vg.Point{X: x(above0(&p.X, a)), Y: y(above0(&p.Y, b))} })
+}
+
+// above0 moves what is not above 0 to a place far below a logarithmic axis: an interval may reach so far.
+func above0(a *plot.Axis, v float64) float64 {
+	if _, log := a.Scale.(plot.LogScale); log {
+		return max(v, a.Min/1e3)
+	}
+	return v
 }
 
 // outline is a style as a line.
@@ -91,7 +99,7 @@ func (l *Line) add(to *plot.Plot, p *Panel) error {
 			points = append(points, plotter.XY{X: l.X[i], Y: l.Y[i]})
 		}
 		if l.Low != nil {
-			to.Add(drawing(l.interval(piece, p)))
+			to.Add(l.interval(piece))
 		}
 		if l.Mark != Points && len(points) > 1 {
 			line, err := plotter.NewLine(points)
@@ -114,7 +122,7 @@ func (l *Line) add(to *plot.Plot, p *Panel) error {
 }
 
 // interval draws the band or the whiskers of a piece of a line.
-func (l *Line) interval(piece [2]int, p *Panel) drawing {
+func (l *Line) interval(piece [2]int) drawing {
 	if l.Mark != Curve {
 		return func(c draw.Canvas, at func(x, y float64) vg.Point) {
 			for i := piece[0]; i < piece[1]; i++ {
@@ -136,15 +144,11 @@ func (l *Line) interval(piece [2]int, p *Panel) drawing {
 			above, below = nil, nil
 		}
 		for i := piece[0]; i < piece[1]; i++ {
-			if !finite(l.Low[i]) || !p.Y.has(l.High[i]) {
+			if !finite(l.Low[i]) || !finite(l.High[i]) {
 				flush()
 				continue
 			}
-			low := l.Low[i]
-			if p.Y.Log { // an interval may reach below 0, which is below every axis
-				low = max(low, math.SmallestNonzeroFloat64)
-			}
-			above, below = append(above, at(l.X[i], l.High[i])), append(below, at(l.X[i], low))
+			above, below = append(above, at(l.X[i], l.High[i])), append(below, at(l.X[i], l.Low[i]))
 		}
 		flush()
 	}

@@ -45,7 +45,7 @@ func (g *Grid) points(keys []string) *figure.Figure {
 	}
 	measured := &figure.Panel{Title: "measured", X: axis, Y: figure.Axis{Label: apLabel}}
 	line := figure.Line{Mark: figure.Points, Style: figure.Distinct(0)}
-	if fit && len(keys) > 0 && g.numbers(keys[0]) {
+	if fit && len(keys) > 0 && g.ascends(keys[0]) {
 		line.Mark = figure.Joined
 	}
 	published := &figure.Panel{Title: "published", X: axis, Y: figure.Axis{Label: apLabel}}
@@ -136,9 +136,17 @@ func lie(f *figure.Figure) {
 	}
 }
 
-// numbers reports whether a factor has a number in every row.
-func (g *Grid) numbers(key string) bool {
-	return !slices.ContainsFunc(g.Rows, func(r Row) bool { _, ok := number(r.Factors[key]); return !ok })
+// ascends reports whether a factor is a larger number in each row than in the row before: then a line joins the rows.
+func (g *Grid) ascends(key string) bool {
+	last := math.Inf(-1)
+	for i := range g.Rows {
+		v, ok := number(g.Rows[i].Factors[key])
+		if !ok || v <= last {
+			return false
+		}
+		last = v
+	}
+	return true
 }
 
 // number returns a setting as a number.
