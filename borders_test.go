@@ -41,7 +41,7 @@ var borders = map[string]border{
 	"localdisk":  {nil, "a leaf: where a file lies does not depend on what is in it"},
 	"columns":    {nil, "a leaf: cells are laid out whatever they mean"},
 	"nullable":   {nil, "a leaf: a number without a value is null in any JSON"},
-	"stats":      {nil, "a leaf: a mean does not depend on what was measured"},
+	"stats":      {[]string{"nullable"}, "a leaf: a mean does not depend on what was measured"},
 	"figure":     {[]string{"atomicfile"}, "a leaf: a line is drawn without knowing what it shows"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
 
@@ -66,7 +66,7 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"paper/figures": {[]string{"figure", "loss", "setting"}, "a figure is drawn from formulas and records, and trains nothing"},
+	"paper/figures": {[]string{"figure", "loss", "paper", "setting"}, "a figure is drawn from formulas and records, and trains nothing"},
 	"results":       {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},

@@ -36,6 +36,9 @@ type Figure struct {
 // all names every figure; figures of the paper have the paper's number. To add one, write a file and add a line.
 var all = map[string]Figure{
 	"1": {Title: "Focal loss against the probability of the true class", Draw: focalLoss},
+	"2": {Title: "AP against time an image, as published", Draw: speed},
+	"5": {Title: "Cross entropy, FL and FL* over x_t", Draw: variantLosses},
+	"6": {Title: "Derivatives of cross entropy, FL and FL*", Draw: variantGradients},
 }
 
 // Input holds what figures are drawn from; a figure reads the field that its Needs name.

@@ -1,7 +1,6 @@
 package figures
 
 import (
-	"fmt"
 	"math"
 
 	"focalgrid/figure"
@@ -21,16 +20,17 @@ func focalLoss(*Input) (*figure.Figure, error) {
 		if gamma == 0 {
 			line.Name += " (CE)"
 		}
-		for k := 1; k < 500; k++ {
-			pt := float64(k) / 500
-			value, _ := loss.Focal(math.Log(pt)-math.Log1p(-pt), true, gamma, 1)
-			line.X, line.Y = append(line.X, pt), append(line.Y, value)
+		// Even steps of the logit are close together where the curve bends.
+		xs, values := sample(-6, 9, func(x float64) float64 { value, _ := loss.Focal(x, true, gamma, 1); return value })
+		for _, x := range xs {
+			line.X = append(line.X, 1/(1+math.Exp(-x)))
 		}
+		line.Y = values
 		p.Lines = append(p.Lines, line)
 	}
 	return &figure.Figure{
 		Title:   "Figure 1. Focal loss against the probability of the true class",
-		Caption: fmt.Sprintf("FL = −(1 − p_t)^γ log p_t, in nats, without α; γ = 0 is cross entropy. %s", formula),
+		Caption: "FL = −(1 − p_t)^γ log p_t, in nats, without α; γ = 0 is cross entropy. " + formula,
 		Description: "Five falling curves from 5 at the left to 0 at the right. The larger γ is, the lower is the curve, " +
 			"most of all where p_t is above one half.",
 		Panels: []*figure.Panel{p},
