@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"focalgrid/figure"
+	"focalgrid/model"
 )
 
 // Needs is what a figure is drawn from, beyond what the program itself holds.
@@ -23,6 +24,8 @@ type Needs int
 const (
 	Nothing Needs = iota // a formula, or published numbers
 	Rows                 // the recorded trials of a grid file: Input.Grid
+	Network              // the network of a profile: Input.Network
+	Trial                // what a trained detector says of its images: Input.Losses
 )
 
 // Figure is a figure that has a name.
@@ -37,12 +40,18 @@ type Figure struct {
 var all = map[string]Figure{
 	"1": {Title: "Focal loss against the probability of the true class", Draw: focalLoss},
 	"2": {Title: "AP against time an image, as published", Draw: speed},
+	"3": {Title: "The network, from its own graph", Needs: Network, Draw: architecture},
+	"4": {Title: "Cumulative loss of foreground and of background", Needs: Trial, Draw: concentratedLoss},
 	"5": {Title: "Cross entropy, FL and FL* over x_t", Draw: variantLosses},
 	"6": {Title: "Derivatives of cross entropy, FL and FL*", Draw: variantGradients},
 }
 
 // Input holds what figures are drawn from; a figure reads the field that its Needs name.
-type Input struct{}
+type Input struct {
+	Network *model.Layout
+	Profile string // of Network
+	Losses  *Concentrations
+}
 
 // Names lists the figures, the paper's first.
 func Names() []string { return slices.Sorted(maps.Keys(all)) }
