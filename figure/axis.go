@@ -16,7 +16,12 @@ func (p *Panel) ranges() (x, y [2]float64) {
 				continue
 			}
 			xs, ys = append(xs, l.X[i]), append(ys, l.Y[i])
-			if l.Low != nil {
+			if l.Low == nil {
+				continue
+			}
+			if l.Across {
+				xs = append(xs, l.Low[i], l.High[i])
+			} else {
 				ys = append(ys, l.Low[i], l.High[i])
 			}
 		}

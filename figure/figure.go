@@ -65,6 +65,7 @@ type Line struct {
 	// Low and High are an interval around each Y: a band around a Curve, a whisker at a marker. Nil: none;
 	// a point without an interval has NaN.
 	Low, High []float64
+	Across    bool // the whiskers are around each X instead
 	Mark      Mark
 	Style     Style
 }

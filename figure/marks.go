@@ -115,19 +115,12 @@ func (l *Line) add(to *plot.Plot, p *Panel) error {
 
 // interval draws the band or the whiskers of a piece of a line.
 func (l *Line) interval(piece [2]int, p *Panel) drawing {
-	whisker := draw.LineStyle{Color: l.Style.color(), Width: 1}
 	if l.Mark != Curve {
 		return func(c draw.Canvas, at func(x, y float64) vg.Point) {
 			for i := piece[0]; i < piece[1]; i++ {
-				if !p.Y.has(l.Low[i]) || !p.Y.has(l.High[i]) {
-					continue
+				if finite(l.Low[i]) && finite(l.High[i]) {
+					l.whisker(c, at, i)
 				}
-				low, high := at(l.X[i], l.Low[i]), at(l.X[i], l.High[i])
-				const cap = 3
-				c.StrokeLines(whisker, c.ClipLinesXY(
-					[]vg.Point{low, high},
-					[]vg.Point{{X: low.X - cap, Y: low.Y}, {X: low.X + cap, Y: low.Y}},
-					[]vg.Point{{X: high.X - cap, Y: high.Y}, {X: high.X + cap, Y: high.Y}})...)
 			}
 		}
 	}
@@ -155,6 +148,18 @@ func (l *Line) interval(piece [2]int, p *Panel) drawing {
 		}
 		flush()
 	}
+}
+
+// whisker draws the interval of a point, with a short line at each end that is an end and not the edge of the panel.
+func (l *Line) whisker(c draw.Canvas, at func(x, y float64) vg.Point, i int) {
+	low, high := at(l.X[i], l.Low[i]), at(l.X[i], l.High[i])
+	end := vg.Point{X: 3}
+	if l.Across {
+		low, high = at(l.Low[i], l.Y[i]), at(l.High[i], l.Y[i])
+		end = vg.Point{Y: 3}
+	}
+	c.StrokeLines(draw.LineStyle{Color: l.Style.color(), Width: 1}, c.ClipLinesXY(
+		[]vg.Point{low, high}, []vg.Point{low.Sub(end), low.Add(end)}, []vg.Point{high.Sub(end), high.Add(end)})...)
 }
 
 // transparent is a colour through which lines are seen.

@@ -30,14 +30,13 @@ func speed(*Input) (*figure.Figure, error) {
 	}
 	for i, depth := range []float64{50, 101} {
 		line := figure.Line{Name: fmt.Sprintf("RetinaNet-%g", depth), Mark: figure.Joined, Style: figure.Distinct(i)}
-		side := []figure.Side{figure.Below, figure.Above}[i]
 		for _, row := range own.Rows {
 			if row.Factors["model.depth"] != depth {
 				continue
 			}
 			x, y := *row.Millis, 100**row.Metrics["AP"]
 			line.X, line.Y = append(line.X, x), append(line.Y, y)
-			p.Labels = append(p.Labels, figure.Label{X: x, Y: y, Text: setting.Spell(row.Factors["image.short"]), Side: side})
+			p.Labels = append(p.Labels, figure.Label{X: x, Y: y, Text: setting.Spell(row.Factors["image.short"]), Side: besideLine(depth, row.Factors["image.short"])})
 		}
 		p.Lines = append(p.Lines, line)
 	}
@@ -61,4 +60,17 @@ func speed(*Input) (*figure.Figure, error) {
 			"31.9 at 81 ms to 37.8 at 198 ms. Faster R-CNN with FPN, 36.2 AP at 172 ms, lies below the line of RetinaNet-101.",
 		Panels: []*figure.Panel{p},
 	}, nil
+}
+
+// besideLine returns the side of a point at which the label of its scale hits neither line.
+func besideLine(depth float64, scale any) figure.Side {
+	switch {
+	case scale == 400.0:
+		return figure.Right
+	case scale == 500.0:
+		return figure.Left
+	case depth == 50:
+		return figure.Below
+	}
+	return figure.Above
 }
