@@ -14,8 +14,8 @@ func TestDiagram(t *testing.T) {
 	p.Arrow("joined", Above, [2]float64{40, 30}, [2]float64{60, 30}, [2]float64{60, 10})
 	p.Arrow("", Above, [2]float64{0, 0}, [2]float64{0, 5})
 	want := []Label{
-		{X: 25, Y: 35, Text: "upper", Side: Centre},
-		{X: 25, Y: 25, Text: "lower", Side: Centre},
+		{X: 25, Y: 35.3, Text: "upper", Side: Centre},
+		{X: 25, Y: 25.9, Text: "lower", Side: Centre},
 		{X: 60, Y: 20, Text: "joined", Side: Above},
 	}
 	if len(p.Labels) != len(want) {

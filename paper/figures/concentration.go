@@ -19,7 +19,8 @@ var Gammas = []float64{0, .5, 1, 2}
 type Logits struct {
 	Foreground, Background []float32
 	Pairs                  int    // of background, of which Background is the sample
-	Source                 string // where they come from: "trial 2ee02418b05f (profile mini, γ 2, seed 0), 300 images of split val"
+	Source                 string // where they come from: "trial 2ee02418b05f (loss.type=focal loss.gamma=2 seed=0) on 300 images of val"
+	Setting                string // what was trained: "synthetic val (4 classes), ResNet-18-FPN × 0.25 width, 128 px"
 }
 
 // Concentrations are the focal losses of a detector's logits at each of Gammas, and how they are spread.
@@ -110,8 +111,8 @@ func concentratedLoss(in *Input) (*figure.Figure, error) {
 	if n := len(c.Logits.Background); n < c.Logits.Pairs {
 		sample = fmt.Sprintf("%s of %s, drawn uniformly by the trial's seed", thousands(n), thousands(c.Logits.Pairs))
 	}
-	f.Caption = fmt.Sprintf("FL at four γ of the same logits of %s; nothing was trained again. Foreground: the true class of each anchor "+
-		"with an object. Background: all classes of the anchors without (%s). α cancels.", c.Logits.Source, sample)
+	f.Caption = fmt.Sprintf("FL at four γ of the same logits, of %s; nothing was trained again. Foreground: the true class of each "+
+		"anchor with an object. Background: all classes of the anchors without (%s). α cancels. Trained: %s.", c.Logits.Source, sample, c.Logits.Setting)
 	f.Description = "Two panels of curves that rise from 0 to 1, one curve a γ. Shares of the loss: " + c.readings()
 	return f, nil
 }

@@ -1,8 +1,10 @@
 package figures
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"focalgrid/loss"
@@ -85,5 +87,72 @@ func TestCurve(t *testing.T) {
 		if at-x[k] > step || v-y[k] > step {
 			t.Fatalf("example %d at (%g, %g) is far from the point (%g, %g) before it", i, at, v, x[k], y[k])
 		}
+	}
+}
+
+// TestConcentratedLoss: Figure 4 of logits whose losses are equal: straight lines, and the hardest share of examples
+// holds the same share of the loss at every gamma.
+func TestConcentratedLoss(t *testing.T) {
+	l := &Logits{Foreground: slices.Repeat([]float32{-1}, 10), Background: slices.Repeat([]float32{-3}, 2000), Pairs: 5000, Source: "trial 0123"}
+	c, err := Concentrate(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]string{
+		{"share of the loss", "γ 0", "γ 0.5", "γ 1", "γ 2"},
+		{"hardest 20% of foreground", "20.0%", "20.0%", "20.0%", "20.0%"},
+		{"hardest 1% of background", "1.0%", "1.0%", "1.0%", "1.0%"},
+		{"hardest 0.1% of background", "0.1%", "0.1%", "0.1%", "0.1%"},
+	}
+	if got := c.Table(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("table %v, want %v", got, want)
+	}
+	f, err := concentratedLoss(&Input{Losses: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "4", f)
+	for _, p := range f.Panels {
+		if len(p.Lines) != len(Gammas) {
+			t.Errorf("%s: %d lines", p.Title, len(p.Lines))
+		}
+		for _, line := range p.Lines {
+			for i := range line.X {
+				if math.Abs(line.X[i]-line.Y[i]) > 1e-9 {
+					t.Fatalf("%s, %s: (%g, %g) is not on the diagonal", p.Title, line.Name, line.X[i], line.Y[i])
+				}
+			}
+		}
+	}
+	for _, part := range []string{"trial 0123", "2,000 of 5,000", "drawn uniformly"} {
+		if !strings.Contains(f.Caption, part) {
+			t.Errorf("the caption does not say %q: %s", part, f.Caption)
+		}
+	}
+	if got := f.Panels[0].Title + "; " + f.Panels[1].Title; got != "foreground, n = 10; background, n = 2,000" {
+		t.Errorf("titles %q", got)
+	}
+	if part := "The hardest 20% of foreground hold 20.0% at γ 0, 20.0% at γ 0.5, 20.0% at γ 1, 20.0% at γ 2."; !strings.Contains(f.Description, part) {
+		t.Errorf("the description does not say %q: %s", part, f.Description)
+	}
+}
+
+// TestConcentratedNothing: a detector without positives has an empty panel, and a logit that is not finite is refused.
+func TestConcentratedNothing(t *testing.T) {
+	c, err := Concentrate(&Logits{Background: []float32{-3, 2}, Pairs: 2, Source: "a trial"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Table()[1]; fmt.Sprint(got[1:]) != "[– – – –]" {
+		t.Errorf("shares %v of nothing", got)
+	}
+	f, err := concentratedLoss(&Input{Losses: c})
+	if err != nil || !strings.Contains(f.Caption, "(all)") {
+		t.Errorf("%v, %v", f, err)
+	}
+	check(t, "4", f)
+	_, err = Concentrate(&Logits{Foreground: []float32{1, float32(math.NaN())}})
+	if err == nil || err.Error() != "logit 2 of the foreground is NaN: a loss has no value there" {
+		t.Errorf("got %v", err)
 	}
 }
