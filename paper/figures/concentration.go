@@ -112,7 +112,7 @@ func concentratedLoss(in *Input) (*figure.Figure, error) {
 		sample = fmt.Sprintf("%s of %s, drawn uniformly by the trial's seed", thousands(n), thousands(c.Logits.Pairs))
 	}
 	f.Caption = fmt.Sprintf("FL at four γ of the same logits, of %s; nothing was trained again. Foreground: the true class of each "+
-		"anchor with an object. Background: all classes of the anchors without (%s). α cancels. Trained: %s.", c.Logits.Source, sample, c.Logits.Setting)
+		"anchor with an object. Background: all classes of the anchors without (%s). α cancels. Setting: %s.", c.Logits.Source, sample, c.Logits.Setting)
 	f.Description = "Two panels of curves that rise from 0 to 1, one curve a γ. Shares of the loss: " + c.readings()
 	return f, nil
 }
