@@ -36,6 +36,10 @@ func TestDiagram(t *testing.T) {
 			t.Errorf("the picture lacks %q", l.Text)
 		}
 	}
+	f.Plain = "upper and lower\n"
+	if got, want := f.Text(80), "boxes\n\nupper and lower\n\n\n"; got != want {
+		t.Errorf("as text it is %q, want %q", got, want)
+	}
 	if l, err := f.layout(); err != nil || l.height < 400 || l.height > 440 {
 		t.Errorf("the figure is %g points high, want 400 for its panel and a line more (%v)", l.height, err)
 	}

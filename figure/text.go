@@ -25,7 +25,12 @@ func (f *Figure) Text(columns int) string {
 		}
 		return rune(marks[i%len(marks)])
 	}
-	for _, p := range f.Panels {
+	panels := f.Panels
+	if f.Plain != "" {
+		b.WriteString("\n" + f.Plain)
+		panels = nil
+	}
+	for _, p := range panels {
 		b.WriteString("\n")
 		if p.Title != "" {
 			b.WriteString(p.Title + "\n")
@@ -40,7 +45,21 @@ func (f *Figure) Text(columns int) string {
 	for i, l := range legend {
 		fmt.Fprintf(&b, "  %c %s\n", mark(l.Name, i), l.Name)
 	}
-	b.WriteString(f.Caption + "\n")
+	line := 0
+	for _, word := range strings.Fields(f.Caption) {
+		switch n := utf8.RuneCountInString(word); {
+		case line == 0:
+		case line+1+n > columns:
+			b.WriteString("\n")
+			line = 0
+		default:
+			b.WriteString(" ")
+			line++
+		}
+		b.WriteString(word)
+		line += utf8.RuneCountInString(word)
+	}
+	b.WriteString("\n")
 	return b.String()
 }
 

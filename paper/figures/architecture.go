@@ -68,21 +68,6 @@ func architecture(in *Input) (*figure.Figure, error) {
 	}
 	drawSubnets(p, l)
 
-	var told []string
-	for _, m := range l.Maps {
-		from := "the input"
-		if len(m.From) > 0 {
-			from = "from " + strings.Join(m.From, " and ")
-		}
-		told = append(told, fmt.Sprintf("%s, %s, %s", m.Name, shape(m), from))
-	}
-	for _, s := range l.Subnets {
-		var layers []string
-		for _, layer := range s.Layers {
-			layers = append(layers, layer.String())
-		}
-		told = append(told, fmt.Sprintf("the %s subnet: %s; %s", s.Name, strings.Join(layers, "; "), outputs(s)))
-	}
 	name := fmt.Sprintf("%s, ResNet-%d", l.Head, l.Depth)
 	if l.Width != 1 {
 		name += fmt.Sprintf(" of width %s", setting.Spell(l.Width))
@@ -92,10 +77,49 @@ func architecture(in *Input) (*figure.Figure, error) {
 		Caption: fmt.Sprintf("Read from the network's graph for one image, %d classes: %s parameters. Maps are channels×height×width. "+
 			"3×3/2: a 3×3 convolution of stride 2. M4 and M3 add the map above, enlarged (up). %d anchors a place.",
 			l.Classes, thousands(int(l.Params)), l.Subnets[0].Cell),
-		Description: "The maps of the network and what each is made from. " + strings.Join(told, ". ") + ".",
+		Description: "The maps of the network and what each is made from. " + strings.Join(told(l), ". ") + ".",
+		Plain:       strings.Join(told(l), "\n") + "\n",
 		Panels:      []*figure.Panel{p},
 		RowHeight:   panelHigh + 6,
 	}, nil
+}
+
+// told says in words what the figure shows, a line a map or subnet.
+func told(l *model.Layout) (lines []string) {
+	for _, m := range l.Maps {
+		line := m.Name + ", " + shape(m)
+		if len(m.From) > 0 {
+			line += ", from " + strings.Join(m.From, " and ")
+		}
+		switch {
+		case m.Blocks > 0:
+			line += fmt.Sprintf(" by %d blocks", m.Blocks)
+		case len(m.Made) > 0:
+			line += " by " + steps(m.Made)
+		}
+		if m.Priors > 0 {
+			line += fmt.Sprintf(", %s anchors", thousands(m.Priors))
+		}
+		lines = append(lines, line)
+	}
+	for _, s := range l.Subnets {
+		var layers []string
+		for i, layer := range s.Layers {
+			if i > 0 && layer == s.Layers[i-1] {
+				continue
+			}
+			text, n := layer.String(), 1
+			for n < len(s.Layers)-i && s.Layers[i+n] == layer {
+				n++
+			}
+			if n > 1 {
+				text = fmt.Sprintf("%d × (%s)", n, text)
+			}
+			layers = append(layers, text)
+		}
+		lines = append(lines, s.Name+" subnet: "+strings.Join(layers, ", "), fmt.Sprintf("%s: %s", s.Name, outputs(s)))
+	}
+	return lines
 }
 
 // join draws the arrow to a map from one of those that it is made from.

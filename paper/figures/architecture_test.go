@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"focalgrid/figure"
 	"focalgrid/model"
@@ -90,6 +91,11 @@ func TestArchitecture(t *testing.T) {
 		for _, m := range l.Maps {
 			if told := fmt.Sprintf("%s, %d×%d×%d", m.Name, m.Channels, m.H, m.W); !strings.Contains(f.Description, told) {
 				t.Errorf("%s: the description does not say %q", tt.name, told)
+			}
+		}
+		for line := range strings.Lines(f.Plain) {
+			if utf8.RuneCountInString(line) > 80 {
+				t.Errorf("%s: as text a line has more than 80 columns: %s", tt.name, line)
 			}
 		}
 	}
