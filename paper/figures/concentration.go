@@ -102,7 +102,7 @@ func concentratedLoss(in *Input) (*figure.Figure, error) {
 		}
 		for i, gamma := range Gammas {
 			line := figure.Line{Name: "γ = " + setting.Spell(gamma), Style: figure.Distinct(i)}
-			line.X, line.Y = side.of[i].curve(1. / 500)
+			line.X, line.Y = side.of[i].curve(1. / 250)
 			p.Lines = append(p.Lines, line)
 		}
 		f.Panels = append(f.Panels, p)
