@@ -9,8 +9,8 @@ import (
 	"focalgrid/engine"
 )
 
-// TestLayout: the network of the paper on 608×800 pixels, as its section 4 and the pyramid's own paper describe it. Sizes are
-// the input's, halved with a half rounded up.
+// TestLayout: the network of the paper on 608×800 pixels, as its section 4 and the pyramid's own paper describe it.
+// Sizes are the input's, halved with a half rounded up.
 func TestLayout(t *testing.T) {
 	l, err := LayOut(paper(), 608, 800)
 	if err != nil {

@@ -43,7 +43,7 @@ func (a *app) plotNetwork(ctx context.Context, o *plotOptions, fig figures.Figur
 	return f, bad(err)
 }
 
-// backgroundSample is how many logits of background a figure looks at, of a million and more that a few hundred images have.
+// backgroundSample is how many logits of background a figure looks at; a few hundred images have millions.
 const backgroundSample = 1_000_000
 
 // plotTrained draws a figure of what a recorded trial's detector says of the images that it was scored on, and prints

@@ -39,8 +39,8 @@ func TestConcentration(t *testing.T) {
 	}
 }
 
-// TestFocalConcentration: at gamma 0 the loss is cross entropy; and with p_t = .5 and .9 (logits 0 and log 9) the losses
-// at gamma 2 are log(2)/4 and -log(.9)/100, so that the easy one holds .0060434 of both.
+// TestFocalConcentration: at gamma 0 the loss is cross entropy; and with p_t = .5 and .9 (logits 0 and log 9) the
+// losses at gamma 2 are log(2)/4 and -log(.9)/100, so that the easy one holds .0060434 of both.
 func TestFocalConcentration(t *testing.T) {
 	logits := []float32{-3, 2, .5, -8, 0, 11}
 	for _, foreground := range []bool{true, false} {
