@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"slices"
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
@@ -9,10 +10,21 @@ import (
 	"focalgrid/results/record"
 )
 
-// Grid gathers what figures are drawn from: what is recorded of a plan's rows, as Find finds it. sweep is the command
-// that trains what is missing.
-func (r *Records) Grid(ctx context.Context, p *plan.Plan, everySeed bool, sweep string) (*figures.Grid, error) {
-	states, remarks, err := r.Find(ctx, p, everySeed)
+// Grid gathers what figures are drawn from: what is recorded of a plan's rows, as for its table. With everySeed all
+// recorded seeds count, and not just the plan's. train is the command that trains what is missing.
+func (r *Records) Grid(ctx context.Context, p *plan.Plan, everySeed bool, train string) (*figures.Grid, error) {
+	p, tuned, err := r.WithChoices(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if everySeed && r.Store != nil {
+		recorded, err := r.Store.Seeds()
+		if err != nil {
+			return nil, err
+		}
+		p = p.WithSeeds(recorded)
+	}
+	states, found, err := r.lookUp(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -22,15 +34,22 @@ func (r *Records) Grid(ctx context.Context, p *plan.Plan, everySeed bool, sweep 
 	}
 	g := &figures.Grid{
 		Name: p.Name, Title: p.Title, Profile: p.Profile, Ours: t.Ours, Published: t.Paper,
-		Factors: p.Factors, Remarks: remarks, Sweep: sweep, Log: r.log,
+		Factors: p.Factors, Remarks: slices.Concat(found, tuned), Sweep: train, Log: r.log,
 	}
+	rows := make([]figures.Row, len(p.Rows))
 	for i := range p.Rows {
-		g.Rows = append(g.Rows, rowOf(&p.Rows[i].Config, p.Rows[i].Factors))
-		g.Rows[i].Published = t.Rows[i].Paper["AP"]
+		rows[i] = rowOf(&p.Rows[i].Config, p.Rows[i].Factors)
 	}
 	for i := range states {
 		if s := &states[i]; s.Recorded != nil {
-			g.Rows[s.Row].Trials = append(g.Rows[s.Row].Trials, *s.Recorded)
+			rows[s.Row].Trials = append(rows[s.Row].Trials, *s.Recorded)
+		}
+	}
+	for i, row := range blocks(p)[0] {
+		g.Rows = append(g.Rows, rows[row])
+		g.Rows[i].Published = t.Blocks[0].Rows[i].Paper["AP"]
+		if p.Best != nil && p.Best[row] >= 0 {
+			g.Rows[i].Own = &rows[p.Best[row]]
 		}
 	}
 	return g, nil

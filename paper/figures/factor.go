@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"focalgrid/figure"
+	"focalgrid/stats"
 )
 
 const apLabel = "AP × 100"
@@ -43,27 +44,40 @@ func (g *Grid) points(keys []string) *figure.Figure {
 	if !fit {
 		axis.Label = " "
 	}
-	measured := &figure.Panel{Title: "measured", X: axis, Y: figure.Axis{Label: apLabel}}
-	line := figure.Line{Mark: figure.Points, Style: figure.Distinct(0)}
+	mark := figure.Points
 	if fit && len(keys) > 0 && g.ascends(keys[0]) {
-		line.Mark = figure.Joined
+		mark = figure.Joined
 	}
-	published := &figure.Panel{Title: "published", X: axis, Y: figure.Axis{Label: apLabel}}
-	theirs := figure.Line{Mark: line.Mark, Style: figure.Muted()}
-	for i := range g.Rows {
-		e := g.Rows[i].ap()
-		line.X, line.Y = append(line.X, float64(i)), append(line.Y, e.Mean)
-		line.Low, line.High = append(line.Low, e.Low), append(line.High, e.High)
-		value := math.NaN()
-		if p := g.Rows[i].Published; p != nil {
-			value = 100 * *p
+	panel := func(title string, style figure.Style, of func(r *Row) stats.Estimate) {
+		line, any := figure.Line{Mark: mark, Style: style}, false
+		for i := range g.Rows {
+			e := of(&g.Rows[i])
+			line.X, line.Y = append(line.X, float64(i)), append(line.Y, e.Mean)
+			line.Low, line.High = append(line.Low, e.Low), append(line.High, e.High)
+			any = any || !math.IsNaN(e.Mean)
 		}
-		theirs.X, theirs.Y = append(theirs.X, float64(i)), append(theirs.Y, value)
+		if any {
+			f.Panels = append(f.Panels, &figure.Panel{Title: title, X: axis, Y: figure.Axis{Label: apLabel}, Lines: []figure.Line{line}})
+		}
 	}
-	measured.Lines, published.Lines = []figure.Line{line}, []figure.Line{theirs}
-	f.Panels = []*figure.Panel{measured}
-	if slices.ContainsFunc(theirs.Y, func(v float64) bool { return !math.IsNaN(v) }) {
-		f.Panels = append(f.Panels, published)
+	none := stats.Mean(nil)
+	panel("measured", figure.Distinct(0), (*Row).ap)
+	panel("measured, each row at its own best recipe", figure.Distinct(1), func(r *Row) stats.Estimate {
+		if r.Own == nil {
+			return none
+		}
+		return r.Own.ap()
+	})
+	measured := len(f.Panels)
+	panel("published", figure.Muted(), func(r *Row) stats.Estimate {
+		if r.Published == nil {
+			return none
+		}
+		e := none
+		e.Mean = 100 * *r.Published
+		return e
+	})
+	if len(f.Panels) > measured {
 		f.Caption += " Published, in a panel of its own: " + g.Published + "; compare the order of rows and the gaps, not the heights."
 	}
 	f.Description = g.describe()

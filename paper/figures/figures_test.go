@@ -55,7 +55,7 @@ func check(t *testing.T, name string, f *figure.Figure) {
 		if !p.X.Hidden && p.X.Label == "" || !p.Y.Hidden && p.Y.Label == "" {
 			t.Errorf("%s has an axis without a label", name)
 		}
-		if p.Heat != nil {
+		if p.Heat != nil || len(p.Shapes) > 0 {
 			points++
 		}
 		for _, l := range p.Lines {

@@ -19,7 +19,7 @@ type Grid struct {
 	Ours      string   // in which setting the trials were measured: data, network, schedule
 	Published string   // in which setting the published figures were measured; empty: there are none
 	Factors   []string // the settings that the file varies, as ordered in it
-	Rows      []Row
+	Rows      []Row    // at the recipe that they share
 	Remarks   []string // how the trials were found
 
 	Sweep string // the command that trains what is missing
@@ -34,6 +34,7 @@ type Row struct {
 	Settings  map[string]any // all settings that matter for the row
 	Trials    []record.Trial // what is recorded of the row, one trial a seed
 	Published *float64       // AP, a fraction; nil: not published
+	Own       *Row           // the row at its own best settings; nil: none are chosen
 	// Anchors is the number of anchors on an image of the usual size, and Batch the images of a step: what a log's
 	// count of positive anchors is compared with.
 	Anchors, Batch int

@@ -73,6 +73,31 @@ func TestPoints(t *testing.T) {
 	}
 }
 
+// TestOwn: rows at their own best settings have a panel of their own, and make the gap of imbalance.
+func TestOwn(t *testing.T) {
+	keys := []string{"loss.gamma", "optim.lr"}
+	at := func(gamma, rate float64, aps ...float64) Row {
+		return row(factors{"loss.type": "focal", "loss.gamma": gamma, "optim.lr": rate}, aps...)
+	}
+	g := grid(keys, at(0, .1, .1, .1), at(2, .1, .2, .2))
+	g.Log = func(*record.Trial) ([]record.Step, error) { return []record.Step{{Positives: 20}}, nil }
+	ce, focal := at(0, .05, .15, .15), g.Rows[1]
+	g.Rows[0].Own, g.Rows[1].Own = &ce, &focal
+	f := drawn(t, Results, g)
+	if len(f.Panels) != 2 || !nearly(f.Panels[1].Lines[0].Y[0], 15) || !nearly(f.Panels[1].Lines[0].Y[1], 20) {
+		t.Errorf("%d panels, want one recipe and own recipes", len(f.Panels))
+	}
+	f = drawn(t, imbalance, g)
+	if gap := f.Panels[0].Lines[1]; !nearly(gap.Y[0], 5) || !strings.Contains(f.Caption, "each row at its own best recipe") {
+		t.Errorf("gap %v at own best recipes, want 5: %s", gap.Y, f.Caption)
+	}
+	g.Rows[0].Own = nil
+	f = drawn(t, imbalance, g)
+	if gap := f.Panels[0].Lines[1]; !nearly(gap.Y[0], 10) || !strings.Contains(f.Caption, "one recipe for all") {
+		t.Errorf("gap %v at one recipe, want 10: %s", gap.Y, f.Caption)
+	}
+}
+
 // TestLying: rows whose names are long are listed at the left, the first at the top, with whiskers across.
 func TestLying(t *testing.T) {
 	keys := []string{"loss.type", "sampler.type", "sampler.ratio", "sampler.batch"}

@@ -28,6 +28,10 @@ func imbalance(in *Input) (*figure.Figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	recipe := "one recipe for all"
+	if own := ownScenes(scenes); own != nil {
+		scenes, recipe = own, "each row at its own best recipe"
+	}
 	p := &figure.Panel{
 		X: figure.Axis{Label: "background anchors for each foreground anchor", Log: true},
 		Y: figure.Axis{Label: "AP × 100 of FL − AP × 100 of CE"},
@@ -53,8 +57,8 @@ func imbalance(in *Input) (*figure.Figure, error) {
 	p.Lines = []figure.Line{none, line}
 	return &figure.Figure{
 		Title: g.title("Gap between focal loss and cross entropy"),
-		Caption: g.caption(fmt.Sprintf("Difference by seed: mean and %.0f %% t interval over up to %d pairs; a diverged trial counts as 0. "+
-			"The ratio is measured in training; ignored anchors count as background.", 100*stats.Confidence, pairs)),
+		Caption: g.caption(fmt.Sprintf("Difference by seed, %s: mean and %.0f %% t interval over up to %d pairs; a diverged trial counts as 0. "+
+			"The ratio is measured in training; ignored anchors count as background.", recipe, 100*stats.Confidence, pairs)),
 		Description: "The gap in AP × 100 at each ratio: " + strings.Join(told, ", ") + ".",
 		Panels:      []*figure.Panel{p},
 	}, nil
@@ -104,6 +108,18 @@ func (g *Grid) scenes() ([]scene, error) {
 	}
 	slices.SortFunc(out, func(a, b scene) int { return cmp.Compare(a.ratio, b.ratio) })
 	return out, nil
+}
+
+// ownScenes returns the scenes with each row at its own best settings; nil where any row has none.
+func ownScenes(scenes []scene) []scene {
+	var out []scene
+	for _, s := range scenes {
+		if s.focal.Own == nil || s.ce.Own == nil {
+			return nil
+		}
+		out = append(out, scene{s.ratio, s.focal.Own, s.ce.Own})
+	}
+	return out
 }
 
 // ratio returns how many other anchors there are for each anchor of an object, from what the training logs of rows
