@@ -116,11 +116,11 @@ func (a *app) plotTrained(ctx context.Context, o *plotOptions, fig figures.Figur
 
 // lossOf writes the classification loss of a trial and its seed as settings.
 func lossOf(c *plan.Config, seed uint64) string {
-	loss := c.Group("loss")
-	words := []string{"loss.type=" + loss.Text("type")}
-	for _, name := range slices.Sorted(maps.Keys(loss)) {
-		if name != "type" {
-			words = append(words, "loss."+name+"="+setting.Spell(loss[name]))
+	matter := plan.Settings(c)
+	words := []string{"loss.type=" + c.Text("loss.type")}
+	for _, key := range slices.Sorted(maps.Keys(matter)) {
+		if strings.HasPrefix(key, "loss.") && key != "loss.type" {
+			words = append(words, key+"="+setting.Spell(matter[key]))
 		}
 	}
 	return strings.Join(append(words, fmt.Sprintf("seed=%d", seed)), " ")

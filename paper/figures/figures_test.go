@@ -52,6 +52,7 @@ func check(t *testing.T, name string, f *figure.Figure) {
 	}
 	points := 0
 	for _, p := range f.Panels {
+		points += len(p.Shapes) // of a drawing of boxes
 		if !p.X.Hidden && p.X.Label == "" || !p.Y.Hidden && p.Y.Label == "" {
 			t.Errorf("%s has an axis without a label", name)
 		}
