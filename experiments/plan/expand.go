@@ -33,6 +33,8 @@ func (g *gridFile) under(profile string) body {
 			b.seeds = over.seeds
 		case "exclude":
 			b.exclude = over.exclude
+		case "claims":
+			b.claims = over.claims
 		default:
 			with := over.blocks[slices.IndexFunc(over.blocks, func(x block) bool { return x.kind == key })]
 			if i := slices.IndexFunc(b.blocks, func(x block) bool { return x.kind == key }); i >= 0 {
@@ -127,6 +129,7 @@ type Plan struct {
 	Rows        []Row
 	Seeds       []uint64
 	Trials      []Trial // seed by seed: first all rows with the first seed
+	Claims      []Claim // about the plan's rows, in file order
 }
 
 // base lays the profile, the file's baseline and the command line over each other. It also returns
@@ -180,6 +183,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 	first := map[[sha256.Size]byte]int{} // what a row computes → its number
 	where := locator{}
 	kept := 0
+	var selectable []candidate // by claims
 	for _, combo := range combos {
 		row := Row{Index: len(p.Rows), Config: cfg, Factors: map[string]any{}}
 		for _, s := range combo {
@@ -215,7 +219,14 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		if problems.full() {
 			break
 		}
+		index := len(p.Rows)
 		if !sel.keeps(&row.Config) {
+			index = -1
+		}
+		if len(b.claims) > 0 {
+			selectable = append(selectable, candidate{&row.Config, describe(p.Factors, &row.Config), index})
+		}
+		if index < 0 {
 			continue
 		}
 		for _, key := range p.Factors {
@@ -229,6 +240,9 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		if !hit && !problems.full() {
 			problems.list = append(problems.list, fmt.Errorf("%s: exclude: no row has these settings", b.exclude[i].at))
 		}
+	}
+	if len(problems.list) == 0 {
+		p.Claims = resolve(b.claims, selectable, &problems)
 	}
 	if err := problems.err(); err != nil {
 		return nil, err
