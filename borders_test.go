@@ -41,7 +41,7 @@ var borders = map[string]border{
 	"localdisk":  {nil, "a leaf: where a file lies does not depend on what is in it"},
 	"columns":    {nil, "a leaf: cells are laid out whatever they mean"},
 	"nullable":   {nil, "a leaf: a number without a value is null in any JSON"},
-	"stats":      {nil, "a leaf: a mean does not depend on what was measured"},
+	"stats":      {[]string{"nullable"}, "a leaf: a mean does not depend on what was measured"},
 	"figure":     {[]string{"atomicfile"}, "a leaf: a line is drawn without knowing what it shows"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
 

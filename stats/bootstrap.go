@@ -37,21 +37,3 @@ func quantile(sorted []float64, p float64) float64 {
 	}
 	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
 }
-
-// deviation returns the standard deviation with n-1. Unlike gonum's it has the same bits on
-// every machine.
-func deviation(v []float64) float64 {
-	mean := 0.0
-	for _, x := range v {
-		mean += x
-	}
-	mean /= float64(len(v))
-	sum := 0.0
-	for _, x := range v {
-		sum += float64((x - mean) * (x - mean))
-	}
-	if len(v) < 2 {
-		return math.NaN()
-	}
-	return math.Sqrt(sum / float64(len(v)-1))
-}

@@ -51,12 +51,6 @@ func (s Summary) Caveat() string {
 	return "no run-to-run noise can be told, so a difference may be chance"
 }
 
-// Value is a measured value and the pair that it belongs to, such as the seed of its trial.
-type Value struct {
-	Pair  uint64
-	Value float64
-}
-
 // Contrast is a quantity on two sides.
 type Contrast struct {
 	A, B       Summary
@@ -72,7 +66,7 @@ func Compare(a, b []Value) Contrast {
 		for _, v := range side {
 			if !math.IsNaN(v.Value) {
 				all = append(all, v.Value)
-				byPair[v.Pair] = append(byPair[v.Pair], v.Value)
+				byPair[v.Seed] = append(byPair[v.Seed], v.Value)
 			}
 		}
 		return all, byPair

@@ -62,13 +62,13 @@ func TestSummarizeShift(t *testing.T) {
 
 // TestCompare: pairs that one side lacks, has twice or without a value do not count; without any pair the means differ.
 func TestCompare(t *testing.T) {
-	a := []Value{{3, 30}, {1, 10}, {2, 20}, {4, math.NaN()}, {5, 50}, {5, 51}}
-	b := []Value{{1, 11}, {3, 33}, {4, 1}, {5, 52}, {6, 60}}
+	a := values(3, 30, 1, 10, 2, 20, 4, math.NaN(), 5, 50, 5, 51)
+	b := values(1, 11, 3, 33, 4, 1, 5, 52, 6, 60)
 	c := Compare(a, b)
 	if c.A.N != 5 || c.B.N != 5 || !c.Paired || c.Difference.N != 2 || !near(c.Difference.Mean, 2) || !near(c.Difference.SD, math.Sqrt2) {
 		t.Errorf("by pairs: %+v", c)
 	}
-	c = Compare(a[:3], []Value{{7, 25}})
+	c = Compare(a[:3], values(7, 25))
 	if c.Paired || c.Difference.N != 1 || !near(c.Difference.Mean, 5) || c.Difference.SD != nil {
 		t.Errorf("without pairs: %+v", c)
 	}

@@ -195,7 +195,7 @@ func metricContrasts(a, b Side) []metricContrast {
 	values := func(s Side, name string) (values []stats.Value) {
 		for _, t := range s.Trials {
 			if v, ok := t.Metrics[name]; ok && t.Status == record.StatusDone {
-				values = append(values, stats.Value{Pair: t.Seed, Value: v})
+				values = append(values, stats.Value{Seed: t.Seed, Value: v})
 			}
 		}
 		return values
