@@ -66,6 +66,9 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
+	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
+		"a claim is judged by the trials handed in, however they were planned, stored or found"},
+
 	"results": {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
