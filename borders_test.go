@@ -65,7 +65,7 @@ var borders = map[string]border{
 
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
-	"paper":   {[]string{"setting"}, "the published figures are data, whatever we measured"},
+	"paper": {[]string{"setting"}, "the published figures are data, whatever we measured"},
 	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
 		"a claim is judged by the trials handed in, however they were planned, stored or found"},
 
