@@ -65,15 +65,17 @@ var borders = map[string]border{
 
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
 
-	"paper": {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
-		"a claim is judged by the trials handed in, however they were planned, stored or found"},
-
-	"results": {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
+	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
+	"paper/figures": {[]string{"figure", "loss", "paper", "setting"}, "a figure is drawn from formulas and records, and trains nothing"},
+	"results":       {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
 	"results/report": {[]string{"columns", "nullable", "results", "results/record", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is stored"},
+
+	"page": {nil, "a leaf: a page looks and is read aloud alike, whatever it shows"},
+	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
+		"a claim is judged by the trials handed in, however they were planned, stored or found"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins the settings that components declare, and reads no file"},

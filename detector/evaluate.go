@@ -55,9 +55,26 @@ func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *data
 
 // Infer detects on a batch and returns each image's detections in pixels of the network's input.
 func (d *Detector) Infer(b *dataset.Batch) ([][]box.Detection, error) {
-	net, err := d.network(EvalBatch, b.H, b.W, false)
+	net, predicted, err := d.forward(b)
 	if err != nil {
 		return nil, err
+	}
+	out := make([][]box.Detection, b.N)
+	for i := range out {
+		it := &b.Items[i]
+		out[i], err = box.Postprocess(predicted.Image(i, b.N), net.priors.Priors, d.parts.Coder, it.NetWidth, it.NetHeight, d.parts.Post)
+		if err != nil {
+			return nil, fmt.Errorf("image %d: %w", it.ID, err)
+		}
+	}
+	return out, nil
+}
+
+// forward runs the network over a batch. The predictions are valid until the network's next batch.
+func (d *Detector) forward(b *dataset.Batch) (*network, box.Predicted, error) {
+	net, err := d.network(EvalBatch, b.H, b.W, false)
+	if err != nil {
+		return nil, nil, err
 	}
 	pixels := b.Pixels
 	if b.N < EvalBatch { // a short last batch runs beside black images
@@ -66,17 +83,13 @@ func (d *Detector) Infer(b *dataset.Batch) ([][]box.Detection, error) {
 	}
 	v, err := net.session.Forward(engine.Feeds{"image": pixels})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make([][]box.Detection, b.N)
-	for i := range out {
-		it := &b.Items[i]
-		out[i], err = box.Postprocess(box.Predicted(v).Image(i, EvalBatch), net.priors.Priors, d.parts.Coder, it.NetWidth, it.NetHeight, d.parts.Post)
-		if err != nil {
-			return nil, fmt.Errorf("image %d: %w", it.ID, err)
-		}
+	predicted := box.Predicted{}
+	for name, x := range v {
+		predicted[name] = x[:len(x)/EvalBatch*b.N]
 	}
-	return out, nil
+	return net, predicted, nil
 }
 
 // Score evaluates detections twice: those above eval.score, as the paper does,

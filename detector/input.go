@@ -80,6 +80,15 @@ func Describe(c *plan.Config, h, w int) (string, error) {
 	return model.Describe(ModelConfig(c, classes), h, w)
 }
 
+// LayOut reads the maps and subnets of the network for an input of h×w pixels from its graph.
+func LayOut(c *plan.Config, h, w int) (*model.Layout, error) {
+	classes, err := Classes(c)
+	if err != nil {
+		return nil, err
+	}
+	return model.LayOut(ModelConfig(c, classes), h, w)
+}
+
 // AnchorStats counts what the anchors of a set's images learn.
 type AnchorStats struct {
 	Images     int // looked at

@@ -171,6 +171,27 @@ func (d *Data) sameData(ctx context.Context, t *record.Trial, cfg *plan.Config) 
 
 // Split runs the detector over the first n images of a set (0: all).
 func (d *Trained) Split(ctx context.Context, set *dataset.Set, n int, each func(done int)) ([]coco.Detection, error) {
+	loader, err := d.loader(set, n)
+	if err != nil {
+		return nil, err
+	}
+	defer loader.Close()
+	return d.d.Detect(ctx, loader, set, each)
+}
+
+// Logits runs the detector over the first n images of a set (0: all), labelled by its classes, and returns what it
+// says of foreground and of background, of that at most so many logits.
+func (d *Trained) Logits(ctx context.Context, set *dataset.Set, n, most int, each func(done int)) (*detector.Logits, error) {
+	loader, err := d.loader(set, n)
+	if err != nil {
+		return nil, err
+	}
+	defer loader.Close()
+	return d.d.Logits(ctx, loader, set, most, each)
+}
+
+// loader returns a loader of the first n images of a set (0: all).
+func (d *Trained) loader(set *dataset.Set, n int) (*dataset.Loader, error) {
 	o := dataset.LoaderOptions{Batch: detector.EvalBatch}
 	if n > 0 {
 		o.Images = make([]int, min(n, len(set.Images)))
@@ -178,12 +199,7 @@ func (d *Trained) Split(ctx context.Context, set *dataset.Set, n int, each func(
 			o.Images[i] = i
 		}
 	}
-	loader, err := dataset.NewLoader(set, d.cfg.Transform(), o, d.d.Draw)
-	if err != nil {
-		return nil, err
-	}
-	defer loader.Close()
-	return d.d.Detect(ctx, loader, set, each)
+	return dataset.NewLoader(set, d.cfg.Transform(), o, d.d.Draw)
 }
 
 // Config returns the trial's settings.

@@ -112,19 +112,11 @@ func (r *Report) view() (*view, error) {
 	}
 	v.classes(r)
 
-	curves, err := r.curvesFigure()
-	if err != nil {
-		return nil, err
-	}
-	reliability, err := d.reliabilityFigure()
-	if err != nil {
-		return nil, err
-	}
 	for _, f := range []struct {
 		*figure.Figure
 		to *template.HTML
-	}{{curves, &v.Curves}, {reliability, &v.Reliability}} {
-		svg, err := f.SVG()
+	}{{r.curvesFigure(), &v.Curves}, {d.reliabilityFigure(), &v.Reliability}} {
+		svg, err := f.SVG(figure.Width)
 		if err != nil {
 			return nil, err
 		}

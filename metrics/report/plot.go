@@ -2,43 +2,52 @@ package report
 
 import (
 	"fmt"
+	"math"
 
 	"focalgrid/figure"
 )
 
 // WritePlot draws precision over recall, the mean of the classes at each IoU
 // threshold, to a file, by its name as PNG or SVG.
-func (r *Report) WritePlot(path string) error {
-	f, err := r.curvesFigure()
-	if err != nil {
-		return err
-	}
-	return f.Write(path)
-}
+func (r *Report) WritePlot(path string) error { return r.curvesFigure().Write(path, 2*figure.Width) }
 
-func (r *Report) curvesFigure() (*figure.Figure, error) {
-	f := figure.New("recall", "precision")
-	f.Note("IoU: AP")
+func (r *Report) curvesFigure() *figure.Figure {
 	curves := r.Details.Curves
-	for t, iou := range curves.IoU {
-		name := fmt.Sprintf("%.2f: %s", iou, fraction(r.Result.ByIoU[t]))
-		if err := f.Line(curves.Recall, curves.Mean[t], name, t, len(curves.IoU)); err != nil {
-			return nil, err
-		}
+	p := &figure.Panel{
+		X: figure.Axis{Label: "recall", Max: 1},
+		Y: figure.Axis{Label: "precision", Max: 1},
 	}
-	return f, nil
+	for t, iou := range curves.IoU {
+		p.Lines = append(p.Lines, figure.Line{
+			Name: fmt.Sprintf("%.2f: %s", iou, fraction(r.Result.ByIoU[t])),
+			X:    curves.Recall, Y: curves.Mean[t],
+			Style: figure.Ordered(t, len(curves.IoU)),
+		})
+	}
+	return &figure.Figure{
+		Title:   "Precision over recall",
+		Caption: "The mean over the classes at each IoU threshold, with its AP, a fraction, in the legend.",
+		Panels:  []*figure.Panel{p},
+	}
 }
 
 // reliabilityFigure shows precision over score, bin by bin.
-func (d *Details) reliabilityFigure() (*figure.Figure, error) {
-	f := figure.New("score", "precision")
+func (d *Details) reliabilityFigure() *figure.Figure {
+	p := &figure.Panel{
+		X: figure.Axis{Label: "score", Max: 1},
+		Y: figure.Axis{Label: "precision", Max: 1},
+	}
+	detections := 0
 	for _, b := range d.Calibration.Bins {
-		if b.Detections == 0 {
-			continue
-		}
-		if err := f.Bar(b.From, b.To, b.Precision); err != nil {
-			return nil, err
+		if b.Detections > 0 && !math.IsNaN(b.Precision) {
+			p.Bars = append(p.Bars, figure.Bar{From: b.From, To: b.To, Height: b.Precision})
+			detections += b.Detections
 		}
 	}
-	return f, f.Diagonal("calibrated")
+	p.Lines = []figure.Line{{Name: "calibrated", X: []float64{0, 1}, Y: []float64{0, 1}, Style: figure.Muted()}}
+	return &figure.Figure{
+		Title:   "Precision by score",
+		Caption: fmt.Sprintf("Precision of the detections with a score in each bin; %d detections.", detections),
+		Panels:  []*figure.Panel{p},
+	}
 }

@@ -1,0 +1,57 @@
+// Package figures draws the figures of Lin et al., "Focal Loss for Dense Object Detection" (2017), and figures of the
+// same kind that the paper does not have.
+//
+// Each file makes one figure. A figure of a formula is computed by the plain float64 form of the loss in package
+// loss. A figure of published numbers is drawn from package paper, and never has ours on the same axes. A figure of
+// measured numbers is drawn from an Input: AP is a fraction there, and × 100 in the figure. How a figure looks is the
+// business of package figure; where records are is the business of the caller.
+package figures
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"focalgrid/figure"
+)
+
+// Needs is what a figure is drawn from, beyond what the program itself holds.
+type Needs int
+
+// What figures need.
+const (
+	Nothing Needs = iota // a formula, or published numbers
+	Rows                 // the recorded trials of a grid file: Input.Grid
+)
+
+// Figure is a figure that has a name.
+type Figure struct {
+	Title string
+	Needs Needs
+	Grid  string // the grid file whose trials the figure is drawn from, where it needs Rows
+	Draw  func(in *Input) (*figure.Figure, error)
+}
+
+// all names every figure; figures of the paper have the paper's number. To add one, write a file and add a line.
+var all = map[string]Figure{
+	"1": {Title: "Focal loss against the probability of the true class", Draw: focalLoss},
+	"2": {Title: "AP against time an image, as published", Draw: speed},
+	"5": {Title: "Cross entropy, FL and FL* over x_t", Draw: variantLosses},
+	"6": {Title: "Derivatives of cross entropy, FL and FL*", Draw: variantGradients},
+}
+
+// Input holds what figures are drawn from; a figure reads the field that its Needs name.
+type Input struct{}
+
+// Names lists the figures, the paper's first.
+func Names() []string { return slices.Sorted(maps.Keys(all)) }
+
+// Of returns the figure of a name, and whether there is one.
+func Of(name string) (Figure, bool) {
+	f, ok := all[name]
+	return f, ok
+}
+
+// Known lists the names for a message.
+func Known() string { return fmt.Sprintf("figures: %s", strings.Join(Names(), ", ")) }
