@@ -63,7 +63,7 @@ var borders = map[string]border{
 	"dataset/picture":   {nil, "a leaf: the pixels of a file do not depend on what is annotated in them"},
 	"dataset/synthetic": {[]string{"setting"}, "what is drawn is a pure function of settings, and knows no file"},
 
-	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
+	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "page", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
 	"paper/figures": {[]string{"figure", "loss", "paper", "setting"}, "a figure is drawn from formulas and records, and trains nothing"},
@@ -73,7 +73,8 @@ var borders = map[string]border{
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
 	"results/report": {[]string{"columns", "nullable", "results", "results/record", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is stored"},
 
-	"page": {nil, "a leaf: a page looks and is read aloud alike, whatever it shows"},
+	"page/pagetest": {nil, "rules of accessible pages hold for any page"},
+	"page":          {nil, "a leaf: a page looks and is read aloud alike, whatever it shows"},
 	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
 		"a claim is judged by the trials handed in, however they were planned, stored or found"},
 
@@ -103,7 +104,7 @@ var borders = map[string]border{
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
 		"cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
-		"metrics", "metrics/report", "results", "results/record", "results/report", "setting", "weights",
+		"metrics", "metrics/report", "page", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }
 

@@ -27,6 +27,7 @@ import (
 type app struct {
 	out, err *terminal.Output
 	now      func() time.Time
+	args     []string // the command line
 }
 
 func newApp(stdout, stderr io.Writer) *app {
