@@ -88,7 +88,7 @@ var borders = map[string]border{
 	},
 		"a detector is trained and looked at on any engine, without records"},
 	"experiments": {[]string{
-		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "proc", "results/record", "weights",
+		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "proc", "results/record", "stats", "weights",
 	}, "a trial is a function of its order: its engine is an argument, and its result is a record, written without a database"},
 	"experiments/sweep": {[]string{
 		"atomicfile", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/record", "results/report",

@@ -92,16 +92,20 @@ func (d *Detector) forward(b *dataset.Batch) (*network, box.Predicted, error) {
 	return net, predicted, nil
 }
 
-// Score evaluates detections twice: those above eval.score, as the paper does,
-// and all of them (from eval.low_score on).
-func Score(cfg plan.Config, set *dataset.Set, dets []coco.Detection) (atScore, low *metrics.Result, err error) {
+// Scored returns the detections that are scored as the paper does, which are those above eval.score.
+func Scored(cfg plan.Config, dets []coco.Detection) []coco.Detection {
 	var above []coco.Detection
 	for _, d := range dets {
 		if d.Score > cfg.Number("eval.score") {
 			above = append(above, d)
 		}
 	}
-	if atScore, err = metrics.Evaluate(set.GroundTruth(), above, metrics.DefaultOptions()); err != nil {
+	return above
+}
+
+// Score evaluates detections twice: those of Scored, and all of them (from eval.low_score on).
+func Score(cfg plan.Config, set *dataset.Set, dets []coco.Detection) (atScore, low *metrics.Result, err error) {
+	if atScore, err = metrics.Evaluate(set.GroundTruth(), Scored(cfg, dets), metrics.DefaultOptions()); err != nil {
 		return nil, nil, err
 	}
 	low, err = metrics.Evaluate(set.GroundTruth(), dets, metrics.DefaultOptions())

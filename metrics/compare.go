@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"math/rand/v2"
 	"slices"
 
 	"focalgrid/stats"
@@ -34,13 +33,13 @@ func Compare(a, b *Matches, resamples int, seed uint64) (*Comparison, error) {
 	if resamples < 0 {
 		return nil, fmt.Errorf("%w: expected 0 or more resamples, found %d", ErrOptions, resamples)
 	}
-	pair := [2][]lineup{a.lineups(), b.lineups()}
+	pair := [][]lineup{a.lineups(), b.lineups()}
 	differences := make([]float64, resamples)
 	parallel(resamples, a.opt.Threads, func() func(int) {
 		s := newResampler(a)
 		return func(i int) {
 			s.draw(seed, uint64(i))
-			ap := s.ap(pair)
+			ap := s.ap(pair...)
 			differences[i] = ap[0] - ap[1]
 		}
 	})
@@ -143,6 +142,7 @@ type resampler struct {
 	times   []int32   // how often each image was drawn
 	reached []int32   // by right detections: how many recall thresholds they reach
 	rises   [64]rises // by threshold
+	values  []float64 // what ap returned last
 }
 
 // rises are the places of a ranking where recall rises.
@@ -158,15 +158,13 @@ func newResampler(of *Matches) *resampler {
 
 // draw sets how often each image is in a resample.
 func (s *resampler) draw(seed, resample uint64) {
-	clear(s.times)
-	rng := rand.New(rand.NewPCG(seed, resample*0x9e3779b97f4a7c15))
-	for range s.times {
-		s.times[rng.IntN(len(s.times))]++
-	}
+	stats.Draw(s.times, len(s.times), seed, resample, stats.Images)
 }
 
-// ap returns the AP of both results in the current resample; NaN without objects.
-func (s *resampler) ap(pair [2][]lineup) (ap [2]float64) {
+// ap returns the AP of each result in the current resample, NaN without objects. The next call
+// overwrites it.
+func (s *resampler) ap(results ...[]lineup) []float64 {
+	s.values = append(s.values[:0], make([]float64, len(results))...)
 	n := 0.0
 	for k := range s.of.matched {
 		objects := int32(0)
@@ -178,11 +176,14 @@ func (s *resampler) ap(pair [2][]lineup) (ap [2]float64) {
 		}
 		n++
 		s.reach(int(objects))
-		for i := range pair {
-			ap[i] += s.category(&pair[i][k])
+		for i, result := range results {
+			s.values[i] += s.category(&result[k])
 		}
 	}
-	return [2]float64{ap[0] / n, ap[1] / n}
+	for i := range s.values {
+		s.values[i] /= n
+	}
+	return s.values
 }
 
 // reach sets, for each number of right detections among so many objects, how many

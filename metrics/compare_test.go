@@ -57,7 +57,7 @@ func TestResample(t *testing.T) {
 				other.dt = append(other.dt, d)
 			}
 		}
-		var pair [2][]lineup
+		pair := make([][]lineup, 2)
 		var of *Matches
 		for i, dt := range [][]coco.Detection{s.dt, other.dt} {
 			var err error
@@ -76,7 +76,7 @@ func TestResample(t *testing.T) {
 		r := newResampler(of)
 		for resample := range uint64(4) {
 			r.draw(uint64(n), resample)
-			got := r.ap(pair)
+			got := r.ap(pair...)
 			for i, dt := range [][]coco.Detection{s.dt, other.dt} {
 				want := (&scene{gt: s.gt, dt: dt}).duplicated(r.times).evaluate(t).Stats[0]
 				if !near(got[i], want) {
@@ -88,7 +88,7 @@ func TestResample(t *testing.T) {
 		for i := range r.times {
 			r.times[i] = 1
 		}
-		if got, want := r.ap(pair)[1], of.Result().Stats[0]; !near(got, want) {
+		if got, want := r.ap(pair...)[1], of.Result().Stats[0]; !near(got, want) {
 			t.Fatalf("scene %d: AP %.17g, want %.17g", n, got, want)
 		}
 	}
@@ -110,7 +110,7 @@ func TestTies(t *testing.T) {
 	}
 	r := newResampler(m)
 	r.times[0] = 3 // wrong, right, wrong, right, wrong, right: precision 1/2 at each
-	if ap := r.ap([2][]lineup{m.lineups(), m.lineups()}); !near(ap[0], .5) || ap[0] != ap[1] {
+	if ap := r.ap(m.lineups(), m.lineups()); !near(ap[0], .5) || ap[0] != ap[1] {
 		t.Errorf("AP %v, want 1/2", ap)
 	}
 }

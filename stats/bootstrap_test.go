@@ -1,7 +1,10 @@
 package stats
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -30,5 +33,58 @@ func TestBootstrap(t *testing.T) {
 	}
 	if got := Bootstrap(nil); !math.IsNaN(got.Low) || !math.IsNaN(got.High) || !math.IsNaN(got.StdErr) || got.Resamples != 0 {
 		t.Errorf("without resamples: %+v", got)
+	}
+}
+
+// TestDraw: so many draws, which depend on each argument.
+func TestDraw(t *testing.T) {
+	var seen [][]int32
+	for _, tt := range []struct {
+		seed, resample uint64
+		level          Level
+	}{{0, 0, Images}, {1, 0, Images}, {0, 1, Images}, {0, 0, Seeds}, {0, 0, SeedsOfB}} {
+		times := []int32{9, 9, 9, 9, 9, 9, 9, 9, 9, 9}
+		Draw(times, 30, tt.seed, tt.resample, tt.level)
+		sum := int32(0)
+		for _, n := range times {
+			sum += n
+		}
+		if sum != 30 || slices.ContainsFunc(seen, func(other []int32) bool { return slices.Equal(times, other) }) {
+			t.Errorf("%+v draws %v, before it %v", tt, times, seen)
+		}
+		seen = append(seen, times)
+	}
+	for n, want := range map[int]int{1: 1, 2: 1, 10: 9} {
+		if got := SeedDraws(n); got != want {
+			t.Errorf("%d draws of %d runs, want %d", got, n, want)
+		}
+	}
+}
+
+// TestSeedsAndImages: differences 3 and 5 of two pairs have mean 4, and the mean a variance of 1 with one
+// degree of freedom. Resamples 1 and 5, whose variance is 8, leave 7 to the choice of 8 images, with seven.
+// The degrees of freedom are 8²/(1/1 + 49/7) = 8, and t is 2.306; but two seeds alone have t(1) = 12.706.
+func TestSeedsAndImages(t *testing.T) {
+	d := Paired(values(0, 1, 1, 1), values(0, 4, 1, 6))
+	if half := halfWidth([]component{{1, 1}, {7, 7}}); math.Abs(half-2.306*math.Sqrt(8)) > 1e-3 {
+		t.Errorf("half width %g, want 2.306 √8", half)
+	}
+	two := SeedsAndImages(d, []float64{1, math.NaN(), 5}, 8)
+	if two.Mean != 4 || !close(two.StdErr, math.Sqrt(8)) || math.Abs(two.High-4-12.706) > 1e-3 || !close(two.High+two.Low, 8) ||
+		two.N != 2 || two.Images != 8 || two.Resamples != 2 || !slices.Equal(two.Caveats, d.Caveats) {
+		t.Errorf("%+v", two)
+	}
+	// Resamples that vary less than the seeds do, by chance, leave the interval over seeds.
+	if two := SeedsAndImages(d, []float64{4, 4.1}, 8); !close(two.StdErr, 1) || !close(two.Low, d.Low) {
+		t.Errorf("hardly any variance: %+v, over seeds %+v", two, d.Estimate)
+	}
+	one := SeedsAndImages(Paired(values(0, 1), values(0, 4)), []float64{1, 5}, 8)
+	if text := fmt.Sprint(one.Caveats); !close(one.StdErr, math.Sqrt(8)) || !slices.Contains(one.Caveats, Caveat{Kind: SeedsFixed}) {
+		t.Errorf("one pair: %+v, %s", one, text)
+	}
+	none := SeedsAndImages(Paired(nil, nil), nil, 0)
+	if text, err := json.Marshal(none); err != nil ||
+		string(text) != `{"mean":null,"low":null,"high":null,"std_err":null,"n":0,"images":0,"resamples":0}` {
+		t.Errorf("nothing: %s, %v", text, err)
 	}
 }

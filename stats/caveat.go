@@ -31,7 +31,7 @@ const (
 // Caveat is what one result cannot show. Caveats can be compared by ==.
 type Caveat struct {
 	Kind Kind
-	// Count is the number of pairs (TooFew, Tied, Approximate), of seeds (Lost) or of runs (Diverged).
+	// Count is the number of pairs (Tied, Approximate), of pairs without ties (TooFew), of seeds (Lost) or of runs (Diverged).
 	Count int
 	// Need is the fewest pairs with which the test can reject (TooFew).
 	Need int
@@ -45,11 +45,11 @@ func (c Caveat) String() string {
 	case Once:
 		return "n = 1: no run-to-run noise can be told, so a difference may be chance"
 	case TooFew:
-		text := fmt.Sprintf("%s cannot show a difference at p ≤ %g", count(c.Count, "untied pair"), Alpha)
+		over := ""
 		if c.Comparisons > 1 {
-			text += fmt.Sprintf(" over %d comparisons", c.Comparisons)
+			over = fmt.Sprintf(" over %d comparisons", c.Comparisons)
 		}
-		return text + fmt.Sprintf(": that takes %d or more", c.Need)
+		return fmt.Sprintf("n = %d is too few for any verdict at p ≤ %g%s: it takes %d pairs without ties", c.Count, Alpha, over, c.Need)
 	case Diverged:
 		return fmt.Sprintf("%s diverged and counts as 0", count(c.Count, "run"))
 	case Lost:

@@ -19,6 +19,14 @@ type Value struct {
 	Diverged bool // the run has no value, and counts as 0
 }
 
+// value returns what counts as the value of the run; NaN if it has none.
+func (v Value) value() float64 {
+	if v.Diverged {
+		return 0
+	}
+	return v.Value
+}
+
 // Difference is by how much side B exceeds side A: over pairs of runs with one seed, or, where
 // there is no pair, between the means of both sides.
 type Difference struct {
@@ -37,41 +45,38 @@ type Difference struct {
 	// share of such pairs. Without a pair of one seed, any run of A with any run of B is one.
 	Superiority float64
 	Ties        int // pairs of equal values
+
+	parts []component // of the variance of Mean: of the pairs, or of each side
 }
 
-// Paired compares two sides by seed. A seed makes a pair where each side has exactly one run of it
-// and this run a value.
+// Paired compares two sides by the pairs of Pairs.
 func Paired(a, b []Value) Difference {
-	as, bs := sideOf(a), sideOf(b)
 	d := Difference{P: math.NaN(), Adjusted: math.NaN(), Superiority: math.NaN()}
-	seeds := maps.Clone(as.bySeed)
-	maps.Copy(seeds, bs.bySeed)
+	pairs, lost := Pairs(a, b)
 	var differences []float64
 	diverged, wins := 0, 0.0
-	for _, seed := range slices.Sorted(maps.Keys(seeds)) {
-		x, y := as.bySeed[seed], bs.bySeed[seed]
-		if len(x) != 1 || len(y) != 1 || math.IsNaN(x[0].Value) || math.IsNaN(y[0].Value) {
-			continue
-		}
-		for _, v := range []Value{x[0], y[0]} {
+	for _, p := range pairs {
+		x, y := a[p[0]], b[p[1]]
+		for _, v := range []Value{x, y} {
 			if v.Diverged {
 				diverged++
 			}
 		}
-		differences = append(differences, y[0].Value-x[0].Value)
-		wins += win(x[0].Value, y[0].Value)
-		if x[0].Value == y[0].Value {
+		differences = append(differences, y.value()-x.value())
+		wins += win(x.value(), y.value())
+		if x.value() == y.value() {
 			d.Ties++
 		}
 	}
 	d.Estimate = Mean(differences)
 	if d.Paired = d.N > 0; !d.Paired {
-		return unpaired(d, as, bs)
+		return unpaired(d, a, b)
 	}
+	d.parts = []component{{d.SD * d.SD / float64(d.N), float64(d.N - 1)}}
 	d.Superiority = wins / float64(d.N)
 	d.P = signFlip(differences)
 	d.add(Diverged, diverged)
-	d.add(Lost, len(seeds)-d.N)
+	d.add(Lost, lost)
 	d.add(Tied, d.Ties)
 	if d.N > maxExact {
 		d.add(Approximate, d.N)
@@ -82,26 +87,56 @@ func Paired(a, b []Value) Difference {
 
 // unpaired returns the difference of the means, with the interval of Welch ("The generalization
 // of Student's problem", 1947).
-func unpaired(d Difference, a, b side) Difference {
-	x, y := Mean(a.values), Mean(b.values)
-	if x.N == 0 || y.N == 0 {
+func unpaired(d Difference, a, b []Value) Difference {
+	gather := func(runs []Value) (values []float64, diverged int) {
+		for _, v := range runs {
+			values = append(values, v.value())
+			if v.Diverged {
+				diverged++
+			}
+		}
+		return defined(values), diverged
+	}
+	as, divergedA := gather(a)
+	bs, divergedB := gather(b)
+	if len(as) == 0 || len(bs) == 0 {
 		return d
 	}
+	x, y := Mean(as), Mean(bs)
 	d.Mean = y.Mean - x.Mean
-	half := spread(
-		component{x.SD * x.SD / float64(x.N), float64(x.N - 1)},
-		component{y.SD * y.SD / float64(y.N), float64(y.N - 1)})
+	d.parts = []component{{x.SD * x.SD / float64(x.N), float64(x.N - 1)}, {y.SD * y.SD / float64(y.N), float64(y.N - 1)}}
+	half := halfWidth(d.parts)
 	d.Low, d.High = d.Mean-half, d.Mean+half
 	wins := 0.0
-	for _, v := range a.values {
-		for _, w := range b.values {
+	for _, v := range as {
+		for _, w := range bs {
 			wins += win(v, w)
 		}
 	}
 	d.Superiority = wins / float64(x.N*y.N)
-	d.add(Diverged, a.diverged+b.diverged)
+	d.add(Diverged, divergedA+divergedB)
 	d.Caveats = append(d.Caveats, Caveat{Kind: Unpaired})
 	return d
+}
+
+// Pairs returns the places in a and in b of each pair, by ascending seed, and how many seeds make no pair.
+// A seed makes a pair where each side has exactly one run of it and this run a value.
+func Pairs(a, b []Value) (pairs [][2]int, lost int) {
+	places := map[uint64][2][]int{}
+	for side, runs := range [2][]Value{a, b} {
+		for i, v := range runs {
+			of := places[v.Seed]
+			of[side] = append(of[side], i)
+			places[v.Seed] = of
+		}
+	}
+	for _, seed := range slices.Sorted(maps.Keys(places)) {
+		of := places[seed]
+		if len(of[0]) == 1 && len(of[1]) == 1 && !math.IsNaN(a[of[0][0]].value()) && !math.IsNaN(b[of[1][0]].value()) {
+			pairs = append(pairs, [2]int{of[0][0], of[1][0]})
+		}
+	}
+	return pairs, len(places) - len(pairs)
 }
 
 // add adds a caveat about n runs, seeds or pairs, if there are any.
@@ -131,28 +166,6 @@ func (d Difference) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// side is the runs of one side; a run that diverged has the value 0.
-type side struct {
-	values   []float64 // that are defined
-	bySeed   map[uint64][]Value
-	diverged int
-}
-
-func sideOf(runs []Value) side {
-	s := side{bySeed: map[uint64][]Value{}}
-	for _, v := range runs {
-		if v.Diverged {
-			v.Value = 0
-			s.diverged++
-		}
-		s.bySeed[v.Seed] = append(s.bySeed[v.Seed], v)
-		if !math.IsNaN(v.Value) {
-			s.values = append(s.values, v.Value)
-		}
-	}
-	return s
-}
-
 // win is 1 where b is better than a, 0 where it is worse, and ½ where they are equal.
 func win(a, b float64) float64 {
 	switch {
@@ -168,16 +181,16 @@ func win(a, b float64) float64 {
 // was estimated.
 type component struct{ variance, degrees float64 }
 
-// spread returns the half width of a t interval whose variance is a sum, with the degrees of freedom of
-// Satterthwaite, "An Approximate Distribution of Estimates of Variance Components", 1946.
-func spread(parts ...component) float64 {
+// halfWidth returns half the width of a t interval whose variance is a sum, with the degrees of
+// freedom of Satterthwaite, "An Approximate Distribution of Estimates of Variance Components", 1946.
+func halfWidth(parts []component) float64 {
 	variance, squares := 0.0, 0.0
 	for _, p := range parts {
 		variance += p.variance
 		squares += float64(p.variance*p.variance) / p.degrees
 	}
-	if variance == 0 {
-		return 0
+	if !(variance > 0) {
+		return variance // 0, or NaN where a part is not known
 	}
 	return studentT((1+Confidence)/2, float64(variance*variance)/squares) * math.Sqrt(variance)
 }

@@ -34,16 +34,16 @@ func TestPaired(t *testing.T) {
 			6, 6, math.Sqrt(14), 2. / 64, 1, true, "[]"},
 		// 1, 1, 1 and -1: of 16 sums are at least 2 from 0: 4 choices with one -, 4 with one +, and 2 without.
 		{"one against three", values(0, 1, 1, 1, 2, 1, 3, 1), values(0, 2, 1, 2, 2, 2, 3, 0),
-			4, .5, 1, 10. / 16, .75, false, "[4 untied pairs cannot show a difference at p ≤ 0.05: that takes 6 or more]"},
+			4, .5, 1, 10. / 16, .75, false, "[n = 4 is too few for any verdict at p ≤ 0.05: it takes 6 pairs without ties]"},
 		{"seeds that one side lacks, has twice or without a value", values(3, 30, 1, 10, 2, 20, 4, nan, 5, 50, 5, 51), values(1, 11, 3, 33, 4, 1, 5, 52, 6, 60),
 			2, 2, math.Sqrt2, .5, 1, false, "[4 seeds left out: not on both sides, twice on one, or without a value " +
-				"2 untied pairs cannot show a difference at p ≤ 0.05: that takes 6 or more]"},
+				"n = 2 is too few for any verdict at p ≤ 0.05: it takes 6 pairs without ties]"},
 		{"a run that diverged", diverged(values(0, .2), 1), values(0, .3, 1, .3),
-			2, .2, .1 * math.Sqrt2, .5, 1, false, "[1 run diverged and counts as 0 2 untied pairs cannot show a difference at p ≤ 0.05: that takes 6 or more]"},
+			2, .2, .1 * math.Sqrt2, .5, 1, false, "[1 run diverged and counts as 0 n = 2 is too few for any verdict at p ≤ 0.05: it takes 6 pairs without ties]"},
 		{"ties", values(0, .2, 1, .2), values(0, .2, 1, .3),
-			2, .05, .1 / math.Sqrt2, 1, .75, false, "[1 pair of equal values 1 untied pair cannot show a difference at p ≤ 0.05: that takes 6 or more]"},
+			2, .05, .1 / math.Sqrt2, 1, .75, false, "[1 pair of equal values n = 1 is too few for any verdict at p ≤ 0.05: it takes 6 pairs without ties]"},
 		{"one pair", values(7, 1), values(7, 3), 1, 2, nan, 1, 1, false,
-			"[n = 1: no run-to-run noise can be told, so a difference may be chance 1 untied pair cannot show a difference at p ≤ 0.05: that takes 6 or more]"},
+			"[n = 1: no run-to-run noise can be told, so a difference may be chance n = 1 is too few for any verdict at p ≤ 0.05: it takes 6 pairs without ties]"},
 		{"an empty side", values(7, 1), nil, 0, nan, nan, nan, nan, false, "[]"},
 		// 2 less 1.5; of the four pairs of any two runs one is a tie and three are wins.
 		{"without a common seed", values(0, 1, 1, 2), values(2, 2, 3, 4), 0, 1.5, nan, nan, 3.5 / 4, false,

@@ -3,6 +3,7 @@ package stats
 import (
 	"encoding/json"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -26,13 +27,8 @@ type Estimate struct {
 // Mean estimates the mean of the values that are defined, which are those that are not NaN. Its
 // only caveat is Once.
 func Mean(values []float64) Estimate {
-	defined := make([]float64, 0, len(values))
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			defined = append(defined, v)
-		}
-	}
-	e := Estimate{Mean: mean(defined), SD: deviation(defined), N: len(defined)}
+	values = defined(values)
+	e := Estimate{Mean: mean(values), SD: deviation(values), N: len(values)}
 	if e.N == 1 {
 		e.Caveats = []Caveat{{Kind: Once}}
 	}
@@ -63,6 +59,11 @@ type estimateJSON struct {
 
 func (e Estimate) json() estimateJSON {
 	return estimateJSON{nullable.Float(e.Mean), nullable.Float(e.Low), nullable.Float(e.High), nullable.Float(e.SD), e.N, e.Caveats}
+}
+
+// defined returns the values that are not NaN.
+func defined(values []float64) []float64 {
+	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 }
 
 // studentT returns a quantile of Student's t distribution.

@@ -77,7 +77,7 @@ func TestJSON(t *testing.T) {
 		{Paired(values(0, 1, 1, 1), nil), `{"mean":null,"low":null,"high":null,"sd":null,"n":0,` +
 			`"paired":false,"p":null,"adjusted_p":null,"comparisons":0,"separated":false,"superiority":null}`},
 		{Paired(values(0, 1, 1, 1), values(0, 2, 1, 2)), `{"mean":1,"low":1,"high":1,"sd":0,"n":2,` +
-			`"caveats":[{"kind":"too few","text":"2 untied pairs cannot show a difference at p ≤ 0.05: that takes 6 or more"}],` +
+			`"caveats":[{"kind":"too few","text":"n = 2 is too few for any verdict at p ≤ 0.05: it takes 6 pairs without ties"}],` +
 			`"paired":true,"p":0.5,"adjusted_p":0.5,"comparisons":1,"separated":false,"superiority":1}`},
 	} {
 		if got, err := json.Marshal(tt.value); err != nil || string(got) != tt.want {

@@ -48,7 +48,7 @@ func Adjust(family ...*Difference) {
 			continue
 		}
 		d.Comparisons = comparisons
-		if untied := d.N - d.Ties; untied < need {
+		if untied := d.N - d.Ties; untied > 0 && untied < need {
 			d.Caveats = append(d.Caveats, Caveat{Kind: TooFew, Count: untied, Need: need, Comparisons: comparisons})
 		}
 	}

@@ -22,6 +22,15 @@ type Side struct {
 	Logs   [][]record.Step // of each trial
 }
 
+// Comparison is two sides and by how much B exceeds A.
+type Comparison struct {
+	A, B Side
+	// TwoLevel is the difference in AP with the chance in seeds and images. Where it is nil, NoTwoLevel is the
+	// reason; that is empty where nobody asked.
+	TwoLevel   *stats.TwoLevel
+	NoTwoLevel string
+}
+
 // CompareFormats are the forms that WriteComparison knows.
 func CompareFormats() []string { return []string{"csv", "json", "text"} }
 
@@ -185,32 +194,54 @@ func environmentOf(t record.Trial) (map[string]any, error) {
 	return flat, err
 }
 
-// metricContrast is a metric over the trials of each side that are done, paired by seed.
+// metricContrast is a metric of the trials of each side that are done, and the difference between the sides by seed.
 type metricContrast struct {
-	name string
-	stats.Contrast
+	name       string
+	a, b       stats.Estimate
+	difference stats.Difference
 }
 
 func metricContrasts(a, b Side) []metricContrast {
-	values := func(s Side, name string) (values []stats.Value) {
-		for _, t := range s.Trials {
-			if v, ok := t.Metrics[name]; ok && t.Status == record.StatusDone {
-				values = append(values, stats.Value{Seed: t.Seed, Value: v})
-			}
-		}
-		return values
-	}
-	names := map[string]float64{}
+	known := map[string]float64{}
 	for _, s := range []Side{a, b} {
 		for _, t := range s.Trials {
-			maps.Copy(names, t.Metrics)
+			maps.Copy(known, t.Metrics)
 		}
 	}
 	var out []metricContrast
-	for _, name := range namesOf(names) {
-		out = append(out, metricContrast{name, stats.Compare(values(a, name), values(b, name))})
+	for _, name := range namesOf(known) {
+		out = append(out, metricContrast{name, stats.Mean(measured(a.Trials, name)), stats.Mean(measured(b.Trials, name)),
+			stats.Paired(Values(a.Trials, name), Values(b.Trials, name))})
 	}
 	return out
+}
+
+// measured is a metric of the trials that are done; NaN where a trial does not have it.
+func measured(trials []record.Trial, metric string) (values []float64) {
+	for _, v := range Values(trials, metric) {
+		if !v.Diverged {
+			values = append(values, v.Value)
+		}
+	}
+	return values
+}
+
+// Values returns a metric of the trials that are done or diverged, as stats.Paired takes it: NaN where a trial does not
+// have it. A trial that diverged counts as 0 there.
+func Values(trials []record.Trial, metric string) (values []stats.Value) {
+	for _, t := range trials {
+		switch t.Status {
+		case record.StatusDone:
+			v, ok := t.Metrics[metric]
+			if !ok {
+				v = math.NaN()
+			}
+			values = append(values, stats.Value{Seed: t.Seed, Value: v})
+		case record.StatusDiverged:
+			values = append(values, stats.Value{Seed: t.Seed, Diverged: true})
+		}
+	}
+	return values
 }
 
 // common is a trial that both sides have, which means: the same settings, seed,

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"focalgrid/results/record"
+	"focalgrid/stats"
 )
 
 // sideOf is a side of trials with those seeds, each AP that many hundredths above .28.
@@ -39,15 +40,16 @@ func TestCompare(t *testing.T) {
 	b := sideOf("gamma=2", `{"loss":{"gamma":2,"type":"focal"},"optim":{"lr":0.01},"profile":"mini"}`, map[uint64]float64{0: 3, 1: 4, 3: 9})
 	b.Trials[0].Attempts[0].Environment = `{"go":"go1.26.8","threads":8}`
 	b.Logs[0][99].Loss, b.Logs[1][99].Loss, b.Logs[2][99].Loss = math.NaN(), math.NaN(), math.NaN()
+	c := Comparison{A: a, B: b, TwoLevel: &stats.TwoLevel{Mean: .025, Low: -.01, High: .06, StdErr: .02, N: 2, Images: 300, Resamples: 1000}}
 	for _, format := range CompareFormats() {
 		var buf bytes.Buffer
-		must(t, WriteComparison(&buf, a, b, format))
+		must(t, WriteComparison(&buf, c, format))
 		golden(t, "compare."+format, buf.Bytes())
 	}
-	if err := WriteComparison(io.Discard, a, b, "html"); err == nil || !strings.Contains(err.Error(), "csv, json, text") {
+	if err := WriteComparison(io.Discard, c, "html"); err == nil || !strings.Contains(err.Error(), "csv, json, text") {
 		t.Errorf("unknown format: %v", err)
 	}
-	if err := WriteComparison(io.Discard, a, Side{Name: "empty.db"}, "text"); err == nil || !strings.Contains(err.Error(), "empty.db: no trials to compare") {
+	if err := WriteComparison(io.Discard, Comparison{A: a, B: Side{Name: "empty.db"}}, "text"); err == nil || !strings.Contains(err.Error(), "empty.db: no trials to compare") {
 		t.Errorf("an empty side: %v", err)
 	}
 }
@@ -60,7 +62,7 @@ func TestCompareSameTrials(t *testing.T) {
 	b.Trials[1].Weights = keyOf("other")
 	a.Name, b.Name = "here.db", "there.db"
 	var buf bytes.Buffer
-	must(t, WriteComparison(&buf, a, b, "text"))
+	must(t, WriteComparison(&buf, Comparison{A: a, B: b}, "text"))
 	for _, want := range []string{
 		"2 of these trials are on both sides: 1 equal to the bit, 1 not\n",
 		"  " + record.Short(a.Trials[1].Key) + " differs in weights, AP\n",

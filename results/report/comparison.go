@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"focalgrid/columns"
@@ -15,15 +16,16 @@ import (
 // WriteComparison prints in what two sides differ: settings, environment,
 // results, and their training curves side by side, the mean where a side has several
 // trials. csv has the curves alone.
-func WriteComparison(w io.Writer, a, b Side, format string) error {
+func WriteComparison(w io.Writer, c Comparison, format string) error {
+	a, b := c.A, c.B
 	for _, s := range []Side{a, b} {
 		if len(s.Trials) == 0 {
 			return fmt.Errorf("%s: no trials to compare", s.Name)
 		}
 	}
-	c := newCurves(a, b)
+	curves := newCurves(a, b)
 	if format == "csv" {
-		return writeCurvesCSV(w, c)
+		return writeCurvesCSV(w, curves)
 	}
 	settings, err := contrasts(a, b, settingsOf)
 	if err != nil {
@@ -35,23 +37,22 @@ func WriteComparison(w io.Writer, a, b Side, format string) error {
 	}
 	switch format {
 	case "json":
-		return writeComparisonJSON(w, a, b, settings, environment, c)
+		return writeComparisonJSON(w, c, settings, environment, curves)
 	case "text":
-		return writeComparisonText(w, a, b, settings, environment, c)
+		return writeComparisonText(w, c, settings, environment, curves)
 	}
 	return fmt.Errorf("unknown comparison format %q; known: %s", format, strings.Join(CompareFormats(), ", "))
 }
 
-func writeComparisonJSON(w io.Writer, a, b Side, settings, environment []contrast, c curves) error {
+func writeComparisonJSON(w io.Writer, c Comparison, settings, environment []contrast, curves curves) error {
 	type side struct {
 		Name   string   `json:"name"`
 		Trials []string `json:"trials"`
 	}
 	type metric struct {
-		A          stats.Summary `json:"a"`
-		B          stats.Summary `json:"b"`
-		Difference stats.Summary `json:"difference"`
-		Paired     bool          `json:"paired"`
+		A          stats.Estimate   `json:"a"`
+		B          stats.Estimate   `json:"b"`
+		Difference stats.Difference `json:"difference"`
 	}
 	type point struct {
 		Step int     `json:"step"`
@@ -59,14 +60,19 @@ func writeComparisonJSON(w io.Writer, a, b Side, settings, environment []contras
 		B    ordered `json:"b"`
 	}
 	out := struct {
-		A           side       `json:"a"`
-		B           side       `json:"b"`
-		Common      []common   `json:"common"`
-		Settings    []contrast `json:"settings"`
-		Environment []contrast `json:"environment"`
-		Metrics     ordered    `json:"metrics"`
-		Curves      []point    `json:"curves"`
-	}{Common: commonTrials(a, b), Settings: settings, Environment: environment, Metrics: ordered{}, Curves: []point{}}
+		A           side            `json:"a"`
+		B           side            `json:"b"`
+		Common      []common        `json:"common"`
+		Settings    []contrast      `json:"settings"`
+		Environment []contrast      `json:"environment"`
+		Metrics     ordered         `json:"metrics"`
+		TwoLevel    *stats.TwoLevel `json:"two_level"` // of AP
+		NoTwoLevel  string          `json:"no_two_level,omitempty"`
+		Curves      []point         `json:"curves"`
+	}{
+		Common: commonTrials(c.A, c.B), Settings: settings, Environment: environment, Metrics: ordered{},
+		TwoLevel: c.TwoLevel, NoTwoLevel: c.NoTwoLevel, Curves: []point{},
+	}
 	describe := func(s Side) side {
 		d := side{Name: s.Name}
 		for _, t := range s.Trials {
@@ -74,39 +80,39 @@ func writeComparisonJSON(w io.Writer, a, b Side, settings, environment []contras
 		}
 		return d
 	}
-	out.A, out.B = describe(a), describe(b)
-	for _, m := range metricContrasts(a, b) {
-		out.Metrics = append(out.Metrics, member{m.name, metric(m.Contrast)})
+	out.A, out.B = describe(c.A), describe(c.B)
+	for _, m := range metricContrasts(c.A, c.B) {
+		out.Metrics = append(out.Metrics, member{m.name, metric{m.a, m.b, m.difference}})
 	}
 	values := func(row []float64) ordered {
 		if row == nil {
 			return nil
 		}
 		o := ordered{}
-		for i, q := range c.quantities {
+		for i, q := range curves.quantities {
 			o = append(o, member{q.name, nullable.Float(row[i])})
 		}
 		return o
 	}
-	for _, step := range c.steps {
-		out.Curves = append(out.Curves, point{step, values(c.a[step]), values(c.b[step])})
+	for _, step := range curves.steps {
+		out.Curves = append(out.Curves, point{step, values(curves.a[step]), values(curves.b[step])})
 	}
 	return writeIndented(w, out)
 }
 
-func writeComparisonText(w io.Writer, a, b Side, settings, environment []contrast, c curves) error {
+func writeComparisonText(w io.Writer, c Comparison, settings, environment []contrast, curves curves) error {
 	var buf bytes.Buffer
 	for _, s := range []struct {
 		letter string
 		side   Side
-	}{{"A", a}, {"B", b}} {
+	}{{"A", c.A}, {"B", c.B}} {
 		keys := make([]string, 0, len(s.side.Trials))
 		for _, t := range s.side.Trials {
 			keys = append(keys, record.Short(t.Key)+" "+t.Status)
 		}
 		fmt.Fprintf(&buf, "%s  %s: %s\n", s.letter, columns.OneLine(s.side.Name), few(keys))
 	}
-	if both := commonTrials(a, b); len(both) > 0 {
+	if both := commonTrials(c.A, c.B); len(both) > 0 {
 		equal := 0
 		for _, c := range both {
 			if c.Equal {
@@ -137,28 +143,25 @@ func writeComparisonText(w io.Writer, a, b Side, settings, environment []contras
 			return err
 		}
 	}
-	if metrics := metricContrasts(a, b); len(metrics) > 0 {
+	if metrics := metricContrasts(c.A, c.B); len(metrics) > 0 {
 		buf.WriteByte('\n')
-		paired := false
-		var lines [][]string
-		for _, m := range metrics {
-			difference := columns.Gap
-			if m.Difference.Mean != nil {
-				difference = spread(m.Difference, true)
-			}
-			paired = paired || m.Paired
-			lines = append(lines, []string{m.name, spread(m.A, false), spread(m.B, false), difference})
-		}
-		if err := columns.Ruled(&buf, []string{"result", "A", "B", "B - A"}, lines, 1); err != nil {
+		if err := writeMetrics(&buf, metrics); err != nil {
 			return err
 		}
-		how := ""
-		if paired {
-			how = ", B - A by pairs of one seed"
-		}
-		fmt.Fprintf(&buf, "× 100; %s over trials%s.\n", stats.Spread, how)
 	}
-	writeCurves(&buf, c)
+	switch two := c.TwoLevel; {
+	case two != nil:
+		fmt.Fprintf(&buf, "\nWith other seeds and other images B - A in AP would be %s (95 %%):\n%s, each of %s and of %s, from the stored detections.\n",
+			plusMinus(two.Mean, (two.High-two.Low)/2, true), columns.Count(two.Resamples, "resample"), drawnRuns(*two), columns.Count(two.Images, "image"))
+		for _, caveat := range two.Caveats {
+			if caveat.Kind == stats.SeedsFixed {
+				fmt.Fprintf(&buf, "  %s.\n", caveat)
+			}
+		}
+	case c.NoTwoLevel != "":
+		fmt.Fprintf(&buf, "\nNo interval over other images: %s.\n", columns.OneLine(c.NoTwoLevel))
+	}
+	writeCurves(&buf, curves)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -175,20 +178,93 @@ func few(texts []string) string {
 	return strings.Join(texts, ", ")
 }
 
-// spread prints a summary × 100.
-func spread(s stats.Summary, signed bool) string {
-	if s.Mean == nil {
-		return columns.Gap
+// writeMetrics writes each metric of both sides, their difference, and what the differences cannot show.
+func writeMetrics(w io.Writer, metrics []metricContrast) error {
+	var lines [][]string
+	var caveats []stats.Caveat
+	concerned := map[stats.Caveat][]string{} // the metrics of a caveat
+	compared, paired := 0, false
+	for _, m := range metrics {
+		d := m.difference
+		lines = append(lines, []string{
+			m.name, plusMinus(m.a.Mean, m.a.HalfWidth(), false), plusMinus(m.b.Mean, m.b.HalfWidth(), false),
+			plusMinus(d.Mean, (d.High-d.Low)/2, true), columns.Decimals(d.P, 3), columns.Decimals(d.Superiority, 2),
+		})
+		if math.IsNaN(d.Mean) {
+			continue
+		}
+		compared++
+		paired = paired || d.Paired
+		for _, c := range d.Caveats {
+			if concerned[c] == nil {
+				caveats = append(caveats, c)
+			}
+			concerned[c] = append(concerned[c], m.name)
+		}
 	}
-	text := columns.Percent(*s.Mean)
+	if err := columns.Ruled(w, []string{"result", "A", "B", "B - A", "p", "P(B > A)"}, lines, 1); err != nil {
+		return err
+	}
+	how := ""
+	if paired {
+		how = "; B - A by pairs of one seed,\np by the exact sign-flip test, not adjusted for other comparisons"
+	}
+	if _, err := fmt.Fprintf(w, "× 100; mean ± half of the 95 %% t interval over trials%s.\n", how); err != nil {
+		return err
+	}
+	for _, c := range caveats {
+		of := ""
+		if names := concerned[c]; len(names) < compared {
+			of = strings.Join(names, ", ") + ": "
+		}
+		if _, err := fmt.Fprintf(w, "  %s%s.\n", of, c); err != nil {
+			return err
+		}
+	}
+	for _, m := range metrics {
+		if m.name == "AP" {
+			_, err := io.WriteString(w, planned(m.difference))
+			return err
+		}
+	}
+	return nil
+}
+
+// planned says, of an AP that is not separated, which differences so many pairs would show, and how many pairs this
+// difference would take. It is empty where the spread over pairs is not known.
+func planned(d stats.Difference) string {
+	if d.Separated() || d.N < 2 {
+		return ""
+	}
+	detectable, needed := stats.Detectable(d.SD, d.N, 1), stats.Needed(d.SD, d.Mean, 1)
+	if math.IsInf(detectable, 1) || needed == 0 || needed <= d.N {
+		return ""
+	}
+	return fmt.Sprintf("  AP is not separated: %d pairs show a difference of %s or more, with a chance of %.0f %%; this one takes %d.\n",
+		d.N, columns.Percent(detectable), 100*stats.Power, needed)
+}
+
+// drawnRuns says which runs a resample has drawn.
+func drawnRuns(two stats.TwoLevel) string {
+	if two.N == 0 {
+		return "the trials of each side"
+	}
+	return columns.Count(two.N, "pair")
+}
+
+// plusMinus prints a fraction × 100 and, where it is known, its half interval.
+func plusMinus(mean, half float64, signed bool) string {
+	text := columns.Percent(mean)
 	switch {
+	case math.IsNaN(mean):
+		return columns.Gap
 	case text == "-0.0":
 		text = "0.0"
-	case signed && *s.Mean > 0 && text != "0.0":
+	case signed && mean > 0 && text != "0.0":
 		text = "+" + text
 	}
-	if s.SD != nil {
-		text += " ± " + columns.Percent(*s.SD)
+	if !math.IsNaN(half) {
+		text += " ± " + columns.Percent(half)
 	}
 	return text
 }

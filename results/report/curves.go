@@ -85,11 +85,7 @@ func (c curves) mean(s Side) map[int][]float64 {
 	out := map[int][]float64{}
 	for step, columns := range values {
 		for _, column := range columns {
-			v := math.NaN()
-			if mean := stats.Summarize(column).Mean; mean != nil {
-				v = *mean
-			}
-			out[step] = append(out[step], v)
+			out[step] = append(out[step], stats.Mean(column).Mean)
 		}
 	}
 	return out
@@ -171,9 +167,8 @@ func drawnHeights(sides [][]float64) [][]float64 {
 	for k, values := range sides {
 		n := min(width, len(values))
 		for i := range n {
-			v := math.NaN()
-			if mean := stats.Summarize(values[i*len(values)/n : (i+1)*len(values)/n]).Mean; mean != nil {
-				v = *mean
+			v := stats.Mean(values[i*len(values)/n : (i+1)*len(values)/n]).Mean
+			if !math.IsNaN(v) {
 				lowest, highest = min(lowest, v), max(highest, v)
 			}
 			out[k] = append(out[k], v)

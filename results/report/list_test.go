@@ -69,7 +69,7 @@ func TestBrokenLines(t *testing.T) {
 	var out strings.Builder
 	must(t, WriteTrial(&out, trial, []record.ClassMetric{{Category: 1, Name: "two\u2028lines\n", AP: math.NaN(), AP50: math.Inf(-1), AP75: .5}}, "text"))
 	must(t, WriteList(&out, []record.Trial{trial, trialNamed("b")}, "text"))
-	must(t, WriteComparison(&out, Side{Name: "a\nb", Trials: []record.Trial{trial}}, Side{Name: "c", Trials: []record.Trial{trialNamed("b")}}, "text"))
+	must(t, WriteComparison(&out, Comparison{A: Side{Name: "a\nb", Trials: []record.Trial{trial}}, B: Side{Name: "c", Trials: []record.Trial{trialNamed("b")}}}, "text"))
 	got := out.String()
 	for _, want := range []string{
 		"error       first line\n            second", "            third\n", "(a b)", " ho st ", "  data.name  one two\n", "  a b ", "two lines", "a b: ",
