@@ -66,7 +66,7 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "page", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"paper/figures": {[]string{"figure", "loss", "paper", "setting"}, "a figure is drawn from formulas and records, and trains nothing"},
+	"paper/figures": {[]string{"figure", "loss", "paper", "results/record", "setting", "stats"}, "a figure is drawn from formulas and records, and trains nothing"},
 	"results":       {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
@@ -91,7 +91,7 @@ var borders = map[string]border{
 		"atomicfile", "coco", "dataset", "dataset/picture", "dataset/synthetic", "detector", "engine", "experiments/plan", "guard", "metrics", "proc", "results/record", "stats", "weights",
 	}, "a trial is a function of its order: its engine is an argument, and its result is a record, written without a database"},
 	"experiments/sweep": {[]string{
-		"atomicfile", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "results", "results/record", "results/report",
+		"atomicfile", "dataset/synthetic", "detector", "engine", "experiments", "experiments/plan", "model", "paper", "paper/figures", "results", "results/record", "results/report",
 	}, "it decides which trials run and records them; it trains nothing"},
 	"experiments/benchmark": {[]string{
 		"coco", "columns", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "proc", "results", "results/record", "results/report", "setting",
@@ -104,7 +104,7 @@ var borders = map[string]border{
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
 		"cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
-		"metrics", "metrics/report", "page", "results", "results/record", "results/report", "setting", "weights",
+		"metrics", "metrics/report", "page", "paper/figures", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }
 

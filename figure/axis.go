@@ -105,7 +105,7 @@ func (a *Axis) ticks(ends [2]float64) []plot.Tick {
 	return out
 }
 
-// logTicks are the powers of ten between the ends, and twice and five times them where few fit.
+// logTicks are the powers of ten between the ends, and multiples of them where few fit.
 func logTicks(ends [2]float64) []float64 {
 	all := func(parts ...float64) (out []float64) {
 		for e := math.Floor(math.Log10(ends[0])); e <= math.Ceil(math.Log10(ends[1])); e++ {
@@ -120,7 +120,10 @@ func logTicks(ends [2]float64) []float64 {
 	if ten := all(1); len(ten) >= 4 {
 		return ten
 	}
-	return all(1, 2, 5)
+	if some := all(1, 2, 5); len(some) >= 3 {
+		return some
+	}
+	return all(1, 2, 3, 4, 5, 6, 7, 8, 9)
 }
 
 // roundStep returns the step of 1, 2 or 5 times a power of ten that is nearest above a step.

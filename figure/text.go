@@ -40,7 +40,21 @@ func (f *Figure) Text(columns int) string {
 	for i, l := range legend {
 		fmt.Fprintf(&b, "  %c %s\n", mark(l.Name, i), l.Name)
 	}
-	b.WriteString(f.Caption + "\n")
+	line := 0
+	for _, word := range strings.Fields(f.Caption) {
+		switch n := utf8.RuneCountInString(word); {
+		case line == 0:
+		case line+1+n > columns:
+			b.WriteString("\n")
+			line = 0
+		default:
+			b.WriteString(" ")
+			line++
+		}
+		b.WriteString(word)
+		line += utf8.RuneCountInString(word)
+	}
+	b.WriteString("\n")
 	return b.String()
 }
 

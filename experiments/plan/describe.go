@@ -73,7 +73,7 @@ func DescribeSetting(c *Config, factors []string, init string) string {
 	}
 	var parts []string
 	if Synthetic(c) {
-		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.Text("data.val"), c.Int("data.classes")))
+		parts = append(parts, fmt.Sprintf("synthetic %s (%d classes)", c.EvalSplit(), c.Int("data.classes")))
 	} else {
 		parts = append(parts, "COCO-format "+c.EvalSplit())
 	}

@@ -13,48 +13,52 @@ import (
 	tables "focalgrid/results/report"
 )
 
-// Table gathers what is recorded of a plan's rows, beside the published figures; with everySeed, of all recorded seeds
-// and not just the plan's. Where data or first weights are not at hand, it matches trials by their settings, with a
-// remark.
+// Table gathers what is recorded of a plan's rows, as Find finds it, beside the published figures.
 func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
+	states, remarks, err := r.Find(ctx, p, everySeed)
+	if err != nil {
+		return nil, err
+	}
+	t, err := TableOf(p, states)
+	if err != nil {
+		return nil, err
+	}
+	t.Remarks = append(t.Remarks, remarks...)
+	return t, r.noteOthers(t, states)
+}
+
+// Find looks up what is recorded of a plan's rows; with everySeed, of all recorded seeds and not just the plan's. Where
+// data or first weights are not at hand, it matches trials by their settings, and the remarks say so.
+func (r *Records) Find(ctx context.Context, p *plan.Plan, everySeed bool) (states []State, remarks []string, err error) {
 	if everySeed && r.Store != nil {
 		recorded, err := r.Store.Seeds()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		p = p.WithSeeds(recorded)
 	}
-	var states []State
-	err := p.Missing()
-	if err == nil {
-		states, err = r.States(ctx, p)
+	missing := p.Missing()
+	if missing == nil {
+		states, missing = r.States(ctx, p)
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	}
-	if err == nil {
-		t, err := TableOf(p, states)
-		if err != nil {
-			return nil, err
-		}
-		return t, r.noteOthers(t, states)
+	if missing == nil {
+		return states, nil, nil
 	}
 	// What names a trial includes its data and first weights. Where they are not at hand, its settings and seed still
 	// show what is recorded.
-	states, remark, lookErr := r.statesBySettings(p)
-	if lookErr != nil {
-		return nil, lookErr
+	states, remark, err := r.statesBySettings(p)
+	if err != nil {
+		return nil, nil, err
 	}
-	t, tableErr := TableOf(p, states)
-	if tableErr != nil {
-		return nil, tableErr
-	}
-	why, _, _ := strings.Cut(err.Error(), "\n")
-	t.Remarks = append(t.Remarks, fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why))
+	why, _, _ := strings.Cut(missing.Error(), "\n")
+	remarks = append(remarks, fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why))
 	if remark != "" {
-		t.Remarks = append(t.Remarks, remark)
+		remarks = append(remarks, remark)
 	}
-	return t, r.noteOthers(t, states)
+	return states, remarks, nil
 }
 
 // noteOthers notes under a table without any trial how many are recorded with other settings.

@@ -39,10 +39,17 @@ var all = map[string]Figure{
 	"2": {Title: "AP against time an image, as published", Draw: speed},
 	"5": {Title: "Cross entropy, FL and FL* over x_t", Draw: variantLosses},
 	"6": {Title: "Derivatives of cross entropy, FL and FL*", Draw: variantGradients},
+	"7": {Title: "FL* by γ and β: which are as good as focal loss", Needs: Rows, Grid: "fl_star", Draw: effective},
+
+	"alpha_gamma": {Title: "AP over α and γ, as a heat map", Needs: Rows, Grid: "alpha_gamma", Draw: alphaGamma},
+	"imbalance":   {Title: "Gap between focal loss and cross entropy by imbalance", Needs: Rows, Grid: "imbalance", Draw: imbalance},
+	"loss_lr":     {Title: "AP against the learning rate, a line a loss", Needs: Rows, Grid: "loss_lr", Draw: rates},
 }
 
 // Input holds what figures are drawn from; a figure reads the field that its Needs name.
-type Input struct{}
+type Input struct {
+	Grid *Grid // where it needs Rows
+}
 
 // Names lists the figures, the paper's first.
 func Names() []string { return slices.Sorted(maps.Keys(all)) }

@@ -49,6 +49,18 @@ func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection
 	return append(lines, Command("sweep", db, append([]string{source}, append(flags, "--seeds", seeds)...)...))
 }
 
+// Sweep returns the command that trains a selection of a grid file on an engine.
+func Sweep(source string, sel *plan.Selection, engine, db string) string {
+	words := append([]string{source}, flagsOf(sel)...)
+	if sel.Seeds != "" {
+		words = append(words, "--seeds", sel.Seeds)
+	}
+	if engine != "auto" {
+		words = append(words, "--engine", engine)
+	}
+	return Command("sweep", db, words...)
+}
+
 // flagsOf writes a selection as it was typed, without its seeds.
 func flagsOf(s *plan.Selection) []string {
 	var out []string

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
+	"focalgrid/experiments/plan"
+	"focalgrid/figure"
+	"focalgrid/paper/figures"
+	"focalgrid/results"
+	"focalgrid/setting"
+)
+
+type plotOptions struct {
+	what            string // a figure, a grid file or a trial; empty: the list
+	db, engine, out string
+	ascii, curves   bool
+	width           int
+	sel             plan.Selection
+}
+
+func newPlot(a *app) *cobra.Command {
+	o := &plotOptions{}
+	cmd := &cobra.Command{
+		Use:   "plot [NAME|FILE|TRIAL]",
+		Short: "Draw a figure of the paper, the results of a grid file, or learning curves",
+		Long: `Draw a figure as SVG or PNG, or in the terminal:
+
+  NAME   a figure of the list that plot prints without an argument: the figures of the
+         paper have its numbers, and the others are named like their grid file
+  FILE   the AP of a grid file's rows from recorded trials, with published figures in a
+         panel of their own; --curves draws the losses in training instead
+  TRIAL  the losses of one trial in training; TRIAL is its key or the first digits
+
+The flags that select settings and rows are the flags of sweep. Without --seeds every
+recorded seed counts. Intervals are 95 % t intervals of the mean over seeds.`,
+		Example: `  runner plot
+  runner plot 1 -o focal-loss.svg
+  runner plot 6 --ascii
+  runner plot gamma -o gamma.png --width 1200
+  runner plot gamma --curves --only loss.gamma=0,2 -o curves.svg
+  runner plot 3fa85f6457c1 -o trial.svg`,
+		Args:              usage.Args,
+		ValidArgsFunction: plotNames(&o.db),
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			if len(args) == 0 {
+				return a.listPlots()
+			}
+			o.what = args[0]
+			return a.plot(ctx, o)
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.out, "out", "o", "", "write to this `file` (.svg or .png); - writes SVG to standard output")
+	f.BoolVar(&o.ascii, "ascii", false, "draw with characters, on standard output")
+	f.IntVar(&o.width, "width", figure.Width, "width of the picture in `pixels`; everything in it grows with it")
+	f.BoolVar(&o.curves, "curves", false, "draw learning curves of a grid file")
+	selectionFlags(cmd, &o.sel)
+	dbFlag(cmd, &o.db)
+	engineFlag(cmd, &o.engine)
+	return cmd
+}
+
+// plotNames completes what can be drawn: figures, grid files, trials.
+func plotNames(db *string) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		names, directive := usage.GridNames(cmd, args, typed)
+		if len(args) == 0 {
+			trials, _ := usage.TrialKeys(db)(cmd, args, typed)
+			names = slices.Concat(figures.Names(), names, trials)
+			slices.Sort(names)
+			names = slices.Compact(names)
+		}
+		return names, directive
+	}
+}
+
+// listPlots prints what can be drawn.
+func (a *app) listPlots() error {
+	rows := [][]string{{"name", "figure", "drawn from"}}
+	for _, name := range figures.Names() {
+		fig, _ := figures.Of(name)
+		from := "formula, or published figures"
+		if fig.Needs == figures.Rows {
+			from = "trials of `runner sweep " + fig.Grid + "`"
+		}
+		rows = append(rows, []string{name, fig.Title, from})
+	}
+	if err := columns.Text(a.out, "", rows, 3); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "\nAlso: any grid file (%s, or your own), and any trial by its key.\n", strings.Join(plan.Ablations(), ", "))
+	return err
+}
+
+func (a *app) plot(ctx context.Context, o *plotOptions) error {
+	const smallest, largest = 100, 10000
+	switch {
+	case o.out == "" && !o.ascii:
+		return bad(errors.New("say where the figure goes: -o FILE.svg, -o FILE.png or --ascii"))
+	case o.out != "" && o.ascii:
+		return bad(errors.New("-o writes a picture and --ascii draws with characters: choose one"))
+	case o.width < smallest || o.width > largest:
+		return bad(fmt.Errorf("--width %d: want %d to %d pixels", o.width, smallest, largest))
+	}
+	if o.out != "" && o.out != "-" {
+		if err := figure.CheckName(o.out); err != nil {
+			return bad(err)
+		}
+	}
+	f, err := a.figure(ctx, o)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.ascii:
+		_, err = io.WriteString(a.out, f.Text(cmp.Or(a.out.Width(), 80)))
+	case o.out == "-":
+		text, drawErr := f.SVG(o.width)
+		if drawErr != nil {
+			return drawErr
+		}
+		_, err = io.WriteString(a.out.Verbatim(), text)
+	default:
+		if err := makeFolderOf(o.out); err != nil {
+			return err
+		}
+		err = f.Write(o.out, o.width)
+	}
+	return err
+}
+
+// figure makes the figure that the argument names.
+func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error) {
+	fig, named := figures.Of(o.what)
+	draw := fig.Draw
+	if o.curves || !named {
+		draw = figures.Results
+		if o.curves {
+			draw = figures.Curves
+		}
+	}
+	in := &figures.Input{}
+	if named && fig.Needs == figures.Nothing {
+		if given := o.given(); given != "" {
+			return nil, bad(fmt.Errorf("%s: figure %s is drawn from no trials", given, o.what))
+		}
+		f, err := draw(in)
+		return f, err
+	}
+	grid := o.what
+	if named {
+		grid = fig.Grid
+	}
+	if !named && !slices.Contains(plan.Ablations(), grid) && !exists(grid) {
+		if isKey(grid) {
+			return a.trialCurves(o)
+		}
+		return nil, bad(unknownPlot(grid))
+	}
+	p, err := loadPlan(ctx, grid, o.sel)
+	if err != nil {
+		return nil, bad(err)
+	}
+	m := machine{engine: o.engine, threads: 1}
+	r, err := m.open(a)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	r.Notify = progress.Preparing(a.now, a.err)
+	sweep := usage.Sweep(grid, &o.sel, o.engine, o.db)
+	store, err := results.OpenExisting(o.db)
+	if errors.Is(err, results.ErrNoDatabase) {
+		return nil, bad(fmt.Errorf("%w; `%s` trains what %s is drawn from", err, sweep, o.what))
+	} else if err != nil {
+		return nil, bad(err)
+	}
+	defer store.Close()
+	records := r.records(store)
+	if in.Grid, err = records.Grid(ctx, p, o.sel.Seeds == "", sweep); err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, bad(err)
+	}
+	f, err := draw(in)
+	return f, bad(err)
+}
+
+// trialCurves draws the learning curves of one trial.
+func (a *app) trialCurves(o *plotOptions) (*figure.Figure, error) {
+	if given := o.given(); given != "" {
+		return nil, bad(fmt.Errorf("%s: a trial is drawn as it is recorded", given))
+	}
+	store, t, err := openTrial(o.db, o.what)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	m := machine{engine: "auto", threads: 1}
+	r, err := m.open(a)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	records := r.records(store)
+	grid, err := records.Alone(t)
+	if err != nil {
+		return nil, bad(err)
+	}
+	f, err := figures.Curves(&figures.Input{Grid: grid})
+	return f, bad(err)
+}
+
+// given names a flag that selects rows of a grid file, if there is one.
+func (o *plotOptions) given() string {
+	switch {
+	case o.curves:
+		return "--curves"
+	case o.sel.Seeds != "":
+		return "--seeds " + o.sel.Seeds
+	case o.sel.Profile != "":
+		return "--profile " + o.sel.Profile
+	case o.sel.DataDir != "":
+		return "--data " + o.sel.DataDir
+	case len(o.sel.Only) > 0:
+		return "--only " + o.sel.Only[0]
+	case len(o.sel.Set) > 0:
+		return "--set " + o.sel.Set[0]
+	}
+	return ""
+}
+
+func unknownPlot(name string) error {
+	known := slices.Concat(figures.Names(), plan.Ablations())
+	return fmt.Errorf("%s is not a figure, a grid file or the key of a trial; nearest: %s; `runner plot` lists what can be drawn", name, setting.Nearest(name, known))
+}
+
+// isKey reports whether text may be the beginning of a trial's key.
+func isKey(text string) bool { return text != "" && strings.Trim(text, "0123456789abcdef") == "" }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
