@@ -19,13 +19,13 @@ type Finding struct{ What, Do string }
 
 // Checked counts what Check looked at, and lists its findings.
 type Checked struct {
-	Trials, Sweeps int       // in the database
-	Bundles        int       // beside it, of trials and sweeps
-	Files          int       // weights, detections and differences of the code that these name
-	Mended         []string  // bundles
-	Missing        []string  // files among these
-	Found          []Finding // damage
-	Unchecked                // of the trials
+	Trials, Sweeps, Choices int       // in the database
+	Bundles                 int       // beside it
+	Files                   int       // weights, detections and differences of the code that these name
+	Mended                  []string  // bundles
+	Missing                 []string  // files among these
+	Found                   []Finding // damage
+	Unchecked                         // of the trials
 }
 
 // Check reads all that belongs to the database at path: its rows, which it compares with
@@ -87,7 +87,7 @@ type checker struct {
 	files map[string]files.File // that sound rows and bundles name, by path
 }
 
-// row is a trial or a sweep as the database has it.
+// row is a trial, a sweep or a choice as the database has it.
 type row struct {
 	sum      string       // of its bundle
 	apart    bool         // from its bundle: it is damaged, or the trial is at work again
@@ -128,7 +128,7 @@ func (c *checker) database(s *Store) {
 		if strays > 0 {
 			c.find(fmt.Errorf("%s: %d rows belong to no trial or sweep", c.path, strays), c.rebuild())
 		}
-		if err := c.sweepRows(tx); err != nil {
+		if err := errors.Join(c.sweepRows(tx), c.choiceRows(tx)); err != nil {
 			return err
 		}
 		return c.trialRows(tx, s)
@@ -160,6 +160,33 @@ func (c *checker) sweepRows(tx *sql.Tx) error {
 			continue
 		}
 		c.rows[file] = row{sum: files.BlobOf(text).Hash, unsealed: b.Unsealed, write: func() error { return b.Write(dir) }}
+	}
+	return nil
+}
+
+func (c *checker) choiceRows(tx *sql.Tx) error {
+	subjects, err := querySubjects(tx)
+	if err != nil {
+		return err
+	}
+	c.Choices = len(subjects)
+	for _, subject := range subjects {
+		choice, err := queryChoice(tx, subject)
+		if err == nil {
+			err = choice.Check()
+		}
+		var text []byte
+		if err == nil {
+			text, err = choice.Encode()
+		}
+		dir := record.BundleDir(c.path)
+		file := (&record.Choice{Subject: subject}).Path(dir)
+		if err != nil {
+			c.find(err, c.rebuild())
+			c.rows[file] = row{apart: true}
+			continue
+		}
+		c.rows[file] = row{sum: files.BlobOf(text).Hash, write: func() error { return choice.Write(dir) }}
 	}
 	return nil
 }
@@ -218,13 +245,13 @@ func (c *checker) need(b *record.Bundle) {
 // bundles reads every bundle, and returns by file what is wrong with those that the database's
 // row, if that is sound, is right about.
 func (c *checker) bundles() (broken map[string]error, err error) {
-	trials, sweeps, err := record.BundleFiles(record.BundleDir(c.path))
+	found, err := record.BundleFiles(record.BundleDir(c.path))
 	if err != nil {
 		return nil, err
 	}
 	broken = map[string]error{}
-	c.Bundles = len(trials) + len(sweeps)
-	for _, file := range trials {
+	c.Bundles = found.Count()
+	for _, file := range found.Trials {
 		b, err := record.ReadBundle(file)
 		if err == nil {
 			if _, err = c.key.Check(&b.Trial); err != nil {
@@ -242,13 +269,25 @@ func (c *checker) bundles() (broken map[string]error, err error) {
 		}
 		c.compare(file, text, broken)
 	}
-	for _, file := range sweeps {
+	for _, file := range found.Sweeps {
 		sw, err := record.ReadSweep(file)
 		if err != nil {
 			broken[file] = err
 			continue
 		}
 		text, err := sw.Encode()
+		if err != nil {
+			return nil, err
+		}
+		c.compare(file, text, broken)
+	}
+	for _, file := range found.Choices {
+		choice, err := record.ReadChoice(file)
+		if err != nil {
+			broken[file] = err
+			continue
+		}
+		text, err := choice.Encode()
 		if err != nil {
 			return nil, err
 		}

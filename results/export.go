@@ -16,9 +16,9 @@ import (
 	"focalgrid/results/record"
 )
 
-// walk calls sweep for every sweep, in order of time, and trial for every trial
-// that has ended, by key.
-func walk(tx *sql.Tx, sweep func(*record.SweepPlan) error, trial func(*record.Bundle) error) error {
+// walk calls sweep for every sweep, in order of time, trial for every trial that has ended, by key, and choice for every
+// choice, by subject.
+func walk(tx *sql.Tx, sweep func(*record.SweepPlan) error, trial func(*record.Bundle) error, choice func(*record.Choice) error) error {
 	sweeps, err := querySweeps(tx)
 	if err != nil {
 		return err
@@ -45,12 +45,25 @@ func walk(tx *sql.Tx, sweep func(*record.SweepPlan) error, trial func(*record.Bu
 			return err
 		}
 	}
+	subjects, err := querySubjects(tx)
+	if err != nil {
+		return err
+	}
+	for _, subject := range subjects {
+		c, err := queryChoice(tx, subject)
+		if err != nil {
+			return err
+		}
+		if err := choice(c); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // Export writes all that is recorded as JSON Lines: the sweeps with their plans
-// in order of time, then the trials that have ended by key, each line as in its
-// bundle. Two databases hold the same if and only if their exports are equal; a trial
+// in order of time, then the trials that have ended by key, then the choices by
+// subject, each line as in its bundle. Two databases hold the same if and only if their exports are equal; a trial
 // that is running is in none.
 func (s *Store) Export(w io.Writer) error {
 	return s.inTx("export", func(tx *sql.Tx) error {
@@ -61,7 +74,9 @@ func (s *Store) Export(w io.Writer) error {
 			}
 			return err
 		}
-		err := walk(tx, func(sw *record.SweepPlan) error { return line(sw.Encode()) }, func(b *record.Bundle) error { return line(b.Encode()) })
+		err := walk(tx, func(sw *record.SweepPlan) error { return line(sw.Encode()) },
+			func(b *record.Bundle) error { return line(b.Encode()) },
+			func(c *record.Choice) error { return line(c.Encode()) })
 		if err != nil {
 			return err
 		}
@@ -81,6 +96,7 @@ const (
 // Imported counts what Import did.
 type Imported struct {
 	Sweeps  int      // read
+	Choices int      // read
 	Added   int      // trials
 	Same    int      // trials recorded already with the same result, or not ended where ours has or is at work
 	Kept    int      // conflicts in which ours was kept
@@ -91,9 +107,9 @@ type Imported struct {
 	Unchecked         // of the lines taken
 }
 
-// Conflict is a trial of which two different results are known.
+// Conflict is a trial of which two different results are known, or a row for which two choices are.
 type Conflict struct {
-	Key  string
+	Of   string   // "trial 0123456789ab"
 	At   string   // the line: "b.jsonl:12"
 	What []string // what differs: "status", "weights", "metrics", …
 }
@@ -104,7 +120,7 @@ type ConflictsError struct{ Conflicts []Conflict }
 func (e *ConflictsError) Error() string {
 	var lines []string
 	for _, c := range e.Conflicts {
-		lines = append(lines, fmt.Sprintf("%s: trial %s is recorded with another result: %s differ", c.At, record.Short(c.Key), strings.Join(c.What, ", ")))
+		lines = append(lines, fmt.Sprintf("%s: %s is recorded with another result: %s differ", c.At, c.Of, strings.Join(c.What, ", ")))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -126,15 +142,18 @@ type Source struct {
 // conflict, and keep decides; the error with KeepNone is a *ConflictsError. A trial that
 // is running here is replaced only by a result.
 //
-// Sweeps of the same name and file become one, whose plan has the trials of both.
+// Sweeps of the same name and file become one, whose plan has the trials of both. Two choices for one subject that do
+// not rest on the same candidates, trials and AP are in conflict too.
 func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported, error) {
 	var done Imported
 	var conflicts []Conflict
 	taken := map[string]bool{} // by key: those that are there already are false
 	var sweeps []*record.SweepPlan
+	var choices []string // subjects
 	err := s.inTx("import", func(tx *sql.Tx) error {
 		for _, src := range sources {
-			err := lines(src, func(at string, b *record.Bundle, sw *record.SweepPlan, err error) error {
+			err := lines(src, func(at string, l record.Line, err error) error {
+				b, sw := l.Trial, l.Sweep
 				keyed := true
 				if b != nil {
 					keyed, err = key.Check(&b.Trial)
@@ -150,6 +169,15 @@ func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported
 					sweeps = append(sweeps, merged)
 					return err
 				}
+				if c := l.Choice; c != nil {
+					done.Choices++
+					choices = append(choices, c.Subject)
+					what, err := importChoice(tx, c, keep)
+					if len(what) > 0 {
+						conflicts = append(conflicts, Conflict{"choice " + record.Short(c.Subject), at, what})
+					}
+					return err
+				}
 				done.count(b.Unsealed, keyed)
 				what, err := done.weigh(tx, b, keep)
 				if err != nil {
@@ -160,7 +188,7 @@ func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported
 					return apply(b, tx)
 				}
 				if len(what) > 0 {
-					conflicts = append(conflicts, Conflict{b.Key, at, what})
+					conflicts = append(conflicts, Conflict{"trial " + record.Short(b.Key), at, what})
 				}
 				return nil
 			})
@@ -176,16 +204,25 @@ func (s *Store) Import(keep Keep, key record.KeyOf, sources ...Source) (Imported
 	if err != nil {
 		return Imported{Refused: done.Refused}, err
 	}
-	done.Missing, err = s.bundleImported(sweeps, taken)
+	done.Missing, err = s.bundleImported(sweeps, choices, taken)
 	return done, err
 }
 
 // bundleImported writes the bundles of what was imported, and returns the files that the
 // trials need and that are not there. It comes after the database has them: what is written
 // here follows from it, and the same import again writes what an interruption left out.
-func (s *Store) bundleImported(sweeps []*record.SweepPlan, taken map[string]bool) (missing []string, err error) {
+func (s *Store) bundleImported(sweeps []*record.SweepPlan, choices []string, taken map[string]bool) (missing []string, err error) {
 	for _, sw := range sweeps {
 		if err := sw.Write(record.BundleDir(s.path)); err != nil {
+			return nil, fmt.Errorf("import: %w", err)
+		}
+	}
+	for _, subject := range choices {
+		c, err := s.Choice(subject)
+		if err == nil {
+			err = c.Write(record.BundleDir(s.path))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("import: %w", err)
 		}
 	}
@@ -264,9 +301,8 @@ func (d *Imported) weigh(tx *sql.Tx, b *record.Bundle, keep Keep) ([]string, err
 	return what, nil
 }
 
-// lines calls f for every line of an export, with the bundle or the sweep it
-// holds, or why it holds none.
-func lines(src Source, f func(at string, b *record.Bundle, sw *record.SweepPlan, err error) error) error {
+// lines calls f for every line of an export, with what it holds, or why it holds nothing.
+func lines(src Source, f func(at string, l record.Line, err error) error) error {
 	text := bufio.NewReader(src)
 	if head, _ := text.Peek(len(magic)); string(head) == magic {
 		return fmt.Errorf("%s: it is a database: import what `runner db export --db %s` writes", src.Name, src.Name)
@@ -279,8 +315,8 @@ func lines(src Source, f func(at string, b *record.Bundle, sw *record.SweepPlan,
 			continue
 		}
 		at := fmt.Sprintf("%s:%d", src.Name, n)
-		b, sw, err := record.DecodeLine(text)
-		if err := f(at, b, sw, err); err != nil {
+		l, err := record.DecodeLine(text)
+		if err := f(at, l, err); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 	}

@@ -419,24 +419,32 @@ func FuzzBundle(f *testing.F) {
 	f.Add(text)
 	f.Add([]byte(plain(string(text))))
 	f.Add([]byte(`{"bundle":1,"sweep":"gamma","hash":"` + keyOf("x") + `","created":"2030","file":"x","plan":[{"trial":"` + keyOf("a") + `","row":0}]}`))
+	c := choiceOf("a")
+	if text, err = c.Encode(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
 	f.Add([]byte(`{"bundle":1,"trial":"` + keyOf("a") + `","steps":{"step":[0,1],"loss":[null]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		b, sw, err := record.DecodeLine(text)
+		l, err := record.DecodeLine(text)
 		if err != nil {
 			return
 		}
 		// What is taken is written, and read back the same.
 		encode := func() ([]byte, error) {
-			if sw != nil {
-				return sw.Encode()
+			switch {
+			case l.Choice != nil:
+				return l.Choice.Encode()
+			case l.Sweep != nil:
+				return l.Sweep.Encode()
 			}
-			return b.Encode()
+			return l.Trial.Encode()
 		}
 		once, err := encode()
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		if b, sw, err = record.DecodeLine(once); err != nil {
+		if l, err = record.DecodeLine(once); err != nil {
 			t.Fatalf("%q became %q: %v", text, once, err)
 		}
 		twice, err := encode()

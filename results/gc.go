@@ -47,6 +47,7 @@ func (s *Store) Garbage(before time.Time) ([]Garbage, error) {
 	bundles := record.BundleDir(s.path)
 	g.temporary(bundles, atomicfile.Prefix)
 	g.temporary(filepath.Join(bundles, record.SweepDir), atomicfile.Prefix)
+	g.temporary(filepath.Join(bundles, record.ChoiceDir), atomicfile.Prefix)
 	if err := s.garbageOfWork(&g); err != nil {
 		return nil, err
 	}
@@ -172,11 +173,11 @@ func neededIn(dir string) (map[string]bool, error) {
 }
 
 func needOfBundles(dir string, needed map[string]bool) error {
-	files, _, err := record.BundleFiles(dir)
+	files, err := record.BundleFiles(dir)
 	if err != nil {
 		return err
 	}
-	for _, file := range files {
+	for _, file := range files.Trials {
 		b, err := record.ReadBundle(file)
 		if err != nil {
 			return err

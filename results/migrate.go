@@ -67,7 +67,9 @@ func (s *Store) moveDetections(_ context.Context, tx *sql.Tx) error {
 // writeBundles writes the bundles of all trials and sweeps recorded.
 func (s *Store) writeBundles() error {
 	return s.inTx("write bundles", func(tx *sql.Tx) error {
-		return walk(tx, func(sw *record.SweepPlan) error { return sw.Write(record.BundleDir(s.path)) },
-			func(b *record.Bundle) error { return record.WriteBundle(record.BundleDir(s.path), b) })
+		dir := record.BundleDir(s.path)
+		return walk(tx, func(sw *record.SweepPlan) error { return sw.Write(dir) },
+			func(b *record.Bundle) error { return record.WriteBundle(dir, b) },
+			func(c *record.Choice) error { return c.Write(dir) })
 	})
 }

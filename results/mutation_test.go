@@ -37,11 +37,12 @@ func TestFlippedBits(t *testing.T) {
 	step := 1
 	must(t, s.FinishTrial(keyOf("b"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusDiverged, DivergedStep: &step, Finished: "2030-05-01T10:01:00Z"}, Steps: done.Steps}))
 	must(t, s.FinishTrial(keyOf("c"), 1, record.Finish{Outcome: record.Outcome{Status: record.StatusFailed, Error: "no space", Finished: "2030-05-01T10:00:30Z"}}))
+	must(t, s.SaveChoice(choiceOf("row")))
 	exported := export(t, s)
 	must(t, s.Close())
 	want, err := readAll(path)
 	must(t, err)
-	if c, err := Check(path, nil, false); err != nil || len(c.Found)+len(c.Missing) > 0 || c.Files != 3 || c.Bundles != 4 {
+	if c, err := Check(path, nil, false); err != nil || len(c.Found)+len(c.Missing) > 0 || c.Files != 3 || c.Bundles != 5 {
 		t.Fatalf("before any damage: %+v, %v", c, err)
 	}
 
@@ -64,6 +65,7 @@ func TestFlippedBits(t *testing.T) {
 		{path, 120},
 		{filepath.Join(record.BundleDir(path), "*.json"), 12},
 		{filepath.Join(record.BundleDir(path), record.SweepDir, "*"), 15},
+		{filepath.Join(record.BundleDir(path), record.ChoiceDir, "*"), 15},
 		{filepath.Join(dir, "weights", "*"), 15},
 		{filepath.Join(dir, "detections", "*"), 30},
 		{filepath.Join(dir, "diffs", "*"), 10},

@@ -120,7 +120,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"another program's", func(t *testing.T) string { return withSQL(t, false, "CREATE TABLE songs (name TEXT)") }, ErrForeign, "it belongs to another program"},
 		{"newer", func(t *testing.T) string {
 			return withSQL(t, true, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (900, 1)")
-		}, ErrNewer, "it has schema 900, this program knows 6; update the program, or name another file with --db"},
+		}, ErrNewer, "it has schema 900, this program knows 7; update the program, or name another file with --db"},
 		{"header of noise", func(t *testing.T) string { return write(t, "SQLite format 3\x00"+strings.Repeat("noise", 2000)) }, ErrCorrupt, "makes it anew from its bundles"},
 		{"cut off", func(t *testing.T) string {
 			path := withSQL(t, true, "SELECT 1")

@@ -19,10 +19,10 @@ var ErrNoBundles = errors.New("no bundles to make a database of")
 
 // Rebuilt counts what Rebuild found and did.
 type Rebuilt struct {
-	Found          int     // bundles, of trials and sweeps
-	Trials, Sweeps int     // in the database
-	Refused        []error // by bundle: those that were left out, and why
-	Unchecked              // of the bundles taken
+	Found                   int     // bundles, of trials, sweeps and choices
+	Trials, Sweeps, Choices int     // in the database
+	Refused                 []error // by bundle: those that were left out, and why
+	Unchecked                       // of the bundles taken
 }
 
 // Rebuild makes the database at path anew from its bundles. One that can't be read, was
@@ -37,11 +37,11 @@ func Rebuild(path string, key record.KeyOf) (r Rebuilt, err error) {
 	if err := refuseNetwork(path, localdisk.Network(path)); err != nil {
 		return r, err
 	}
-	trialFiles, sweepFiles, err := record.BundleFiles(record.BundleDir(path))
+	found, err := record.BundleFiles(record.BundleDir(path))
 	if err != nil {
 		return r, err
 	}
-	r.Found = len(trialFiles) + len(sweepFiles)
+	r.Found = found.Count()
 	if r.Found == 0 {
 		return r, fmt.Errorf("%s: %w", record.BundleDir(path), ErrNoBundles)
 	}
@@ -55,11 +55,11 @@ func Rebuild(path string, key record.KeyOf) (r Rebuilt, err error) {
 	if err != nil {
 		return r, err
 	}
-	err = s.fill(trialFiles, sweepFiles, key, &r)
+	err = s.fill(found, key, &r)
 	if err = errors.Join(err, s.Close()); err != nil {
 		return r, err
 	}
-	if r.Trials+r.Sweeps == 0 {
+	if r.Trials+r.Sweeps+r.Choices == 0 {
 		return r, fmt.Errorf("%s: %w: none of the %d there can be taken", record.BundleDir(path), ErrNoBundles, r.Found)
 	}
 	return r, publish(tmp, path)
@@ -130,11 +130,11 @@ func publish(tmp, path string) error {
 
 // fill applies the bundles, some hundred in a transaction, and counts what the database then
 // holds.
-func (s *Store) fill(trials, sweeps []string, key record.KeyOf, r *Rebuilt) error {
+func (s *Store) fill(found record.BundlePaths, key record.KeyOf, r *Rebuilt) error {
 	refuse := func(err error) { r.Refused = append(r.Refused, err) }
 	taken := 0
 	if err := s.inTx("rebuild", func(tx *sql.Tx) error {
-		for _, path := range sweeps {
+		for _, path := range found.Sweeps {
 			sw, err := record.ReadSweep(path)
 			if err != nil {
 				refuse(err)
@@ -146,12 +146,23 @@ func (s *Store) fill(trials, sweeps []string, key record.KeyOf, r *Rebuilt) erro
 				return err
 			}
 		}
+		for _, path := range found.Choices {
+			c, err := record.ReadChoice(path)
+			if err != nil {
+				refuse(err)
+				continue
+			}
+			taken++
+			if err := saveChoice(tx, c); err != nil {
+				return err
+			}
+		}
 		return nil
 	}); err != nil {
 		return err
 	}
 	const atOnce = 200
-	for files := range slices.Chunk(trials, atOnce) {
+	for files := range slices.Chunk(found.Trials, atOnce) {
 		var bundles []*record.Bundle
 		for _, path := range files {
 			b, err := record.ReadBundle(path)
@@ -175,11 +186,11 @@ func (s *Store) fill(trials, sweeps []string, key record.KeyOf, r *Rebuilt) erro
 	if err := s.Check(); err != nil {
 		return err
 	}
-	if err := s.db.QueryRow("SELECT (SELECT count(*) FROM trials), (SELECT count(*) FROM sweeps)").Scan(&r.Trials, &r.Sweeps); err != nil {
+	if err := s.db.QueryRow("SELECT (SELECT count(*) FROM trials), (SELECT count(*) FROM sweeps), (SELECT count(*) FROM choices)").Scan(&r.Trials, &r.Sweeps, &r.Choices); err != nil {
 		return s.explain("rebuild", err)
 	}
-	if r.Trials+r.Sweeps != taken {
-		return fmt.Errorf("rebuild: the database holds %d of the %d bundles that were taken", r.Trials+r.Sweeps, taken)
+	if held := r.Trials + r.Sweeps + r.Choices; held != taken {
+		return fmt.Errorf("rebuild: the database holds %d of the %d bundles that were taken", held, taken)
 	}
 	return nil
 }

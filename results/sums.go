@@ -26,7 +26,7 @@ func keepSum(tx *sql.Tx, part string, id int64, sum string) error {
 
 // dropSums forgets the checksums of a trial that is about to change.
 func dropSums(tx *sql.Tx, id int64) error {
-	_, err := tx.Exec("DELETE FROM checksums WHERE id = ? AND part <> ?", id, record.PartSweep)
+	_, err := tx.Exec("DELETE FROM checksums WHERE id = ? AND part NOT IN (?, ?)", id, record.PartSweep, record.PartChoice)
 	return err
 }
 

@@ -16,7 +16,6 @@ import (
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/dataset"
-	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
@@ -30,6 +29,7 @@ type sweepOptions struct {
 	db     string
 	m      machine
 	dryRun bool
+	tune   bool
 	every  int // steps
 	jobs   int
 	tries  int // again
@@ -58,11 +58,20 @@ not stop the others, and the exit code is then 1.
 --jobs trains several trials at the same time, each in a worker process with its share of
 the cores; the workers end with this process. Several sweeps on this machine may share one
 database on a local disk: each sweep takes trials that no other sweep has, and the trials
-of a sweep that has died.`,
+of a sweep that has died.
+
+--tune adds each row at its own best settings, chosen from the candidates in the file's
+section tune, such as tune: {optim.lr: [0.025, 0.05, 0.1]}. First each row is trained at each
+candidate, scored on the split tune, with seeds that the table does not report (100, 101, 102;
+seeds: [200, 201] in the section names others). The candidate with the highest mean AP is
+recorded as the row's choice; a diverged trial counts as 0, and of equals the smaller is
+chosen. Then the rows of the table are trained, and each row at its choice. A choice stays
+until --tune finds other candidates, seeds or results.`,
 		Example: `  runner sweep smoke
   runner sweep gamma --dry-run
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2
   runner sweep gamma --set train.iters=100 --set optim.lr=.05 --db runs/short.db
+  runner sweep gamma.yaml --tune --dry-run
   runner sweep gamma --profile paper --data COCO --set pretrain.file=resnet50.safetensors`,
 		Args:              usage.Args,
 		ValidArgsFunction: usage.GridNames,
@@ -75,6 +84,7 @@ of a sweep that has died.`,
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "print the plan and its cost on this machine; write nothing")
+	cmd.Flags().BoolVar(&o.tune, "tune", false, "also train each row at its own best of the candidates in the file's section tune")
 	cmd.Flags().IntVar(&o.jobs, "jobs", 1, "`number` of trials to train at the same time; each needs the memory of one")
 	cmd.Flags().IntVar(&o.tries, "retries", 1, "retry up to `N` times a trial whose worker died, for example out of memory (with --jobs)")
 	cmd.Flags().BoolVar(&o.changedData, "allow-changed-data", false, "continue although the data folder has changed since this sweep began; all trials are trained again")
@@ -98,12 +108,18 @@ func (o *sweepOptions) check() error {
 }
 
 func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
-	plan, err := loadPlan(ctx, o.source, o.sel)
+	p, err := loadPlan(ctx, o.source, o.sel)
 	if err != nil {
 		return bad(err)
 	}
 	if err := o.check(); err != nil {
 		return bad(err)
+	}
+	var tuning *plan.Plan
+	if o.tune {
+		if tuning, err = p.Tuning(); err != nil {
+			return bad(err)
+		}
 	}
 	if o.m.threads == 0 {
 		o.m.threads = max(1, runtime.GOMAXPROCS(0)/o.jobs)
@@ -118,67 +134,134 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 		r.host.Jobs = o.jobs
 	}
 	r.Notify = progress.Preparing(a.now, a.err) // until there are trials to report
-	missing := plan.Missing()
-	if missing != nil && !o.dryRun {
+	if missing := p.Missing(); missing != nil && !o.dryRun {
 		return bad(missing)
 	}
 	records := r.records(nil)
 	records.AllowChangedData = o.changedData
-	states, err := a.plan(ctx, r.Engine, records, plan, missing, o)
-	if err != nil || o.dryRun {
-		return err
-	}
 	c := &sweep.Coordinator{Records: records, Retries: o.tries, Executor: sweep.Here(*r.Trainer)}
 	if o.jobs > 1 {
 		c.Executor = sweep.Processes(o.jobs, func() *exec.Cmd { return workerCommand(o) })
 	}
-	counts, err := a.runPlan(ctx, c, plan, states, o)
-	if c.Store != nil {
-		defer c.Store.Close()
+	defer func() {
+		if c.Store != nil {
+			c.Store.Close()
+		}
+	}()
+	if o.dryRun {
+		return a.dryRun(ctx, c, p, tuning, o)
 	}
+	err = a.train(ctx, c, p, tuning, o)
 	var code *coded
-	switch {
-	case err == nil:
-		return a.sum(&c.Records, plan, states, counts, o)
-	case ctx.Err() != nil && !errors.As(err, &code):
+	if c.Store != nil && ctx.Err() != nil && err != nil && !errors.As(err, &code) {
 		return &coded{exitInterrupted, fmt.Errorf("interrupted; finished work is recorded in %s, and the same command continues from there", o.db)}
 	}
 	return err
 }
 
-// plan looks up the state of each trial and prints the plan. It writes nothing. If an input is missing,
-// trials have no identity yet, and none is looked up.
-func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, plan *plan.Plan, missing error, o *sweepOptions) ([]sweep.State, error) {
-	store, err := openIfThere(o.db)
+// train runs the missing trials of a plan and prints its table. With tuning, the plan's Tuning, it first chooses each
+// row's own best settings, which are then rows of the table too.
+func (a *app) train(ctx context.Context, c *sweep.Coordinator, p, tuning *plan.Plan, o *sweepOptions) error {
+	var remarks []string
+	failed := 0
+	if tuning != nil {
+		states, _, err := a.plan(ctx, c.Records, tuning, o)
+		if err != nil {
+			return err
+		}
+		counts, err := a.runPlan(ctx, c, tuning, states, o)
+		if err != nil {
+			return err
+		}
+		failed = counts.Failed
+		if states, err = c.Refresh(states); err != nil {
+			return err
+		}
+		choices, err := c.Choose(p, states)
+		if err != nil {
+			return err
+		}
+		progress.WriteChoices(a.out, p, choices)
+		if p, remarks, err = c.WithChoices(ctx, p); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.out)
+	}
+	states, _, err := a.plan(ctx, c.Records, p, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if store != nil {
-		defer store.Close()
+	counts, err := a.runPlan(ctx, c, p, states, o)
+	if err != nil {
+		return err
 	}
-	records.Store = store
+	if err = a.sum(&c.Records, p, states, remarks, counts, o); err == nil && failed > 0 {
+		err = &coded{exitFailed, fmt.Errorf("%s failed by which rows choose; `%s` says why", columns.Count(failed, "trial"), usage.Command("ls", o.db))}
+	}
+	return err
+}
+
+// dryRun prints what train would run. Which rows come of choices that are not made yet is not known, but their cost is.
+func (a *app) dryRun(ctx context.Context, c *sweep.Coordinator, p, tuning *plan.Plan, o *sweepOptions) error {
+	if tuning == nil {
+		_, _, err := a.plan(ctx, c.Records, p, o)
+		return err
+	}
+	var err error
+	if c.Store, err = openIfThere(o.db); err != nil {
+		return err
+	}
+	if _, _, err := a.plan(ctx, c.Records, tuning, o); err != nil {
+		return err
+	}
+	if p, _, err = c.WithChoices(ctx, p); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.out)
+	_, costs, err := a.plan(ctx, c.Records, p, o)
+	if err == nil {
+		progress.WriteUnchosen(a.out, p, costs, o.jobs)
+	}
+	return err
+}
+
+// plan looks up the state and the cost of each trial and prints the plan. It writes nothing. If an input is missing,
+// trials have no identity yet, and none is looked up.
+func (a *app) plan(ctx context.Context, records sweep.Records, plan *plan.Plan, o *sweepOptions) ([]sweep.State, []sweep.Cost, error) {
+	if records.Store == nil {
+		store, err := openIfThere(o.db)
+		if err != nil {
+			return nil, nil, err
+		}
+		if store != nil {
+			defer store.Close()
+		}
+		records.Store = store
+	}
+	missing := plan.Missing()
 	var states []sweep.State
+	var err error
 	if missing != nil {
 		if err := plan.MissingSplits(); err != nil {
-			return nil, bad(err)
+			return nil, nil, bad(err)
 		}
 		for _, t := range plan.Trials {
 			states = append(states, sweep.State{Trial: t})
 		}
 	} else if states, err = records.Plan(ctx, plan); err != nil {
 		if ctx.Err() != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return nil, bad(err) // a folder or a weights file that cannot be used
+		return nil, nil, bad(err) // a folder or a weights file that cannot be used
 	}
-	rate := sweep.Rate(e, a.now)
+	rate := sweep.Rate(records.Engine, a.now)
 	costs, err := records.Costs(states, rate)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pretrain, err := records.PretrainSeconds(states, rate)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	progress.WritePlan(a.out, plan, states, costs, pretrain, rate, o.jobs)
 	fmt.Fprint(a.out, progress.OneSeed(plan, o.sel.Seeds))
@@ -187,7 +270,7 @@ func (a *app) plan(ctx context.Context, e engine.Engine, records sweep.Records, 
 			fmt.Fprintf(a.out, "To run it: %s\n", strings.TrimSpace(line))
 		}
 	}
-	return states, nil
+	return states, costs, nil
 }
 
 // runPlan opens the database and trains the missing trials, with progress and, on a terminal, the table so far after
@@ -204,6 +287,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 		fmt.Fprintln(a.out)
 		show := progress.New(plan, states, a.now, a.out, a.err)
 		defer show.Close()
+		defer func(before func(experiments.Event)) { c.Notify = before }(c.Notify)
 		ended := map[int]bool{}
 		c.Notify = func(e experiments.Event) {
 			show.Event(e)
@@ -216,7 +300,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 			left--
 			ofSeed[seed]--
 			if ofSeed[seed] == 0 && left > 0 && terminal.Is(a.out) { // the last table is printed at the end
-				show.Print(func(w io.Writer) error { return writeTable(w, &c.Records, plan, states, ended, o.db) })
+				show.Print(func(w io.Writer) error { return writeTable(w, &c.Records, plan, states, ended, nil, o.db) })
 			}
 		}
 	}
@@ -226,8 +310,10 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 	} else if err != nil {
 		return counts, err
 	}
-	if c.Store, err = results.Open(o.db); err != nil {
-		return counts, bad(err)
+	if c.Store == nil {
+		if c.Store, err = results.Open(o.db); err != nil {
+			return counts, bad(err)
+		}
 	}
 	counts, err = c.Sweep(ctx, plan)
 	if errors.Is(err, sweep.ErrDataChanged) {
@@ -237,9 +323,9 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 }
 
 // sum prints the outcome of a sweep, and what to type next.
-func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, counts record.Counts, o *sweepOptions) error {
+func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, remarks []string, counts record.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
-	if err := writeTable(a.out, r, plan, states, nil, o.db); err != nil {
+	if err := writeTable(a.out, r, plan, states, nil, remarks, o.db); err != nil {
 		return err
 	}
 	states, err := r.Refresh(states)
@@ -259,8 +345,8 @@ func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, count
 }
 
 // writeTable prints the table so far. A trial that failed in an earlier sweep is retried, and counts only
-// once it is in ended; nil: all trials count.
-func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.State, ended map[int]bool, db string) error {
+// once it is in ended; nil: all trials count. The remarks are notes under the table.
+func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.State, ended map[int]bool, remarks []string, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
 		return err
@@ -274,6 +360,6 @@ func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.S
 	if err != nil {
 		return err
 	}
-	t.List = usage.Command("ls", db)
+	t.List, t.Remarks = usage.Command("ls", db), append(t.Remarks, remarks...)
 	return t.Write(w, "text")
 }

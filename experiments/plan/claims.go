@@ -37,6 +37,8 @@ type claim struct {
 	same bool
 	rate Rate
 	at   [2]place // of the selectors
+
+	rateAt place
 }
 
 // claims reads the section claims, a list with an entry a claim.
@@ -84,7 +86,7 @@ func (r *reader) claim(node *yaml.Node) claim {
 				c.rows[i], c.at[i] = r.selector(e, key), place{r.file, e.Line}
 			}
 		case "rate":
-			c.rate = Rate(r.text("rate", v))
+			c.rate, c.rateAt = Rate(r.text("rate", v)), place{r.file, v.Line}
 			if c.rate != CommonRate && c.rate != BestRate {
 				r.problem(v.Line, "rate must be %s or %s, is %s", CommonRate, BestRate, setting.Short(v.Value))
 			}
@@ -125,10 +127,15 @@ type candidate struct {
 	kept int    // its index in the plan, or -1 where --only leaves it out
 }
 
-// resolve finds the rows of the claims. It leaves out claims about rows that are not kept.
-func resolve(claims []claim, rows []candidate, report *problems) []Claim {
+// resolve finds the rows of the claims. It leaves out claims about rows that are not kept. tuned tells whether the file
+// chooses own best rates.
+func resolve(claims []claim, rows []candidate, tuned bool, report *problems) []Claim {
 	var out []Claim
 	for _, c := range claims {
+		if c.rate == BestRate && !tuned && !report.full() {
+			report.list = append(report.list, fmt.Errorf("%s: claims: rate is best, and the file has no section tune; add one, such as tune: {optim.lr: [0.025, 0.05, 0.1]}",
+				c.rateAt))
+		}
 		resolved := Claim{Says: c.says, Same: c.same, Rate: c.rate}
 		all := true
 		for i := range c.rows {

@@ -8,6 +8,7 @@ import (
 
 const claimed = `profile: mini
 seeds: [0]
+tune: {optim.lr: [0.05, 0.1]}
 list:
   - {loss: {type: focal, gamma: 2}}
   - {loss: {type: focal, gamma: 1}}
@@ -44,31 +45,40 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// TestClaimsWithoutTune: own best rates are chosen by the section tune.
+func TestClaimsWithoutTune(t *testing.T) {
+	text := strings.Replace(claimed, "tune: {optim.lr: [0.05, 0.1]}\n", "", 1) + "claims:\n  - says: a\n    rate: best\n    same: [{loss.gamma: 2}, {loss.gamma: 1}]\n"
+	_, err := gridText(t, t.TempDir(), text, Selection{})
+	if err == nil || !strings.HasSuffix(err.Error(), "t.yaml:9: claims: rate is best, and the file has no section tune; add one, such as tune: {optim.lr: [0.025, 0.05, 0.1]}") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestClaimsRefused: each error names the line and what was expected.
 func TestClaimsRefused(t *testing.T) {
 	const first = "better: {loss.gamma: 2}, than: {loss.type: ce}}"
 	for _, tt := range []struct{ claims, want string }{
-		{"claims: 3", "t.yaml:7: claims must be a list, is \"3\""},
-		{"claims: [a]", "t.yaml:7: a claim must be key: value pairs, is \"a\""},
-		{"claims: [{" + first + "]", "t.yaml:7: a claim without says, the sentence that it stands for"},
-		{"claims: [{says: , " + first + "]", "t.yaml:7: says must be text, is empty"},
-		{"claims: [{says: ' ', " + first + "]", "t.yaml:7: says must be one line of text"},
-		{"claims: [{says: a}]", "t.yaml:7: a claim has either better and than, a row each, or same, a list of two rows"},
-		{"claims: [{says: a, better: {loss.gamma: 2}}]", "t.yaml:7: a claim has either better and than, a row each, or same, a list of two rows"},
-		{"claims: [{says: a, same: [{loss.gamma: 2}, {loss.gamma: 1}], " + first + "]", "t.yaml:7: a claim has either better and than, a row each, or same, a list of two rows"},
-		{"claims: [{says: a, same: {loss.gamma: 2}}]", "t.yaml:7: same must be a list of two rows, such as [{loss.gamma: 1}, {loss.gamma: 2}]"},
-		{"claims: [{says: a, rate: own, " + first + "]", "t.yaml:7: rate must be common or best, is \"own\""},
-		{"claims: [{says: a, then: {}, " + first + "]", "t.yaml:7: unknown key \"then\" in a claim; nearest: than"},
-		{"claims: [{says: a, better: {loss.gama: 2}, than: {loss.type: ce}}]", "t.yaml:7: unknown key \"loss.gama\"; nearest: loss.gamma"},
-		{"claims: [{says: a, better: {}, than: {loss.type: ce}}]", "t.yaml:7: better: an empty entry would choose every row"},
-		{"claims:\n  - {says: a, " + first + "\n  - {says: a, " + first, "t.yaml:9: claims: \"a\" is given twice"},
+		{"claims: 3", "t.yaml:8: claims must be a list, is \"3\""},
+		{"claims: [a]", "t.yaml:8: a claim must be key: value pairs, is \"a\""},
+		{"claims: [{" + first + "]", "t.yaml:8: a claim without says, the sentence that it stands for"},
+		{"claims: [{says: , " + first + "]", "t.yaml:8: says must be text, is empty"},
+		{"claims: [{says: ' ', " + first + "]", "t.yaml:8: says must be one line of text"},
+		{"claims: [{says: a}]", "t.yaml:8: a claim has either better and than, a row each, or same, a list of two rows"},
+		{"claims: [{says: a, better: {loss.gamma: 2}}]", "t.yaml:8: a claim has either better and than, a row each, or same, a list of two rows"},
+		{"claims: [{says: a, same: [{loss.gamma: 2}, {loss.gamma: 1}], " + first + "]", "t.yaml:8: a claim has either better and than, a row each, or same, a list of two rows"},
+		{"claims: [{says: a, same: {loss.gamma: 2}}]", "t.yaml:8: same must be a list of two rows, such as [{loss.gamma: 1}, {loss.gamma: 2}]"},
+		{"claims: [{says: a, rate: own, " + first + "]", "t.yaml:8: rate must be common or best, is \"own\""},
+		{"claims: [{says: a, then: {}, " + first + "]", "t.yaml:8: unknown key \"then\" in a claim; nearest: than"},
+		{"claims: [{says: a, better: {loss.gama: 2}, than: {loss.type: ce}}]", "t.yaml:8: unknown key \"loss.gama\"; nearest: loss.gamma"},
+		{"claims: [{says: a, better: {}, than: {loss.type: ce}}]", "t.yaml:8: better: an empty entry would choose every row"},
+		{"claims:\n  - {says: a, " + first + "\n  - {says: a, " + first, "t.yaml:10: claims: \"a\" is given twice"},
 		{"claims:\n  - says: a\n    better: {loss.type: focal}\n    than: {loss.type: ce}",
-			"t.yaml:9: claims: loss.type=\"focal\" chooses 2 rows, among them (loss.type=\"focal\" loss.gamma=2) and (loss.type=\"focal\" loss.gamma=1); " +
+			"t.yaml:10: claims: loss.type=\"focal\" chooses 2 rows, among them (loss.type=\"focal\" loss.gamma=2) and (loss.type=\"focal\" loss.gamma=1); " +
 				"give more settings until one is left"},
 		{"claims:\n  - says: a\n    better: {loss.gamma: 2}\n    than: {loss.type: ce, loss.gamma: 2}",
-			"t.yaml:10: claims: loss.type=\"ce\" loss.gamma=2 chooses no row; `runner sweep FILE --dry-run` lists the rows"},
-		{"claims: [{says: a, same: [{loss.gamma: 2}, {loss.gamma: 2}]}]", "t.yaml:7: claims: both sides choose row 1; a claim is about two rows"},
-		{"claims: [" + strings.Repeat("{},", maxClaims+1) + "]", "t.yaml:7: a claim without says, the sentence that it stands for"},
+			"t.yaml:11: claims: loss.type=\"ce\" loss.gamma=2 chooses no row; `runner sweep FILE --dry-run` lists the rows"},
+		{"claims: [{says: a, same: [{loss.gamma: 2}, {loss.gamma: 2}]}]", "t.yaml:8: claims: both sides choose row 1; a claim is about two rows"},
+		{"claims: [" + strings.Repeat("{},", maxClaims+1) + "]", "t.yaml:8: a claim without says, the sentence that it stands for"},
 	} {
 		_, err := gridText(t, t.TempDir(), claimed+tt.claims+"\n", Selection{})
 		if err == nil {

@@ -9,17 +9,29 @@ import (
 	"focalgrid/setting"
 )
 
-// WithSeeds returns the plan with more seeds, after its own.
+// WithSeeds returns the plan with more seeds, after its own. Seeds that have chosen its rows' own best values are left
+// out: what they report is too good.
 func (p *Plan) WithSeeds(more []uint64) *Plan {
 	wide := *p
 	wide.Seeds = slices.Clone(p.Seeds)
 	for _, seed := range more {
-		if !slices.Contains(p.Seeds, seed) {
+		if !slices.Contains(p.Seeds, seed) && (p.Own == nil || !slices.Contains(p.Tune.Seeds, seed)) {
 			wide.Seeds = append(wide.Seeds, seed)
 		}
 	}
 	wide.Trials = trials(wide.Rows, wide.Seeds)
 	return &wide
+}
+
+// RowName spells the factors of a row: "loss.type=focal loss.gamma=2"; "" where the file varies nothing.
+func (p *Plan) RowName(row int) string {
+	var parts []string
+	for _, key := range p.Factors {
+		if v, ok := p.Rows[row].Factors[key]; ok {
+			parts = append(parts, key+"="+setting.Spell(v))
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 // Finding returns the paper's conclusion from the table that the plan mirrors, or "".

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,6 +32,8 @@ func (g *gridFile) under(profile string) body {
 			b.baseline = over.baseline
 		case "seeds":
 			b.seeds = over.seeds
+		case "tune":
+			b.tune = over.tune
 		case "exclude":
 			b.exclude = over.exclude
 		case "claims":
@@ -99,7 +102,7 @@ func (b *block) expand(baseline *Config) ([][]entry, error) {
 
 // Row is one combination of settings.
 type Row struct {
-	Index int // its place in the plan, from 0
+	Index int // the row of the printed table, from 0
 	// Factors holds the swept keys that matter for this row (γ doesn't for ce): a string,
 	// bool, int, float64, []float64, or nil for none.
 	Factors map[string]any
@@ -130,6 +133,22 @@ type Plan struct {
 	Seeds       []uint64
 	Trials      []Trial // seed by seed: first all rows with the first seed
 	Claims      []Claim // about the plan's rows, in file order
+
+	Tune *Tune // nil: the file has no section tune
+	Own  []int // by row of the printed table: its place in Rows at its own best values, -1: not chosen; see WithOwn
+}
+
+// withFactors returns the row with more settings, as far as they matter for it, among its factors.
+func (r Row) withFactors(keys []string) Row {
+	if r.Factors = maps.Clone(r.Factors); r.Factors == nil {
+		r.Factors = map[string]any{}
+	}
+	for _, key := range keys {
+		if matters(&r.Config, key) {
+			r.Factors[key] = r.Config.Value(key)
+		}
+	}
+	return r
 }
 
 // base lays the profile, the file's baseline and the command line over each other. It also returns
@@ -172,6 +191,12 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.tune != nil {
+		if err := b.tune.check(p.Factors, b.seeds); err != nil {
+			return nil, err
+		}
+		p.Tune = &Tune{Factors: b.tune.keys(), Seeds: b.tune.seeds, at: b.tune.at}
+	}
 	for _, s := range sel.set {
 		if slices.Contains(p.Factors, s.key) {
 			return nil, fmt.Errorf("%s: %s is varied by the file; choose rows with --only, or edit the file", s.at, s.key)
@@ -185,7 +210,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 	kept := 0
 	var selectable []candidate // by claims
 	for _, combo := range combos {
-		row := Row{Index: len(p.Rows), Config: cfg, Factors: map[string]any{}}
+		row := Row{Index: len(p.Rows), Config: cfg}
 		for _, s := range combo {
 			row.Config.Set(s.key, s.value)
 		}
@@ -197,7 +222,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		// What a folder holds is known first: settings of the generated set are not judged where it is COCO's.
 		found := where.locate(&row.Config)
 		found = append(found, row.Config.problems()...)
-		problems.add(found, func(key string) place {
+		at := func(key string) place {
 			for _, s := range combo {
 				if s.key == key {
 					return s.at
@@ -207,8 +232,16 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 				return at
 			}
 			return place{file: b.file}
-		})
+		}
+		problems.add(found, at)
 		row.Canonical = Canonical(&row.Config)
+		row = row.withFactors(p.Factors)
+		var candidates []Row
+		if b.tune != nil && len(found) == 0 {
+			if candidates, err = b.tune.expand(&row, &problems, at); err != nil {
+				return nil, err
+			}
+		}
 		same := sha256.Sum256(append(slices.Clip(row.Canonical), Paths(&row.Config)...))
 		if i, dup := first[same]; dup && len(found) == 0 {
 			problems.list = append(problems.list, fmt.Errorf("%s: row %d is row %d again: %s; every row must differ in something that matters for it",
@@ -229,12 +262,10 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		if index < 0 {
 			continue
 		}
-		for _, key := range p.Factors {
-			if matters(&row.Config, key) {
-				row.Factors[key] = row.Config.Value(key)
-			}
-		}
 		p.Rows = append(p.Rows, row)
+		if b.tune != nil {
+			p.Tune.candidates = append(p.Tune.candidates, candidates...)
+		}
 	}
 	for i, hit := range excluded {
 		if !hit && !problems.full() {
@@ -242,7 +273,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		}
 	}
 	if len(problems.list) == 0 {
-		p.Claims = resolve(b.claims, selectable, &problems)
+		p.Claims = resolve(b.claims, selectable, b.tune != nil, &problems)
 	}
 	if err := problems.err(); err != nil {
 		return nil, err
@@ -255,6 +286,9 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 	}
 	if len(p.Rows)*len(p.Seeds) > MaxTrials {
 		return nil, fmt.Errorf("%s: %d rows × %d seeds are more than %d trials", b.file, len(p.Rows), len(p.Seeds), MaxTrials)
+	}
+	if t := p.Tune; t != nil && len(t.candidates)*len(t.Seeds) > MaxTrials {
+		return nil, fmt.Errorf("%s: tune: %d candidates of the rows × %d seeds are more than %d trials", t.at, len(t.candidates), len(t.Seeds), MaxTrials)
 	}
 	p.Trials = trials(p.Rows, p.Seeds)
 	return p, nil

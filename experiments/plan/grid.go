@@ -61,7 +61,7 @@ type block struct {
 }
 
 // bodyKeys are the keys of a grid file that an at: section may replace.
-var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zip", "ablate", "list", "seeds", "exclude", "claims"}
+var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zip", "ablate", "list", "seeds", "tune", "exclude", "claims"}
 
 // body is the part of a grid file that an at: section may replace.
 type body struct {
@@ -73,6 +73,7 @@ type body struct {
 	baseline           []entry
 	blocks             []block // in file order
 	seeds              []uint64
+	tune               *tuneSection // nil: none
 	exclude            []exclusion
 	claims             []claim
 }
@@ -343,6 +344,8 @@ func (r *reader) bodyKey(b *body, name string, k, v *yaml.Node) {
 		b.baseline = r.settings(v, name)
 	case "seeds":
 		b.seeds = r.seeds(v)
+	case "tune":
+		b.tune = r.tune(k, v)
 	case "exclude":
 		r.items(v, name, func(i int, e *yaml.Node) {
 			s := r.settings(e, name)

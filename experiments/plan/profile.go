@@ -105,7 +105,7 @@ func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]
 	default:
 		return Config{}, nil, err
 	}
-	b.blocks, b.exclude, b.claims, b.seeds, parsed.only = nil, nil, nil, []uint64{0}, nil
+	b.blocks, b.exclude, b.claims, b.tune, b.seeds, parsed.only = nil, nil, nil, nil, []uint64{0}, nil
 	p, err := b.plan(profile, parsed)
 	if err != nil {
 		return Config{}, nil, err

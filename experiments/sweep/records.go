@@ -176,7 +176,7 @@ func (r *Records) PrepareAll(ctx context.Context, states []State) error {
 func (r *Records) SavePlan(p *plan.Plan, states []State) error {
 	planned := make([]record.Planned, len(states))
 	for i, q := range states {
-		planned[i] = record.Planned{Key: q.Key, Row: q.Row}
+		planned[i] = record.Planned{Key: q.Key, Row: p.Rows[q.Row].Index}
 	}
 	return r.Store.SaveSweep(record.Sweep{Name: p.Name, File: p.Text, Hash: p.FileHash, Created: r.Timestamp()}, planned)
 }

@@ -15,6 +15,10 @@ import (
 
 // Table gathers what is recorded of a plan's rows, as Find finds it, beside the published figures.
 func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
+	p, tuned, err := r.WithChoices(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	states, remarks, err := r.Find(ctx, p, everySeed)
 	if err != nil {
 		return nil, err
@@ -23,7 +27,7 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 	if err != nil {
 		return nil, err
 	}
-	t.Remarks = append(t.Remarks, remarks...)
+	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
 	return t, r.noteOthers(t, states)
 }
 

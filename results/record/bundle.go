@@ -189,9 +189,10 @@ func ReadBundle(path string) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, _, err := DecodeLine(text)
+	line, err := DecodeLine(text)
+	b := line.Trial
 	if err == nil && b == nil {
-		err = fmt.Errorf("%w of a trial: it holds a sweep", ErrBundle)
+		err = fmt.Errorf("%w of a trial: it holds something else", ErrBundle)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -208,9 +209,10 @@ func ReadSweep(path string) (*SweepPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, sw, err := DecodeLine(text)
+	line, err := DecodeLine(text)
+	sw := line.Sweep
 	if err == nil && sw == nil {
-		err = fmt.Errorf("%w of a sweep: it holds a trial", ErrBundle)
+		err = fmt.Errorf("%w of a sweep: it holds something else", ErrBundle)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -221,9 +223,14 @@ func ReadSweep(path string) (*SweepPlan, error) {
 	return sw, nil
 }
 
-// BundleFiles lists the files of trials and of sweeps in a folder of bundles, by name. A folder that does
-// not exist has none.
-func BundleFiles(dir string) (trials, sweeps []string, err error) {
+// BundlePaths are the files of a folder of bundles, by name.
+type BundlePaths struct{ Trials, Sweeps, Choices []string }
+
+// Count returns the number of files.
+func (p BundlePaths) Count() int { return len(p.Trials) + len(p.Sweeps) + len(p.Choices) }
+
+// BundleFiles lists the files in a folder of bundles. A folder that does not exist has none.
+func BundleFiles(dir string) (p BundlePaths, err error) {
 	list := func(dir string) (files []string, err error) {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -236,8 +243,13 @@ func BundleFiles(dir string) (trials, sweeps []string, err error) {
 		}
 		return files, nil
 	}
-	if trials, err = list(dir); err == nil {
-		sweeps, err = list(filepath.Join(dir, SweepDir))
+	for _, part := range []struct {
+		files *[]string
+		dir   string
+	}{{&p.Trials, dir}, {&p.Sweeps, filepath.Join(dir, SweepDir)}, {&p.Choices, filepath.Join(dir, ChoiceDir)}} {
+		if *part.files, err = list(part.dir); err != nil {
+			return BundlePaths{}, err
+		}
 	}
-	return slices.Clip(trials), sweeps, err
+	return p, nil
 }

@@ -17,6 +17,7 @@ const (
 	plainFormat  = 1 // without labels and checksum
 	sealedFormat = 2 // with two losses a step
 	bundleFormat = 3
+	choiceFormat = 4 // of choices, which older programs do not know; the rest is as in bundleFormat
 )
 
 // number is a float64 whose NaN and infinities are null in JSON; null reads as NaN. It is written
@@ -188,32 +189,49 @@ func (s *SweepPlan) Encode() ([]byte, error) {
 	return seal(jsonLine(sweepJSON{Bundle: bundleFormat, Sweep: s.Name, Hash: s.Hash, Created: s.Created, File: s.File, Plan: slices.Concat([]Planned{}, s.Plan)}))
 }
 
-// DecodeLine reads one line of JSON: a trial or a sweep; the other result is nil.
-func DecodeLine(text []byte) (*Bundle, *SweepPlan, error) {
+// Line is what one line of JSON holds: one of these, the others are nil.
+type Line struct {
+	Trial  *Bundle
+	Sweep  *SweepPlan
+	Choice *Choice
+}
+
+// DecodeLine reads one line of JSON.
+func DecodeLine(text []byte) (l Line, err error) {
 	var head struct {
 		Bundle int              `json:"bundle"`
 		Sweep  *json.RawMessage `json:"sweep"`
+		Choice *json.RawMessage `json:"choice"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrBundle, err)
+		return l, fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	newest := bundleFormat
+	if head.Choice != nil {
+		newest = choiceFormat
 	}
 	switch {
 	case head.Bundle == 0:
-		return nil, nil, fmt.Errorf("%w: it has no field \"bundle\"", ErrBundle)
-	case head.Bundle < plainFormat || head.Bundle > bundleFormat:
-		return nil, nil, fmt.Errorf("%w: its format is %d, known are %d to %d; update the program", ErrBundle, head.Bundle, plainFormat, bundleFormat)
+		return l, fmt.Errorf("%w: it has no field \"bundle\"", ErrBundle)
+	case head.Bundle < plainFormat || head.Bundle > newest:
+		return l, fmt.Errorf("%w: its format is %d, known are %d to %d; update the program", ErrBundle, head.Bundle, plainFormat, newest)
+	case head.Choice != nil && head.Bundle < choiceFormat:
+		return l, errLater(head.Bundle)
 	}
 	if head.Bundle != plainFormat {
 		if err := checkSeal(text); err != nil {
-			return nil, nil, err
+			return l, err
 		}
 	}
-	if head.Sweep != nil {
-		sweep, err := decodeSweep(text)
-		return nil, sweep, err
+	switch {
+	case head.Choice != nil:
+		l.Choice, err = decodeChoice(text)
+	case head.Sweep != nil:
+		l.Sweep, err = decodeSweep(text)
+	default:
+		l.Trial, err = decodeBundle(text)
 	}
-	b, err := decodeBundle(text)
-	return b, nil, err
+	return l, err
 }
 
 // strictly reads JSON into v, refusing fields it does not have.

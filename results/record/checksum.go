@@ -21,6 +21,7 @@ const (
 	PartClasses    = "classes"
 	PartDetections = "detections"
 	PartSweep      = "sweep"
+	PartChoice     = "choice"
 )
 
 // digest hashes values one after the other, each with its kind and length, so that no

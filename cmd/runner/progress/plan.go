@@ -15,13 +15,20 @@ import (
 
 // factors writes what distinguishes a trial from its neighbours: "loss.gamma=2 seed=0".
 func factors(p *plan.Plan, t *plan.Trial) string {
-	var parts []string
+	return strings.TrimLeft(p.RowName(t.Row)+" seed="+strconv.FormatUint(t.Seed, 10), " ")
+}
+
+// cells are the factors of a row, each for its column.
+func cells(p *plan.Plan, row int) []string {
+	var line []string
 	for _, key := range p.Factors {
-		if v, ok := p.Rows[t.Row].Factors[key]; ok {
-			parts = append(parts, key+"="+setting.Spell(v))
+		cell := columns.Gap
+		if v, ok := p.Rows[row].Factors[key]; ok {
+			cell = setting.Spell(v)
 		}
+		line = append(line, cell)
 	}
-	return strings.Join(append(parts, "seed="+strconv.FormatUint(t.Seed, 10)), " ")
+	return line
 }
 
 // stateOf describes the state of a trial.
@@ -60,14 +67,7 @@ func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Co
 	var seconds float64
 	for i := range states {
 		s := &states[i]
-		line := []string{strconv.Itoa(i + 1)}
-		for _, key := range p.Factors {
-			cell := columns.Gap
-			if v, ok := p.Rows[s.Row].Factors[key]; ok {
-				cell = setting.Spell(v)
-			}
-			line = append(line, cell)
-		}
+		line := append([]string{strconv.Itoa(i + 1)}, cells(p, s.Row)...)
 		cost := columns.Duration(costs[i].Seconds)
 		if math.IsNaN(costs[i].Seconds) {
 			cost = "?"

@@ -46,6 +46,9 @@ func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection
 	if n, top := len(p.Seeds), slices.Max(p.Seeds); n > 1 && top < 1000 {
 		seeds = fmt.Sprintf("0..%d", top+uint64(n))
 	}
+	if p.Own != nil {
+		flags = append(flags, "--tune")
+	}
 	return append(lines, Command("sweep", db, append([]string{source}, append(flags, "--seeds", seeds)...)...))
 }
 
