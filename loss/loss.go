@@ -25,6 +25,7 @@ var classifications = map[string]Classification{
 	"ce":         crossEntropy,
 	"focal":      focal,
 	"focal_star": focalStar,
+	"hinge":      hinge,
 }
 
 // boxes names every box loss. To add one, write a file and add a line.
@@ -49,7 +50,7 @@ func ClassParams() []setting.Param {
 	for name, c := range classifications {
 		kinds[name] = c.Params
 	}
-	return []setting.Param{{Name: "type", Kind: setting.Text, Kinds: kinds, Doc: "classification loss: focal (eq. 5), ce (eq. 3), focal_star (appendix A)"}}
+	return []setting.Param{{Name: "type", Kind: setting.Text, Kinds: kinds, Doc: "classification loss: focal (eq. 5), ce (eq. 3), focal_star (appendix A), hinge (§5.1)"}}
 }
 
 // BoxParams are the settings of the box loss.

@@ -59,6 +59,8 @@ func TestParams(t *testing.T) {
 		{focal.Params, "alpha", 1.5, "is 1.5, must be from 0 to 1, or none"},
 		{focal.Params, "alpha", nil, ""},
 		{focalStar.Params, "gamma", 0., "is 0, must be from 1e-06 to 3.4e+38"},
+		{hinge.Params, "margin", 0., "is 0, must be above 0 and at most 1"},
+		{hinge.Params, "margin", 1., ""},
 		{smoothL1.Params, "beta", -1., "is -1, must be from 0 to 3.4e+38"},
 		{smoothL1.Params, "beta", 0., ""},
 	} {
@@ -80,6 +82,7 @@ func TestScalars(t *testing.T) {
 		{"ce", setting.Values{"alpha": .5}, map[string]float32{"gamma": 0, "alpha_pos": .5, "alpha_neg": .5}},
 		{"focal_star", setting.Values{"gamma": 4., "beta": 0., "alpha": .25},
 			map[string]float32{"gamma": 4, "inv_gamma": .25, "beta": 0, "alpha_pos": .25, "alpha_neg": .75}},
+		{"hinge", setting.Values{"margin": .5, "alpha": .25}, map[string]float32{"margin": .5, "alpha_pos": .25, "alpha_neg": .75}},
 	}
 	for _, tt := range tests {
 		if got := classifications[tt.name].Scalars(tt.given); !maps.Equal(got, tt.want) {
@@ -140,6 +143,8 @@ func TestComposedGraphsByWalking(t *testing.T) {
 		{"FocalComposed", FocalComposed, focal, setting.Values{"gamma": .5, "alpha": nil}},
 		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 4., "beta": 0., "alpha": .25}},
 		{"focal_star", focalStar.Build, focalStar, setting.Values{"gamma": 2., "beta": 1., "alpha": .25}},
+		{"hinge", hinge.Build, hinge, setting.Values{"margin": .5, "alpha": .25}},
+		{"hinge", hinge.Build, hinge, setting.Values{"margin": 1., "alpha": nil}},
 	} {
 		want := 0.0
 		for i, x := range logits {
@@ -190,6 +195,10 @@ func walk(t *testing.T, g *engine.Graph, feeds map[string][]float64) float64 {
 				out[i] = math.Exp(in(0, i))
 			case engine.OpSoftplus:
 				out[i] = softplus(in(0, i))
+			case engine.OpSigmoid:
+				out[i] = sigmoid(in(0, i))
+			case engine.OpReLU:
+				out[i] = max(in(0, i), 0)
 			case engine.OpExpand:
 				out[i] = in(0, i/n.Attr.Size)
 			case engine.OpOneHot:

@@ -44,7 +44,8 @@ func newSweep(a *app) *cobra.Command {
 		Short: "Train and evaluate the trials of a grid file, and print its table",
 		Long: `Train and evaluate the trials of a grid file, and print its table.
 
-FILE is a grid file; NAME is an ablation inside the program: ` + strings.Join(plan.Ablations(), ", ") + `.
+FILE is a grid file; NAME is an ablation inside the program:
+` + strings.Join(plan.Ablations(), ", ") + `.
 A file wins over a name. The plan is printed first and the table at the end; on a terminal
 the table so far is also printed after each seed. Progress goes to stderr: bars on a
 terminal, plain lines elsewhere.

@@ -1,0 +1,167 @@
+package ablations_test
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"focalgrid/ablations"
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
+	"focalgrid/paper"
+)
+
+// header returns the comment at the top of a grid file as paragraphs, each in one line. A line that begins with "At "
+// or "Measured " begins a paragraph.
+func header(t *testing.T, name string) []string {
+	t.Helper()
+	text, err := fs.ReadFile(ablations.Files, name+".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paragraphs := []string{""}
+	for line := range strings.Lines(string(text)) {
+		line, comment := strings.CutPrefix(strings.TrimSpace(line), "#")
+		if !comment {
+			break
+		}
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "At ") || strings.HasPrefix(line, "Measured ") {
+			paragraphs = append(paragraphs, "")
+		}
+		last := &paragraphs[len(paragraphs)-1]
+		*last = strings.TrimSpace(*last + " " + line)
+	}
+	return paragraphs
+}
+
+// find returns the paragraph that begins so, or "".
+func find(paragraphs []string, start string) string {
+	i := slices.IndexFunc(paragraphs, func(p string) bool { return strings.HasPrefix(p, start) })
+	if i < 0 {
+		return ""
+	}
+	return paragraphs[i]
+}
+
+var (
+	gridFile = regexp.MustCompile(`\b([a-z_]+)\.yaml\b`)
+	cited    = regexp.MustCompile(`Table (1[a-e]|[23])\b`)
+	figure   = regexp.MustCompile(`\b\d+\.\d\b`)
+	figures  = regexp.MustCompile(`\b\d+\.\d(?:, \d+\.\d)+\b`)
+)
+
+// Each grid file begins with what it shows, its command, the paper's result (smoke has none) and its cost. Each figure
+// in the paragraph about the paper is an AP of a table that the file mirrors or cites, or below 10 a difference of two;
+// figures in a row are neighbours in the table.
+func TestHeaders(t *testing.T) {
+	for _, name := range plan.Ablations() {
+		paragraphs := header(t, name)
+		for _, start := range []string{"runner sweep " + name, "Cost"} {
+			if find(paragraphs, start) == "" {
+				t.Errorf("%s.yaml: no paragraph of the header begins with %q", name, start)
+			}
+		}
+		for _, m := range gridFile.FindAllStringSubmatch(find(paragraphs, "Cost"), -1) {
+			if !sharesRow(t, name, m[1]) {
+				t.Errorf("%s.yaml: the cost counts rows of %s.yaml, which has no trial of the same identity", name, m[1])
+			}
+		}
+		if name == "smoke" {
+			continue
+		}
+		p, err := detector.Settings.Load(name, plan.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []string{}
+		if p.Table != "" {
+			ids = append(ids, p.Table)
+		}
+		text := find(paragraphs, "In the paper (")
+		for _, m := range cited.FindAllStringSubmatch(text, -1) {
+			ids = append(ids, m[1])
+		}
+		for _, wrong := range unpublished(t, text, ids) {
+			t.Errorf("%s.yaml: in the paper, tables %v: %s", name, ids, wrong)
+		}
+		if len(figure.FindAllString(text, -1)) < 3 {
+			t.Errorf("%s.yaml: %q has fewer than three figures of the paper", name, text)
+		}
+	}
+}
+
+// sharesRow reports whether two grid files have a row that trains the same detector.
+func sharesRow(t *testing.T, name, other string) bool {
+	t.Helper()
+	seen := map[string]bool{}
+	for i, n := range []string{name, other} {
+		p, err := detector.Settings.Load(n, plan.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range p.Rows {
+			if i == 1 && seen[string(row.Canonical)] {
+				return true
+			}
+			seen[string(row.Canonical)] = i == 0
+		}
+	}
+	return false
+}
+
+// unpublished lists what is wrong about the figures of a text, beside those of the paper's tables.
+func unpublished(t *testing.T, text string, ids []string) []string {
+	t.Helper()
+	var rows, all []string // AP as the paper prints it: "; 31.1, 31.4, ...; "
+	gains := map[string]bool{}
+	for _, id := range ids {
+		table, err := paper.Load(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var aps []string
+		for _, row := range table.Rows {
+			aps = append(aps, printed(*row.Metrics["AP"]))
+			for _, other := range table.Rows {
+				gains[printed(math.Abs(*row.Metrics["AP"]-*other.Metrics["AP"]))] = true
+			}
+		}
+		rows, all = append(rows, strings.Join(aps, ", ")), append(all, aps...)
+	}
+	var wrong []string
+	for _, f := range figure.FindAllString(text, -1) {
+		x, err := strconv.ParseFloat(f, 64)
+		if !slices.Contains(all, f) && (err != nil || x >= 10 || !gains[f]) {
+			wrong = append(wrong, f+" is not there")
+		}
+	}
+	for _, list := range figures.FindAllString(text, -1) {
+		if !slices.ContainsFunc(rows, func(row string) bool { return strings.Contains(row, list) }) {
+			wrong = append(wrong, list+" do not stand side by side there")
+		}
+	}
+	return wrong
+}
+
+func printed(fraction float64) string { return fmt.Sprintf("%.1f", fraction*100) }
+
+// A wrong figure, two that are swapped and a wrong gain are found.
+func TestUnpublished(t *testing.T) {
+	for text, want := range map[string]int{
+		"AP 31.1, 31.4, 31.9 for γ 0, .1, .2; it gains 2.9": 0,
+		"AP 31.1, 31.9, 31.4":                               1,
+		"AP 31.2 for γ = 0":                                 1,
+		"it gains 3.4":                                      1,
+		"AP 31.1, 31.5":                                     2, // not there, and not beside 31.1
+	} {
+		if got := unpublished(t, text, []string{"1b"}); len(got) != want {
+			t.Errorf("%s: %d mistakes %q, want %d", text, len(got), got, want)
+		}
+	}
+}
