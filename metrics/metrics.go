@@ -13,8 +13,9 @@
 //
 // Match keeps the verdict on each detection, and an Accumulator does so one image at a time.
 // From these verdicts come precision over recall, the best F1 and calibration, and Compare
-// says whether one detector is better than another. FindErrors says what costs AP, and
-// Mistakes reports what looks wrong in the files themselves.
+// says whether one detector is better than another. CompareRuns does so for several trainings
+// of each. FindErrors says what costs AP, and Mistakes reports what looks wrong in the files
+// themselves.
 package metrics
 
 import (
