@@ -44,8 +44,8 @@ func (a *app) dbCheck(db string, mend bool) error {
 	if err != nil {
 		return bad(err)
 	}
-	fmt.Fprintf(a.out, "%s: %s, %s, %s and %s checked\n", db,
-		columns.Count(c.Trials, "trial"), columns.Count(c.Sweeps, "sweep"), columns.Count(c.Bundles, "bundle"), columns.Count(c.Files, "file"))
+	fmt.Fprintf(a.out, "%s: %s checked\n", db, counts(columns.Count(c.Trials, "trial"), columns.Count(c.Sweeps, "sweep"),
+		choices(c.Choices), columns.Count(c.Bundles, "bundle"), columns.Count(c.Files, "file")))
 	a.unchecked(c.Unchecked)
 	for _, file := range c.Mended {
 		fmt.Fprintf(a.out, "%s: written again\n", file)

@@ -16,7 +16,7 @@ func newDBExport(a *app) *cobra.Command {
 		Short: "Print everything that is recorded as JSON Lines",
 		Long: `Print everything that is recorded as JSON Lines: one line for each sweep with its plan, then
 one line for each trial that has ended, with settings, environment, attempts, metrics and
-training log.
+training log, then one line for each choice of a row's own best settings, with its evidence.
 
 The same results give the same bytes. Weights and detections are named by their hash; their
 files lie beside the database.`,

@@ -32,7 +32,7 @@ A trial that is already there with the same result is left as it is, regardless 
 it and when. A trial with another result is a conflict: all conflicts are reported, and nothing
 is imported unless --keep decides. A trial that is done or diverged replaces a trial that failed,
 was interrupted or is running here; a failed or interrupted trial does not replace a running
-one. Weights and detections are separate files; missing files are reported.`,
+one. The same holds for two choices of a row's own best settings. Weights and detections are separate files; missing files are reported.`,
 		Example: `  runner db import --db all.db first.jsonl second.jsonl
   runner db import --keep ours third.jsonl`,
 		Args: usage.Args,
@@ -77,7 +77,7 @@ func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) er
 		return err
 	}
 	fmt.Fprintf(a.out, "%s: %s added, %d replaced, %d there already, %d kept against another result; %s read\n",
-		o.db, columns.Count(done.Added, "trial"), done.Changed, done.Same, done.Kept, columns.Count(done.Sweeps, "sweep"))
+		o.db, columns.Count(done.Added, "trial"), done.Changed, done.Same, done.Kept, counts(columns.Count(done.Sweeps, "sweep"), choices(done.Choices)))
 	a.missing(done.Missing)
 	a.unchecked(done.Unchecked)
 	if err := refused(done.Refused); err != nil {

@@ -33,7 +33,7 @@ wrong key is left out and reported; the exit code is then 1.`,
 			if err != nil {
 				return bad(errors.Join(err, refused(r.Refused)))
 			}
-			fmt.Fprintf(a.out, "%s: %s and %s of %s\n", db, columns.Count(r.Trials, "trial"), columns.Count(r.Sweeps, "sweep"), columns.Count(r.Found, "bundle"))
+			fmt.Fprintf(a.out, "%s: %s of %s\n", db, counts(columns.Count(r.Trials, "trial"), columns.Count(r.Sweeps, "sweep"), choices(r.Choices)), columns.Count(r.Found, "bundle"))
 			a.unchecked(r.Unchecked)
 			if err := refused(r.Refused); err != nil {
 				return fmt.Errorf("%w\n%s left out: copy each from a backup, or move it away", err, columns.Count(len(r.Refused), "bundle"))

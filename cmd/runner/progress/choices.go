@@ -74,8 +74,8 @@ func WriteUnchosen(w io.Writer, p *plan.Plan, costs []sweep.Cost, jobs int) {
 	n := len(unchosen) * len(p.Seeds)
 	about := ""
 	if !math.IsNaN(seconds) {
-		about = ", about " + columns.Duration(seconds/float64(min(jobs, n)))
+		about = ": about " + columns.Duration(seconds/float64(min(jobs, n))) + " on this machine"
 	}
-	fmt.Fprintf(w, "Then each row at its own best %s: up to %s × %s = %s%s. They are known once the candidates are trained.\n",
+	fmt.Fprintf(w, "Then each row at its own best %s, once that is chosen, up to %s × %s = %s%s.\n",
 		strings.Join(p.Tune.Factors, ", "), columns.Count(len(unchosen), "row"), columns.Count(len(p.Seeds), "seed"), columns.Count(n, "more trial"), about)
 }
