@@ -140,6 +140,11 @@ func TestPublished(t *testing.T) {
 	if got := j.Published[0].Sentence(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	c.Sides[0].Settings["anchors.scales"], c.Sides[1].Settings["anchors.scales"] = 1, 3
+	if got := judge(t, c)[0].Published; len(got) != 0 {
+		t.Errorf("rows that differ in what the tables do not vary: %v", got)
+	}
+	c.Sides[0].Settings["anchors.scales"] = 3
 	c.Sides[1].Settings["sampler.type"] = "ssd"
 	if got := judge(t, c)[0].Published; len(got) != 0 {
 		t.Errorf("a row that the paper has not: %v", got)

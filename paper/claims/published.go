@@ -1,6 +1,11 @@
 package claims
 
-import "focalgrid/paper"
+import (
+	"reflect"
+	"slices"
+
+	"focalgrid/paper"
+)
 
 // Published is a difference between two rows of one of the paper's tables.
 type Published struct {
@@ -21,10 +26,23 @@ func published(sides [2]Side) ([]Published, error) {
 			return nil, err
 		}
 		a, b := t.Lookup(sides[0].Settings), t.Lookup(sides[1].Settings)
-		if a == nil || b == nil || a == b || a.Metrics["AP"] == nil || b.Metrics["AP"] == nil {
+		if a == nil || b == nil || a == b || !varies(t, sides) || a.Metrics["AP"] == nil || b.Metrics["AP"] == nil {
 			continue
 		}
 		out = append(out, Published{Table: id, Setting: t.Setting(), AP: [2]float64{*a.Metrics["AP"], *b.Metrics["AP"]}})
 	}
 	return out, nil
+}
+
+// varies reports whether the table is about every setting in which the rows differ: a row with one anchor is not the
+// row of Table 1b that has its γ. A setting that only one row has comes with a kind, such as loss.type, in which they
+// differ too.
+func varies(t *paper.Table, sides [2]Side) bool {
+	for key, v := range sides[0].Settings {
+		w, both := sides[1].Settings[key]
+		if _, fixed := t.Fixed[key]; both && !fixed && !slices.Contains(t.Factors, key) && !reflect.DeepEqual(v, w) {
+			return false
+		}
+	}
+	return true
 }
