@@ -41,11 +41,19 @@ func yamlNames(dir string) []string {
 // file's), the file's baseline, sel.Set and sel.DataDir, the row's own settings.
 // An error names file and line of everything that is wrong.
 func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
-	parsed, err := sel.parse(in)
+	label, text, err := read(source)
 	if err != nil {
+		if _, wrong := sel.parse(in); wrong != nil { // a slip in a flag is told first
+			return nil, wrong
+		}
 		return nil, err
 	}
-	label, text, err := read(source)
+	return in.Parse(label, text, sel)
+}
+
+// Parse expands the text of a grid file as Load does; errors call it label.
+func (in *Catalogue) Parse(label string, text []byte, sel Selection) (*Plan, error) {
+	parsed, err := sel.parse(in)
 	if err != nil {
 		return nil, err
 	}
