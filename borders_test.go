@@ -66,7 +66,7 @@ var borders = map[string]border{
 	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "page", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
-	"paper/figures": {[]string{"figure", "loss", "paper", "results/record", "setting", "stats"}, "a figure is drawn from formulas and records, and trains nothing"},
+	"paper/figures": {[]string{"figure", "loss", "model", "paper", "results/record", "setting", "stats"}, "a figure is drawn from formulas and records, and trains nothing"},
 	"results":       {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},

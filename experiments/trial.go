@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -298,6 +299,9 @@ func finalWeights(t *record.Trial, path string) (detector.Tensors, error) {
 		return nil, fmt.Errorf("trial %s is %s: it has no final weights", t.Key[:12], t.Status)
 	}
 	f, err := weights.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w. Copy the file from the machine that trained the trial; or run its sweep with another --db in the same folder, which makes it again", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("final weights of trial %s: %w", t.Key[:12], err)
 	}

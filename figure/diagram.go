@@ -16,7 +16,8 @@ func (p *Panel) Box(x, y, wide, high float64, fill color.Color, lines ...string)
 	})
 	for i, text := range lines {
 		at := (float64(len(lines)-i) - .5) / float64(len(lines))
-		p.Labels = append(p.Labels, Label{X: x + wide/2, Y: y + high*at, Text: text, Side: Centre})
+		// Letters reach above the middle of their line, and few below.
+		p.Labels = append(p.Labels, Label{X: x + wide/2, Y: y + high*(.06+.94*at), Text: text, Side: Centre})
 	}
 }
 

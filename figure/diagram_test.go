@@ -14,8 +14,8 @@ func TestDiagram(t *testing.T) {
 	p.Arrow("joined", Above, [2]float64{40, 30}, [2]float64{60, 30}, [2]float64{60, 10})
 	p.Arrow("", Above, [2]float64{0, 0}, [2]float64{0, 5})
 	want := []Label{
-		{X: 25, Y: 35, Text: "upper", Side: Centre},
-		{X: 25, Y: 25, Text: "lower", Side: Centre},
+		{X: 25, Y: 35.3, Text: "upper", Side: Centre},
+		{X: 25, Y: 25.9, Text: "lower", Side: Centre},
 		{X: 60, Y: 20, Text: "joined", Side: Above},
 	}
 	if len(p.Labels) != len(want) {
@@ -35,6 +35,10 @@ func TestDiagram(t *testing.T) {
 		if !strings.Contains(text, l.Text) {
 			t.Errorf("the picture lacks %q", l.Text)
 		}
+	}
+	f.Plain = "upper and lower\n"
+	if got, want := f.Text(80), "boxes\n\nupper and lower\n\n\n"; got != want {
+		t.Errorf("as text it is %q, want %q", got, want)
 	}
 	if l, err := f.layout(); err != nil || l.height < 400 || l.height > 440 {
 		t.Errorf("the figure is %g points high, want 400 for its panel and a line more (%v)", l.height, err)

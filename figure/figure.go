@@ -18,6 +18,7 @@ type Figure struct {
 	// Description says what a reader sees in the figure, for those who hear the page instead; empty: the caption.
 	Description string
 
+	Plain   string // what stands in the place of panels where the figure is text; empty: the panels in characters
 	Panels  []*Panel
 	Columns int // panels beside each other; 0: one
 

@@ -25,7 +25,12 @@ func (f *Figure) Text(columns int) string {
 		}
 		return rune(marks[i%len(marks)])
 	}
-	for _, p := range f.Panels {
+	panels := f.Panels
+	if f.Plain != "" {
+		b.WriteString("\n" + f.Plain)
+		panels = nil
+	}
+	for _, p := range panels {
 		b.WriteString("\n")
 		if p.Title != "" {
 			b.WriteString(p.Title + "\n")

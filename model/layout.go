@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"focalgrid/engine"
 )
@@ -26,16 +27,44 @@ type Map struct {
 	Name           string
 	Channels, H, W int
 	From           []string // the maps that it is made from
-	Made           []Layer  // by the convolutions since, where they are one after the other; nil for the stages of the ResNet
+	Made           []Layer  // the layers on the way from the first of them; nil for the stages of the ResNet
 	Blocks         int      // of the ResNet; 0 elsewhere
 	Priors         int      // boxes that predictions on the map start from; 0 where there are none
 }
 
-// Layer is a convolution with what follows it.
+// Layer is a convolution with what follows it, or a step without weights: a max-pool, or a ReLU before a convolution.
 type Layer struct {
+	Op                       engine.Op
 	Kernel, Stride, Channels int
 	Norm                     engine.Op // empty: none
 	ReLU                     bool
+}
+
+// Step writes the layer by its kernel and stride: "3×3/2" for a convolution, "pool/2", "ReLU".
+func (l Layer) Step() string {
+	text := fmt.Sprintf("%d×%d", l.Kernel, l.Kernel)
+	switch l.Op {
+	case engine.OpReLU:
+		return "ReLU"
+	case engine.OpMaxPool:
+		text = "pool"
+	}
+	if l.Stride > 1 {
+		text += fmt.Sprintf("/%d", l.Stride)
+	}
+	return text
+}
+
+// String writes a convolution with what follows it: "3×3 to 256, group norm, ReLU".
+func (l Layer) String() string {
+	text := fmt.Sprintf("%s to %d", l.Step(), l.Channels)
+	if l.Norm != "" {
+		text += ", " + strings.ReplaceAll(string(l.Norm), "_", " ")
+	}
+	if l.ReLU {
+		text += ", ReLU"
+	}
+	return text
 }
 
 // Subnet makes one prediction from each map of the pyramid.
@@ -139,11 +168,16 @@ func chain(n *engine.Node, marks map[*engine.Node]string) (layers []Layer, weigh
 		switch n.Op {
 		case engine.OpBatchNorm, engine.OpFrozenNorm, engine.OpGroupNorm:
 			next.Norm = n.Op
+		case engine.OpMaxPool:
+			layers = append(layers, Layer{Op: n.Op, Kernel: n.Attr.Kernel, Stride: n.Attr.Stride, Channels: n.Shape[1]})
 		case engine.OpConv2D:
-			next.Kernel, next.Stride, next.Channels = n.Attr.Kernel, n.Attr.Stride, n.Shape[1]
+			next.Op, next.Kernel, next.Stride, next.Channels = n.Op, n.Attr.Kernel, n.Attr.Stride, n.Shape[1]
 			layers, weights = append(layers, next), append(weights, n.In[1])
 			next = Layer{}
 		}
+	}
+	if next.ReLU {
+		layers = append(layers, Layer{Op: engine.OpReLU, ReLU: true})
 	}
 	slices.Reverse(layers)
 	slices.Reverse(weights)

@@ -9,8 +9,8 @@ import (
 	"focalgrid/engine"
 )
 
-// TestLayout: the network of the paper on 608×800 pixels, as its section 4 and the pyramid's own paper describe it. Sizes are
-// the input's, halved with a half rounded up.
+// TestLayout: the network of the paper on 608×800 pixels, as its section 4 and the pyramid's own paper describe it.
+// Sizes are the input's, halved with a half rounded up.
 func TestLayout(t *testing.T) {
 	l, err := LayOut(paper(), 608, 800)
 	if err != nil {
@@ -39,16 +39,26 @@ func TestLayout(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("maps:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	for name, want := range map[string][]Layer{"M4": {{1, 1, 256, "", false}}, "P4": {{3, 1, 256, "", false}}, "P6": {{3, 2, 256, "", false}}} {
+	conv := func(kernel, stride, channels int) Layer {
+		return Layer{Op: engine.OpConv2D, Kernel: kernel, Stride: stride, Channels: channels}
+	}
+	stem := conv(7, 2, 64)
+	stem.Norm, stem.ReLU = engine.OpFrozenNorm, true
+	for name, want := range map[string][]Layer{
+		"stem": {stem, {Op: engine.OpMaxPool, Kernel: 3, Stride: 2, Channels: 64}},
+		"M4":   {conv(1, 1, 256)}, "P4": {conv(3, 1, 256)}, "P6": {conv(3, 2, 256)},
+		"P7": {{Op: engine.OpReLU, ReLU: true}, conv(3, 2, 256)},
+	} {
 		if got := l.Map(name).Made; !slices.Equal(got, want) {
 			t.Errorf("%s is made by %v, want %v", name, got, want)
 		}
 	}
-	tower := Layer{Kernel: 3, Stride: 1, Channels: 256, ReLU: true}
+	tower := conv(3, 1, 256)
+	tower.ReLU = true
 	for i, outputs := range []int{9 * 80, 9 * 4} {
 		want := Subnet{
 			Name: []string{"class", "box"}[i], Shared: true, Cell: 9, Size: outputs / 9, Priors: 9 * (76*100 + 38*50 + 19*25 + 10*13 + 5*7),
-			Layers: []Layer{tower, tower, tower, tower, {Kernel: 3, Stride: 1, Channels: outputs}},
+			Layers: []Layer{tower, tower, tower, tower, conv(3, 1, outputs)},
 		}
 		if got := l.Subnets[i]; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("subnet %v, want %v", got, want)
@@ -73,11 +83,31 @@ func TestLayoutFollowsTheGraph(t *testing.T) {
 		t.Errorf("P6 is made from %v, want P5", got)
 	}
 	class := l.Subnets[0]
-	if want := (Layer{3, 1, 256, engine.OpGroupNorm, true}); class.Layers[0] != want || !class.Shared {
+	if want := (Layer{engine.OpConv2D, 3, 1, 256, engine.OpGroupNorm, true}); class.Layers[0] != want || !class.Shared {
 		t.Errorf("the first layer is %v, shared %t; want %v, shared by all levels", class.Layers[0], class.Shared, want)
 	}
-	if want := (Layer{3, 1, 3 * 7, "", false}); class.Layers[4] != want || class.Cell != 3 || class.Size != 7 {
+	if want := (Layer{engine.OpConv2D, 3, 1, 3 * 7, "", false}); class.Layers[4] != want || class.Cell != 3 || class.Size != 7 {
 		t.Errorf("the last layer is %v for %d priors of %d values, want %v, 3 and 7", class.Layers[4], class.Cell, class.Size, want)
+	}
+}
+
+func TestLayerText(t *testing.T) {
+	for _, tt := range []struct {
+		of         Layer
+		step, text string
+	}{
+		{Layer{engine.OpConv2D, 3, 1, 256, "", true}, "3×3", "3×3 to 256, ReLU"},
+		{Layer{engine.OpConv2D, 7, 2, 64, engine.OpGroupNorm, true}, "7×7/2", "7×7/2 to 64, group norm, ReLU"},
+		{Layer{engine.OpConv2D, 3, 1, 720, "", false}, "3×3", "3×3 to 720"},
+		{Layer{Op: engine.OpMaxPool, Kernel: 3, Stride: 2}, "pool/2", ""},
+		{Layer{Op: engine.OpReLU, ReLU: true}, "ReLU", ""},
+	} {
+		if got := tt.of.Step(); got != tt.step {
+			t.Errorf("%+v is %q, want %q", tt.of, got, tt.step)
+		}
+		if got := tt.of.String(); tt.text != "" && got != tt.text {
+			t.Errorf("%+v is %q, want %q", tt.of, got, tt.text)
+		}
 	}
 }
 

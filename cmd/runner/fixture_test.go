@@ -167,6 +167,21 @@ func TestRecordsOfRevisionC9994fb(t *testing.T) {
 		}
 	})
 
+	t.Run("plot", func(t *testing.T) {
+		dir := copyFixture(t)
+		args := func(trial string) []string {
+			return []string{"plot", "4", "--trial", trial, "--db", filepath.Join(dir, "fg.db"), "-o", filepath.Join(dir, "figure.svg")}
+		}
+		if out := must(t, args(fixtureTrials[0])...); !strings.Contains(out, "hardest 20% of foreground") {
+			t.Errorf("no shares of the loss are printed:\n%s", out)
+		}
+		for i, want := range map[int]string{1: "final weights of trial", 3: "has no final weights"} {
+			if code, _, stderr := runHere(t.Context(), args(fixtureTrials[i])...); code != exitUsage || !strings.Contains(stderr, want) {
+				t.Errorf("trial %s without weights: exit code %d, %s", fixtureTrials[i], code, stderr)
+			}
+		}
+	})
+
 	t.Run("rebuild", func(t *testing.T) {
 		dir := copyFixture(t)
 		db := filepath.Join(dir, "fg.db")

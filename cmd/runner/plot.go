@@ -24,6 +24,7 @@ import (
 
 type plotOptions struct {
 	what            string // a figure, a grid file or a trial; empty: the list
+	trial           string // of a figure that is drawn from one
 	db, engine, out string
 	ascii, curves   bool
 	width           int
@@ -38,7 +39,10 @@ func newPlot(a *app) *cobra.Command {
 		Long: `Draw a figure as SVG or PNG, or in the terminal:
 
   NAME   a figure of the list that plot prints without an argument: the figures of the
-         paper have its numbers, and the others are named like their grid file
+         paper have its numbers, and the others are named like their grid file.
+         3 is the network of --profile (mini). 4 runs the detector of --trial over the
+         images that it was scored on; it also prints which share of the loss the hardest
+         examples hold
   FILE   the AP of a grid file's rows from recorded trials, with published figures in a
          panel of their own; --curves draws the losses in training instead
   TRIAL  the losses of one trial in training; TRIAL is its key or the first digits
@@ -48,6 +52,8 @@ recorded seed counts. Intervals are 95 % t intervals of the mean over seeds.`,
 		Example: `  runner plot
   runner plot 1 -o focal-loss.svg
   runner plot 6 --ascii
+  runner plot 3 --profile paper -o network.svg
+  runner plot 4 --trial 3fa85f6457c1 -o cumulative-loss.svg
   runner plot gamma -o gamma.png --width 1200
   runner plot gamma --curves --only loss.gamma=0,2 -o curves.svg
   runner plot 3fa85f6457c1 -o trial.svg`,
@@ -66,6 +72,7 @@ recorded seed counts. Intervals are 95 % t intervals of the mean over seeds.`,
 	f.BoolVar(&o.ascii, "ascii", false, "draw with characters, on standard output")
 	f.IntVar(&o.width, "width", figure.Width, "width of the picture in `pixels`; everything in it grows with it")
 	f.BoolVar(&o.curves, "curves", false, "draw learning curves of a grid file")
+	f.StringVar(&o.trial, "trial", "", "`key` of the trial that figure 4 is drawn from, or its first digits")
 	selectionFlags(cmd, &o.sel)
 	dbFlag(cmd, &o.db)
 	engineFlag(cmd, &o.engine)
@@ -92,8 +99,13 @@ func (a *app) listPlots() error {
 	for _, name := range figures.Names() {
 		fig, _ := figures.Of(name)
 		from := "formula, or published figures"
-		if fig.Needs == figures.Rows {
+		switch fig.Needs {
+		case figures.Rows:
 			from = "trials of `runner sweep " + fig.Grid + "`"
+		case figures.Network:
+			from = "the network of --profile"
+		case figures.Trial:
+			from = "the trained detector of --trial"
 		}
 		rows = append(rows, []string{name, fig.Title, from})
 	}
@@ -150,6 +162,14 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 		if o.curves {
 			draw = figures.Curves
 		}
+	}
+	switch {
+	case named && fig.Needs == figures.Trial:
+		return a.plotTrained(ctx, o, fig)
+	case o.trial != "":
+		return nil, bad(fmt.Errorf("--trial %s: %s is not drawn from one trial", o.trial, o.what))
+	case named && fig.Needs == figures.Network:
+		return a.plotNetwork(ctx, o, fig)
 	}
 	in := &figures.Input{}
 	if named && fig.Needs == figures.Nothing {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"focalgrid/figure"
+	"focalgrid/model"
 )
 
 // Needs is what a figure is drawn from, beyond what the program itself holds.
@@ -23,6 +24,8 @@ type Needs int
 const (
 	Nothing Needs = iota // a formula, or published numbers
 	Rows                 // the recorded trials of a grid file: Input.Grid
+	Network              // the network of a profile: Input.Network
+	Trial                // what a trained detector says of its images: Input.Losses
 )
 
 // Figure is a figure that has a name.
@@ -37,6 +40,8 @@ type Figure struct {
 var all = map[string]Figure{
 	"1": {Title: "Focal loss against the probability of the true class", Draw: focalLoss},
 	"2": {Title: "AP against time an image, as published", Draw: speed},
+	"3": {Title: "The network, from its own graph", Needs: Network, Draw: architecture},
+	"4": {Title: "Cumulative loss of foreground and of background", Needs: Trial, Draw: concentratedLoss},
 	"5": {Title: "Cross entropy, FL and FL* over x_t", Draw: variantLosses},
 	"6": {Title: "Derivatives of cross entropy, FL and FL*", Draw: variantGradients},
 	"7": {Title: "FL* by γ and β: which are as good as focal loss", Needs: Rows, Grid: "fl_star", Draw: effective},
@@ -48,7 +53,10 @@ var all = map[string]Figure{
 
 // Input holds what figures are drawn from; a figure reads the field that its Needs name.
 type Input struct {
-	Grid *Grid // where it needs Rows
+	Grid    *Grid           // where it needs Rows
+	Network *model.Layout   // where it needs Network,
+	Profile string          // and its profile
+	Losses  *Concentrations // where it needs Trial
 }
 
 // Names lists the figures, the paper's first.
