@@ -100,7 +100,7 @@ var borders = map[string]border{
 	"cmd/runner/terminal": {nil, "what a terminal can show does not depend on the text"},
 	"cmd/runner/progress": {[]string{"cmd/runner/terminal", "columns", "experiments", "experiments/plan", "experiments/sweep", "results/record", "setting"},
 		"a sweep is shown by its events, and runs the same if nobody looks"},
-	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "setting"},
+	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "results/report", "setting"},
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
 		"cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",

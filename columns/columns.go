@@ -82,7 +82,7 @@ func Text(w io.Writer, indent string, rows [][]string, left int) error {
 	return nil
 }
 
-// Ruled writes a header, a line below it, and rows as wide as the header.
+// Ruled writes a header, a line below it, and rows as wide as the header. A heading may have several lines.
 func Ruled(w io.Writer, header []string, rows [][]string, left int) error {
 	return write(w, header, rows, left, renderer.NewBlueprint(tw.Rendition{
 		Borders: tw.BorderNone,
@@ -95,13 +95,17 @@ func Ruled(w io.Writer, header []string, rows [][]string, left int) error {
 
 // Markdown writes a header and rows as wide as it as a table of Markdown.
 func Markdown(w io.Writer, header []string, rows [][]string, left int) error {
+	escape := func(row []string) (escaped []string) {
+		for _, cell := range row {
+			escaped = append(escaped, strings.ReplaceAll(OneLine(cell), "|", `\|`))
+		}
+		return escaped
+	}
 	escaped := make([][]string, len(rows))
 	for i, row := range rows {
-		for _, cell := range row {
-			escaped[i] = append(escaped[i], strings.ReplaceAll(cell, "|", `\|`))
-		}
+		escaped[i] = escape(row)
 	}
-	return write(w, header, escaped, left, renderer.NewMarkdown())
+	return write(w, escape(header), escaped, left, renderer.NewMarkdown())
 }
 
 func write(w io.Writer, header []string, rows [][]string, left int, form tw.Renderer) error {

@@ -42,6 +42,18 @@ func TestTables(t *testing.T) {
 	if want := "| loss.gamma |  n |   AP |\n|:-----------|---:|-----:|\n| a\\|b c     |  3 | 28.4 |\n| 2          | 10 |    – |\n"; markdown.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &markdown, want)
 	}
+	ruled.Reset()
+	markdown.Reset()
+	broken := []string{"loss.\ngamma", "n|m", "AP"}
+	if err := errors.Join(Ruled(&ruled, broken, rows, 1), Markdown(&markdown, broken, rows, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if want := " loss.  n|m    AP\n gamma\n──────────────────\n"; !strings.HasPrefix(ruled.String(), want) {
+		t.Errorf("got\n%s\nwant\n%s", &ruled, want)
+	}
+	if want := "| loss. gamma | n\\|m |   AP |\n"; !strings.HasPrefix(markdown.String(), want) {
+		t.Errorf("got\n%s\nwant\n%s", &markdown, want)
+	}
 	if rows[0][0] != "a|b\nc" {
 		t.Errorf("the cell handed in is now %q", rows[0][0])
 	}

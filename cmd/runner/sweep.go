@@ -301,7 +301,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 			left--
 			ofSeed[seed]--
 			if ofSeed[seed] == 0 && left > 0 && terminal.Is(a.out) { // the last table is printed at the end
-				show.Print(func(w io.Writer) error { return writeTable(w, &c.Records, plan, states, ended, nil, o.db) })
+				show.Print(func(w io.Writer) error { return writeTableSoFar(w, &c.Records, plan, states, ended, nil, o.db) })
 			}
 		}
 	}
@@ -326,7 +326,7 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 // sum prints the outcome of a sweep, and what to type next.
 func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, remarks []string, counts record.Counts, o *sweepOptions) error {
 	fmt.Fprintln(a.out)
-	if err := writeTable(a.out, r, plan, states, nil, remarks, o.db); err != nil {
+	if err := writeTableSoFar(a.out, r, plan, states, nil, remarks, o.db); err != nil {
 		return err
 	}
 	states, err := r.Refresh(states)
@@ -345,9 +345,9 @@ func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, remar
 	return nil
 }
 
-// writeTable prints the table so far. A trial that failed in an earlier sweep is retried, and counts only
+// writeTableSoFar prints the table so far. A trial that failed in an earlier sweep is retried, and counts only
 // once it is in ended; nil: all trials count. The remarks are notes under the table.
-func writeTable(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.State, ended map[int]bool, remarks []string, db string) error {
+func writeTableSoFar(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sweep.State, ended map[int]bool, remarks []string, db string) error {
 	states, err := r.Refresh(states)
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func RunStore(ctx context.Context, r sweep.Records, dir string, b Store) (*Store
 			if err != nil {
 				return err
 			}
-			t, err := r.Table(ctx, p, true)
+			t, err := r.Table(ctx, p, sweep.TableOptions{EverySeed: true})
 			if err != nil {
 				return err
 			}

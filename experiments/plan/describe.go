@@ -15,7 +15,7 @@ func (p *Plan) WithSeeds(more []uint64) *Plan {
 	wide := *p
 	wide.Seeds = slices.Clone(p.Seeds)
 	for _, seed := range more {
-		if !slices.Contains(p.Seeds, seed) && (p.Own == nil || !slices.Contains(p.Tune.Seeds, seed)) {
+		if !slices.Contains(p.Seeds, seed) && (p.Best == nil || !slices.Contains(p.Tune.Seeds, seed)) {
 			wide.Seeds = append(wide.Seeds, seed)
 		}
 	}

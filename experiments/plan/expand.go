@@ -133,9 +133,13 @@ type Plan struct {
 	Seeds       []uint64
 	Trials      []Trial // seed by seed: first all rows with the first seed
 	Claims      []Claim // about the plan's rows, in file order
+	Baseline    int     // the row that a table takes differences to: --baseline, or the row of the baseline itself; -1: none
 
 	Tune *Tune // nil: the file has no section tune
-	Own  []int // by row of the printed table: its place in Rows at its own best values, -1: not chosen; see WithOwn
+	Best []int // by row of the printed table: its place in Rows at its own best values, -1: not chosen; see WithBest
+
+	own Config // the file's baseline over its profile, without the command line's settings
+	set []entry
 }
 
 // withFactors returns the row with more settings, as far as they matter for it, among its factors.
@@ -253,7 +257,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 			break
 		}
 		index := len(p.Rows)
-		if !sel.keeps(&row.Config) {
+		if !fit(sel.only, &row.Config) {
 			index = -1
 		}
 		if len(b.claims) > 0 {
@@ -291,7 +295,10 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		return nil, fmt.Errorf("%s: tune: %d candidates of the rows × %d seeds are more than %d trials", t.at, len(t.candidates), len(t.Seeds), MaxTrials)
 	}
 	p.Trials = trials(p.Rows, p.Seeds)
-	return p, nil
+	p.set = sel.set
+	p.own, _ = b.base(profile, parsedSelection{})
+	p.Baseline, err = sel.chooseBaseline(p, &cfg)
+	return p, err
 }
 
 // trials lists the trials of a plan, seed by seed.

@@ -19,12 +19,16 @@ type Selection struct {
 	Only    []string // "loss.gamma=2" or "loss.gamma=0,2": rows to keep; several keys must all hold
 	Seeds   string   // "3", "0..9" or "1,2,5", in place of the file's; empty: the file's
 	DataDir string   // data.dir; empty: as set elsewhere
+
+	Baseline []string // "loss.gamma=0": the one row that a table takes differences to; all must hold
 }
 
 type parsedSelection struct {
 	set   []entry
 	only  []choice
 	seeds []uint64 // nil: the file's
+
+	baseline []choice
 }
 
 // choice keeps the rows in which key has one of the values.
@@ -47,17 +51,12 @@ func (s *Selection) parse(in *Catalogue) (parsedSelection, error) {
 	if s.DataDir != "" {
 		p.set = append(p.set, entry{"data.dir", s.DataDir, place{file: "--data " + s.DataDir}})
 	}
-	for _, text := range s.Only {
-		c, err := in.parseOnly(text)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if i := slices.IndexFunc(p.only, func(o choice) bool { return o.key == c.key }); i >= 0 {
-			p.only[i].values = append(p.only[i].values, c.values...)
-		} else {
-			p.only = append(p.only, c)
-		}
+	var err error
+	if p.only, err = in.choices("--only", s.Only); err != nil {
+		errs = append(errs, err)
+	}
+	if p.baseline, err = in.choices("--baseline", s.Baseline); err != nil {
+		errs = append(errs, err)
 	}
 	if s.Seeds != "" {
 		seeds, err := parseSeeds(s.Seeds)
@@ -99,8 +98,27 @@ func (in *Catalogue) parseSet(text string) (entry, error) {
 	return entry{fd.key, v, place{file: flag}}, nil
 }
 
-func (in *Catalogue) parseOnly(text string) (choice, error) {
-	flag := "--only " + text
+// choices parses the values of a flag that selects by settings; several values of one key are joined.
+func (in *Catalogue) choices(flag string, texts []string) ([]choice, error) {
+	var out []choice
+	var errs []error
+	for _, text := range texts {
+		c, err := in.parseChoice(flag, text)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if i := slices.IndexFunc(out, func(o choice) bool { return o.key == c.key }); i >= 0 {
+			out[i].values = append(out[i].values, c.values...)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+func (in *Catalogue) parseChoice(flag, text string) (choice, error) {
+	flag += " " + text
 	fd, value, err := in.flagField(flag, text)
 	if err != nil {
 		return choice{}, err
@@ -120,9 +138,16 @@ func (in *Catalogue) parseOnly(text string) (choice, error) {
 	return c, nil
 }
 
-// keeps reports whether the row passes every --only.
-func (p *parsedSelection) keeps(c *Config) bool {
-	for _, o := range p.only {
+// Matching returns a function that reports whether settings have the values of every "key=value,value…", as --only keeps
+// rows.
+func (in *Catalogue) Matching(only []string) (func(*Config) bool, error) {
+	choices, err := in.choices("--only", only)
+	return func(c *Config) bool { return fit(choices, c) }, err
+}
+
+// fit reports whether the settings have a value of each choice.
+func fit(choices []choice, c *Config) bool {
+	for _, o := range choices {
 		have := c.Value(o.key)
 		if !slices.ContainsFunc(o.values, func(v any) bool { return reflect.DeepEqual(v, have) }) {
 			return false

@@ -153,13 +153,13 @@ func (p *Plan) Tuning() (*Plan, error) {
 	}
 	t := *p
 	t.Title, t.Description, t.Table = "Choosing "+strings.Join(p.Tune.Factors, ", ")+" for each row", "", ""
-	t.Factors = slices.Concat(p.Factors, p.Tune.Factors)
+	t.Factors, t.Baseline = slices.Concat(p.Factors, p.Tune.Factors), -1
 	t.Rows, t.Seeds = p.Tune.candidates, p.Tune.Seeds
 	t.Trials = trials(t.Rows, t.Seeds)
 	return &t, nil
 }
 
-// Chosen writes the values that c has for the settings of tune, as a line of JSON that WithOwn reads.
+// Chosen writes the values that c has for the settings of tune, as a line of JSON that WithBest reads.
 func (t *Tune) Chosen(c *Config) string {
 	return string(write(c, func(_ *Config, key string) bool { return slices.Contains(t.Factors, key) }, false))
 }
@@ -170,17 +170,17 @@ func (t *Tune) Subject(c *Config) []byte {
 	return canonical(c, func(c *Config, key string) bool { return matters(c, key) && !slices.Contains(t.Factors, key) })
 }
 
-// WithOwn returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; "" where
+// WithBest returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; "" where
 // nothing is chosen. A row whose best are the values that it has is not there twice.
-func (p *Plan) WithOwn(chosen []string) (*Plan, error) {
+func (p *Plan) WithBest(chosen []string) (*Plan, error) {
 	wide := *p
 	wide.Factors = slices.Concat(p.Factors, p.Tune.Factors)
-	wide.Rows, wide.Own = nil, make([]int, len(p.Rows))
+	wide.Rows, wide.Best = nil, make([]int, len(p.Rows))
 	for _, row := range p.Rows {
 		wide.Rows = append(wide.Rows, row.withFactors(p.Tune.Factors))
 	}
 	for i, text := range chosen {
-		wide.Own[i] = -1
+		wide.Best[i] = -1
 		if text == "" {
 			continue
 		}
@@ -189,10 +189,10 @@ func (p *Plan) WithOwn(chosen []string) (*Plan, error) {
 			return nil, err
 		}
 		if bytes.Equal(own.Canonical, p.Rows[i].Canonical) {
-			wide.Own[i] = i
+			wide.Best[i] = i
 			continue
 		}
-		wide.Own[i] = len(wide.Rows)
+		wide.Best[i] = len(wide.Rows)
 		wide.Rows = append(wide.Rows, own.withFactors(p.Tune.Factors))
 	}
 	wide.Trials = trials(wide.Rows, wide.Seeds)

@@ -177,9 +177,9 @@ func TestTuningRefused(t *testing.T) {
 	}
 }
 
-func TestWithOwn(t *testing.T) {
+func TestWithBest(t *testing.T) {
 	p := mustPlan(t, tuned, Selection{})
-	p, err := p.WithOwn([]string{`{"optim.lr":0.05}`, `{"optim.lr":0.1}`})
+	p, err := p.WithBest([]string{`{"optim.lr":0.05}`, `{"optim.lr":0.1}`})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,20 +192,20 @@ func TestWithOwn(t *testing.T) {
 5  focal      0.25        2           0.1       1
 6  ce         0.75        -           0.05      1
 `
-	if got := planText(p); got != want || fmt.Sprint(p.Own) != "[2 1]" || p.Rows[2].Index != 0 {
-		t.Errorf("own rows %v of\n%s\nwant [2 1] of\n%s", p.Own, got, want)
+	if got := planText(p); got != want || fmt.Sprint(p.Best) != "[2 1]" || p.Rows[2].Index != 0 {
+		t.Errorf("own rows %v of\n%s\nwant [2 1] of\n%s", p.Best, got, want)
 	}
 	if wide := p.WithSeeds([]uint64{100, 3, 102}); !slices.Equal(wide.Seeds, []uint64{0, 1, 3}) {
 		t.Errorf("the seeds are %v, want them without the seeds that chose", wide.Seeds)
 	}
 	p = mustPlan(t, tuned, Selection{})
 	for _, none := range []string{`{"optim.lr":-1}`, `{"optim.speed":1}`, `{`, `[]`} {
-		if _, err := p.WithOwn([]string{none, ""}); err == nil || !strings.Contains(err.Error(), "a recorded choice") {
+		if _, err := p.WithBest([]string{none, ""}); err == nil || !strings.Contains(err.Error(), "a recorded choice") {
 			t.Errorf("%s: %v, want an error about the recorded choice", none, err)
 		}
 	}
-	if p, err = p.WithOwn([]string{"", ""}); err != nil || len(p.Rows) != 2 || fmt.Sprint(p.Own) != "[-1 -1]" {
-		t.Errorf("nothing chosen: own rows %v of %d, %v", p.Own, len(p.Rows), err)
+	if p, err = p.WithBest([]string{"", ""}); err != nil || len(p.Rows) != 2 || fmt.Sprint(p.Best) != "[-1 -1]" {
+		t.Errorf("nothing chosen: own rows %v of %d, %v", p.Best, len(p.Rows), err)
 	}
 }
 

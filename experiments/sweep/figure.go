@@ -26,7 +26,7 @@ func (r *Records) Grid(ctx context.Context, p *plan.Plan, everySeed bool, sweep 
 	}
 	for i := range p.Rows {
 		g.Rows = append(g.Rows, rowOf(&p.Rows[i].Config, p.Rows[i].Factors))
-		g.Rows[i].Published = t.Rows[i].Paper["AP"]
+		g.Rows[i].Published = t.Blocks[0].Rows[i].Paper["AP"]
 	}
 	for i := range states {
 		if s := &states[i]; s.Recorded != nil {

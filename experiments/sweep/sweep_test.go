@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -174,18 +175,18 @@ func TestSweepRunsWhatIsMissing(t *testing.T) {
 		t.Errorf("%d different final weights of 4 trials", len(hashes))
 	}
 
-	table, err := b.Table(t.Context(), p, false)
+	table, err := b.Table(t.Context(), p, TableOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, r := range table.Rows {
-		if r.N != 2 || r.Metrics["AP"].N != 2 || r.Metrics["AP"].SD == nil {
+	for i, r := range table.Blocks[0].Rows {
+		if r.N != 2 || r.Metrics["AP"].N != 2 || math.IsNaN(r.Metrics["AP"].SD) {
 			t.Errorf("row %d: %+v", i, r)
 		}
 	}
 	one := b.plan(t, tiny, plan.Selection{Seeds: "0"})
-	if table, err = b.Table(t.Context(), one, true); err != nil || table.Rows[0].N != 2 {
-		t.Errorf("every recorded seed: %+v, %v", table.Rows[0], err)
+	if table, err = b.Table(t.Context(), one, TableOptions{EverySeed: true}); err != nil || table.Blocks[0].Rows[0].N != 2 {
+		t.Errorf("every recorded seed: %+v, %v", table.Blocks[0].Rows[0], err)
 	}
 
 	det, err := b.OpenDetector(t.Context(), &b.trials(t)[0])
@@ -265,11 +266,11 @@ func TestSweepDiverges(t *testing.T) {
 			t.Errorf("diverged trial: %+v", tr.Outcome)
 		}
 	}
-	table, err := b.Table(t.Context(), p, false)
+	table, err := b.Table(t.Context(), p, TableOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := table.Rows[0]; r.N != 1 || r.Status.Diverged != 1 || r.Metrics["AP"].Mean != nil {
+	if r := table.Blocks[0].Rows[0]; r.N != 1 || r.Status.Diverged != 1 || r.Metric("AP").N != 0 {
 		t.Errorf("row of a diverged trial: %+v", r)
 	}
 }

@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,13 +14,19 @@ import (
 	tables "focalgrid/results/report"
 )
 
+// TableOptions says what a table is made of.
+type TableOptions struct {
+	EverySeed bool // all recorded seeds count, and not just the plan's
+	PerClass  bool // with AP by class
+}
+
 // Table gathers what is recorded of a plan's rows, as Find finds it, beside the published figures.
-func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tables.Table, error) {
+func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tables.Table, error) {
 	p, tuned, err := r.WithChoices(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	states, remarks, err := r.Find(ctx, p, everySeed)
+	states, remarks, err := r.Find(ctx, p, o.EverySeed)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +35,7 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, everySeed bool) (*tab
 		return nil, err
 	}
 	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
-	return t, r.noteOthers(t, states)
+	return t, r.complete(t, p, states, o)
 }
 
 // Find looks up what is recorded of a plan's rows; with everySeed, of all recorded seeds and not just the plan's. Where
@@ -63,6 +70,30 @@ func (r *Records) Find(ctx context.Context, p *plan.Plan, everySeed bool) (state
 		remarks = append(remarks, remark)
 	}
 	return states, remarks, nil
+}
+
+// complete adds to a table what only the database knows.
+func (r *Records) complete(t *tables.Table, p *plan.Plan, states []State, o TableOptions) error {
+	if o.PerClass && r.Store != nil {
+		t.PerClass = true
+		classes := make([][][]record.ClassMetric, len(p.Rows))
+		for _, s := range states {
+			if s.Recorded == nil || s.Recorded.Status != record.StatusDone {
+				continue
+			}
+			c, err := r.Store.Classes(s.Key)
+			if err != nil {
+				return err
+			}
+			classes[s.Row] = append(classes[s.Row], c)
+		}
+		for i, rows := range blocks(p) {
+			for j, row := range rows {
+				t.Blocks[i].Rows[j].AddClasses(classes[row])
+			}
+		}
+	}
+	return r.noteOthers(t, states)
 }
 
 // noteOthers notes under a table without any trial how many are recorded with other settings.
@@ -131,7 +162,7 @@ func (r *Records) statesBySettings(p *plan.Plan) (states []State, remark string,
 
 // TableOf makes the table of a plan from its states.
 func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
-	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Factors: p.Factors, Extra: []string{"AP.001"}}
+	t := &tables.Table{ID: p.Table, Profile: p.Profile, Caption: p.Title, Changed: p.Changed(), Factors: p.Factors, Extra: []string{"AP.001"}}
 	if t.ID == "" {
 		t.ID = p.Name
 	}
@@ -142,13 +173,14 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 		}
 		t.Ours = plan.DescribeSetting(&p.Rows[0].Config, p.Factors, init)
 	}
-	var published *paper.Table
+	published := func(*plan.Row) *paper.Row { return nil }
 	if p.Table != "" {
-		var err error
-		if published, err = paper.Load(p.Table); err != nil {
+		mirrored, err := paper.Load(p.Table)
+		if err != nil {
 			return nil, err
 		}
-		t.Paper = published.Setting()
+		t.Paper = mirrored.Setting()
+		published = func(row *plan.Row) *paper.Row { return publishedRow(t, p, mirrored, row) }
 	}
 	recorded := make([][]record.Trial, len(p.Rows))
 	for i := range states {
@@ -156,15 +188,93 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 			recorded[s.Row] = append(recorded[s.Row], *s.Recorded)
 		}
 	}
-	for i, row := range p.Rows {
-		var figures map[string]*float64
-		if published != nil {
-			if pr := published.Lookup(plan.Settings(&row.Config)); pr != nil {
-				figures = pr.Metrics
+	for i, list := range blocks(p) {
+		var b tables.Block
+		for _, at := range list {
+			of := &p.Rows[at]
+			row := tables.NewRow(of.Factors, recorded[at], nil)
+			row.Baseline = of.Index == p.Baseline
+			if i == 0 { // the paper's rows share one recipe
+				if figures := published(of); figures != nil {
+					row.Paper, row.Millis = figures.Metrics, figures.Millis
+				}
+			}
+			b.Rows = append(b.Rows, row)
+		}
+		t.Blocks = append(t.Blocks, b)
+	}
+	if len(t.Blocks) > 1 {
+		t.Blocks[0].Title, t.Blocks[1].Title = "Same recipe", "Own best recipe"
+	}
+	return t, nil
+}
+
+// blocks lists the rows of the plan in each block of its table: the rows as the file has them and, if any is chosen, the
+// rows at their own best values.
+func blocks(p *plan.Plan) [][]int {
+	same := make([]int, len(p.Rows))
+	for i := range same {
+		same[i] = i
+	}
+	if p.Best == nil {
+		return [][]int{same}
+	}
+	var own []int
+	for _, at := range p.Best {
+		if at >= 0 {
+			own = append(own, at)
+		}
+	}
+	return [][]int{same[:len(p.Best)], own}
+}
+
+// publishedRow returns the published row that a row of ours corresponds to, nil if there is none. The row's other
+// settings have to be the table's own: otherwise it is another experiment, and the table notes in what.
+func publishedRow(t *tables.Table, p *plan.Plan, mirrored *paper.Table, row *plan.Row) *paper.Row {
+	found := mirrored.Lookup(plan.Settings(&row.Config))
+	if found == nil {
+		return nil
+	}
+	apart := p.Apart(row, func(key string) bool {
+		_, fixed := mirrored.Fixed[key]
+		return fixed || slices.Contains(mirrored.Factors, key)
+	})
+	for _, key := range apart {
+		if !slices.Contains(t.Apart, key) {
+			t.Apart = append(t.Apart, key)
+		}
+	}
+	if len(apart) > 0 {
+		return nil
+	}
+	return found
+}
+
+// PublishedIDs lists the tables of the paper.
+func PublishedIDs() []string { return paper.IDs() }
+
+// Published returns the table of the paper with this id as published, without anything of ours. The error is
+// paper.ErrNoTable if the paper has none.
+func Published(id string) (*tables.Table, error) {
+	of, err := paper.Load(id)
+	if err != nil {
+		return nil, err
+	}
+	t := &tables.Table{ID: id, Published: true, Caption: of.Caption, Paper: of.Setting(), Factors: slices.Clone(of.Factors)}
+	const label = "row"
+	var rows []tables.Row
+	for _, r := range of.Rows {
+		row := tables.NewRow(maps.Clone(r.Factors), nil, r.Metrics)
+		row.Millis = r.Millis
+		if r.Label != "" {
+			row.Factors[label] = r.Label
+			if !slices.Contains(t.Factors, label) {
+				t.Factors = slices.Insert(t.Factors, 0, label)
 			}
 		}
-		t.Rows = append(t.Rows, tables.NewRow(row.Factors, recorded[i], figures))
+		rows = append(rows, row)
 	}
+	t.Blocks = []tables.Block{{Rows: rows}}
 	return t, nil
 }
 

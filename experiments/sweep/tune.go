@@ -220,7 +220,7 @@ func (r *Records) WithChoices(ctx context.Context, p *plan.Plan) (*plan.Plan, []
 	if !any {
 		return p, nil, nil
 	}
-	p, err = p.WithOwn(chosen)
+	p, err = p.WithBest(chosen)
 	return p, append([]string{describeTune(p)}, said.lines()...), err
 }
 

@@ -99,7 +99,7 @@ func (b *bench) remarksOn(t *testing.T, p *plan.Plan) (own map[int]float64, rema
 		t.Fatal(err)
 	}
 	own = map[int]float64{}
-	for row, at := range p.Own {
+	for row, at := range p.Best {
 		if at >= 0 {
 			own[row] = p.Rows[at].Config.Number("optim.lr")
 		}
@@ -156,13 +156,58 @@ func TestTune(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := 0
-	for row, at := range wide.Own {
+	for row, at := range wide.Best {
 		if at != row { // the best of the row is not its own learning rate
 			own++
 		}
 	}
 	if len(started) != 8+2+own {
 		t.Errorf("%d trials, want 8 candidates, 2 rows and %d of these at another rate", len(started), own)
+	}
+}
+
+// The table of a plan with choices has two blocks, each with its baseline; published figures stand in the first alone,
+// and the seeds that chose are in neither.
+func TestTableOfChoices(t *testing.T) {
+	b := newBench(t, 2)
+	p := b.plan(t, strings.NewReplacer("title: tiny", "table: 1b", "  optim.warmup: 2", "  optim.warmup: 2\n  loss.gamma: 0\n  loss.alpha: 0.75").Replace(tinyTuned), plan.Selection{})
+	if table, err := b.Table(t.Context(), p, TableOptions{EverySeed: true}); err != nil || len(table.Blocks) != 1 || table.Blocks[0].Title != "" || len(table.Factors) != 2 {
+		t.Fatalf("before any choice: %+v, %v", table, err)
+	}
+	b.give(t, p, [][][]float64{{{.2, .2}, {.1, .1}}, {{.1, .1}, {.2, .2}}})
+	b.choose(t, p)
+	wide, _, err := b.WithChoices(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Sweep(t.Context(), wide); err != nil {
+		t.Fatal(err)
+	}
+	reported := b.plan(t, strings.Replace(p.Text, "tune: {optim.lr: [0.05, 0.1], seeds: [100, 101]}", "", 1), plan.Selection{Seeds: "100"})
+	if _, err := b.Sweep(t.Context(), reported); err != nil {
+		t.Fatal(err)
+	}
+	table, err := b.Table(t.Context(), b.plan(t, p.Text, plan.Selection{}), TableOptions{EverySeed: true, PerClass: true})
+	if err != nil || len(table.Blocks) != 2 {
+		t.Fatalf("%+v, %v; want two blocks", table, err)
+	}
+	for i, want := range []struct {
+		title     string
+		rates     []float64
+		published bool
+	}{{"Same recipe", []float64{.1, .1}, true}, {"Own best recipe", []float64{.05, .1}, false}} {
+		block := table.Blocks[i]
+		if block.Title != want.title || len(block.Rows) != 2 {
+			t.Fatalf("block %d: %+v", i, block)
+		}
+		for j, row := range block.Rows {
+			if row.Factors["optim.lr"] != want.rates[j] || row.N != 1 || len(row.Classes) != 4 || row.Baseline != (j == 0) || (row.Paper["AP"] != nil) != want.published {
+				t.Errorf("%s, row %d: %+v", block.Title, j, row)
+			}
+		}
+	}
+	if a, b := table.Blocks[0].Rows[1].Runs, table.Blocks[1].Rows[1].Runs; len(a) != 1 || a[0] != b[0] {
+		t.Errorf("a row whose best is the common value has the runs %v and %v", a, b)
 	}
 }
 

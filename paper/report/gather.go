@@ -187,8 +187,8 @@ func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []st
 			switch {
 			case c.Rate == plan.CommonRate:
 				rows[i] = row
-			case wide.Own != nil:
-				rows[i] = wide.Own[row]
+			case wide.Best != nil:
+				rows[i] = wide.Best[row]
 			}
 		}
 		claim.At = recipe(p, wide, c, rows)

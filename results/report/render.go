@@ -5,12 +5,9 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"focalgrid/columns"
-	"focalgrid/safecsv"
-	"focalgrid/setting"
 )
 
 // tableFormats names every form a table can be written in. To add one, add a
@@ -18,6 +15,8 @@ import (
 var tableFormats = map[string]func(*Table, io.Writer) error{
 	"text":     (*Table).writeText,
 	"markdown": (*Table).writeMarkdown,
+	"latex":    (*Table).writeLaTeX,
+	"html":     (*Table).writeHTML,
 	"csv":      (*Table).writeCSV,
 	"json":     (*Table).writeJSON,
 }
@@ -25,205 +24,123 @@ var tableFormats = map[string]func(*Table, io.Writer) error{
 // TableFormats lists the formats of Table.Write.
 func TableFormats() []string { return slices.Sorted(maps.Keys(tableFormats)) }
 
-// Write prints the table as text or markdown for people (AP × 100, one
+// ForPeople reports whether a table in that format is for people to read: it has notes and
+// leaves out columns that say nothing.
+func ForPeople(format string) bool { return format != "csv" && format != "json" }
+
+// Write prints the table as text, markdown, latex or html for people (AP × 100, one
 // decimal), as csv or json for programs (fractions). The error names the known
-// formats if the format is unknown.
+// formats if the format is unknown, or the known columns if the table lacks one of Columns.
 func (t *Table) Write(w io.Writer, format string) error {
 	write, ok := tableFormats[format]
 	if !ok {
 		return fmt.Errorf("unknown table format %q; known: %s", format, strings.Join(TableFormats(), ", "))
 	}
+	if err := t.CheckColumns(); err != nil {
+		return err
+	}
 	return write(t, w)
 }
 
-func (t *Table) writeText(w io.Writer) error {
-	if t.Caption != "" {
-		if _, err := fmt.Fprintf(w, "%s\n\n", t.title()); err != nil {
-			return err
-		}
-	}
-	header, rows := t.cells(false)
-	if err := columns.Ruled(w, header, rows, len(t.Factors)); err != nil {
-		return err
-	}
-	for i, note := range t.notes() {
-		lead := ""
-		if i == 0 {
-			lead = "\n"
-		}
-		if _, err := fmt.Fprintf(w, "%s%s\n", lead, note); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// title is the heading of the table, in one line.
+func (t *Table) title() string { return columns.OneLine(t.heading()) }
 
-func (t *Table) writeMarkdown(w io.Writer) error {
-	if t.Caption != "" {
-		if _, err := fmt.Fprintf(w, "**%s**\n\n", t.title()); err != nil {
-			return err
-		}
-	}
-	header, rows := t.cells(true)
-	if err := columns.Markdown(w, header, rows, len(t.Factors)); err != nil {
-		return err
-	}
-	if notes := t.notes(); len(notes) > 0 {
-		if _, err := fmt.Fprintf(w, "\n%s\n", strings.Join(notes, "\n")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *Table) title() string {
-	if t.Paper != "" && t.ID != "" {
+func (t *Table) heading() string {
+	switch {
+	case t.Published:
+		return "Table " + t.ID + " of Lin et al. (2017), as published: " + t.Caption
+	case t.Paper != "" && t.ID != "":
 		return "Table " + t.ID + ": " + t.Caption
 	}
 	return t.Caption
 }
 
-// cells are the header and lines for people. The rows with the best AP are
-// bold if asked.
-func (t *Table) cells(bold bool) (header []string, lines [][]string) {
-	metrics, published := t.metrics(), t.published()
-	header = append(header, t.Factors...)
-	header = append(header, "n")
-	header = append(header, metrics...)
-	for _, name := range published {
-		header = append(header, "paper "+name)
+func (t *Table) writeText(w io.Writer) error {
+	s := t.sheet(pageWidth)
+	var text strings.Builder
+	if title := t.title(); title != "" {
+		fmt.Fprintf(&text, "%s\n\n", title)
 	}
-	best := t.best()
-	for i, r := range t.Rows {
-		var line []string
-		for _, key := range t.Factors {
-			line = append(line, setting.Spell(r.Factors[key]))
+	for i, s := range append([]*sheet{s}, t.perClass(pageWidth)...) {
+		if i > 0 {
+			fmt.Fprintf(&text, "\n%s\n\n", s.title)
 		}
-		line = append(line, strconv.Itoa(r.N))
-		for _, name := range metrics {
-			cell := r.cell(name)
-			if bold && name == "AP" && best[i] {
-				cell = "**" + cell + "**"
-			}
-			line = append(line, cell)
-		}
-		for _, name := range published {
-			cell := columns.Gap
-			if v := r.Paper[name]; v != nil {
-				cell = columns.Percent(*v)
-			}
-			line = append(line, cell)
-		}
-		lines = append(lines, line)
-	}
-	return header, lines
-}
-
-// cell prints one measured metric: "28.4", "28.4 ± 0.3", "28.4 ± 0.3, 1/3
-// diverged", "2/2 diverged", or a gap. Only the AP column spells the word out.
-func (r Row) cell(name string) string {
-	cell := columns.Gap
-	s := r.Metrics[name]
-	if s.Mean != nil {
-		cell = columns.Percent(*s.Mean)
-		if s.SD != nil {
-			cell += " ± " + columns.Percent(*s.SD)
-		}
-	}
-	if r.Status.Diverged == 0 {
-		return cell
-	}
-	died := fmt.Sprintf("%d/%d", r.Status.Diverged, r.N)
-	if name == "AP" {
-		died += " diverged"
-	}
-	if s.Mean == nil {
-		return died
-	}
-	return cell + ", " + died
-}
-
-// writeCSV prints fractions with all their digits; what is absent is empty.
-func (t *Table) writeCSV(w io.Writer) error {
-	metrics, published := t.metrics(), t.published()
-	out := safecsv.NewWriter(w)
-	header := append(slices.Clone(t.Factors), "n", "done", "diverged", "failed")
-	for _, name := range metrics {
-		header = append(header, name, name+" sd", name+" n")
-	}
-	for _, name := range published {
-		header = append(header, "paper "+name)
-	}
-	if err := out.Write(header); err != nil {
-		return err
-	}
-	for _, r := range t.Rows {
-		var line []string
-		for _, key := range t.Factors {
-			line = append(line, setting.Spell(r.Factors[key]))
-		}
-		for _, n := range []int{r.N, r.Status.Done, r.Status.Diverged, r.Status.Failed} {
-			line = append(line, strconv.Itoa(n))
-		}
-		for _, name := range metrics {
-			s := r.Metrics[name]
-			line = append(line, digits(s.Mean), digits(s.SD), strconv.Itoa(s.N))
-		}
-		for _, name := range published {
-			line = append(line, digits(r.Paper[name]))
-		}
-		if err := out.Write(line); err != nil {
+		if err := s.writePlain(&text, columns.Ruled, "", func(c cell) string { return c.text }); err != nil {
 			return err
 		}
 	}
-	out.Flush()
-	return out.Error()
-}
-
-func digits(v *float64) string {
-	if v == nil {
-		return ""
+	for i, note := range t.notes(s, false) {
+		if i == 0 {
+			text.WriteByte('\n')
+		}
+		fmt.Fprintln(&text, note)
 	}
-	return strconv.FormatFloat(*v, 'g', -1, 64)
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
-// jsonCounts and its neighbours fix the names and order of the JSON form.
-type jsonCounts struct {
-	Done     int `json:"done"`
-	Diverged int `json:"diverged"`
-	Failed   int `json:"failed"`
-}
-
-type jsonRow struct {
-	Factors ordered    `json:"factors"`
-	N       int        `json:"n"`
-	Status  jsonCounts `json:"status"`
-	Metrics ordered    `json:"metrics"`
-	Paper   ordered    `json:"paper"`
-}
-
-type jsonTable struct {
-	Table   string    `json:"table"`
-	Profile string    `json:"profile"`
-	Rows    []jsonRow `json:"rows"`
-}
-
-func (t *Table) writeJSON(w io.Writer) error {
-	out := jsonTable{Table: t.ID, Profile: t.Profile, Rows: []jsonRow{}}
-	for _, r := range t.Rows {
-		row := jsonRow{N: r.N, Status: jsonCounts(r.Status), Factors: ordered{}}
-		for _, key := range t.Factors {
-			row.Factors = append(row.Factors, member{key, r.Factors[key]})
+func (t *Table) writeMarkdown(w io.Writer) error {
+	s := t.sheet(0)
+	var text strings.Builder
+	if title := t.title(); title != "" {
+		fmt.Fprintf(&text, "**%s**\n\n", title)
+	}
+	bold := func(c cell) string {
+		if c.bold {
+			return "**" + c.text + "**"
 		}
-		for _, name := range t.metrics() {
-			row.Metrics = append(row.Metrics, member{name, r.Metrics[name]})
+		// A lone ~ is plain text, but two in a line strike out what is between them.
+		return strings.ReplaceAll(c.text, "~", `\~`)
+	}
+	for i, s := range append([]*sheet{s}, t.perClass(0)...) {
+		if i > 0 {
+			fmt.Fprintf(&text, "\n**%s**\n\n", s.title)
 		}
-		for _, name := range t.metrics() {
-			if v := r.Paper[name]; v != nil {
-				row.Paper = append(row.Paper, member{name, v})
+		if err := s.writePlain(&text, columns.Markdown, "**", bold); err != nil {
+			return err
+		}
+	}
+	if notes := t.notes(s, true); len(notes) > 0 {
+		fmt.Fprintf(&text, "\n%s\n", strings.ReplaceAll(strings.Join(notes, "\n"), "~", `\~`))
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// writePlain writes the blocks of a sheet one below the other, each as a table of the form; around stands on both sides
+// of a block's title.
+func (s *sheet) writePlain(w io.Writer, form func(io.Writer, []string, [][]string, int) error, around string, spell func(cell) string) error {
+	for i, b := range s.blocks {
+		if b.title != "" {
+			lead := ""
+			if i > 0 {
+				lead = "\n"
+			}
+			if _, err := fmt.Fprintf(w, "%s%s%s%s\n\n", lead, around, columns.OneLine(b.title), around); err != nil {
+				return err
 			}
 		}
-		out.Rows = append(out.Rows, row)
+		var rows [][]string
+		for at := b.from; at < b.to; at++ {
+			rows = append(rows, s.lines(at, spell)...)
+		}
+		if err := form(w, s.heads(), rows, s.left()); err != nil {
+			return err
+		}
 	}
-	return writeIndented(w, out)
+	return nil
+}
+
+// lines are the lines of a row: several where a cell is broken.
+func (s *sheet) lines(row int, spell func(cell) string) [][]string {
+	out := [][]string{make([]string, len(s.columns))}
+	for i, c := range s.columns {
+		for j, line := range broken(spell(c.cells[row]), c.wrap) {
+			if j == len(out) {
+				out = append(out, make([]string, len(s.columns)))
+			}
+			out[j][i] = line
+		}
+	}
+	return out
 }

@@ -58,7 +58,7 @@ func WriteChoices(w io.Writer, p *plan.Plan, choices []sweep.Choice) {
 func WriteUnchosen(w io.Writer, p *plan.Plan, costs []sweep.Cost, jobs int) {
 	unchosen := map[int]bool{}
 	for row := range p.Rows {
-		if p.Own == nil || row < len(p.Own) && p.Own[row] < 0 {
+		if p.Best == nil || row < len(p.Best) && p.Best[row] < 0 {
 			unchosen[row] = true
 		}
 	}

@@ -46,7 +46,7 @@ func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection
 	if n, top := len(p.Seeds), slices.Max(p.Seeds); n > 1 && top < 1000 {
 		seeds = fmt.Sprintf("0..%d", top+uint64(n))
 	}
-	if p.Own != nil {
+	if p.Best != nil {
 		flags = append(flags, "--tune")
 	}
 	return append(lines, Command("sweep", db, append([]string{source}, append(flags, "--seeds", seeds)...)...))

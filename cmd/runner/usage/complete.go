@@ -7,7 +7,9 @@ import (
 
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/results"
+	"focalgrid/results/report"
 )
 
 // Complete completes a flag with fixed values.
@@ -27,6 +29,48 @@ func GridNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.Shell
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return plan.Ablations(), cobra.ShellCompDirectiveDefault
+}
+
+// TableNames completes what has a table: a grid file, or a table of the paper.
+func TableNames(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	names, directive := GridNames(cmd, args, typed)
+	if len(args) == 0 {
+		names = append(names, sweep.PublishedIDs()...)
+	}
+	return names, directive
+}
+
+// ColumnNames completes the columns of the table that is named, after those that are typed already.
+func ColumnNames(sel *plan.Selection) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		names := []string{"all"}
+		if len(args) == 1 {
+			if t, err := emptyTable(args[0], sel); err == nil {
+				names = append(names, t.ColumnNames()...)
+			}
+		}
+		before := ""
+		if i := strings.LastIndexByte(typed, ','); i >= 0 {
+			before = typed[:i+1]
+		}
+		for i, name := range names {
+			names[i] = before + name
+		}
+		return names, directive
+	}
+}
+
+// emptyTable returns the table of a name without any trial.
+func emptyTable(name string, sel *plan.Selection) (*report.Table, error) {
+	if t, err := sweep.Published(name); err == nil {
+		return t, nil
+	}
+	p, err := detector.Settings.Load(name, *sel)
+	if err != nil {
+		return nil, err
+	}
+	return sweep.TableOf(p, nil)
 }
 
 // ConfigNames completes names with a baseline: ablations, profiles, files.

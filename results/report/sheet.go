@@ -1,0 +1,460 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"focalgrid/columns"
+	"focalgrid/stats"
+)
+
+// pageWidth is how many characters a line of text has room for, and about as many a page of LaTeX.
+const pageWidth = 80
+
+// AllColumns as the only name in Table.Columns means every column.
+const AllColumns = "all"
+
+// differenceColumn is the name of the column of differences to the baseline.
+const differenceColumn = "difference"
+
+// isBaseline stands in the column of differences in the row of the baseline itself.
+const isBaseline = "baseline"
+
+// notSeparated marks a difference that chance may explain.
+const notSeparated = "~"
+
+// tableColumn is a column of a table for people, with the cells of all rows of all blocks.
+type tableColumn struct {
+	name  string // by which Table.Columns asks for it
+	head  string
+	kind  columnKind
+	cells []cell
+	wrap  int  // characters at which its cells are broken into lines; 0: never
+	split bool // the heading is broken behind its dots
+}
+
+type cell struct {
+	text string
+	bold bool
+}
+
+// columnKind says what a column is for. Where a table is too wide, columns of kind detail are left out, the last first.
+type columnKind int
+
+const (
+	factor    columnKind = iota // names the row
+	essential                   // always shown if it has a value
+	detail
+)
+
+// sheet is a table for people as it is laid out.
+type sheet struct {
+	title   string // of a table beside the main one
+	columns []tableColumn
+	blocks  []block
+	hidden  string // the note about columns that are not shown
+}
+
+// block is a group of consecutive rows of a sheet.
+type block struct {
+	title    string
+	from, to int
+}
+
+// left is the number of columns that name the row.
+func (s *sheet) left() int {
+	n := slices.IndexFunc(s.columns, func(c tableColumn) bool { return c.kind != factor })
+	if n < 0 {
+		return len(s.columns)
+	}
+	return n
+}
+
+// heads are the headings of the columns; one that is broken has a line break.
+func (s *sheet) heads() []string {
+	heads := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		heads[i] = strings.Join(c.headLines(), "\n")
+	}
+	return heads
+}
+
+// headLines are the lines of the heading.
+func (c *tableColumn) headLines() []string {
+	if !c.split {
+		return []string{columns.OneLine(c.head)}
+	}
+	return strings.SplitAfter(columns.OneLine(c.head), ".")
+}
+
+// ColumnNames are the names of the table's columns, by which Columns asks for them.
+func (t *Table) ColumnNames() []string {
+	var names []string
+	for _, c := range t.columns() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// CheckColumns returns an error if Columns asks for a column that the table does not have.
+func (t *Table) CheckColumns() error {
+	known := t.ColumnNames()
+	for _, name := range t.Columns {
+		if !slices.Contains(known, name) && (name != AllColumns || len(t.Columns) > 1) {
+			return fmt.Errorf("the table has no column %q; it has %s, or %s alone", name, strings.Join(known, ", "), AllColumns)
+		}
+	}
+	return nil
+}
+
+// columns are all columns in their order.
+func (t *Table) columns() []tableColumn {
+	rows := t.rows()
+	gaps := func(name, head string, kind columnKind, text func(Row) string) tableColumn {
+		c := tableColumn{name: name, head: head, kind: kind, cells: make([]cell, len(rows))}
+		for i, r := range rows {
+			if c.cells[i].text = text(r); c.cells[i].text == "" {
+				c.cells[i].text = columns.Gap
+			}
+		}
+		return c
+	}
+	var out []tableColumn
+	for _, key := range t.Factors {
+		out = append(out, gaps(key, key, factor, func(r Row) string { return r.shortFactor(key) }))
+	}
+	kindOf := func(name string) columnKind {
+		if name == "AP" {
+			return essential
+		}
+		return detail
+	}
+	if !t.Published {
+		out = append(out, gaps("n", "n", essential, func(r Row) string { return strconv.Itoa(r.N) }))
+		for _, name := range t.metrics() {
+			c := gaps(name, name, kindOf(name), func(r Row) string { return r.cell(name) })
+			if name != "AP" {
+				out = append(out, c)
+				continue
+			}
+			verdicts := t.judge()
+			at := 0
+			differences := tableColumn{name: differenceColumn, head: "Δ AP", kind: essential, cells: make([]cell, len(rows))}
+			against := false
+			for i, b := range t.Blocks {
+				for j := range b.Rows {
+					c.cells[at].bold = verdicts[i].best == j
+					differences.cells[at].text = differenceText(verdicts[i], j)
+					against = against || b.Rows[j].Baseline
+					at++
+				}
+			}
+			if out = append(out, c); against {
+				out = append(out, differences)
+			}
+		}
+	}
+	lead := "paper "
+	if t.Published {
+		lead = ""
+	}
+	for _, name := range t.published() {
+		out = append(out, gaps(lead+name, lead+name, kindOf(name), func(r Row) string {
+			if v := r.Paper[name]; v != nil {
+				return columns.Percent(*v)
+			}
+			return ""
+		}))
+	}
+	if slices.ContainsFunc(rows, func(r Row) bool { return r.Millis != nil }) {
+		out = append(out, gaps(lead+"ms", lead+"ms", essential, func(r Row) string {
+			if r.Millis != nil {
+				return strconv.FormatFloat(*r.Millis, 'g', -1, 64)
+			}
+			return ""
+		}))
+	}
+	return out
+}
+
+// shortFactor spells a factor for people: of the numbers in a list, such as the scales of anchors, four digits.
+func (r Row) shortFactor(key string) string {
+	if list, ok := r.Factors[key].([]float64); ok {
+		short := make([]string, len(list))
+		for i, v := range list {
+			short[i] = strconv.FormatFloat(v, 'g', 4, 64)
+		}
+		return "[" + strings.Join(short, ",") + "]"
+	}
+	text, _ := r.factor(key)
+	return text
+}
+
+// differenceText prints the difference of a row to the baseline: "+1.2 ± 0.4", with a mark where it is not separated.
+func differenceText(v verdict, row int) string {
+	d := v.differences[row]
+	switch {
+	case row == v.baseline:
+		return isBaseline
+	case d == nil:
+		return columns.Gap
+	}
+	text := fmt.Sprintf("%+.1f", 100*d.Mean+0)
+	if half := (d.High - d.Low) / 2; !math.IsNaN(half) {
+		text += " ± " + columns.Percent(half)
+	}
+	if !d.Separated() {
+		text += " " + notSeparated
+	}
+	return text
+}
+
+// estimateText prints a mean: "28.4", or "28.4 ± 0.3" with half the width of its interval, or a gap.
+func estimateText(e stats.Estimate) string {
+	text := columns.Percent(e.Mean)
+	if half := e.HalfWidth(); !math.IsNaN(half) {
+		text += " ± " + columns.Percent(half)
+	}
+	return text
+}
+
+// cell prints one measured metric: "28.4", "28.4 ± 0.3", "28.4 ± 0.3, 1/3
+// diverged", "2/2 diverged", or a gap. Only the AP column spells the word out.
+func (r Row) cell(name string) string {
+	e := r.Metric(name)
+	if r.Status.Diverged == 0 {
+		return estimateText(e)
+	}
+	died := fmt.Sprintf("%d/%d", r.Status.Diverged, r.N)
+	if name == "AP" {
+		died += " diverged"
+	}
+	if e.N == 0 {
+		return died
+	}
+	return estimateText(e) + ", " + died
+}
+
+// sheet lays the table out for lines of that many characters; 0: of any length.
+func (t *Table) sheet(width int) *sheet {
+	s := &sheet{}
+	at := 0
+	for _, b := range t.Blocks {
+		s.blocks = append(s.blocks, block{b.Title, at, at + len(b.Rows)})
+		at += len(b.Rows)
+	}
+	all := t.columns()
+	switch {
+	case len(t.Columns) == 1 && t.Columns[0] == AllColumns:
+		s.columns = all
+	case len(t.Columns) > 0:
+		for _, name := range t.Columns {
+			if i := slices.IndexFunc(all, func(c tableColumn) bool { return c.name == name }); i >= 0 {
+				s.columns = append(s.columns, all[i])
+			}
+		}
+	default:
+		var h hidden
+		s.columns = h.silent(all, at)
+		if width > 0 {
+			s.columns = h.fit(t, s.columns, width)
+		}
+		s.hidden = h.note(width)
+	}
+	return s
+}
+
+// hidden gathers the columns that are not shown, by reason.
+type hidden struct {
+	constant, empty, alike, wide []string
+}
+
+// silent leaves out the columns that say nothing: a factor that is the same in all of several rows, what has no value in
+// any row, and AP.001 where it is AP as printed.
+func (h *hidden) silent(all []tableColumn, rows int) []tableColumn {
+	varies := func(c tableColumn) bool {
+		return slices.ContainsFunc(c.cells, func(x cell) bool { return x.text != c.cells[0].text })
+	}
+	several := rows > 1 && slices.ContainsFunc(all, func(c tableColumn) bool { return c.kind == factor && varies(c) })
+	var ap tableColumn
+	var out []tableColumn
+	for _, c := range all {
+		if c.name == "AP" {
+			ap = c
+		}
+		switch {
+		case c.kind == factor && several && !varies(c):
+			h.constant = append(h.constant, c.head+"="+c.cells[0].text)
+		case c.name == differenceColumn && !slices.ContainsFunc(c.cells, func(x cell) bool { return x.text != columns.Gap && x.text != isBaseline }):
+			// There is nothing to compare yet.
+		case c.kind == detail && !slices.ContainsFunc(c.cells, func(x cell) bool { return x.text != columns.Gap }):
+			h.empty = append(h.empty, c.head)
+		case c.name == lowScore && slices.EqualFunc(c.cells, ap.cells, func(x, y cell) bool { return lead(x.text) == lead(y.text) }):
+			h.alike = append(h.alike, c.head)
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// lead is the mean in the text of an estimate.
+func lead(text string) string {
+	mean, _, _ := strings.Cut(text, " ")
+	return strings.TrimSuffix(mean, ",")
+}
+
+// fit makes the columns fit into a line. Where the factors leave no room for what is essential, their headings are broken,
+// and then long texts; if that is not enough, one column has the settings of each row in place of them. Of the details
+// those follow that find room, the first first.
+func (h *hidden) fit(t *Table, all []tableColumn, width int) []tableColumn {
+	all = slices.Clone(all)
+	needed := func() (factors, others int) {
+		for _, c := range all {
+			switch c.kind {
+			case factor:
+				factors += c.width()
+			case essential:
+				others += c.width()
+			}
+		}
+		return factors, others
+	}
+	factors, others := needed()
+	if factors+others > width {
+		for i := range all {
+			all[i].split = all[i].kind == factor
+		}
+		shrink(all, width)
+		factors, _ = needed()
+	}
+	if n := slices.IndexFunc(all, func(c tableColumn) bool { return c.kind != factor }); factors+others > width && n > 1 {
+		settings := t.settings(all[:n])
+		settings.wrap = max(width-others-2, minWrap)
+		all = append([]tableColumn{settings}, all[n:]...)
+		factors = settings.width()
+	}
+	room := width - factors - others
+	full := false
+	return slices.DeleteFunc(all, func(c tableColumn) bool {
+		if c.kind != detail {
+			return false
+		}
+		if full = full || c.width() > room; full {
+			h.wide = append(h.wide, c.head)
+		} else {
+			room -= c.width()
+		}
+		return full
+	})
+}
+
+// minWrap is the narrowest that a column of text is made.
+const minWrap = 16
+
+// shrink narrows the widest columns that name the row until all but details fit, or none can be narrowed.
+func shrink(all []tableColumn, width int) {
+	for {
+		total, widest := 0, -1
+		for i, c := range all {
+			if c.kind != detail {
+				total += c.width()
+			}
+			if c.kind == factor && c.width() > minWrap+2 && (widest < 0 || c.width() > all[widest].width()) {
+				widest = i
+			}
+		}
+		if total <= width || widest < 0 {
+			return
+		}
+		all[widest].wrap = all[widest].width() - 3
+	}
+}
+
+// width is how many characters the column takes in a line of text, with the space around it.
+func (c *tableColumn) width() int {
+	widest := 0
+	for _, line := range c.headLines() {
+		widest = max(widest, utf8.RuneCountInString(line))
+	}
+	for _, x := range c.cells {
+		widest = max(widest, utf8.RuneCountInString(x.text))
+	}
+	if c.wrap > 0 {
+		widest = min(widest, c.wrap)
+	}
+	return widest + 2
+}
+
+// settingsColumn is the name and heading of the column that stands for all factors.
+const settingsColumn = "settings"
+
+// settings joins factors in one column: each row names the settings in which it differs from the baseline, or from the
+// first row, which names all.
+func (t *Table) settings(factors []tableColumn) tableColumn {
+	out := tableColumn{name: settingsColumn, head: settingsColumn, kind: factor}
+	at := 0
+	for _, b := range t.Blocks {
+		reference := at + max(0, slices.IndexFunc(b.Rows, func(r Row) bool { return r.Baseline }))
+		for range b.Rows {
+			var parts []string
+			for _, f := range factors {
+				value := f.cells[at].text
+				if value != columns.Gap && (at == reference || value != f.cells[reference].text) {
+					parts = append(parts, f.head+"="+value)
+				}
+			}
+			out.cells = append(out.cells, cell{text: strings.Join(parts, " ")})
+			at++
+		}
+	}
+	return out
+}
+
+// note names the columns that are not shown and says why.
+func (h *hidden) note(width int) string {
+	var parts []string
+	for _, reason := range []struct {
+		heads []string
+		why   string
+	}{
+		{h.constant, "in all rows"},
+		{h.empty, "no value"},
+		{h.alike, "nowhere visibly different from AP"},
+		{h.wide, fmt.Sprintf("wider than %d columns", width)},
+	} {
+		if len(reason.heads) > 0 {
+			parts = append(parts, fmt.Sprintf("%s (%s)", strings.Join(reason.heads, ", "), reason.why))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Not shown: %s; --columns %s shows all.", strings.Join(parts, "; "), AllColumns)
+}
+
+// broken breaks a text into lines of at most that many characters, at spaces and behind hyphens where there are any.
+func broken(text string, width int) []string {
+	var out []string
+	rest := []rune(text)
+	for width > 0 && len(rest) > width {
+		end, next := width, width
+		for i := width; i > 0; i-- {
+			if rest[i] == ' ' {
+				end, next = i, i+1
+				break
+			}
+			if rest[i-1] == '-' || rest[i-1] == ',' {
+				end, next = i, i
+				break
+			}
+		}
+		out = append(out, string(rest[:end]))
+		rest = rest[next:]
+	}
+	return append(out, string(rest))
+}
