@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"sync"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -42,7 +43,13 @@ func (e Estimate) HalfWidth() float64 {
 	if e.N < 2 {
 		return math.NaN()
 	}
-	return float64(studentT((1+Confidence)/2, float64(e.N-1)) * e.SD / math.Sqrt(float64(e.N)))
+	t := 0.0
+	if known := quantiles(); e.N-1 < len(known) {
+		t = known[e.N-1]
+	} else {
+		t = studentT((1+Confidence)/2, float64(e.N-1))
+	}
+	return float64(t * e.SD / math.Sqrt(float64(e.N)))
 }
 
 // MarshalJSON writes null for what is not defined.
@@ -65,6 +72,16 @@ func (e Estimate) json() estimateJSON {
 func defined(values []float64) []float64 {
 	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 }
+
+// quantiles returns the quantiles that an interval is made of for the usual numbers of runs, by degrees of freedom: a table
+// has thousands of intervals, and each quantile is found by a search.
+var quantiles = sync.OnceValue(func() []float64 {
+	known := make([]float64, 32)
+	for degrees := range known {
+		known[degrees] = studentT((1+Confidence)/2, max(1, float64(degrees)))
+	}
+	return known
+})
 
 // studentT returns a quantile of Student's t distribution.
 func studentT(p, degrees float64) float64 {

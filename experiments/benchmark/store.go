@@ -182,7 +182,7 @@ func listBench(s *results.Store, format string) error {
 	if err != nil {
 		return err
 	}
-	return report.WriteList(io.Discard, trials, format)
+	return report.WriteList(io.Discard, trials, format, func(*record.Trial) bool { return false })
 }
 
 // recordBench records the plan, and a result and a bundle for each trial.

@@ -172,6 +172,30 @@ func (c *Coordinator) takeover(key string) (record.Attempt, error) {
 	return none, fmt.Errorf("trial %.12s: %w: attempt %d, process %d on %s", key, record.ErrHeld, last.Number, last.PID, last.Host)
 }
 
+// AtWork reports whether somebody works on a trial that is recorded as running, as far as the record and this machine
+// show: its attempt's process is not known to have ended, and the last heartbeat is not too old by the clock. Unlike a
+// coordinator it looks once, and so it compares clocks, of this machine and of the machine that the attempt runs on.
+func AtWork(t *record.Trial, now time.Time) bool {
+	if t.Status != record.StatusRunning || len(t.Attempts) == 0 {
+		return false
+	}
+	last := t.Attempts[len(t.Attempts)-1]
+	if last.Exit != "" {
+		return false
+	}
+	patience := defaultLease
+	known, alive := processState(last.Owner)
+	if known && alive {
+		patience *= pausedLeases
+	}
+	started, err := time.Parse(time.RFC3339, last.Started)
+	if known && !alive || err != nil {
+		return err != nil && !known
+	}
+	heard := started.Add(time.Duration(last.WallSeconds * float64(time.Second)))
+	return now.Sub(heard) < patience
+}
+
 // heard is the last heartbeat of another coordinator's attempt, and when it was seen.
 type heard struct {
 	number, beats int

@@ -26,6 +26,11 @@ const (
 	StatusInterrupted = "interrupted"
 )
 
+// Statuses lists every status.
+func Statuses() []string {
+	return []string{StatusRunning, StatusDone, StatusDiverged, StatusFailed, StatusInterrupted}
+}
+
 // Trial describes one trial.
 type Trial struct {
 	Key      string // its identity: SHA-256, 64 lower-case hex digits

@@ -67,11 +67,13 @@ func (b *Block) leaders() (best, second int) {
 	best, second = -1, -1
 	means := make([]float64, len(b.Rows))
 	for i, r := range b.Rows {
-		values := make([]float64, len(r.Runs))
-		for j, run := range r.Runs {
-			values[j] = run.Value
+		sum, n := 0.0, 0.0
+		for _, run := range r.Runs {
+			if !math.IsNaN(run.Value) {
+				sum, n = sum+run.Value, n+1
+			}
 		}
-		means[i] = stats.Mean(values).Mean
+		means[i] = sum / n
 		switch {
 		case math.IsNaN(means[i]):
 		case best < 0 || means[i] > means[best]:

@@ -11,6 +11,9 @@ import (
 	"focalgrid/results/record"
 )
 
+// idle says that nobody works on a trial that is recorded as running.
+func idle(*record.Trial) bool { return false }
+
 func TestList(t *testing.T) {
 	step := 40
 	trials := []record.Trial{trialNamed("a"), trialNamed("b"), trialNamed("c"), trialNamed("d"), trialNamed("p")}
@@ -24,18 +27,45 @@ func TestList(t *testing.T) {
 	trials[4].Kind, trials[4].Config, trials[4].Outcome = record.KindPretrain, `{"steps":300}`, record.Outcome{Status: record.StatusDone}
 	for _, format := range []string{"text", "json"} {
 		var buf bytes.Buffer
-		must(t, WriteList(&buf, trials, format))
+		must(t, WriteList(&buf, trials, format, idle))
 		golden(t, "list."+format, buf.Bytes())
 	}
 	var none bytes.Buffer
-	must(t, WriteList(&none, nil, "json"))
-	must(t, WriteList(&none, nil, "text"))
+	must(t, WriteList(&none, nil, "json", idle))
+	must(t, WriteList(&none, nil, "text", idle))
 	if got := none.String(); got != "[]\nno trials\n" {
 		t.Errorf("no trials: %q", got)
 	}
 	trials[0].Config = "{"
-	if err := WriteList(&none, trials, "text"); err == nil || !strings.Contains(err.Error(), "configuration") {
+	if err := WriteList(&none, trials, "text", idle); err == nil || !strings.Contains(err.Error(), "configuration") {
 		t.Errorf("a broken configuration: %v", err)
+	}
+}
+
+// TestListOrder: settings that tell more trials apart come first; the engine stands before them where there are several,
+// and what else an identity has where trials look alike without it.
+func TestListOrder(t *testing.T) {
+	var trials []record.Trial
+	for i := range 4 {
+		trial := trialNamed(fmt.Sprint(i))
+		trial.Status = record.StatusDone
+		trial.Config = fmt.Sprintf(`{"a.two":%d,"b.one":%t,"c.four":%d,"d.none":1}`, i/2, i == 0, i)
+		trials = append(trials, trial)
+	}
+	again := trials[3]
+	again.Key, again.Numerics, again.Engine = keyOf("again"), "2", "other"
+	trials = append(trials, again)
+	var out strings.Builder
+	must(t, WriteList(&out, trials, "text", idle))
+	for _, want := range []string{
+		" engine=gorgonia c.four=0 a.two=0 b.one=true  ",
+		" engine=gorgonia c.four=2 a.two=1 b.one=false  ",
+		" engine=gorgonia numerics=1 c.four=3 a.two=1 b.one=false  ",
+		" engine=other numerics=2 c.four=3 a.two=1 b.one=false  ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &out)
+		}
 	}
 }
 
@@ -68,7 +98,7 @@ func TestBrokenLines(t *testing.T) {
 	trial.Attempts = []record.Attempt{{Number: 1, Host: "ho\nst", Exit: record.StatusFailed, WallSeconds: math.NaN(), Error: "a\tb\nc", Environment: "{}"}}
 	var out strings.Builder
 	must(t, WriteTrial(&out, trial, []record.ClassMetric{{Category: 1, Name: "two\u2028lines\n", AP: math.NaN(), AP50: math.Inf(-1), AP75: .5}}, "text"))
-	must(t, WriteList(&out, []record.Trial{trial, trialNamed("b")}, "text"))
+	must(t, WriteList(&out, []record.Trial{trial, trialNamed("b")}, "text", idle))
 	must(t, WriteComparison(&out, Comparison{A: Side{Name: "a\nb", Trials: []record.Trial{trial}}, B: Side{Name: "c", Trials: []record.Trial{trialNamed("b")}}}, "text"))
 	got := out.String()
 	for _, want := range []string{
@@ -101,7 +131,7 @@ func BenchmarkWriteList(b *testing.B) {
 	for _, format := range []string{"text", "json"} {
 		b.Run(format, func(b *testing.B) {
 			for b.Loop() {
-				if err := WriteList(io.Discard, trials, format); err != nil {
+				if err := WriteList(io.Discard, trials, format, idle); err != nil {
 					b.Fatal(err)
 				}
 			}

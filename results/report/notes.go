@@ -152,24 +152,26 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 		return
 	}
 	comparisons := all[0].Comparisons
-	separated := fmt.Sprintf("Separated: p ≤ %g of the exact sign-flip test of the paired differences, adjusted by Holm for %s in this table.",
-		stats.Alpha, columns.Count(comparisons, "comparison"))
+	need := stats.LeastPairs(comparisons)
+	few := 0
+	for _, d := range all {
+		if d.N-d.Ties < need {
+			few++
+		}
+	}
+	const test = "the exact sign-flip test of the paired differences, adjusted by Holm for"
+	if few == len(all) {
+		add("With so few seeds %s %s cannot separate any row, whatever was measured: that takes %d seeds or more.", test, columns.Count(comparisons, "comparison"), need)
+		return
+	}
+	separated := fmt.Sprintf("Separated: p ≤ %g of %s %s in this table.", stats.Alpha, test, columns.Count(comparisons, "comparison"))
 	if bold {
 		separated += " Bold: the best row, where it is separated from the second."
 	}
-	add("%s", separated)
-	need := stats.LeastPairs(comparisons)
-	switch few := slices.IndexFunc(all, tooFew); {
-	case few < 0:
-	case !slices.ContainsFunc(all, func(d *stats.Difference) bool { return !tooFew(d) }):
-		add("With so few seeds no row can be separated, whatever was measured: that takes %d or more.", need)
-	default:
-		add("A row with fewer than %d pairs that are not tied cannot be separated, whatever was measured.", need)
+	if few > 0 {
+		separated += fmt.Sprintf(" A row with fewer than %d pairs that are not tied cannot be separated, whatever was measured.", need)
 	}
-}
-
-func tooFew(d *stats.Difference) bool {
-	return slices.ContainsFunc(d.Caveats, func(c stats.Caveat) bool { return c.Kind == stats.TooFew })
+	add("%s", separated)
 }
 
 // baselineName names the row that differences are taken to.

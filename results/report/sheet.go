@@ -102,6 +102,9 @@ func (t *Table) ColumnNames() []string {
 
 // CheckColumns returns an error if Columns asks for a column that the table does not have.
 func (t *Table) CheckColumns() error {
+	if len(t.Columns) == 0 {
+		return nil
+	}
 	known := t.ColumnNames()
 	for _, name := range t.Columns {
 		if !slices.Contains(known, name) && (name != AllColumns || len(t.Columns) > 1) {
@@ -216,7 +219,7 @@ func differenceText(v verdict, row int) string {
 // estimateText prints a mean: "28.4", or "28.4 ± 0.3" with half the width of its interval, or a gap.
 func estimateText(e stats.Estimate) string {
 	text := columns.Percent(e.Mean)
-	if half := e.HalfWidth(); !math.IsNaN(half) {
+	if half := (e.High - e.Low) / 2; !math.IsNaN(half) {
 		text += " ± " + columns.Percent(half)
 	}
 	return text

@@ -182,7 +182,7 @@ func TestUnknownFormat(t *testing.T) {
 	if want := `unknown table format "pdf"; known: csv, html, json, latex, markdown, text`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	for _, err := range []error{WriteList(&bytes.Buffer{}, nil, "csv"), WriteTrial(&bytes.Buffer{}, trialNamed("a"), nil, "csv")} {
+	for _, err := range []error{WriteList(&bytes.Buffer{}, nil, "csv", idle), WriteTrial(&bytes.Buffer{}, trialNamed("a"), nil, "csv")} {
 		if err == nil || !strings.Contains(err.Error(), "known: json, text") {
 			t.Errorf("got %v, want the known formats", err)
 		}
