@@ -342,7 +342,7 @@ func TestStrictness(t *testing.T) {
 		{"detections scored that are not kept", "profile: mini\nbaseline: {eval.score: 1e-4}\nseeds: [0]\n", "t.yaml:2: eval.score is 0.0001, must be at least low_score"},
 		{"no such schedule", "profile: mini\nbaseline: {optim.schedule: poly}\nseeds: [0]\n", `t.yaml:2: optim.schedule is "poly", must be one of cosine, step`},
 		{"settings that have no meaning", "profile: mini\nbaseline: {optim.schedule: cosine}\ngrid: {optim.factor: [.1, .2]}\nseeds: [0]\n", "t.yaml:3: row 2 is row 1 again"},
-		{"unknown choice", "profile: mini\nbaseline: {loss.type: poly}\nseeds: [0]\n", "t.yaml:2: loss.type is \"poly\", must be one of ce, "},
+		{"unknown choice", "profile: mini\nbaseline: {loss.type: huber}\nseeds: [0]\n", "t.yaml:2: loss.type is \"huber\", must be one of ce, "},
 		{"a part's own rule", "profile: mini\nbaseline: {model.group_channels: 7}\nseeds: [0]\n", "t.yaml:2: model.group_channels is 7, must divide fpn, 64, beside head_norm group"},
 		{"mixed steps", "profile: mini\nbaseline: {optim.steps: [.5, 500]}\nseeds: [0]\n", "t.yaml:2: optim.steps is [0.5,500], must rise, and be all iterations or all shares"},
 		{"too many trials", "profile: mini\ngrid: {loss.gamma: [0, 1]}\nseeds: 0..99999\n", "2 rows × 100000 seeds are more than 100000 trials"},

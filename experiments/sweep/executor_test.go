@@ -146,7 +146,7 @@ func TestExecutorFails(t *testing.T) {
 		if _, err := b.PrepareData(t.Context(), &p.Rows[0].Config); err != nil {
 			t.Fatal(err)
 		}
-		p.Trials[0].Config.Set("loss.type", "hinge") // no such loss: fails when its order is read
+		p.Trials[0].Config.Set("loss.type", "huber") // no such loss: fails when its order is read
 		if c, err := b.Sweep(t.Context(), p); err != nil || c != (record.Counts{Done: 1, Failed: 1}) {
 			t.Errorf("%+v, %v; want one failed, one done", c, err)
 		}
