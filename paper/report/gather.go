@@ -43,7 +43,9 @@ func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
 		if slices.Contains(plan.Ablations(), s.Name) {
 			continue
 		}
-		read := func(sel plan.Selection) (*plan.Plan, error) { return detector.Settings.Parse(s.Name+".yaml", []byte(s.File), sel) }
+		read := func(sel plan.Selection) (*plan.Plan, error) {
+			return detector.Settings.Parse(s.Name+".yaml", []byte(s.File), sel)
+		}
 		if _, err := read(plan.Selection{}); err != nil {
 			why, _, _ := strings.Cut(err.Error(), "\n")
 			g.study.Unread = append(g.study.Unread, fmt.Sprintf("sweep %s of %s: %s", s.Name, dates(s.Created, ""), why))
@@ -125,7 +127,7 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args []string) error {
 	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
 	t.List = g.o.Command("ls")
 	part := Part{
-		ID: p.Name + "-" + strings.NewReplacer("/", "-", ".", "-").Replace(p.Profile), Name: p.Name, Title: p.Title, Profile: p.Profile,
+		ID: g.id(p), Name: p.Name, Title: p.Title, Profile: p.Profile,
 		Table: t, Origin: originOf(all), Finding: p.Finding(), Sweep: g.sweepCommand(p, args), Print: g.o.Command("table", args...),
 	}
 	if part.Title == "" {
@@ -143,6 +145,21 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args []string) error {
 	part.Family = fmt.Sprintf("all %d claims of %s", len(part.Claims), args[0])
 	g.study.Parts = append(g.study.Parts, part)
 	return nil
+}
+
+// id returns a name for the part that can be part of a file's name, and that no other part has.
+func (g *gatherer) id(p *plan.Plan) string {
+	plain := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return '-'
+	}
+	id := strings.Map(plain, p.Name+"-"+p.Profile)
+	if slices.ContainsFunc(g.study.Parts, func(o Part) bool { return o.ID == id }) {
+		id = fmt.Sprintf("%s-%d", id, len(g.study.Parts)+1)
+	}
+	return id
 }
 
 func (g *gatherer) sweepCommand(p *plan.Plan, args []string) string {
