@@ -78,6 +78,11 @@ var borders = map[string]border{
 	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
 		"a claim is judged by the trials handed in, however they were planned, stored or found"},
 
+	"paper/report": {[]string{
+		"atomicfile", "columns", "detector", "experiments", "experiments/plan", "experiments/sweep", "figure", "page", "paper/claims", "paper/figures", "results", "results/record", "results/report",
+		"setting", "stats",
+	}, "it joins records, claims and figures, and computes none of them"},
+
 	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins the settings that components declare, and reads no file"},
 	"experiments/plan": {[]string{"ablations", "dataset", "dataset/synthetic", "paper", "setting"},
@@ -103,8 +108,8 @@ var borders = map[string]border{
 	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "results/report", "setting"},
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
-		"cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
-		"metrics", "metrics/report", "page", "paper/figures", "results", "results/record", "results/report", "setting", "weights",
+		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"metrics", "metrics/report", "page", "paper/figures", "paper/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }
 

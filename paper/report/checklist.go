@@ -28,7 +28,7 @@ func (s *Study) Checklist() []Item {
 	}
 	tuned := "No trial chose a setting."
 	if s.Tuning > 0 {
-		tuned = fmt.Sprintf("%s scored the split tune, with seeds that no table reports, to choose settings; tables report the split val.",
+		tuned = fmt.Sprintf("%s that no table shows scored the split tune, as those do that choose settings.",
 			capital(columns.Count(s.Tuning, "trial")))
 	}
 	return []Item{
