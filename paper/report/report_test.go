@@ -55,7 +55,7 @@ func TestMarkdown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "| shown   | +5.0 | +5.0 to +5.0 | 10 | 0.0020 |   0.0020 |     1.00 |"; !strings.Contains(string(text), want) {
+	if want := "| shown   | +5.0 |  +5.0 to +5.0 | 10 | 0.0020 |   0.0020 |     1.00 |"; !strings.Contains(string(text), want) {
 		t.Errorf("no %s in\n%s", want, text)
 	}
 }
