@@ -63,7 +63,7 @@ var borders = map[string]border{
 	"dataset/picture":   {nil, "a leaf: the pixels of a file do not depend on what is annotated in them"},
 	"dataset/synthetic": {[]string{"setting"}, "what is drawn is a pure function of settings, and knows no file"},
 
-	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "safecsv"}, "how a number is shown is apart from what it is"},
+	"metrics/report": {[]string{"atomicfile", "coco", "columns", "figure", "metrics", "nullable", "page", "safecsv"}, "how a number is shown is apart from what it is"},
 
 	"paper":         {[]string{"setting"}, "the published figures are data, whatever we measured"},
 	"paper/figures": {[]string{"figure", "loss", "model", "paper", "results/record", "setting", "stats"}, "a figure is drawn from formulas and records, and trains nothing"},
@@ -72,6 +72,16 @@ var borders = map[string]border{
 	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
 	"results/report": {[]string{"columns", "nullable", "results", "results/record", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is stored"},
+
+	"page/pagetest": {nil, "rules of accessible pages hold for any page"},
+	"page":          {nil, "a leaf: a page looks and is read aloud alike, whatever it shows"},
+	"paper/claims": {[]string{"columns", "paper", "results/record", "stats"},
+		"a claim is judged by the trials handed in, however they were planned, stored or found"},
+
+	"paper/report": {[]string{
+		"atomicfile", "columns", "detector", "experiments", "experiments/plan", "experiments/sweep", "figure", "page", "paper/claims", "paper/figures", "results", "results/record", "results/report",
+		"setting", "stats",
+	}, "it joins records, claims and figures, and computes none of them"},
 
 	"experiments/catalogue": {[]string{"box", "dataset", "dataset/synthetic", "loss", "model", "optim", "sampler", "setting"},
 		"it joins the settings that components declare, and reads no file"},
@@ -98,8 +108,8 @@ var borders = map[string]border{
 	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "results/report", "setting"},
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
-		"cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
-		"metrics", "metrics/report", "paper/figures", "results", "results/record", "results/report", "setting", "weights",
+		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"metrics", "metrics/report", "page", "paper/figures", "paper/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }
 

@@ -92,3 +92,10 @@ func (f *Figure) Write(path string, pixels int) error {
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return forms[filepath.Ext(path)](f, w, pixels) })
 }
+
+// PNG returns the figure as the content of a PNG file, that many pixels wide.
+func (f *Figure) PNG(pixels int) ([]byte, error) {
+	var b bytes.Buffer
+	err := f.writePNG(&b, pixels)
+	return b.Bytes(), err
+}

@@ -319,6 +319,15 @@ func queryClasses(q querier, key string) (classes []record.ClassMetric, err erro
 	return classes, err
 }
 
+// Sweeps returns the recorded sweeps in order of time, then name.
+func (s *Store) Sweeps() (sweeps []record.Sweep, err error) {
+	err = s.inTx("read sweeps", func(tx *sql.Tx) error {
+		sweeps, err = querySweeps(tx)
+		return err
+	})
+	return sweeps, err
+}
+
 // querySweeps reads the sweeps in order of time, then name.
 func querySweeps(q querier) (sweeps []record.Sweep, err error) {
 	err = each(q, func(rows *sql.Rows) error {

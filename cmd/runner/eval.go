@@ -167,6 +167,9 @@ func (a *app) eval(ctx context.Context, o *evalOptions) error {
 		GroundTruth: fileName(o.gt), Detections: fileName(o.dt), Images: len(gt.Images), Options: opt,
 		PerClass: o.perClass, ShowDetails: o.details,
 	}
+	if o.html != "" {
+		r.Made = a.made()
+	}
 	err = o.evaluate(ctx, r, gt, dt, func(file string, dt []coco.Detection, ap50 float64) {
 		for _, mistake := range metrics.Mistakes(gt, dt, ap50) {
 			fmt.Fprintf(a.err, "runner: %s: %s\n", fileName(file), mistake)

@@ -47,6 +47,7 @@ func main() {
 // run is the whole program; the end of ctx is its Ctrl-C.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := newApp(stdout, stderr)
+	a.args = args
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

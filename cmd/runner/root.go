@@ -27,6 +27,7 @@ import (
 type app struct {
 	out, err *terminal.Output
 	now      func() time.Time
+	args     []string // the command line
 }
 
 func newApp(stdout, stderr io.Writer) *app {
@@ -35,7 +36,7 @@ func newApp(stdout, stderr io.Writer) *app {
 
 // verbs are the commands in the order of the help. To add one, add a line.
 var verbs = []func(*app) *cobra.Command{
-	newSweep, newTable, newPlot, newLs, newShow, newCompare, newVerify, newDetect, newEval, newPretrain, newSettings, newModel, newData, newDB, newBench, newDoctor, newVersion, newWorker,
+	newSweep, newTable, newReport, newPlot, newLs, newShow, newCompare, newVerify, newDetect, newEval, newPretrain, newSettings, newModel, newData, newDB, newBench, newDoctor, newVersion, newWorker,
 }
 
 func newRoot(a *app) *cobra.Command {

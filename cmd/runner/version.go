@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"strconv"
 
@@ -9,7 +10,9 @@ import (
 
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/page"
 )
 
 func newVersion(a *app) *cobra.Command {
@@ -31,19 +34,29 @@ func (a *app) version() error {
 		return err
 	}
 	defer r.close()
-	revision := r.host.Revision
-	if r.host.Dirty {
-		revision += " with changes"
-	}
 	columns.Text(a.out, "", [][]string{
 		{"version", programVersion()},
-		{"revision", revision},
+		{"revision", revisionOf(r.host)},
 		{"go", r.host.Go},
 		{"engine", r.Engine.Info().Name},
 		{"kernels", r.host.Kernels},
 		{"numerics", strconv.Itoa(plan.Numerics)},
 	}, columns.AllLeft)
 	return nil
+}
+
+// revisionOf names the code that the program was built from.
+func revisionOf(h experiments.Host) string {
+	if h.Dirty {
+		return h.Revision + " with changes"
+	}
+	return h.Revision
+}
+
+// made tells how a page is made that is written now.
+func (a *app) made() page.Made {
+	revision := revisionOf(experiments.DescribeHost("", 0))
+	return page.Made{Command: usage.Line(a.args...), Version: fmt.Sprintf("%s (revision %s)", programVersion(), revision), At: a.now()}
 }
 
 // programVersion is the module's version, "(devel)" for a build from a checkout.

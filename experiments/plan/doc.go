@@ -2,7 +2,8 @@
 //
 //  1. grid.go reads a grid file strictly: every unknown key, wrong type and duplicate is an error with its line;
 //  2. profile.go lays the profile, the grid's baseline, --set and --data over each other;
-//  3. expand.go expands the rows (grid, zip, ablate, list) and the seeds, and selection.go picks among them;
+//  3. expand.go expands the rows (grid, zip, ablate, list) and the seeds, selection.go picks among them, and claims.go
+//     finds the rows that the file's claims are about;
 //  4. validate.go refuses impossible values, and locate.go settles where data and weights lie;
 //  5. tune.go lays out the candidates for each row's own best settings, and the rows at what was chosen;
 //  6. canonical.go writes the text that a trial's identity is the hash of.

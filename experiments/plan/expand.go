@@ -36,6 +36,8 @@ func (g *gridFile) under(profile string) body {
 			b.tune = over.tune
 		case "exclude":
 			b.exclude = over.exclude
+		case "claims":
+			b.claims = over.claims
 		default:
 			with := over.blocks[slices.IndexFunc(over.blocks, func(x block) bool { return x.kind == key })]
 			if i := slices.IndexFunc(b.blocks, func(x block) bool { return x.kind == key }); i >= 0 {
@@ -130,6 +132,7 @@ type Plan struct {
 	Rows        []Row
 	Seeds       []uint64
 	Trials      []Trial // seed by seed: first all rows with the first seed
+	Claims      []Claim // about the plan's rows, in file order
 	Baseline    int     // the row that a table takes differences to: --baseline, or the row of the baseline itself; -1: none
 
 	Tune *Tune // nil: the file has no section tune
@@ -209,6 +212,7 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 	first := map[[sha256.Size]byte]int{} // what a row computes → its number
 	where := locator{}
 	kept := 0
+	var selectable []candidate // by claims
 	for _, combo := range combos {
 		row := Row{Index: len(p.Rows), Config: cfg}
 		for _, s := range combo {
@@ -252,7 +256,14 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		if problems.full() {
 			break
 		}
+		index := len(p.Rows)
 		if !fit(sel.only, &row.Config) {
+			index = -1
+		}
+		if len(b.claims) > 0 {
+			selectable = append(selectable, candidate{&row.Config, describe(p.Factors, &row.Config), index})
+		}
+		if index < 0 {
 			continue
 		}
 		p.Rows = append(p.Rows, row)
@@ -264,6 +275,9 @@ func (b *body) plan(profile []entry, sel parsedSelection) (*Plan, error) {
 		if !hit && !problems.full() {
 			problems.list = append(problems.list, fmt.Errorf("%s: exclude: no row has these settings", b.exclude[i].at))
 		}
+	}
+	if len(problems.list) == 0 {
+		p.Claims = resolve(b.claims, selectable, b.tune != nil, &problems)
 	}
 	if err := problems.err(); err != nil {
 		return nil, err

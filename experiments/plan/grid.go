@@ -61,7 +61,7 @@ type block struct {
 }
 
 // bodyKeys are the keys of a grid file that an at: section may replace.
-var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zip", "ablate", "list", "seeds", "tune", "exclude"}
+var bodyKeys = []string{"table", "title", "description", "baseline", "grid", "zip", "ablate", "list", "seeds", "tune", "exclude", "claims"}
 
 // body is the part of a grid file that an at: section may replace.
 type body struct {
@@ -75,6 +75,7 @@ type body struct {
 	seeds              []uint64
 	tune               *tuneSection // nil: none
 	exclude            []exclusion
+	claims             []claim
 }
 
 type exclusion struct {
@@ -353,6 +354,8 @@ func (r *reader) bodyKey(b *body, name string, k, v *yaml.Node) {
 			}
 			b.exclude = append(b.exclude, exclusion{s, place{r.file, e.Line}})
 		})
+	case "claims":
+		b.claims = r.claims(v)
 	case "list":
 		r.items(v, name, func(i int, e *yaml.Node) {
 			blk.rows = append(blk.rows, r.settings(e, name))

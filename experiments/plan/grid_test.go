@@ -38,6 +38,9 @@ func planText(p *Plan) string {
 		fmt.Fprintf(w, "\t%d\n", t.Seed)
 	}
 	w.Flush()
+	for _, c := range p.Claims {
+		fmt.Fprintf(&b, "claim: %s (rows %d and %d, same %v, rate %s)\n", c.Says, c.Rows[0]+1, c.Rows[1]+1, c.Same, c.Rate)
+	}
 	lines := strings.Split(b.String(), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
@@ -473,6 +476,8 @@ func FuzzGrid(f *testing.F) {
 	for _, s := range []string{
 		"profile: mini\nseeds: 0..3\nablate: {loss.gamma: [0, 2], model.p6: [p5]}\n",
 		"profile: mini\nlist: [{loss: {type: ce}}, {}]\nexclude: [{loss.type: ce}]\nat: {mini: {list: []}}\n",
+		"profile: mini\nseeds: [0]\ntune: {optim.lr: [0.05]}\ngrid: {loss.gamma: [0, 2]}\nclaims: [{says: a, better: {loss.gamma: 2}, than: {loss.gamma: 0}, rate: best}]\n",
+		"profile: mini\nseeds: [0]\ngrid: {loss.gamma: [0, 2]}\nclaims:\n  - {says: \"\", same: [{loss.gamma: 2}, {loss: 0}]}\n  - 3\n",
 		"a: &a [*a]\n", "? {a: b}\n: c\n", "grid: {<<: 1}\n", "seeds: 1,2,3\n", "%YAML 1.1\n---\n", "\xff\xfe", "a: !!binary x\n",
 		"profile: mini\nseeds: [0]\ntune: {optim.lr: [.1, .2], loss: {gamma: [0]}, seeds: 5..6}\nat: {mini: {tune: {seeds: [1]}}}\n",
 		"list: [{sampler.type: \"two\\nlines\"}, {sampler.type: \"two\\nlines\"}]\nseeds: [0]\n",

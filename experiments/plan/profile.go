@@ -41,11 +41,19 @@ func yamlNames(dir string) []string {
 // file's), the file's baseline, sel.Set and sel.DataDir, the row's own settings.
 // An error names file and line of everything that is wrong.
 func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
-	parsed, err := sel.parse(in)
+	label, text, err := read(source)
 	if err != nil {
+		if _, wrong := sel.parse(in); wrong != nil { // a slip in a flag is told first
+			return nil, wrong
+		}
 		return nil, err
 	}
-	label, text, err := read(source)
+	return in.Parse(label, text, sel)
+}
+
+// Parse expands the text of a grid file as Load does; errors call it label.
+func (in *Catalogue) Parse(label string, text []byte, sel Selection) (*Plan, error) {
+	parsed, err := sel.parse(in)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +113,7 @@ func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]
 	default:
 		return Config{}, nil, err
 	}
-	b.blocks, b.exclude, b.seeds, parsed.only = nil, nil, []uint64{0}, nil
+	b.blocks, b.exclude, b.claims, b.tune, b.seeds, parsed.only = nil, nil, nil, nil, []uint64{0}, nil
 	p, err := b.plan(profile, parsed)
 	if err != nil {
 		return Config{}, nil, err

@@ -17,14 +17,7 @@ func (r *Records) Grid(ctx context.Context, p *plan.Plan, everySeed bool, train 
 	if err != nil {
 		return nil, err
 	}
-	if everySeed && r.Store != nil {
-		recorded, err := r.Store.Seeds()
-		if err != nil {
-			return nil, err
-		}
-		p = p.WithSeeds(recorded)
-	}
-	states, found, err := r.lookUp(ctx, p)
+	p, states, found, err := r.Find(ctx, p, everySeed)
 	if err != nil {
 		return nil, err
 	}

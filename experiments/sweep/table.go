@@ -27,14 +27,7 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tab
 	if err != nil {
 		return nil, err
 	}
-	if o.EverySeed && r.Store != nil {
-		recorded, err := r.Store.Seeds()
-		if err != nil {
-			return nil, err
-		}
-		p = p.WithSeeds(recorded)
-	}
-	states, remarks, err := r.lookUp(ctx, p)
+	p, states, remarks, err := r.Find(ctx, p, o.EverySeed)
 	if err != nil {
 		return nil, err
 	}
@@ -46,28 +39,36 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tab
 	return t, r.complete(t, p, states, o)
 }
 
-// lookUp returns the states of a plan's trials. What names a trial includes its data and first weights. Where they are
-// not at hand, its settings and seed still show what is recorded, and a remark says so.
-func (r *Records) lookUp(ctx context.Context, p *plan.Plan) (states []State, remarks []string, err error) {
+// Find returns a plan and the states of its trials; with everySeed the plan has all recorded seeds. What names a trial
+// includes its data and first weights. Where they are not at hand, its settings and seed still show what is recorded,
+// and a remark says so.
+func (r *Records) Find(ctx context.Context, p *plan.Plan, everySeed bool) (found *plan.Plan, states []State, remarks []string, err error) {
+	if everySeed && r.Store != nil {
+		recorded, err := r.Store.Seeds()
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		p = p.WithSeeds(recorded)
+	}
 	if err = p.Missing(); err == nil {
 		states, err = r.States(ctx, p)
 	}
 	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		return nil, nil, nil, ctx.Err()
 	}
 	if err == nil {
-		return states, nil, nil
+		return p, states, nil, nil
 	}
 	states, remark, lookErr := r.statesBySettings(p)
 	if lookErr != nil {
-		return nil, nil, lookErr
+		return nil, nil, nil, lookErr
 	}
 	why, _, _ := strings.Cut(err.Error(), "\n")
 	remarks = []string{fmt.Sprintf("Trials are matched by their settings, as their data or first weights are not at hand (%s).", why)}
 	if remark != "" {
 		remarks = append(remarks, remark)
 	}
-	return states, remarks, nil
+	return p, states, remarks, nil
 }
 
 // complete adds to a table what only the database knows.

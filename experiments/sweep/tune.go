@@ -179,7 +179,7 @@ func (r *Records) WithChoices(ctx context.Context, p *plan.Plan) (*plan.Plan, []
 	if err != nil { // with these flags the table is not one that the choices are for
 		return p, []string{fmt.Sprintf("No rows at their own best settings: %v.", err)}, nil
 	}
-	states, _, err := r.lookUp(ctx, tuning)
+	_, states, _, err := r.Find(ctx, tuning, false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,12 +14,13 @@ import (
 	"focalgrid/columns"
 	"focalgrid/figure"
 	"focalgrid/metrics"
+	"focalgrid/page"
 )
 
 //go:embed report.html
-var page string
+var pageText string
 
-var pageTemplate = template.Must(template.New("report").Parse(page))
+var pageTemplate = template.Must(template.New("report").Funcs(page.Functions).Parse(pageText))
 
 // WriteHTML writes everything to one page that needs no other file and no network.
 // Details must be there.
@@ -34,6 +35,7 @@ func (r *Report) WriteHTML(path string) error {
 // view is what the page shows, formatted.
 type view struct {
 	GroundTruth, Results string
+	Made                 page.Made
 	Facts                []tile
 	Warnings             []string
 	Numbers              []tile
@@ -76,7 +78,7 @@ type difference struct {
 func (r *Report) view() (*view, error) {
 	d, res := r.Details, r.Result
 	v := &view{
-		GroundTruth: r.GroundTruth, Results: r.Detections, Warnings: res.Warnings,
+		GroundTruth: r.GroundTruth, Results: r.Detections, Made: r.Made, Warnings: res.Warnings,
 		Foreground: columns.Decimals(d.Errors.Foreground, 2), Background: columns.Decimals(d.Errors.Background, 2), ErrorAP: fraction(d.Errors.AP),
 		IoU: columns.Decimals(d.IoU, 2), ECE: fraction(d.Calibration.ECE), Bins: d.calibrationTable().rows,
 	}

@@ -17,6 +17,7 @@ import (
 
 	"focalgrid/columns"
 	"focalgrid/metrics"
+	"focalgrid/page"
 )
 
 // Report is what is written.
@@ -33,6 +34,7 @@ type Report struct {
 	Details     *Details
 	ShowDetails bool
 	Comparison  *Comparison
+	Made        page.Made // for the page
 }
 
 // Comparison is one with another results file.

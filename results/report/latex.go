@@ -124,3 +124,6 @@ func latex(text string) string {
 	}
 	return b.String()
 }
+
+// LaTeX escapes a text for LaTeX, as tables do.
+func LaTeX(text string) string { return latex(text) }

@@ -84,12 +84,18 @@ func flagsOf(s *plan.Selection) []string {
 
 // Command writes a command line for a shell.
 func Command(verb, db string, args ...string) string {
-	words := append([]string{"runner", verb}, args...)
+	words := append([]string{verb}, args...)
 	if db != DefaultDB {
 		words = append(words, "--db", db)
 	}
-	for i, w := range words {
-		words[i] = shellWord(w)
+	return Line(words...)
+}
+
+// Line writes the program's arguments as a command line for a shell.
+func Line(args ...string) string {
+	words := []string{"runner"}
+	for _, w := range args {
+		words = append(words, shellWord(w))
 	}
 	return strings.Join(words, " ")
 }

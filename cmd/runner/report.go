@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"focalgrid/atomicfile"
+	"focalgrid/cmd/runner/progress"
+	"focalgrid/cmd/runner/usage"
+	"focalgrid/columns"
+	"focalgrid/paper/report"
+	"focalgrid/results"
+)
+
+type reportOptions struct{ db, engine, out string }
+
+func newReport(a *app) *cobra.Command {
+	o := &reportOptions{}
+	cmd := &cobra.Command{
+		Use:   "report [DB] -o DIR|FILE.md",
+		Short: "Report a database: claims judged, tables, figures, provenance",
+		Long: `Report everything that a results database holds: the claims of grid files with their
+verdicts, all tables and figures, where the numbers come from, the commands that make them
+again, the published figures and what differs from them, and the items about
+reproducibility of the NeurIPS checklist.
+
+A folder gets report.html, which is one page that needs no other file and no network, and
+report.tex with its pictures. A file that ends in .md gets the claims and tables as
+Markdown. Everything is made before anything is written.
+
+A claim is judged by the seeds of its file, by the exact sign-flip test with Holm's correction
+over all claims of the file. What is not a claim is labelled exploratory.`,
+		Example: `  runner report -o report
+  runner report -o RESULTS.md
+  runner report other.db -o report`,
+		Args: usage.Args,
+		RunE: a.work(func(ctx context.Context, args []string) error {
+			o.db = usage.DefaultDB
+			if len(args) > 0 {
+				o.db = args[0]
+			}
+			return a.report(ctx, o)
+		}),
+	}
+	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`folder` for report.html and report.tex, or a file that ends in .md")
+	engineFlag(cmd, &o.engine)
+	return cmd
+}
+
+func (a *app) report(ctx context.Context, o *reportOptions) error {
+	markdown := filepath.Ext(o.out) == ".md"
+	switch {
+	case o.out == "":
+		return bad(errors.New("say where the report goes: -o DIR for report.html and report.tex, or -o FILE.md"))
+	case markdown && isFolder(o.out):
+		return bad(fmt.Errorf("-o %s: is a folder, want a file", o.out))
+	}
+	m := machine{engine: o.engine, threads: 1}
+	r, err := m.open(a)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	store, err := results.OpenExisting(o.db)
+	if err != nil {
+		return bad(err)
+	}
+	defer store.Close()
+	r.Notify = progress.Preparing(a.now, a.err)
+	records := r.records(store)
+	// Commands are for anybody's database, so they name none.
+	study, err := report.Gather(ctx, &records, report.Options{DB: filepath.Base(o.db), Command: func(verb string, args ...string) string {
+		return usage.Command(verb, usage.DefaultDB, args...)
+	}})
+	if err != nil {
+		return err
+	}
+	study.Made = a.made()
+	if markdown {
+		text, err := study.Markdown()
+		if err == nil {
+			err = makeFolderOf(o.out)
+		}
+		if err == nil {
+			err = atomicfile.Write(o.out, func(w io.Writer) error { _, err := w.Write(text); return err })
+		}
+		if err != nil {
+			return err
+		}
+	} else {
+		files, err := study.Files()
+		if err != nil {
+			return err
+		}
+		if err := report.Write(o.out, files); err != nil {
+			return bad(err)
+		}
+	}
+	_, err = fmt.Fprintf(a.out, "%s: %s, %s\n", o.out, columns.Count(len(study.Parts), "table"), columns.Count(study.Claims(), "claim"))
+	return err
+}

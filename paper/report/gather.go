@@ -1,0 +1,277 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"focalgrid/detector"
+	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
+	"focalgrid/paper/claims"
+	"focalgrid/paper/figures"
+	"focalgrid/results"
+	"focalgrid/results/record"
+	"focalgrid/setting"
+)
+
+// Options says what a report is gathered from and how it names commands.
+type Options struct {
+	DB string
+	// Command writes a command line of the program: its verb and arguments.
+	Command func(verb string, args ...string) string
+}
+
+// Gather reads a database: every grid file inside the program and every recorded sweep, at every profile, of which
+// the database holds trials. A file inside the program counts if it was swept here or two of its rows have trials.
+func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
+	g := &gatherer{r: r, o: o, ctx: ctx, study: &Study{DB: o.DB}, shown: map[string]bool{}}
+	sweeps, err := r.Store.Sweeps()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range plan.Ablations() {
+		swept := slices.ContainsFunc(sweeps, func(s record.Sweep) bool { return s.Name == name })
+		err := g.profiles(swept, name, func(sel plan.Selection) (*plan.Plan, error) { return detector.Settings.Load(name, sel) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range sweeps {
+		if slices.Contains(plan.Ablations(), s.Name) {
+			continue
+		}
+		read := func(sel plan.Selection) (*plan.Plan, error) {
+			return detector.Settings.Parse(s.Name+".yaml", []byte(s.File), sel)
+		}
+		if _, err := read(plan.Selection{}); err != nil {
+			why, _, _ := strings.Cut(err.Error(), "\n")
+			g.study.Unread = append(g.study.Unread, fmt.Sprintf("sweep %s of %s: %s", s.Name, dates(s.Created, ""), why))
+			continue
+		}
+		if err := g.profiles(true, s.Name+".yaml", read); err != nil {
+			return nil, err
+		}
+	}
+	return g.study, g.rest()
+}
+
+type gatherer struct {
+	r     *sweep.Records
+	o     Options
+	ctx   context.Context
+	study *Study
+	shown map[string]bool // trials in a part, by key
+}
+
+// profiles adds a grid file at its own profile and at every other of which something is recorded.
+func (g *gatherer) profiles(swept bool, source string, read func(plan.Selection) (*plan.Plan, error)) error {
+	own, err := read(plan.Selection{})
+	if err != nil {
+		return err
+	}
+	for _, profile := range append([]string{""}, plan.Profiles()...) {
+		if profile == own.Profile {
+			continue
+		}
+		p := own
+		args := []string{source}
+		if profile != "" {
+			if p, err = read(plan.Selection{Profile: profile}); err != nil {
+				continue // the file's own settings do not fit every profile
+			}
+			args = append(args, "--profile", profile)
+		}
+		if err := g.part(swept, p, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part adds a plan with what is recorded of it, if that is enough.
+func (g *gatherer) part(swept bool, p *plan.Plan, args []string) error {
+	wide, tuned, err := g.r.WithChoices(g.ctx, p)
+	if err != nil {
+		return err
+	}
+	// A claim is about the seeds of its file; what other seeds gave afterwards changes no verdict.
+	everySeed := len(p.Claims) == 0
+	wide, states, remarks, err := g.r.Find(g.ctx, wide, everySeed)
+	if err != nil {
+		return err
+	}
+	trials := make([][]record.Trial, len(wide.Rows))
+	var all []record.Trial
+	rows := map[int]bool{}
+	for i := range states {
+		s := &states[i]
+		if s.Recorded == nil {
+			continue
+		}
+		trials[s.Row] = append(trials[s.Row], *s.Recorded)
+		all = append(all, *s.Recorded)
+		if s.Done() {
+			rows[s.Row] = true
+		}
+	}
+	if len(rows) == 0 || !swept && len(rows) < 2 {
+		return nil
+	}
+	t, err := sweep.TableOf(wide, states)
+	if err != nil {
+		return err
+	}
+	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
+	t.List = g.o.Command("ls")
+	part := Part{
+		ID: g.id(p), Name: p.Name, Title: p.Title, Profile: p.Profile,
+		Table: t, Origin: originOf(all), Finding: p.Finding(), Sweep: g.sweepCommand(p, args), Print: g.o.Command("table", args...),
+	}
+	if part.Title == "" {
+		part.Title = p.Name
+	}
+	for i := range all {
+		g.shown[all[i].Key] = true
+	}
+	if err := g.figures(&part, p, everySeed, args); err != nil {
+		return err
+	}
+	if part.Claims, err = claims.Judge(g.claims(p, wide, trials, args)); err != nil {
+		return err
+	}
+	part.Family = fmt.Sprintf("all %d claims of %s", len(part.Claims), args[0])
+	g.study.Parts = append(g.study.Parts, part)
+	return nil
+}
+
+// id returns a name for the part that can be part of a file's name, and that no other part has.
+func (g *gatherer) id(p *plan.Plan) string {
+	plain := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return '-'
+	}
+	id := strings.Map(plain, p.Name+"-"+p.Profile)
+	if slices.ContainsFunc(g.study.Parts, func(o Part) bool { return o.ID == id }) {
+		id = fmt.Sprintf("%s-%d", id, len(g.study.Parts)+1)
+	}
+	return id
+}
+
+func (g *gatherer) sweepCommand(p *plan.Plan, args []string) string {
+	if p.Tune != nil {
+		args = append(slices.Clone(args), "--tune")
+	}
+	return g.o.Command("sweep", args...)
+}
+
+// figures draws the part's figures: the named ones of its grid file, and AP by row. A figure that the recorded rows are
+// too few for is left out.
+func (g *gatherer) figures(part *Part, p *plan.Plan, everySeed bool, args []string) error {
+	grid, err := g.r.Grid(g.ctx, p, everySeed, part.Sweep)
+	if err != nil {
+		return err
+	}
+	in := &figures.Input{Grid: grid}
+	for _, name := range figures.Names() {
+		if f, _ := figures.Of(name); f.Needs == figures.Rows && f.Grid == p.Name {
+			if drawn, err := f.Draw(in); err == nil {
+				named := append([]string{name}, args[1:]...)
+				part.Figures = append(part.Figures, Figure{Name: name + "-" + part.ID, Figure: drawn, Draw: g.o.Command("plot", append(named, "-o", name+".svg")...)})
+			}
+		}
+	}
+	if drawn, err := figures.Results(in); err == nil {
+		part.Figures = append(part.Figures, Figure{Name: "results-" + part.ID, Figure: drawn, Draw: g.o.Command("plot", append(slices.Clone(args), "-o", p.Name+".svg")...)})
+	}
+	return nil
+}
+
+// claims joins the plan's claims with the trials of their rows; wide has the rows at own best settings too.
+func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []string) []claims.Claim {
+	var out []claims.Claim
+	for _, c := range p.Claims {
+		claim := claims.Claim{Says: c.Says, Same: c.Same, Sweep: g.sweepCommand(p, args), Report: g.o.Command("report", "-o", "report")}
+		if c.Rate == plan.CommonRate {
+			claim.Sweep = g.o.Command("sweep", args...)
+		}
+		rows := [2]int{-1, -1}
+		for i, row := range c.Rows {
+			switch {
+			case c.Rate == plan.CommonRate:
+				rows[i] = row
+			case wide.Best != nil:
+				rows[i] = wide.Best[row]
+			}
+		}
+		claim.At = recipe(p, wide, c, rows)
+		for i, row := range rows {
+			side := claims.Side{Name: difference(p, c.Rows[i], c.Rows[1-i])}
+			if row >= 0 {
+				side.Trials, side.Settings = trials[row], plan.Settings(&wide.Rows[row].Config)
+			}
+			claim.Sides[i] = side
+		}
+		out = append(out, claim)
+	}
+	return out
+}
+
+// recipe says at which learning rate, or other settings that the file's section tune chooses, a claim compares its rows.
+func recipe(p, wide *plan.Plan, c plan.Claim, rows [2]int) string {
+	what, keys := "learning rate", []string{"optim.lr"}
+	if p.Tune != nil && !reflect.DeepEqual(p.Tune.Factors, keys) {
+		what, keys = "settings", p.Tune.Factors
+	}
+	values := func(row int) string {
+		if row < 0 {
+			return "not chosen yet"
+		}
+		var parts []string
+		for _, key := range keys {
+			parts = append(parts, key+"="+setting.Spell(wide.Rows[row].Config.Value(key)))
+		}
+		return strings.Join(parts, " ")
+	}
+	if c.Rate == plan.CommonRate {
+		return fmt.Sprintf("the common %s (%s)", what, values(rows[0]))
+	}
+	return fmt.Sprintf("each row's own best %s (%s against %s)", what, values(rows[0]), values(rows[1]))
+}
+
+// difference names a row by the factors that it does not share with the other.
+func difference(p *plan.Plan, row, other int) string {
+	var parts []string
+	for _, key := range p.Factors {
+		v, ok := p.Rows[row].Factors[key]
+		if w, both := p.Rows[other].Factors[key]; ok && !(both && reflect.DeepEqual(v, w)) {
+			parts = append(parts, key+"="+setting.Spell(v))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// rest counts what is in no part, and sums up where everything comes from.
+func (g *gatherer) rest() error {
+	all, err := g.r.Store.Trials(results.Filter{})
+	if err != nil {
+		return err
+	}
+	g.study.Origin = originOf(all)
+	for i := range all {
+		t := &all[i]
+		if t.Kind != record.KindTrain || g.shown[t.Key] || !record.IsFinal(t.Status) {
+			continue
+		}
+		if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil && cfg.Text("eval.split") == "tune" {
+			g.study.Tuning++
+		} else {
+			g.study.Elsewhere++
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+// Package report puts what a database holds beside what was claimed and what is published: the judged claims, tables,
+// figures, where the numbers come from, and what it takes to make them again, as a page (HTML), as LaTeX, and as
+// Markdown.
+//
+// Gather reads the database; the writers only spell what it found. How a claim is judged is the business of package
+// claims, how a table looks of results/report, and what a figure shows of paper/figures.
+package report
+
+import (
+	"focalgrid/figure"
+	"focalgrid/page"
+	"focalgrid/paper/claims"
+	tables "focalgrid/results/report"
+)
+
+// Study is everything that a report shows.
+type Study struct {
+	DB     string // path of the database
+	Made   page.Made
+	Parts  []Part
+	Origin Origin // of all trials of the database
+	// Elsewhere counts the trials that are finished and in no part: those that choose settings on the split tune,
+	// and those of other settings than a grid file's.
+	Tuning, Elsewhere int
+	// Unread says which recorded sweeps could not be read, and why.
+	Unread []string
+}
+
+// Part is a grid file at one profile, with what is recorded of it.
+type Part struct {
+	ID      string // unique in the study, such as gamma-mini
+	Name    string
+	Title   string
+	Profile string
+	Table   *tables.Table
+	Figures []Figure
+	Claims  []claims.Judgement
+	Family  string // which claims are judged together
+	Finding string // what the paper concludes from its table, or ""
+	Origin  Origin // of the part's trials
+	Sweep   string // the command that trains the rows
+	Print   string // the command that prints the table
+}
+
+// Figure is a figure of a part.
+type Figure struct {
+	Name string // unique in the study
+	*figure.Figure
+	Draw string // the command that draws it
+}
+
+// Exploratory reports whether the part is about rows of which nothing was claimed before they were trained.
+func (p *Part) Exploratory() bool { return len(p.Claims) == 0 }
+
+// Claims counts the claims of all parts.
+func (s *Study) Claims() int {
+	n := 0
+	for _, p := range s.Parts {
+		n += len(p.Claims)
+	}
+	return n
+}

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"focalgrid/atomicfile"
+)
+
+// Pixels is the width of the pictures that report.tex includes.
+const Pixels = 1200
+
+// Files renders report.html, report.tex and the pictures that it includes, by name.
+func (s *Study) Files() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	var err error
+	if out["report.html"], err = s.HTML(); err != nil {
+		return nil, fmt.Errorf("report.html: %w", err)
+	}
+	if out["report.tex"], err = s.LaTeX(); err != nil {
+		return nil, fmt.Errorf("report.tex: %w", err)
+	}
+	for i := range s.Parts {
+		for _, f := range s.Parts[i].Figures {
+			name := "figures/" + f.Name + ".png"
+			if out[name], err = f.PNG(Pixels); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Write writes files into a folder. A folder that does not exist appears whole or not at all; in one that does, each file
+// is replaced whole, and other files stay.
+func Write(dir string, files map[string][]byte) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return writeNew(dir, files)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is a file, want a folder for report.html and report.tex", dir)
+	}
+	return fill(dir, files)
+}
+
+func writeNew(dir string, files map[string][]byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return err
+	}
+	dir = filepath.Clean(dir)
+	made := filepath.Join(filepath.Dir(dir), atomicfile.Prefix+filepath.Base(dir)+"."+rand.Text()[:10])
+	if err := os.Mkdir(made, 0o777); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(made)
+		}
+	}()
+	if err := fill(made, files); err != nil {
+		return err
+	}
+	return os.Rename(made, dir)
+}
+
+func fill(dir string, files map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return err
+		}
+		err := atomicfile.Write(path, func(w io.Writer) error {
+			_, err := w.Write(files[name])
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
