@@ -17,34 +17,53 @@ import (
 
 var updateKeys = flag.Bool("update-keys", false, "rewrite testdata/keys.golden; a line that changes orphans every trial recorded under its key")
 
-// keysOf lists the identity of every row of every ablation at every profile, with the
-// text that it is a hash of. What only files can tell (the identities of a COCO folder and
-// of a weights file) has stand-ins.
+// earlier are recipes that a profile once had: trials recorded under them are still found with --set.
+var earlier = []struct {
+	profile   string
+	set       []string
+	ablations []string // those that were trained by it and follow it
+}{
+	{"mini", []string{"optim.warmup=50"}, []string{"alpha", "depth_scale", "gamma", "ohem"}},
+}
+
+// keysOf lists the identity of every row of every ablation at every profile, and at what the profile was
+// earlier, with the text that it is a hash of. What only files can tell (the identities of a COCO folder
+// and of a weights file) has stand-ins.
 func keysOf(t *testing.T) []byte {
 	t.Helper()
 	const folder, file = "identity of the folder", "hash of the weights"
 	var b bytes.Buffer
+	list := func(name string, sel plan.Selection, title string) {
+		p, err := detector.Settings.Load(name, sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range p.Rows {
+			cfg := row.Config
+			id := plan.Identity{Config: plan.Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
+			if plan.Synthetic(&cfg) {
+				id.Data = synthetic.Identity(cfg.SynthConfig())
+			}
+			switch cfg.Text("pretrain.type") {
+			case "crops":
+				id.Init = plan.PretrainKey(&cfg, synthetic.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
+			case "file":
+				id.Init = file
+			}
+			fmt.Fprintf(&b, "%s at %s, row %d, seed %d: %s\n  data %s\n  init %s\n  %s\n",
+				name, title, row.Index+1, id.Seed, id.Key(), id.Data, id.Init, id.Config)
+		}
+	}
 	for _, name := range plan.Ablations() {
 		for _, profile := range plan.Profiles() {
-			p, err := detector.Settings.Load(name, plan.Selection{Profile: profile})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, row := range p.Rows {
-				cfg := row.Config
-				id := plan.Identity{Config: plan.Canonical(&cfg), Seed: p.Seeds[0], Data: folder, Engine: "gorgonia", Numerics: 3}
-				if plan.Synthetic(&cfg) {
-					id.Data = synthetic.Identity(cfg.SynthConfig())
+			title := profile
+			for _, e := range earlier {
+				if e.profile == profile && slices.Contains(e.ablations, name) {
+					list(name, plan.Selection{Profile: profile, Set: e.set}, profile)
+					title += " of today"
 				}
-				switch cfg.Text("pretrain.type") {
-				case "crops":
-					id.Init = plan.PretrainKey(&cfg, synthetic.CropIdentity(cfg.CropConfig()), id.Engine, id.Numerics)
-				case "file":
-					id.Init = file
-				}
-				fmt.Fprintf(&b, "%s at %s, row %d, seed %d: %s\n  data %s\n  init %s\n  %s\n",
-					name, profile, row.Index+1, id.Seed, id.Key(), id.Data, id.Init, id.Config)
 			}
+			list(name, plan.Selection{Profile: profile}, title)
 		}
 	}
 	return b.Bytes()
