@@ -167,7 +167,7 @@ func TestCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	own := regexp.MustCompile(`^[A-Z]{2,}|=[A-Z]{2,}`)
-	grid := regexp.MustCompile(`^[a-z_]+ `) // and not the number of a figure, nor the key of a trial
+	grid := regexp.MustCompile(`^[a-z_]+ `) // and not the number of a table or figure, nor the key of a trial
 	ran := 0
 	for _, page := range append([]string{"../README.md"}, pages...) {
 		for _, f := range fences(t, page) {
@@ -203,7 +203,7 @@ func TestCommands(t *testing.T) {
 				if !strings.Contains(strings.Join(args, " "), "--only") && !strings.Contains(args[1], "smoke") {
 					args = append(args, "--seeds", "0")
 				}
-			case args[0] == "table", args[0] == "plot" && grid.MatchString(strings.Join(args[1:], " ")):
+			case slices.Contains([]string{"table", "plot"}, args[0]) && grid.MatchString(strings.Join(args[1:], " ")+" "):
 				args = append(args, short...)
 			case args[0] == "pretrain":
 				args = append(args, "--help") // minutes; TestPretrain of package experiments runs it
