@@ -33,7 +33,7 @@ type Caveat struct {
 	Kind Kind
 	// Count is the number of pairs (Tied, Approximate), of pairs without ties (TooFew), of seeds (Lost) or of runs (Diverged).
 	Count int
-	// Need is the fewest pairs with which the test can reject (TooFew).
+	// Need is the fewest pairs with which the test can reject, given the pairs of the other comparisons (TooFew).
 	Need int
 	// Comparisons is the number of comparisons in the family (TooFew).
 	Comparisons int

@@ -152,16 +152,17 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 		return
 	}
 	comparisons := all[0].Comparisons
-	need := stats.LeastPairs(comparisons)
-	few := 0
+	few, need := 0, 0
 	for _, d := range all {
-		if d.N-d.Ties < need {
-			few++
+		for _, c := range d.Caveats {
+			if c.Kind == stats.TooFew {
+				few, need = few+1, c.Need
+			}
 		}
 	}
 	const test = "the exact sign-flip test of the paired differences, adjusted by Holm for"
 	if few == len(all) {
-		add("With so few seeds %s %s cannot separate any row, whatever was measured: that takes %d seeds or more.", test, columns.Count(comparisons, "comparison"), need)
+		add("With so few seeds %s %s, cannot separate any row, whatever was measured: that takes %d seeds or more.", test, columns.Count(comparisons, "comparison"), need)
 		return
 	}
 	separated := fmt.Sprintf("Separated: p ≤ %g of %s %s in this table.", stats.Alpha, test, columns.Count(comparisons, "comparison"))
