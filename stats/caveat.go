@@ -20,7 +20,7 @@ const (
 	Lost Kind = "lost"
 	// Tied: pairs of equal values say nothing about which side is better.
 	Tied Kind = "tied"
-	// Unpaired: no seed is on both sides, so there is no test.
+	// Unpaired: no seed has exactly one run with a value on each side, so there is no test.
 	Unpaired Kind = "unpaired"
 	// Approximate: there are too many pairs to count all flips of signs.
 	Approximate Kind = "approximate"
@@ -57,7 +57,7 @@ func (c Caveat) String() string {
 	case Tied:
 		return fmt.Sprintf("%s of equal values", count(c.Count, "pair"))
 	case Unpaired:
-		return "no seed is on both sides: the interval is Welch's, and there is no test"
+		return "no seed has one run on each side: the interval is Welch's, and there is no test"
 	case Approximate:
 		return fmt.Sprintf("p of %d pairs is the t test's, which the exact test approaches; it is exact up to %d pairs", c.Count, maxExact)
 	case SeedsFixed:

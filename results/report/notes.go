@@ -146,7 +146,7 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 	}
 	add("%s; %s: not separated from it.", text, notSeparated)
 	if unpaired > 0 {
-		add("Where no seed is on both sides the difference is of the means, with Welch's interval, and there is no test.")
+		add("Where no seed has one run on each side the difference is of the means, with Welch's interval, and there is no test.")
 	}
 	if len(all) == 0 {
 		return
