@@ -51,7 +51,10 @@ func (c Caveat) String() string {
 		}
 		return fmt.Sprintf("n = %d is too few for any verdict at p ≤ %g%s: it takes %d pairs without ties", c.Count, Alpha, over, c.Need)
 	case Diverged:
-		return fmt.Sprintf("%s diverged and counts as 0", count(c.Count, "run"))
+		if c.Count == 1 {
+			return "1 run diverged and counts as 0"
+		}
+		return fmt.Sprintf("%d runs diverged and count as 0", c.Count)
 	case Lost:
 		return fmt.Sprintf("%s left out: not on both sides, twice on one, or without a value", count(c.Count, "seed"))
 	case Tied:

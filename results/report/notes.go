@@ -152,12 +152,17 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 		return
 	}
 	comparisons := all[0].Comparisons
-	few, need := 0, 0
+	few, need := 0, stats.LeastPairs(comparisons)
 	for _, d := range all {
 		for _, c := range d.Caveats {
 			if c.Kind == stats.TooFew {
-				few, need = few+1, c.Need
+				need = c.Need
 			}
+		}
+	}
+	for _, d := range all {
+		if d.N-d.Ties < need {
+			few++
 		}
 	}
 	const test = "the exact sign-flip test of the paired differences, adjusted by Holm for"
