@@ -14,9 +14,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/pkg/twwidth"
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 )
@@ -51,6 +51,9 @@ func OneLine(text string) string {
 // breaks reports whether a character ends a line, or moves to another place in it.
 func breaks(r rune) bool { return strings.ContainsRune("\t\n\v\f\r\u0085\u2028\u2029", r) }
 
+// Width returns how many places a text takes in a line: a Chinese letter, say, takes two.
+func Width(text string) int { return twwidth.Width(text) }
+
 // Text writes rows in columns two spaces apart, each after the indent. Rows may be shorter
 // than others.
 func Text(w io.Writer, indent string, rows [][]string, left int) error {
@@ -60,7 +63,7 @@ func Text(w io.Writer, indent string, rows [][]string, left int) error {
 			if i == len(width) {
 				width = append(width, 0)
 			}
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
+			width[i] = max(width[i], Width(cell))
 		}
 	}
 	for _, row := range rows {
@@ -69,10 +72,11 @@ func Text(w io.Writer, indent string, rows [][]string, left int) error {
 		for i, cell := range row {
 			line.WriteString(gap)
 			gap = "  "
+			space := strings.Repeat(" ", width[i]-Width(cell))
 			if i < left {
-				fmt.Fprintf(&line, "%-*s", width[i], cell)
+				line.WriteString(cell + space)
 			} else {
-				fmt.Fprintf(&line, "%*s", width[i], cell)
+				line.WriteString(space + cell)
 			}
 		}
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " ")); err != nil {

@@ -24,6 +24,10 @@ func TestText(t *testing.T) {
 		}
 	}
 	var b strings.Builder
+	if err := Text(&b, "", [][]string{{"日本", "1"}, {"abcde", "2"}}, 1); err != nil || b.String() != "日本   1\nabcde  2\n" {
+		t.Errorf("letters of two places: %v, got\n%s", err, &b)
+	}
+	b.Reset()
 	if err := Text(&b, "", nil, 0); err != nil || b.String() != "" {
 		t.Errorf("no rows: %q, %v", &b, err)
 	}

@@ -106,7 +106,11 @@ func (a *Axis) ticks(ends [2]float64) []plot.Tick {
 	return out
 }
 
-// logTicks are the powers of ten between the ends, and multiples of them where few fit.
+// mostTicks is how many powers of ten a logarithmic axis names: more would cover each other.
+const mostTicks = 8
+
+// logTicks are the powers of ten between the ends, every second or third and so on of many, and multiples of them where
+// few fit.
 func logTicks(ends [2]float64) []float64 {
 	all := func(parts ...float64) (out []float64) {
 		for e := math.Floor(math.Log10(ends[0])); e <= math.Ceil(math.Log10(ends[1])); e++ {
@@ -119,7 +123,12 @@ func logTicks(ends [2]float64) []float64 {
 		return out
 	}
 	if ten := all(1); len(ten) >= 4 {
-		return ten
+		step := (len(ten) + mostTicks - 1) / mostTicks
+		var some []float64
+		for i := 0; i < len(ten); i += step {
+			some = append(some, ten[i])
+		}
+		return some
 	}
 	if some := all(1, 2, 5); len(some) >= 3 {
 		return some

@@ -174,3 +174,13 @@ func TestGrey(t *testing.T) {
 		}
 	}
 }
+
+// TestWideLogAxis: a logarithmic axis of many powers of ten, as of a training that diverges, names few of them.
+func TestWideLogAxis(t *testing.T) {
+	if got := logTicks([2]float64{1e-2, 1e31}); len(got) < 4 || len(got) > mostTicks {
+		t.Errorf("33 powers of ten: %v", got)
+	}
+	if got := logTicks([2]float64{.5, 2e4}); len(got) != 5 {
+		t.Errorf("five powers of ten: %v", got)
+	}
+}

@@ -20,7 +20,7 @@ const (
 	Lost Kind = "lost"
 	// Tied: pairs of equal values say nothing about which side is better.
 	Tied Kind = "tied"
-	// Unpaired: no seed is on both sides, so there is no test.
+	// Unpaired: no seed has exactly one run with a value on each side, so there is no test.
 	Unpaired Kind = "unpaired"
 	// Approximate: there are too many pairs to count all flips of signs.
 	Approximate Kind = "approximate"
@@ -33,7 +33,7 @@ type Caveat struct {
 	Kind Kind
 	// Count is the number of pairs (Tied, Approximate), of pairs without ties (TooFew), of seeds (Lost) or of runs (Diverged).
 	Count int
-	// Need is the fewest pairs with which the test can reject (TooFew).
+	// Need is the fewest pairs with which the test can reject, given the pairs of the other comparisons (TooFew).
 	Need int
 	// Comparisons is the number of comparisons in the family (TooFew).
 	Comparisons int
@@ -51,13 +51,16 @@ func (c Caveat) String() string {
 		}
 		return fmt.Sprintf("n = %d is too few for any verdict at p ≤ %g%s: it takes %d pairs without ties", c.Count, Alpha, over, c.Need)
 	case Diverged:
-		return fmt.Sprintf("%s diverged and counts as 0", count(c.Count, "run"))
+		if c.Count == 1 {
+			return "1 run diverged and counts as 0"
+		}
+		return fmt.Sprintf("%d runs diverged and count as 0", c.Count)
 	case Lost:
 		return fmt.Sprintf("%s left out: not on both sides, twice on one, or without a value", count(c.Count, "seed"))
 	case Tied:
 		return fmt.Sprintf("%s of equal values", count(c.Count, "pair"))
 	case Unpaired:
-		return "no seed is on both sides: the interval is Welch's, and there is no test"
+		return "no seed has one run on each side: the interval is Welch's, and there is no test"
 	case Approximate:
 		return fmt.Sprintf("p of %d pairs is the t test's, which the exact test approaches; it is exact up to %d pairs", c.Count, maxExact)
 	case SeedsFixed:

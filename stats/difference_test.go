@@ -47,7 +47,9 @@ func TestPaired(t *testing.T) {
 		{"an empty side", values(7, 1), nil, 0, nan, nan, nan, nan, false, "[]"},
 		// 2 less 1.5; of the four pairs of any two runs one is a tie and three are wins.
 		{"without a common seed", values(0, 1, 1, 2), values(2, 2, 3, 4), 0, 1.5, nan, nan, 3.5 / 4, false,
-			"[no seed is on both sides: the interval is Welch's, and there is no test]"},
+			"[no seed has one run on each side: the interval is Welch's, and there is no test]"},
+		{"twice on one side", values(0, 1, 0, 2), values(0, 2, 1, 3), 0, 1, nan, nan, 3.5 / 4, false,
+			"[no seed has one run on each side: the interval is Welch's, and there is no test]"},
 	} {
 		d := Paired(tt.a, tt.b)
 		if d.N != tt.n || d.Paired != (tt.n > 0) || !close(d.Mean, tt.mean) || !close(d.SD, tt.sd) || !close(d.P, tt.p) || !close(d.Adjusted, tt.p) ||

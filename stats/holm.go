@@ -32,14 +32,14 @@ func Holm(p []float64) []float64 {
 // too few pairs for a verdict in this family.
 func Adjust(family ...*Difference) {
 	p := make([]float64, len(family))
-	comparisons := 0
+	var pairs []int // without ties, of each test
 	for i, d := range family {
 		p[i] = d.P
 		if !math.IsNaN(d.P) {
-			comparisons++
+			pairs = append(pairs, d.N-d.Ties)
 		}
 	}
-	need := LeastPairs(comparisons)
+	need := leastOf(pairs)
 	for i, adjusted := range Holm(p) {
 		d := family[i]
 		d.Adjusted, d.Comparisons = adjusted, 0
@@ -47,9 +47,23 @@ func Adjust(family ...*Difference) {
 		if math.IsNaN(d.P) {
 			continue
 		}
-		d.Comparisons = comparisons
+		d.Comparisons = len(pairs)
 		if untied := d.N - d.Ties; untied > 0 && untied < need {
-			d.Caveats = append(d.Caveats, Caveat{Kind: TooFew, Count: untied, Need: need, Comparisons: comparisons})
+			d.Caveats = append(d.Caveats, Caveat{Kind: TooFew, Count: untied, Need: need, Comparisons: len(pairs)})
 		}
 	}
+}
+
+// leastOf returns the fewest pairs with which a test can reject in a family of tests with so many pairs. Holm asks less of
+// a test once others are rejected, and these can be rejected that have enough pairs themselves.
+func leastOf(pairs []int) int {
+	descending := slices.Clone(pairs)
+	slices.SortFunc(descending, func(a, b int) int { return cmp.Compare(b, a) })
+	need := LeastPairs(len(pairs))
+	for rejected, n := range descending {
+		if need = LeastPairs(len(pairs) - rejected); n < need {
+			break
+		}
+	}
+	return need
 }

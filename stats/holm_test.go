@@ -48,3 +48,29 @@ func TestAdjust(t *testing.T) {
 		t.Errorf("alone again: %+v", a)
 	}
 }
+
+// TestAdjustOfUnequalPairs: six pairs that agree are separated beside ten that agree, of which Holm asks
+// p ≤ .025 first; five are not, and a sixth would do.
+func TestAdjustOfUnequalPairs(t *testing.T) {
+	agree := func(n uint64) Difference {
+		var a, b []Value
+		for seed := range n {
+			a, b = append(a, Value{Seed: seed}), append(b, Value{Seed: seed, Value: 1})
+		}
+		return Paired(a, b)
+	}
+	five, six, ten := agree(5), agree(6), agree(10)
+	Adjust(&six, &ten)
+	if !six.Separated() || !ten.Separated() || len(six.Caveats)+len(ten.Caveats) != 0 {
+		t.Errorf("six and ten: %+v, %+v", six, ten)
+	}
+	Adjust(&five, &ten)
+	want := Caveat{Kind: TooFew, Count: 5, Need: 6, Comparisons: 2}
+	if five.Separated() || !ten.Separated() || len(five.Caveats) != 1 || five.Caveats[0] != want {
+		t.Errorf("five and ten: %+v, %+v", five, ten)
+	}
+	Adjust(&five, &six)
+	if want := (Caveat{Kind: TooFew, Count: 6, Need: 7, Comparisons: 2}); len(six.Caveats) != 1 || six.Caveats[0] != want {
+		t.Errorf("five and six: %+v", six)
+	}
+}

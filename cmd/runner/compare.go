@@ -10,6 +10,7 @@ import (
 
 	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
+	"focalgrid/detector"
 	"focalgrid/experiments"
 	"focalgrid/results"
 	"focalgrid/results/record"
@@ -128,7 +129,7 @@ func sideIn(store *results.Store, name, what string) (report.Side, error) {
 	case what == "":
 		trials, err = store.Trials(results.Filter{Kind: record.KindTrain})
 	case strings.Contains(what, "="):
-		trials, err = report.Rows(store, what)
+		trials, err = report.Rows(store, what, detector.Settings.Meaningful)
 	default:
 		var t *record.Trial
 		if t, err = store.Trial(what); err == nil {

@@ -35,7 +35,9 @@ func (p *parsedSelection) chooseBaseline(of *Plan, baseline *Config) (int, error
 	const most = 12
 	var rows []string
 	for _, i := range named[:min(len(named), most)] {
-		rows = append(rows, describe(of.Factors, &of.Rows[i].Config))
+		row := &of.Rows[i]
+		meant := slices.DeleteFunc(slices.Clone(of.Factors), func(key string) bool { return !matters(&row.Config, key) })
+		rows = append(rows, describe(meant, &row.Config))
 	}
 	if len(named) > most {
 		rows = append(rows, "…")

@@ -24,6 +24,9 @@ func TestBaselineRow(t *testing.T) {
 		{"several", "gamma", Selection{Baseline: []string{"loss.alpha=0.75"}}, -1,
 			"--baseline loss.alpha=0.75: 3 rows have this, want one; add another --baseline key=value to choose from: loss.gamma=0 loss.alpha=0.75; loss.gamma=0.1 loss.alpha=0.75; loss.gamma=0.2 loss.alpha=0.75"},
 		{"none", "gamma", Selection{Baseline: []string{"loss.gamma=3"}}, -1, "--baseline loss.gamma=3: no row of the table has this; the rows are: loss.gamma=0 loss.alpha=0.75; "},
+		{"a setting without meaning in other rows", "ohem", Selection{Baseline: []string{"loss.gamma=2"}}, 0, ""},
+		{"rows named by what has meaning", "ohem", Selection{Only: []string{"sampler.type=ssd,all"}, Baseline: []string{"optim.lr=.1"}}, -1,
+			`loss.type="ce" loss.alpha=0.75 sampler.type="all"; loss.type="ce" loss.alpha=none sampler.type="ssd" sampler.ratio=3`},
 		{"left out by --only", "gamma", Selection{Only: []string{"loss.gamma=1,2"}, Baseline: []string{"loss.gamma=0"}}, -1, "no row of the table has this"},
 		{"misspelt", "gamma", Selection{Baseline: []string{"loss.gama=0"}}, -1, "--baseline loss.gama=0: unknown key"},
 	} {

@@ -145,9 +145,13 @@ func (in *Catalogue) Matching(only []string) (func(*Config) bool, error) {
 	return func(c *Config) bool { return fit(choices, c) }, err
 }
 
-// fit reports whether the settings have a value of each choice.
+// fit reports whether the settings have a value of each choice. A setting without meaning, such as γ beside cross
+// entropy, has none.
 func fit(choices []choice, c *Config) bool {
 	for _, o := range choices {
+		if !matters(c, o.key) && !c.in.byKey[o.key].Path {
+			return false
+		}
 		have := c.Value(o.key)
 		if !slices.ContainsFunc(o.values, func(v any) bool { return reflect.DeepEqual(v, have) }) {
 			return false

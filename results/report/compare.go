@@ -46,8 +46,9 @@ func LoadSide(store *results.Store, name string, trials []record.Trial) (Side, e
 	return side, nil
 }
 
-// Rows returns the trials with the settings "key=value,key=value".
-func Rows(store *results.Store, text string) ([]record.Trial, error) {
+// Rows returns the trials with the settings "key=value,key=value"; meaningful leaves out of recorded settings those that
+// do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
+func Rows(store *results.Store, text string, meaningful func(settings string) string) ([]record.Trial, error) {
 	settings := map[string]string{}
 	for _, part := range splitSettings(text) {
 		key, value, ok := strings.Cut(part, "=")
@@ -60,7 +61,7 @@ func Rows(store *results.Store, text string) ([]record.Trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	trials, err := matching(all, settings)
+	trials, err := matching(all, settings, meaningful)
 	if err == nil && len(trials) == 0 {
 		err = fmt.Errorf("%s: no recorded trial has these settings", text)
 	}
@@ -84,16 +85,21 @@ func splitSettings(text string) []string {
 // matching returns the trainings that have those settings, given as the texts that a list
 // shows: "loss.gamma" = "2". Numbers are compared as numbers. The error names a
 // setting that no trial has.
-func matching(trials []record.Trial, settings map[string]string) ([]record.Trial, error) {
+func matching(trials []record.Trial, settings map[string]string, meaningful func(string) string) ([]record.Trial, error) {
 	var out []record.Trial
 	known := map[string]bool{}
+	seen := map[string]map[string]any{} // by recorded settings, which the seeds of a row share
 	for _, t := range trials {
 		if t.Kind != record.KindTrain {
 			continue
 		}
-		flat, err := flatten(t.Config)
-		if err != nil {
-			return nil, fmt.Errorf("trial %s: configuration: %w", record.Short(t.Key), err)
+		flat, ok := seen[t.Config]
+		if !ok {
+			var err error
+			if flat, err = flatten(meaningful(t.Config)); err != nil {
+				return nil, fmt.Errorf("trial %s: configuration: %w", record.Short(t.Key), err)
+			}
+			seen[t.Config] = flat
 		}
 		fits := true
 		for key, want := range settings {

@@ -75,6 +75,8 @@ func TestCompareSameTrials(t *testing.T) {
 	}
 }
 
+func asRecorded(settings string) string { return settings }
+
 func TestMatching(t *testing.T) {
 	all := append(sideOf("a", `{"loss.gamma":0.5,"loss.type":"focal"}`, map[uint64]float64{0: 0}).Trials,
 		sideOf("b", `{"anchors.ratios":[0.5,1,2],"loss.gamma":2,"loss.type":"focal"}`, map[uint64]float64{0: 0, 1: 0}).Trials...)
@@ -94,11 +96,18 @@ func TestMatching(t *testing.T) {
 		{map[string]string{"anchors.ratios": "[1,2]"}, 0},
 		{map[string]string{}, 3},
 	} {
-		if got, err := matching(all, tt.settings); err != nil || len(got) != tt.want {
+		if got, err := matching(all, tt.settings, asRecorded); err != nil || len(got) != tt.want {
 			t.Errorf("%v: %d trials, %v; want %d", tt.settings, len(got), err, tt.want)
 		}
 	}
-	if _, err := matching(all, map[string]string{"loss.gama": "2"}); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
+	onlyType := func(string) string { return `{"loss.type":"ce"}` }
+	if got, err := matching(all, map[string]string{"loss.type": "ce"}, onlyType); err != nil || len(got) != 3 {
+		t.Errorf("the settings that matter: %d trials, %v; want 3", len(got), err)
+	}
+	if _, err := matching(all, map[string]string{"loss.gamma": "2"}, onlyType); err == nil {
+		t.Error("a setting that does not matter selects trials")
+	}
+	if _, err := matching(all, map[string]string{"loss.gama": "2"}, asRecorded); err == nil || !strings.Contains(err.Error(), "loss.gama: no recorded trial has it") {
 		t.Errorf("an unknown setting: %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"focalgrid/columns"
 )
@@ -118,10 +117,10 @@ func narrow(all []tableColumn, width int, upTo columnKind) {
 func (c *tableColumn) width() int {
 	widest := 0
 	for _, line := range c.headLines() {
-		widest = max(widest, utf8.RuneCountInString(line))
+		widest = max(widest, columns.Width(line))
 	}
 	for _, x := range c.cells {
-		widest = max(widest, utf8.RuneCountInString(x.text))
+		widest = max(widest, columns.Width(x.text))
 	}
 	if c.wrap > 0 {
 		widest = min(widest, c.wrap)
@@ -176,13 +175,17 @@ func (h *hidden) note(width int) string {
 	return fmt.Sprintf("Not shown: %s; --columns %s shows all.", strings.Join(parts, "; "), AllColumns)
 }
 
-// broken breaks a text into lines of at most that many characters, at spaces and behind hyphens where there are any.
+// broken breaks a text into lines that take at most that many places, at spaces and behind hyphens where there are any.
 func broken(text string, width int) []string {
 	var out []string
 	rest := []rune(text)
-	for width > 0 && len(rest) > width {
-		end, next := width, width
-		for i := width; i > 0; i-- {
+	for width > 0 && len(rest) > 1 && columns.Width(string(rest)) > width {
+		most := 1 // letters that find room
+		for columns.Width(string(rest[:most+1])) <= width {
+			most++
+		}
+		end, next := most, most
+		for i := most; i > 0; i-- {
 			if rest[i] == ' ' {
 				end, next = i, i+1
 				break

@@ -146,14 +146,20 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 	}
 	add("%s; %s: not separated from it.", text, notSeparated)
 	if unpaired > 0 {
-		add("Where no seed is on both sides the difference is of the means, with Welch's interval, and there is no test.")
+		add("Where no seed has one run on each side the difference is of the means, with Welch's interval, and there is no test.")
 	}
 	if len(all) == 0 {
 		return
 	}
 	comparisons := all[0].Comparisons
-	need := stats.LeastPairs(comparisons)
-	few := 0
+	few, need := 0, stats.LeastPairs(comparisons)
+	for _, d := range all {
+		for _, c := range d.Caveats {
+			if c.Kind == stats.TooFew {
+				need = c.Need
+			}
+		}
+	}
 	for _, d := range all {
 		if d.N-d.Ties < need {
 			few++
@@ -161,7 +167,7 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 	}
 	const test = "the exact sign-flip test of the paired differences, adjusted by Holm for"
 	if few == len(all) {
-		add("With so few seeds %s %s cannot separate any row, whatever was measured: that takes %d seeds or more.", test, columns.Count(comparisons, "comparison"), need)
+		add("With so few seeds %s %s, cannot separate any row, whatever was measured: that takes %d seeds or more.", test, columns.Count(comparisons, "comparison"), need)
 		return
 	}
 	separated := fmt.Sprintf("Separated: p ≤ %g of %s %s in this table.", stats.Alpha, test, columns.Count(comparisons, "comparison"))

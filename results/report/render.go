@@ -83,18 +83,17 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 	s := t.sheet(0)
 	var text strings.Builder
 	if title := t.title(); title != "" {
-		fmt.Fprintf(&text, "**%s**\n\n", title)
+		fmt.Fprintf(&text, "**%s**\n\n", markdown(title))
 	}
 	bold := func(c cell) string {
 		if c.bold {
 			return "**" + c.text + "**"
 		}
-		// A lone ~ is plain text, but two in a line strike out what is between them.
-		return strings.ReplaceAll(c.text, "~", `\~`)
+		return markdown(c.text)
 	}
 	for i, s := range append([]*sheet{s}, t.perClass(0)...) {
 		if i > 0 {
-			fmt.Fprintf(&text, "\n**%s**\n\n", s.title)
+			fmt.Fprintf(&text, "\n**%s**\n\n", markdown(s.title))
 		}
 		if err := s.writePlain(&text, columns.Markdown, "**", bold); err != nil {
 			return err
@@ -107,6 +106,12 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 	return err
 }
 
+// markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out what
+// is between them; an underscore within a word is plain text. The bar is escaped where the table is written.
+func markdown(text string) string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "`", "\\`", "<", `\<`, "~", `\~`).Replace(text)
+}
+
 // writePlain writes the blocks of a sheet one below the other, each as a table of the form; around stands on both sides
 // of a block's title.
 func (s *sheet) writePlain(w io.Writer, form func(io.Writer, []string, [][]string, int) error, around string, spell func(cell) string) error {
@@ -116,7 +121,7 @@ func (s *sheet) writePlain(w io.Writer, form func(io.Writer, []string, [][]strin
 			if i > 0 {
 				lead = "\n"
 			}
-			if _, err := fmt.Fprintf(w, "%s%s%s%s\n\n", lead, around, columns.OneLine(b.title), around); err != nil {
+			if _, err := fmt.Fprintf(w, "%s%s%s%s\n\n", lead, around, spell(cell{text: columns.OneLine(b.title)}), around); err != nil {
 				return err
 			}
 		}
@@ -124,7 +129,11 @@ func (s *sheet) writePlain(w io.Writer, form func(io.Writer, []string, [][]strin
 		for at := b.from; at < b.to; at++ {
 			rows = append(rows, s.lines(at, spell)...)
 		}
-		if err := form(w, s.heads(), rows, s.left()); err != nil {
+		heads := s.heads()
+		for i := range heads {
+			heads[i] = spell(cell{text: heads[i]})
+		}
+		if err := form(w, heads, rows, s.left()); err != nil {
 			return err
 		}
 	}

@@ -205,7 +205,10 @@ func differenceText(v verdict, row int) string {
 	case d == nil:
 		return columns.Gap
 	}
-	text := fmt.Sprintf("%+.1f", 100*d.Mean+0)
+	text := fmt.Sprintf("%+.1f", 100*d.Mean)
+	if text == "-0.0" {
+		text = "+0.0"
+	}
 	if half := (d.High - d.Low) / 2; !math.IsNaN(half) {
 		text += " ± " + columns.Percent(half)
 	}

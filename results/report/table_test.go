@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"focalgrid/columns"
 	"focalgrid/results/record"
+	"focalgrid/stats"
 )
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-12 }
@@ -157,6 +160,36 @@ func hostileTable() *Table {
 	row := NewRow(map[string]any{evil: "[" + evil}, seeded(done(0), done(0)), nil)
 	row.AddClasses([][]record.ClassMetric{{{Category: 1, Name: evil, AP: .1}}})
 	return &Table{ID: "x", Caption: evil, Ours: evil, Factors: []string{evil}, Extra: []string{"AP.001"}, Remarks: []string{evil}, PerClass: true, Blocks: []Block{{Title: evil, Rows: []Row{row}}}}
+}
+
+// TestWideLetters: a letter that takes two places counts as two where a table has to fit a line.
+func TestWideLetters(t *testing.T) {
+	var rows []Row
+	for i := range 4 {
+		rows = append(rows, NewRow(map[string]any{"method": strings.Repeat("検出器", 3*i+1)}, seeded(done(.2), done(.3)), nil))
+	}
+	table := &Table{Factors: []string{"method"}, Blocks: []Block{{Rows: rows}}}
+	var b strings.Builder
+	must(t, table.Write(&b, "text"))
+	for line := range strings.Lines(b.String()) {
+		if n := columns.Width(strings.TrimRight(line, "\n")); n > pageWidth && strings.HasPrefix(line, " ") {
+			t.Errorf("a row of %d places: %s", n, line)
+		}
+	}
+	if got, want := broken("検出器 検出器", 8), []string{"検出器", "検出器"}; !slices.Equal(got, want) {
+		t.Errorf("broken: %q, want %q", got, want)
+	}
+	if got, want := broken("検出器", 1), []string{"検", "出", "器"}; !slices.Equal(got, want) {
+		t.Errorf("broken: %q, want %q", got, want)
+	}
+}
+
+// TestTinyDifference: a difference that rounds to 0 has no minus.
+func TestTinyDifference(t *testing.T) {
+	d := stats.Paired([]stats.Value{{Value: .3}}, []stats.Value{{Value: .29999}})
+	if got, want := differenceText(verdict{baseline: 1, differences: []*stats.Difference{&d}}, 0), "+0.0 ~"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }
 
 func TestGolden(t *testing.T) {
