@@ -30,7 +30,7 @@ func (p *Part) claimRows() [][]string {
 // claimNote explains the columns.
 func (p *Part) claimNote() string {
 	return fmt.Sprintf("Δ AP is the first row's AP (× 100) minus the second's, paired by seed: the mean over n seeds with its 95 %% t interval. "+
-		"p is of the exact two-sided sign-flip test; Holm's correction is over %s, those not run included. "+
+		"p is of the exact two-sided sign-flip test; Holm's correction is over the %s, run or not. "+
 		"A verdict is given by p after the correction alone. P(A > B) is the share of seeds in which the first row is better.", p.Family)
 }
 

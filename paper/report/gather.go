@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
@@ -151,7 +152,7 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args, set []string) error {
 	if part.Claims, err = claims.Judge(g.claims(p, wide, trials, args)); err != nil {
 		return err
 	}
-	part.Family = fmt.Sprintf("all %d claims of %s", len(part.Claims), args[0])
+	part.Family = fmt.Sprintf("%s of %s", columns.Count(len(part.Claims), "claim"), args[0])
 	g.study.Parts = append(g.study.Parts, part)
 	return nil
 }

@@ -53,7 +53,7 @@ func (g *gatherer) paperFigures(all []record.Trial) error {
 		switch {
 		case f.Needs == figures.Rows:
 			if !slices.ContainsFunc(g.study.Parts, func(p Part) bool { return p.Name == f.Grid }) {
-				g.undrawn(name, fmt.Sprintf("it is drawn from trials of `%s`, of which too few are recorded", g.o.Command("sweep", f.Grid)))
+				g.undrawn(name, fmt.Sprintf("too few trials of `%s` are recorded", g.o.Command("sweep", f.Grid)))
 			}
 			continue
 		case f.Needs == figures.Trial:

@@ -32,7 +32,7 @@ func study(t *testing.T) *Study {
 		tables.NewRow(map[string]any{"loss.type": "focal"}, sides[0].Trials, nil), tables.NewRow(map[string]any{"loss.type": "ce"}, sides[1].Trials, nil),
 	}}}}
 	return &Study{DB: "a.db", Origin: originOf(all), Made: page.Made{Command: "runner report", Version: "v1", At: time.Date(2030, 5, 1, 9, 0, 0, 0, time.UTC)},
-		Parts: []Part{{ID: "claims-mini", Name: "claims", Title: "Claims", Profile: "mini", Table: table, Claims: judged, Family: "all 1 claims", Origin: originOf(all)}}}
+		Parts: []Part{{ID: "claims-mini", Name: "claims", Title: "Claims", Profile: "mini", Table: table, Claims: judged, Family: "1 claim", Origin: originOf(all)}}}
 }
 
 // TestPage: the page can be read by everybody, and text is escaped.
