@@ -67,7 +67,7 @@ func TestResults(t *testing.T) {
 				t.Fatal(err)
 			}
 			out := filepath.Join(t.TempDir(), "RESULTS.md")
-			must(t, "report", db, "-o", out, "--engine", "gorgonia")
+			must(t, "report", db, "-o", out, "--engine", "cpu")
 			made, err := os.ReadFile(out)
 			if err != nil {
 				t.Fatal(err)
@@ -101,7 +101,7 @@ func TestResultsHaveNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(folder, "RESULTS.md")
-	must(t, "report", imported(t, folder), "-o", out, "--engine", "gorgonia")
+	must(t, "report", imported(t, folder), "-o", out, "--engine", "cpu")
 	made, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)

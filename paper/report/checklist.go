@@ -13,6 +13,9 @@ import (
 // Item is an item of the NeurIPS paper checklist with its answer.
 type Item struct{ Name, Question, Answer, Why string }
 
+// forAuthors is the answer to what a database cannot know.
+const forAuthors = "For the authors to answer"
+
 // Checklist answers the items about reproducibility in the NeurIPS paper checklist (2024: items 4 to 8) from the
 // database. What it cannot know, such as where the code is published, it leaves to the authors, and says so.
 func (s *Study) Checklist() []Item {
@@ -48,9 +51,9 @@ func (s *Study) Checklist() []Item {
 			"the history of these files tells.", columns.Count(s.Claims(), "claim"), strings.Join(s.claimFiles(), " and "))
 	}
 	timed, time := s.compute()
-	return []Item{
+	items := []Item{
 		{"4. Reproducibility of results", "Are all results reproducible from what is disclosed?", reproducible, steps + "."},
-		{"5. Data and code", "Is there open access to the data and the code?", "For the authors to answer",
+		{"5. Data and code", "Is there open access to the data and the code?", forAuthors,
 			fmt.Sprintf("Code: revision %s. Data: as each table says; the synthetic set is drawn by the program from its settings. Commands: %s.",
 				orNone(revision), orNone(strings.Join(sweeps, ", ")))},
 		{"6. Setting of experiments", "Are all details of training and testing given?", "Yes",
@@ -62,6 +65,15 @@ func (s *Study) Checklist() []Item {
 				orNone(Seeds(o.Seeds)), stats.Alpha, o.Diverged, o.Trials, claimed)},
 		{"8. Compute", "Are the machines and the time given?", timed, time},
 	}
+	if o.Trials == 0 {
+		for i := range items {
+			items[i].Why = "No trial is recorded."
+			if items[i].Answer != forAuthors {
+				items[i].Answer = "No"
+			}
+		}
+	}
+	return items
 }
 
 // compute sums up which machine computed for how long, and answers whether all of it is known.
@@ -73,9 +85,6 @@ func (s *Study) compute() (answer, text string) {
 		if m.Machine == unknownMachine {
 			answer = "In part"
 		}
-	}
-	if len(parts) == 0 {
-		return "No", "No trial is recorded."
 	}
 	return answer, fmt.Sprintf("Wall time of the trials in the database, failed attempts and recorded pretraining included: %s.", strings.Join(parts, "; "))
 }

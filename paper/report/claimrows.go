@@ -71,6 +71,10 @@ func (p *Part) label() string {
 	if p.Exploratory() {
 		return "Exploratory: the grid file claims nothing of these rows."
 	}
+	if len(p.Set) > 0 {
+		return "The rows that the claims are about, with settings that the grid file does not have: " + strings.Join(p.Set, ", ") +
+			". Comparisons in this table other than the claims are exploratory."
+	}
 	return "The rows that the claims are about. Comparisons in this table other than the claims are exploratory."
 }
 
