@@ -148,7 +148,7 @@ func commands(t *testing.T, page string) [][]string {
 }
 
 // TestCommands runs what README.md and the pages beside this file show, in the
-// order shown, sweeps shortened, beside the JSON files that they show. A word in capitals stands for the reader's own:
+// order shown, sweeps shortened, beside the JSON and YAML files that they show. A word in capitals stands for the reader's own:
 // TRIAL becomes a trial recorded so far, and a command with another one is only
 // parsed by --help.
 func TestCommands(t *testing.T) {
@@ -171,7 +171,7 @@ func TestCommands(t *testing.T) {
 	ran := 0
 	for _, page := range append([]string{"../README.md"}, pages...) {
 		for _, f := range fences(t, page) {
-			if name, ok := strings.CutPrefix(f.info, "json "); ok {
+			if kind, name, ok := strings.Cut(f.info, " "); ok && (kind == "json" || kind == "yaml") {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(f.text), 0o666); err != nil {
 					t.Fatal(err)
 				}

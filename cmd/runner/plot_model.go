@@ -17,6 +17,8 @@ import (
 	"focalgrid/experiments/plan"
 	"focalgrid/figure"
 	"focalgrid/paper/figures"
+	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/setting"
 )
 
@@ -30,6 +32,11 @@ func (a *app) plotNetwork(ctx context.Context, o *plotOptions, fig figures.Figur
 	profile := cmp.Or(o.sel.Profile, "mini")
 	sel := o.sel
 	sel.Profile = ""
+	return drawNetwork(ctx, profile, sel, fig)
+}
+
+// drawNetwork draws a figure of the network of a profile, or of a grid file's baseline.
+func drawNetwork(ctx context.Context, profile string, sel plan.Selection, fig figures.Figure) (*figure.Figure, error) {
 	cfg, err := loadBaseline(ctx, profile, sel)
 	if err != nil {
 		return nil, bad(err)
@@ -68,7 +75,25 @@ func (a *app) plotTrained(ctx context.Context, o *plotOptions, fig figures.Figur
 	if t.Weights == "" {
 		return nil, bad(fmt.Errorf("trial %.12s is %s: it has no final weights to look at images with", t.Key, t.Status))
 	}
-	m := machine{engine: o.engine}
+	losses, err := a.lossesOf(ctx, o.engine, store, t)
+	if err != nil {
+		return nil, err
+	}
+	f, err := fig.Draw(&figures.Input{Losses: losses})
+	if err != nil {
+		return nil, err
+	}
+	to := io.Writer(a.out)
+	if o.out == "-" { // the picture is there
+		to = a.err
+	}
+	columns.Text(to, "", losses.Table(), 1)
+	return f, nil
+}
+
+// lossesOf runs the detector of a trial over the images that it was scored on, and returns how its loss is spread.
+func (a *app) lossesOf(ctx context.Context, engine string, store *results.Store, t *record.Trial) (*figures.Concentrations, error) {
+	m := machine{engine: engine}
 	if m.engine == "auto" {
 		m.engine = engineOf(t.Engine)
 	}
@@ -102,16 +127,7 @@ func (a *app) plotTrained(ctx context.Context, o *plotOptions, fig figures.Figur
 	if err != nil {
 		return nil, bad(fmt.Errorf("trial %.12s: %w", t.Key, err))
 	}
-	f, err := fig.Draw(&figures.Input{Losses: losses})
-	if err != nil {
-		return nil, err
-	}
-	to := io.Writer(a.out)
-	if o.out == "-" { // the picture is there
-		to = a.err
-	}
-	columns.Text(to, "", losses.Table(), 1)
-	return f, nil
+	return losses, nil
 }
 
 // lossOf writes the classification loss of a trial and its seed as settings.

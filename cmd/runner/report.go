@@ -13,8 +13,12 @@ import (
 	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
+	"focalgrid/experiments/plan"
+	"focalgrid/figure"
+	"focalgrid/paper/figures"
 	"focalgrid/paper/report"
 	"focalgrid/results"
+	"focalgrid/results/record"
 )
 
 type reportOptions struct{ db, engine, out string }
@@ -74,9 +78,24 @@ func (a *app) report(ctx context.Context, o *reportOptions) error {
 	r.Notify = progress.Preparing(a.now, a.err)
 	records := r.records(store)
 	// Commands are for anybody's database, so they name none.
-	study, err := report.Gather(ctx, &records, report.Options{DB: filepath.Base(o.db), Command: func(verb string, args ...string) string {
+	options := report.Options{DB: filepath.Base(o.db), Command: func(verb string, args ...string) string {
 		return usage.Command(verb, usage.DefaultDB, args...)
-	}})
+	}}
+	if !markdown {
+		options.Network = func(ctx context.Context, profile string) (*figure.Figure, error) {
+			fig, _ := figures.Of("3")
+			return drawNetwork(ctx, profile, plan.Selection{}, fig)
+		}
+		options.Trained = func(ctx context.Context, t *record.Trial) (*figure.Figure, error) {
+			fig, _ := figures.Of("4")
+			losses, err := a.lossesOf(ctx, o.engine, store, t)
+			if err != nil {
+				return nil, err
+			}
+			return fig.Draw(&figures.Input{Losses: losses})
+		}
+	}
+	study, err := report.Gather(ctx, &records, options)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (p *Part) claimRows() [][]string {
 // claimNote explains the columns.
 func (p *Part) claimNote() string {
 	return fmt.Sprintf("Δ AP is the first row's AP (× 100) minus the second's, paired by seed: the mean over n seeds with its 95 %% t interval. "+
-		"p is of the exact two-sided sign-flip test; Holm's correction is over %s, those not run included. "+
+		"p is of the exact two-sided sign-flip test; Holm's correction is over the %s, run or not. "+
 		"A verdict is given by p after the correction alone. P(A > B) is the share of seeds in which the first row is better.", p.Family)
 }
 
@@ -69,20 +69,34 @@ func (p *Part) setting() string {
 // label says what the part is evidence of.
 func (p *Part) label() string {
 	if p.Exploratory() {
-		return "Exploratory: nothing was claimed of these rows before they were trained."
+		return "Exploratory: the grid file claims nothing of these rows."
+	}
+	if len(p.Set) > 0 {
+		return "The rows that the claims are about, with settings that the grid file does not have: " + strings.Join(p.Set, ", ") +
+			". Comparisons in this table other than the claims are exploratory."
 	}
 	return "The rows that the claims are about. Comparisons in this table other than the claims are exploratory."
 }
 
 // heading names the part.
-func (p *Part) heading() string { return fmt.Sprintf("%s (%s at %s)", p.Title, p.Name, p.Profile) }
+func (p *Part) heading() string {
+	text := fmt.Sprintf("%s (%s at %s", p.Title, p.Name, p.Profile)
+	if len(p.Set) > 0 {
+		text += ", " + strings.Join(p.Set, " ")
+	}
+	return text + ")"
+}
+
+// commandNote says what the commands of a report leave open.
+const commandNote = "Commands are for the database runs/focalgrid.db and for grid files in the current folder: another database is named by --db " +
+	"(for `runner report`, by its path alone), and a grid file of your own by its path."
 
 // summary is the first sentence of a report.
 func (s *Study) summary() string {
 	if len(s.Parts) == 0 {
-		return fmt.Sprintf("%s holds no trials of a grid file's rows yet.", s.DB)
+		return fmt.Sprintf("No table: of %s in the database none is of a grid file's rows.", columns.Count(s.Origin.Trials, "trial"))
 	}
-	text := fmt.Sprintf("%s of %s; %s in the database.", columns.Count(len(s.Parts), "table"), s.DB, columns.Count(s.Origin.Trials, "trial"))
+	text := fmt.Sprintf("%s from %s.", columns.Count(len(s.Parts), "table"), columns.Count(s.Origin.Trials, "trial"))
 	for i := range s.Parts {
 		if p := &s.Parts[i]; !p.Exploratory() {
 			text += fmt.Sprintf(" Of %s at %s: %s.", columns.Count(len(p.Claims), "claim"), p.Profile, p.verdicts())
@@ -95,7 +109,7 @@ func (s *Study) summary() string {
 func (s *Study) elsewhere() string {
 	var parts []string
 	if s.Tuning > 0 {
-		parts = append(parts, fmt.Sprintf("%s on the split tune, which chose settings", columns.Count(s.Tuning, "trial")))
+		parts = append(parts, fmt.Sprintf("%s on the split tune, which is for choosing settings", columns.Count(s.Tuning, "trial")))
 	}
 	if s.Elsewhere > 0 {
 		parts = append(parts, fmt.Sprintf("%s with other settings than the rows of a grid file (`runner ls` lists them)", columns.Count(s.Elsewhere, "trial")))

@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"focalgrid/columns"
 	"focalgrid/detector"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
+	"focalgrid/figure"
 	"focalgrid/paper/claims"
-	"focalgrid/paper/figures"
 	"focalgrid/results"
 	"focalgrid/results/record"
 	"focalgrid/setting"
@@ -22,6 +23,10 @@ type Options struct {
 	DB string
 	// Command writes a command line of the program: its verb and arguments.
 	Command func(verb string, args ...string) string
+	// Network draws Figure 3, of the network of a profile, and Trained Figure 4, of a recorded trial. A report without
+	// pictures leaves both nil: then it has the commands alone, which are the same on every machine.
+	Network func(ctx context.Context, profile string) (*figure.Figure, error)
+	Trained func(ctx context.Context, t *record.Trial) (*figure.Figure, error)
 }
 
 // Gather reads a database: every grid file inside the program and every recorded sweep, at every profile, of which
@@ -55,6 +60,9 @@ func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
 			return nil, err
 		}
 	}
+	if err := g.changed(sweeps); err != nil {
+		return nil, err
+	}
 	return g.study, g.rest()
 }
 
@@ -84,15 +92,15 @@ func (g *gatherer) profiles(swept bool, source string, read func(plan.Selection)
 			}
 			args = append(args, "--profile", profile)
 		}
-		if err := g.part(swept, p, args); err != nil {
+		if err := g.part(swept, p, args, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// part adds a plan with what is recorded of it, if that is enough.
-func (g *gatherer) part(swept bool, p *plan.Plan, args []string) error {
+// part adds a plan with what is recorded of it, if that is enough; set are the settings changed by flags.
+func (g *gatherer) part(swept bool, p *plan.Plan, args, set []string) error {
 	wide, tuned, err := g.r.WithChoices(g.ctx, p)
 	if err != nil {
 		return err
@@ -127,7 +135,7 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args []string) error {
 	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
 	t.List = g.o.Command("ls")
 	part := Part{
-		ID: g.id(p), Name: p.Name, Title: p.Title, Profile: p.Profile,
+		ID: g.id(p), Name: p.Name, Title: p.Title, Profile: p.Profile, Set: set,
 		Table: t, Origin: originOf(all), Finding: p.Finding(), Sweep: g.sweepCommand(p, args), Print: g.o.Command("table", args...),
 	}
 	if part.Title == "" {
@@ -136,13 +144,15 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args []string) error {
 	for i := range all {
 		g.shown[all[i].Key] = true
 	}
-	if err := g.figures(&part, p, everySeed, args); err != nil {
+	grid, err := g.r.Grid(g.ctx, p, everySeed, part.Sweep)
+	if err != nil {
 		return err
 	}
+	g.partFigures(&part, grid, args)
 	if part.Claims, err = claims.Judge(g.claims(p, wide, trials, args)); err != nil {
 		return err
 	}
-	part.Family = fmt.Sprintf("all %d claims of %s", len(part.Claims), args[0])
+	part.Family = fmt.Sprintf("%s of %s", columns.Count(len(part.Claims), "claim"), args[0])
 	g.study.Parts = append(g.study.Parts, part)
 	return nil
 }
@@ -167,28 +177,6 @@ func (g *gatherer) sweepCommand(p *plan.Plan, args []string) string {
 		args = append(slices.Clone(args), "--tune")
 	}
 	return g.o.Command("sweep", args...)
-}
-
-// figures draws the part's figures: the named ones of its grid file, and AP by row. A figure that the recorded rows are
-// too few for is left out.
-func (g *gatherer) figures(part *Part, p *plan.Plan, everySeed bool, args []string) error {
-	grid, err := g.r.Grid(g.ctx, p, everySeed, part.Sweep)
-	if err != nil {
-		return err
-	}
-	in := &figures.Input{Grid: grid}
-	for _, name := range figures.Names() {
-		if f, _ := figures.Of(name); f.Needs == figures.Rows && f.Grid == p.Name {
-			if drawn, err := f.Draw(in); err == nil {
-				named := append([]string{name}, args[1:]...)
-				part.Figures = append(part.Figures, Figure{Name: name + "-" + part.ID, Figure: drawn, Draw: g.o.Command("plot", append(named, "-o", name+".svg")...)})
-			}
-		}
-	}
-	if drawn, err := figures.Results(in); err == nil {
-		part.Figures = append(part.Figures, Figure{Name: "results-" + part.ID, Figure: drawn, Draw: g.o.Command("plot", append(slices.Clone(args), "-o", p.Name+".svg")...)})
-	}
-	return nil
 }
 
 // claims joins the plan's claims with the trials of their rows; wide has the rows at own best settings too.
@@ -273,5 +261,5 @@ func (g *gatherer) rest() error {
 			g.study.Elsewhere++
 		}
 	}
-	return nil
+	return g.paperFigures(all)
 }

@@ -35,6 +35,9 @@ type view struct {
 	Summary, Elsewhere string
 	Heads              []string
 	Parts              []partView
+	Figures            []figureView
+	Commands           []string
+	CommandNote        string
 	Facts              [][2]string
 	Items              []Item
 }
@@ -49,6 +52,7 @@ type partView struct {
 	Figures                       []figureView
 	Facts                         [][2]string
 	Commands                      []string
+	Undrawn                       []Undrawn
 }
 
 type claimView struct {
@@ -63,7 +67,7 @@ type figureView struct {
 
 // HTML writes the study as one page that needs no other file and no network.
 func (s *Study) HTML() ([]byte, error) {
-	v := view{Study: s, Summary: s.summary(), Elsewhere: s.elsewhere(), Heads: claimHeads, Facts: s.Origin.Facts(), Items: s.Checklist()}
+	v := view{Study: s, Summary: s.summary(), Elsewhere: s.elsewhere(), Heads: claimHeads, Facts: s.Origin.Facts(), Items: s.Checklist(), CommandNote: commandNote}
 	for i := range s.Parts {
 		part, err := s.Parts[i].view(fmt.Sprintf("part-%d", i+1))
 		if err != nil {
@@ -71,15 +75,19 @@ func (s *Study) HTML() ([]byte, error) {
 		}
 		v.Parts = append(v.Parts, part)
 	}
+	var err error
+	if v.Figures, v.Commands, err = drawings(s.Figures); err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, v)
+	err = pageTemplate.Execute(&b, v)
 	return b.Bytes(), err
 }
 
 func (p *Part) view(id string) (partView, error) {
 	v := partView{
 		ID: id, Heading: p.heading(), Label: p.label(), Finding: p.Finding, Exploratory: p.Exploratory(),
-		Facts: p.Origin.Facts(), Commands: []string{p.Sweep, p.Print},
+		Facts: p.Origin.Facts(), Undrawn: p.Undrawn,
 	}
 	if !p.Exploratory() {
 		v.ClaimRows, v.Note = p.claimRows(), p.claimNote()
@@ -96,13 +104,20 @@ func (p *Part) view(id string) (partView, error) {
 		return v, err
 	}
 	v.Table = template.HTML(table.String())
-	for _, f := range p.Figures {
+	drawn, commands, err := drawings(p.Figures)
+	v.Figures, v.Commands = drawn, append([]string{p.Sweep, p.Print}, commands...)
+	return v, err
+}
+
+// drawings returns the figures with the commands that draw them.
+func drawings(all []Figure) (drawn []figureView, commands []string, err error) {
+	for _, f := range all {
 		svg, err := f.SVG(figure.Width)
 		if err != nil {
-			return v, fmt.Errorf("figure %s: %w", f.Name, err)
+			return nil, nil, fmt.Errorf("figure %s: %w", f.Name, err)
 		}
-		v.Figures = append(v.Figures, figureView{template.HTML(svg), f.Title})
-		v.Commands = append(v.Commands, f.Draw)
+		drawn = append(drawn, figureView{template.HTML(svg), f.Title})
+		commands = append(commands, f.Draw)
 	}
-	return v, nil
+	return drawn, commands, nil
 }

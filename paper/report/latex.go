@@ -27,7 +27,7 @@ func (s *Study) LaTeX() ([]byte, error) {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	b.WriteString(preamble)
 	line("\\title{Report of %s}\n\\author{}\n\\date{%s}\n\\begin{document}\n\\maketitle\n", tables.LaTeX(s.DB), s.Made.Date())
-	line("%s %s", tables.LaTeX(s.summary()), latexProse(s.Made.String()))
+	line("%s %s\n\n%s", tables.LaTeX(s.summary()), latexProse(s.Made.String()), latexProse(commandNote))
 	for i := range s.Parts {
 		if p := &s.Parts[i]; !p.Exploratory() {
 			p.latexClaims(line)
@@ -45,17 +45,23 @@ func (s *Study) LaTeX() ([]byte, error) {
 		}
 		commands := []string{p.Sweep, p.Print}
 		for _, f := range p.Figures {
-			caption := f.Title
-			if f.Caption != "" {
-				caption += ". " + f.Caption
-			}
-			line("\\begin{figure}\n  \\centering\n  \\includegraphics[width=.85\\linewidth]{figures/%s.png}\n  \\caption{%s}\n\\end{figure}", f.Name, tables.LaTeX(caption))
+			latexFigure(line, f)
 			commands = append(commands, f.Draw)
 		}
 		latexCommands(line, commands)
+		latexUndrawn(line, p.Undrawn)
 		latexFacts(line, p.Origin.Facts())
 		line("\\clearpage")
 	}
+	line("\n\\section{Figures of no table}")
+	var commands []string
+	for _, f := range s.Figures {
+		latexFigure(line, f)
+		commands = append(commands, f.Draw)
+	}
+	latexCommands(line, commands)
+	latexUndrawn(line, s.Undrawn)
+	line("\\clearpage")
 	line("\n\\section{Checklist}\n\nThe items about reproducibility of the NeurIPS paper checklist, answered from the database.\n")
 	for _, item := range s.Checklist() {
 		line("\\textbf{%s} %s \\textbf{%s.} %s\n", tables.LaTeX(item.Name), tables.LaTeX(item.Question), tables.LaTeX(item.Answer), latexProse(item.Why))
@@ -85,6 +91,21 @@ func (p *Part) latexClaims(line func(string, ...any)) {
 		j := &p.Claims[i]
 		line("\n\\subsection*{%d. %s: %s}\n\n%s\n\n%s", i+1, tables.LaTeX(j.Says), j.Verdict, latexProse(j.Paragraph()), latexProse(p.published(j)))
 		latexCommands(line, []string{j.Sweep, j.Report})
+	}
+}
+
+func latexFigure(line func(string, ...any), f Figure) {
+	caption := f.Title
+	if f.Caption != "" {
+		caption += ". " + f.Caption
+	}
+	line("\\begin{figure}\n  \\centering\n  \\includegraphics[width=.85\\linewidth,height=.8\\textheight,keepaspectratio]{figures/%s.png}\n"+
+		"  \\caption{%s}\n\\end{figure}", f.Name, tables.LaTeX(caption))
+}
+
+func latexUndrawn(line func(string, ...any), all []Undrawn) {
+	for _, u := range all {
+		line("%s\n", latexProse(u.String()))
 	}
 }
 

@@ -13,7 +13,12 @@ import (
 func (s *Study) Markdown() ([]byte, error) {
 	var b bytes.Buffer
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Results\n\n%s\n\n%s", s.summary(), s.Made)
+	undrawn := func(all []Undrawn) {
+		for _, u := range all {
+			line("\n%s", u)
+		}
+	}
+	line("# Results\n\n%s\n\n%s\n\n%s", s.summary(), s.Made, commandNote)
 	for i := range s.Parts {
 		p := &s.Parts[i]
 		if p.Exploratory() {
@@ -44,7 +49,13 @@ func (s *Study) Markdown() ([]byte, error) {
 		for _, f := range p.Figures {
 			line("    %s", f.Draw)
 		}
+		undrawn(p.Undrawn)
 	}
+	line("\n## Figures of no table\n")
+	for _, f := range s.Figures {
+		line("- %s: `%s`", f.Shows, f.Draw)
+	}
+	undrawn(s.Undrawn)
 	line("\n## Where the numbers come from\n")
 	for _, f := range s.Origin.Facts() {
 		line("- %s: %s", f[0], f[1])

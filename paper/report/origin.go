@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -24,6 +25,7 @@ type Origin struct {
 	Machines             []string // processor, threads and graphics
 	From, To             string   // the first start and the last end, RFC 3339
 	Seconds              float64  // of all attempts together
+	Unnamed              int      // trials whose code no revision names: unknown, or changed since
 	ByMachine            []MachineTime
 }
 
@@ -69,7 +71,10 @@ func originOf(trials []record.Trial) Origin {
 		if err := json.Unmarshal([]byte(t.Provenance), &h); err != nil {
 			h = experiments.Host{}
 		}
-		revision := h.Revision
+		revision := cmp.Or(h.Revision, "unknown")
+		if h.Dirty || revision == "unknown" {
+			o.Unnamed++
+		}
 		if h.Dirty {
 			revision += " with changes"
 		}
@@ -97,9 +102,11 @@ func originOf(trials []record.Trial) Origin {
 	return o
 }
 
+const unknownMachine = "unknown machine"
+
 func machineOf(h experiments.Host) string {
 	if h.CPU == "" {
-		return "unknown machine"
+		return unknownMachine
 	}
 	text := fmt.Sprintf("%s, %s", h.CPU, columns.Count(h.Threads, "thread"))
 	if h.GPU != "" && h.GPU != "none" {

@@ -15,10 +15,13 @@ import (
 
 // Study is everything that a report shows.
 type Study struct {
-	DB     string // path of the database
-	Made   page.Made
-	Parts  []Part
-	Origin Origin // of all trials of the database
+	DB    string // path of the database
+	Made  page.Made
+	Parts []Part
+	// Figures are the paper's that are drawn from no table here, and Undrawn names those that are left out.
+	Figures []Figure
+	Undrawn []Undrawn
+	Origin  Origin // of all trials of the database
 	// Elsewhere counts the trials that are finished and in no part: those that choose settings on the split tune,
 	// and those of other settings than a grid file's.
 	Tuning, Elsewhere int
@@ -33,7 +36,9 @@ type Part struct {
 	Title   string
 	Profile string
 	Table   *tables.Table
+	Set     []string // settings changed by flags: "optim.warmup=200"
 	Figures []Figure
+	Undrawn []Undrawn
 	Claims  []claims.Judgement
 	Family  string // which claims are judged together
 	Finding string // what the paper concludes from its table, or ""
@@ -42,14 +47,15 @@ type Part struct {
 	Print   string // the command that prints the table
 }
 
-// Figure is a figure of a part.
+// Figure is a figure of a study or of a part.
 type Figure struct {
-	Name string // unique in the study
-	*figure.Figure
-	Draw string // the command that draws it
+	Name           string // unique in the study
+	Shows          string // what it shows; "" for a figure of a part, which is named by its part
+	*figure.Figure        // nil in a report without pictures
+	Draw           string // the command that draws it
 }
 
-// Exploratory reports whether the part is about rows of which nothing was claimed before they were trained.
+// Exploratory reports whether the part's grid file claims nothing of its rows.
 func (p *Part) Exploratory() bool { return len(p.Claims) == 0 }
 
 // Claims counts the claims of all parts.

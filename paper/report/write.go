@@ -27,12 +27,14 @@ func (s *Study) Files() (map[string][]byte, error) {
 	if out["report.tex"], err = s.LaTeX(); err != nil {
 		return nil, fmt.Errorf("report.tex: %w", err)
 	}
+	drawn := s.Figures
 	for i := range s.Parts {
-		for _, f := range s.Parts[i].Figures {
-			name := "figures/" + f.Name + ".png"
-			if out[name], err = f.PNG(Pixels); err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
+		drawn = slices.Concat(drawn, s.Parts[i].Figures)
+	}
+	for _, f := range drawn {
+		name := "figures/" + f.Name + ".png"
+		if out[name], err = f.PNG(Pixels); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return out, nil

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// studies are the folders that hold a RESULTS.md beside the exports that it is made from: the committed study, and a
+// small one of twelve trials of the profile mini, on the split tune, with one claim.
+var studies = []string{"../../paper/mini", "testdata/study"}
+
+// imported makes a database of the exports in a folder; "" if there are none.
+func imported(t *testing.T, folder string) string {
+	t.Helper()
+	exports, err := filepath.Glob(filepath.Join(folder, "*.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(exports) == 0 {
+		return ""
+	}
+	db := filepath.Join(t.TempDir(), "study.db")
+	must(t, append([]string{"db", "import", "--db", db}, exports...)...)
+	return db
+}
+
+// differs returns the first lines in which two reports differ, but for the line that says how each was made; "" if none.
+func differs(a, b string) string {
+	lines := func(text string) (kept []string) {
+		for line := range strings.Lines(text) {
+			if !strings.HasPrefix(line, "Made by `runner report ") {
+				kept = append(kept, strings.TrimSuffix(line, "\n"))
+			}
+		}
+		return kept
+	}
+	x, y := lines(a), lines(b)
+	for i := range max(len(x), len(y)) {
+		switch {
+		case i >= len(x):
+			return "the first ends before " + y[i]
+		case i >= len(y):
+			return "the second ends before " + x[i]
+		case x[i] != y[i]:
+			return fmt.Sprintf("line %d: %s\n    against %s", i+1, x[i], y[i])
+		}
+	}
+	return ""
+}
+
+// TestResults makes each RESULTS.md again from the exports beside it. After a change of what a report says, make it anew:
+// runner db import --db study.db *.jsonl && runner report study.db -o RESULTS.md.
+func TestResults(t *testing.T) {
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	for _, folder := range studies {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			file := filepath.Join(folder, "RESULTS.md")
+			committed, err := os.ReadFile(file)
+			db := imported(t, folder)
+			if os.IsNotExist(err) || db == "" {
+				t.Skipf("%s has no RESULTS.md with an export beside it", folder)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			out := filepath.Join(t.TempDir(), "RESULTS.md")
+			must(t, "report", db, "-o", out, "--engine", "cpu")
+			made, err := os.ReadFile(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := differs(string(committed), string(made)); d != "" {
+				t.Errorf("%s is not what the exports give: %s", file, d)
+			}
+		})
+	}
+}
+
+// TestResultsHaveNumbers: the small study's claim has the numbers that its twelve trials give by hand. The six
+// differences in AP × 100 have one sign, so p is 2/2⁶. With one of the trials gone, the report is another one.
+func TestResultsHaveNumbers(t *testing.T) {
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	committed, err := os.ReadFile("testdata/study/RESULTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const row = "| 1. Focal loss is better than cross entropy | shown   | +5.8 |  +5.3 to +6.2 | 6 | 0.031 |    0.031 |     1.00 |"
+	if !strings.Contains(string(committed), row) {
+		t.Errorf("no row %s", row)
+	}
+	export, err := os.ReadFile("testdata/study/trials.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	lines := strings.SplitAfter(strings.TrimSuffix(string(export), "\n"), "\n")
+	if err := os.WriteFile(filepath.Join(folder, "fewer.jsonl"), []byte(strings.Join(lines[:len(lines)-1], "")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(folder, "RESULTS.md")
+	must(t, "report", imported(t, folder), "-o", out, "--engine", "cpu")
+	made, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := differs(string(committed), string(made)); !strings.Contains(d, "too few seeds") && !strings.Contains(d, "11 trials") {
+		t.Errorf("a report of fewer trials differs by %q", d)
+	}
+	if !strings.Contains(string(made), "| too few seeds | +5.") {
+		t.Errorf("five pairs give a verdict:\n%s", made)
+	}
+}
+
+// TestReportCompiles compiles report.tex of the small study with all figures, and looks whether anything is wider than
+// its line by more than a few characters.
+func TestReportCompiles(t *testing.T) {
+	program, args := "pdflatex", []string{"-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "report.tex"}
+	if _, err := exec.LookPath(program); err != nil {
+		program, args = "tectonic", []string{"--untrusted", "report.tex"}
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("neither pdflatex nor tectonic is here, so no LaTeX is compiled (Debian: apt-get install texlive-latex-base texlive-latex-recommended)")
+		}
+	}
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	dir := filepath.Join(t.TempDir(), "report")
+	must(t, "report", imported(t, "testdata/study"), "-o", dir)
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	log, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, log)
+	}
+	for line := range strings.Lines(string(log)) {
+		var wide float64
+		if _, err := fmt.Sscanf(line, "Overfull \\hbox (%fpt", &wide); err == nil && wide > 5 {
+			t.Errorf("wider than the page: %s", line)
+		}
+	}
+}
