@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/engine"
 	"focalgrid/engine/gorgonia"
@@ -106,6 +107,22 @@ func (m *machine) open(a *app) (*rig, error) {
 // records looks up what a database holds; nil: nothing.
 func (r *rig) records(store *results.Store) sweep.Records {
 	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host}
+}
+
+// openRecords opens an existing database and what finds a plan's trials in it; close ends both.
+func (a *app) openRecords(engine, db string) (records sweep.Records, close func(), err error) {
+	m := machine{engine: engine, threads: 1}
+	r, err := m.open(a)
+	if err != nil {
+		return records, nil, err
+	}
+	store, err := results.OpenExisting(db)
+	if err != nil {
+		r.close()
+		return records, nil, bad(err)
+	}
+	r.Notify = progress.Preparing(a.now, a.err)
+	return r.records(store), func() { store.Close(); r.close() }, nil
 }
 
 func (r *rig) close() {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/experiments/plan"
@@ -193,22 +192,14 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 	if err != nil {
 		return nil, bad(err)
 	}
-	m := machine{engine: o.engine, threads: 1}
-	r, err := m.open(a)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	r.Notify = progress.Preparing(a.now, a.err)
 	sweep := usage.Sweep(grid, &o.sel, o.engine, o.db)
-	store, err := results.OpenExisting(o.db)
+	records, closeRecords, err := a.openRecords(o.engine, o.db)
 	if errors.Is(err, results.ErrNoDatabase) {
 		return nil, bad(fmt.Errorf("%w; `%s` trains what %s is drawn from", err, sweep, o.what))
 	} else if err != nil {
-		return nil, bad(err)
+		return nil, err
 	}
-	defer store.Close()
-	records := r.records(store)
+	defer closeRecords()
 	if in.Grid, err = records.Grid(ctx, p, o.sel.Seeds == "", sweep); err != nil {
 		if ctx.Err() != nil {
 			return nil, err

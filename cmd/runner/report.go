@@ -10,14 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"focalgrid/atomicfile"
-	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/experiments/plan"
 	"focalgrid/figure"
 	"focalgrid/paper/figures"
 	"focalgrid/paper/report"
-	"focalgrid/results"
 	"focalgrid/results/record"
 )
 
@@ -64,19 +62,11 @@ func (a *app) report(ctx context.Context, o *reportOptions) error {
 	case markdown && isFolder(o.out):
 		return bad(fmt.Errorf("-o %s: is a folder, want a file", o.out))
 	}
-	m := machine{engine: o.engine, threads: 1}
-	r, err := m.open(a)
+	records, closeRecords, err := a.openRecords(o.engine, o.db)
 	if err != nil {
 		return err
 	}
-	defer r.close()
-	store, err := results.OpenExisting(o.db)
-	if err != nil {
-		return bad(err)
-	}
-	defer store.Close()
-	r.Notify = progress.Preparing(a.now, a.err)
-	records := r.records(store)
+	defer closeRecords()
 	// Commands are for anybody's database, so they name none.
 	options := report.Options{DB: filepath.Base(o.db), Command: func(verb string, args ...string) string {
 		return usage.Command(verb, usage.DefaultDB, args...)
@@ -88,7 +78,7 @@ func (a *app) report(ctx context.Context, o *reportOptions) error {
 		}
 		options.Trained = func(ctx context.Context, t *record.Trial) (*figure.Figure, error) {
 			fig, _ := figures.Of("4")
-			losses, err := a.lossesOf(ctx, o.engine, store, t)
+			losses, err := a.lossesOf(ctx, o.engine, records.Store, t)
 			if err != nil {
 				return nil, err
 			}

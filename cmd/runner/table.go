@@ -12,11 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
-	"focalgrid/results"
 	"focalgrid/results/report"
 )
 
@@ -138,19 +136,11 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 	if err != nil {
 		return bad(err)
 	}
-	m := machine{engine: o.engine, threads: 1}
-	r, err := m.open(a)
+	records, closeRecords, err := a.openRecords(o.engine, o.db)
 	if err != nil {
 		return err
 	}
-	defer r.close()
-	store, err := results.OpenExisting(o.db)
-	if err != nil {
-		return bad(err)
-	}
-	defer store.Close()
-	r.Notify = progress.Preparing(a.now, a.err)
-	records := r.records(store)
+	defer closeRecords()
 	t, err := records.Table(ctx, plan, sweep.TableOptions{EverySeed: o.sel.Seeds == "", PerClass: o.perClass})
 	if err != nil {
 		if ctx.Err() != nil {

@@ -25,17 +25,24 @@ func variants() []variant {
 	}
 }
 
+// variantLines returns a line for each variant, of what pick takes of its loss and derivative.
+func variantLines(from, to float64, pick func(value, slope float64) float64) []figure.Line {
+	var lines []figure.Line
+	for i, v := range variants() {
+		line := figure.Line{Name: v.name, Style: figure.Distinct(i)}
+		line.X, line.Y = sample(from, to, func(x float64) float64 { return pick(v.of(x)) })
+		lines = append(lines, line)
+	}
+	return lines
+}
+
 // variantLosses draws Figure 5: the losses over x_t (Appendix A).
 func variantLosses(*Input) (*figure.Figure, error) {
 	p := &figure.Panel{
 		X: figure.Axis{Label: "x_t = y·x, the logit for the true class", Min: -5, Max: 5},
 		Y: figure.Axis{Label: "loss (nats)", Max: 5},
 	}
-	for i, v := range variants() {
-		line := figure.Line{Name: v.name, Style: figure.Distinct(i)}
-		line.X, line.Y = sample(-5, 5, func(x float64) float64 { value, _ := v.of(x); return value })
-		p.Lines = append(p.Lines, line)
-	}
+	p.Lines = variantLines(-5, 5, func(value, _ float64) float64 { return value })
 	return &figure.Figure{
 		Title:   "Figure 5. Cross entropy, FL and FL* over x_t",
 		Caption: "In nats, without α. To the right of 0 an example is classified correctly. " + formula,
@@ -51,11 +58,7 @@ func variantGradients(*Input) (*figure.Figure, error) {
 		X: figure.Axis{Label: "x_t, the logit for the true class", Min: -10, Max: 10},
 		Y: figure.Axis{Label: "derivative of the loss by x", Min: -1.2, Max: 0},
 	}
-	for i, v := range variants() {
-		line := figure.Line{Name: v.name, Style: figure.Distinct(i)}
-		line.X, line.Y = sample(-10, 10, func(x float64) float64 { _, slope := v.of(x); return slope })
-		p.Lines = append(p.Lines, line)
-	}
+	p.Lines = variantLines(-10, 10, func(_, slope float64) float64 { return slope })
 	return &figure.Figure{
 		Title:   "Figure 6. Derivatives of cross entropy, FL and FL* by the logit",
 		Caption: "For y = +1, without α; no unit. Focal loss passes −1 at the left: its gradient is not always the smaller. " + formula,
