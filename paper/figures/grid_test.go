@@ -182,8 +182,15 @@ func TestImbalance(t *testing.T) {
 	if !nearly(gap.Y[0], (3.-30)/2) {
 		t.Errorf("the gap at 24 is %g; a diverged trial counts as 0", gap.Y[0])
 	}
-	if !strings.Contains(f.Caption, "diverged") {
-		t.Errorf("the caption does not tell of what diverged: %s", f.Caption)
+	for _, want := range []string{
+		"diverged", "; +10.5 (+4.1 to +16.9, n = 2) at 99. ",
+		// By hand: from 24 to 99 is log10(99/24) = .6154 of a decade. In it the gap of seed 0 rises from 3 to 10, and that
+		// of seed 1 from -30 to 11: by 11.4 and 66.6 in a decade, whose mean is 39.0 ± 12.706 × 27.6.
+		"Slope of the gap for ten times the ratio, by least squares in each seed: +39.0 (−312.0 to +390.0, n = 2).",
+	} {
+		if !strings.Contains(f.Caption, want) {
+			t.Errorf("the caption lacks %q: %s", want, f.Caption)
+		}
 	}
 }
 

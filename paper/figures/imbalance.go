@@ -3,8 +3,12 @@ package figures
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strings"
+
+	"gonum.org/v1/gonum/stat"
 
 	"focalgrid/figure"
 	"focalgrid/setting"
@@ -38,17 +42,17 @@ func imbalance(in *Input) (*figure.Figure, error) {
 	}
 	line := figure.Line{Name: "gap", Mark: figure.Joined, Style: figure.Distinct(0)}
 	var told []string
-	pairs := 0
+	var slope slopes
 	for _, s := range scenes {
 		d := stats.Paired(s.ce.runs(), s.focal.runs())
 		if !d.Paired {
 			continue
 		}
-		pairs = max(pairs, d.N)
+		slope.add(s)
 		line.X, line.Y = append(line.X, s.ratio), append(line.Y, d.Mean)
 		line.Low, line.High = append(line.Low, d.Low), append(line.High, d.High)
 		p.X.Ticks = append(p.X.Ticks, rounded(s.ratio))
-		told = append(told, fmt.Sprintf("%.1f at %.0f", d.Mean, s.ratio))
+		told = append(told, fmt.Sprintf("%s at %.0f", signed(d.Estimate), s.ratio))
 	}
 	if len(line.X) == 0 {
 		return nil, fmt.Errorf("%s: no seed of both losses is done: `%s` trains them", g.Name, g.Sweep)
@@ -57,11 +61,54 @@ func imbalance(in *Input) (*figure.Figure, error) {
 	p.Lines = []figure.Line{none, line}
 	return &figure.Figure{
 		Title: g.title("Gap between focal loss and cross entropy"),
-		Caption: g.caption(fmt.Sprintf("Difference by seed, %s: mean and %.0f %% t interval over up to %d pairs; a diverged trial counts as 0. "+
-			"The ratio is measured in training; ignored anchors count as background.", recipe, 100*stats.Confidence, pairs)),
-		Description: "The gap in AP × 100 at each ratio: " + strings.Join(told, ", ") + ".",
+		Caption: g.caption(fmt.Sprintf("Difference in AP × 100 by seed, %s, with its %.0f %% t interval: %s. %s. A diverged trial counts as 0. "+
+			"The ratio is measured in training; ignored anchors count as background.", recipe, 100*stats.Confidence, strings.Join(told, "; "), slope.told())),
+		Description: "The gap in AP × 100 at each ratio: " + strings.Join(told, "; ") + ". " + slope.told() + ".",
 		Panels:      []*figure.Panel{p},
 	}, nil
+}
+
+// slopes are by how much the gap grows with the ratio, seed by seed.
+type slopes struct {
+	scenes int
+	x, y   map[uint64][]float64 // by seed: the decimal logarithm of the ratio, and the gap
+}
+
+func (s *slopes) add(of scene) {
+	if s.scenes++; s.x == nil {
+		s.x, s.y = map[uint64][]float64{}, map[uint64][]float64{}
+	}
+	ce, focal := of.ce.runs(), of.focal.runs()
+	pairs, _ := stats.Pairs(ce, focal)
+	for _, p := range pairs {
+		seed := ce[p[0]].Seed
+		s.x[seed] = append(s.x[seed], math.Log10(of.ratio))
+		s.y[seed] = append(s.y[seed], focal[p[1]].Value-ce[p[0]].Value)
+	}
+}
+
+// told says the slope of the least-squares line of each seed that has a gap at every ratio, as a mean over seeds.
+func (s *slopes) told() string {
+	var all []float64
+	for _, seed := range slices.Sorted(maps.Keys(s.x)) {
+		if len(s.x[seed]) == s.scenes && s.scenes > 1 {
+			_, slope := stat.LinearRegression(s.x[seed], s.y[seed], nil, false)
+			all = append(all, slope)
+		}
+	}
+	if len(all) == 0 {
+		return "No seed has a gap at two ratios or more, and at all of them: no slope"
+	}
+	return "Slope of the gap for ten times the ratio, by least squares in each seed: " + signed(stats.Mean(all))
+}
+
+// signed prints a difference with its interval: "+3.1 (−0.2 to +6.4, n = 3)".
+func signed(e stats.Estimate) string {
+	text := fmt.Sprintf("%+.1f (n = %d)", e.Mean, e.N)
+	if e.N > 1 {
+		text = fmt.Sprintf("%+.1f (%+.1f to %+.1f, n = %d)", e.Mean, e.Low, e.High, e.N)
+	}
+	return strings.ReplaceAll(text, "-", "−")
 }
 
 // scenes pairs rows that differ in the loss and the learning rate alone, by ascending ratio.

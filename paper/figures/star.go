@@ -34,7 +34,7 @@ func effective(in *Input) (*figure.Figure, error) {
 	}
 	good, bad := figure.Distinct(0), figure.Distinct(1)
 	bad.Width, bad.Dashes = 1, []float64{4, 3}
-	told := [2]int{}
+	count := 0
 	for i := range g.Rows {
 		r := &g.Rows[i]
 		e := r.ap()
@@ -47,9 +47,7 @@ func effective(in *Input) (*figure.Figure, error) {
 		line := figure.Line{Name: "not effective", Style: bad}
 		if e.N == len(r.runs()) && e.Mean >= reference-near {
 			line.Name, line.Style = "effective", good
-			told[0]++
-		} else {
-			told[1]++
+			count++
 		}
 		line.X, line.Y = sample(-5, 5, func(x float64) float64 { v, _ := loss.FocalStar(x, true, gamma, beta, 1); return v })
 		p.Lines = append(p.Lines, line)
@@ -59,9 +57,9 @@ func effective(in *Input) (*figure.Figure, error) {
 	}
 	return &figure.Figure{
 		Title: "Figure 7. FL* by γ and β: which are as good as focal loss",
-		Caption: g.caption(fmt.Sprintf("Curves without α. Effective: every seed converged and the mean AP × 100 is at least that of focal loss, %.1f, less %d (%s). "+
-			"The pairs are ours: the paper does not list its own.", reference, near, g.seeds())),
-		Description: fmt.Sprintf("%d curves of FL*: %d effective, %d not. %s", len(p.Lines), told[0], told[1], g.describe()),
+		Caption: g.caption(fmt.Sprintf("Curves without α. Effective: every seed converged and the mean AP × 100 is at least that of focal loss, %.1f, less %d (%s): "+
+			"%d of %d curves. The pairs are ours: the paper does not list its own.", reference, near, g.seeds(), count, len(p.Lines))),
+		Description: fmt.Sprintf("%d curves of FL*: %d effective, %d not. %s", len(p.Lines), count, len(p.Lines)-count, g.describe()),
 		Panels:      []*figure.Panel{p},
 	}, nil
 }

@@ -41,6 +41,11 @@ func (s *Study) Markdown() ([]byte, error) {
 		if p.Finding != "" {
 			line("\nThe paper's conclusion: %s.", p.Finding)
 		}
+		for _, f := range p.Figures {
+			if f.Shows != "" {
+				line("\nFigure: %s. %s", f.Shows, f.Caption)
+			}
+		}
 		line("")
 		if err := p.Table.Write(&b, "markdown"); err != nil {
 			return nil, err

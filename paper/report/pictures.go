@@ -27,20 +27,20 @@ func (u Undrawn) String() string { return fmt.Sprintf("Figure %s is not drawn: %
 // partFigures draws the part's figures: the named ones of its grid file, and AP by row.
 func (g *gatherer) partFigures(part *Part, grid *figures.Grid, args []string) {
 	in := &figures.Input{Grid: grid}
-	add := func(name string, draw func(*figures.Input) (*figure.Figure, error), command []string) {
+	add := func(name, shows string, draw func(*figures.Input) (*figure.Figure, error), command []string) {
 		drawn, err := draw(in)
 		if err != nil {
 			part.Undrawn = append(part.Undrawn, Undrawn{name, firstLine(err)})
 			return
 		}
-		part.Figures = append(part.Figures, Figure{Name: name + "-" + part.ID, Figure: drawn, Draw: g.o.Command("plot", command...)})
+		part.Figures = append(part.Figures, Figure{Name: name + "-" + part.ID, Shows: shows, Figure: drawn, Draw: g.o.Command("plot", command...)})
 	}
 	for _, name := range figures.Names() {
 		if f, _ := figures.Of(name); f.Needs == figures.Rows && f.Grid == part.Name {
-			add(name, f.Draw, slices.Concat([]string{name}, args[1:], []string{"-o", name + ".svg"}))
+			add(name, f.Title, f.Draw, slices.Concat([]string{name}, args[1:], []string{"-o", name + ".svg"}))
 		}
 	}
-	add("results", figures.Results, slices.Concat(args, []string{"-o", part.Name + ".svg"}))
+	add("results", "", figures.Results, slices.Concat(args, []string{"-o", part.Name + ".svg"}))
 }
 
 // paperFigures draws the figures that are of no grid file, and names those whose grid file has no part.

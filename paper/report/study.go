@@ -50,7 +50,7 @@ type Part struct {
 // Figure is a figure of a study or of a part.
 type Figure struct {
 	Name           string // unique in the study
-	Shows          string // what it shows; "" for a figure of a part, which is named by its part
+	Shows          string // what it shows; "" where it is a part's table again, as a picture
 	*figure.Figure        // nil in a report without pictures
 	Draw           string // the command that draws it
 }
