@@ -99,13 +99,16 @@ func (t *Table) ColumnNames() []string {
 	return names
 }
 
-// CheckColumns returns an error if Columns asks for a column that the table does not have.
+// CheckColumns returns an error if Columns asks for a column that the table does not have, or for one twice.
 func (t *Table) CheckColumns() error {
 	if len(t.Columns) == 0 {
 		return nil
 	}
 	known := t.ColumnNames()
-	for _, name := range t.Columns {
+	for i, name := range t.Columns {
+		if slices.Contains(t.Columns[:i], name) {
+			return fmt.Errorf("column %q is named twice", name)
+		}
 		if !slices.Contains(known, name) && (name != AllColumns || len(t.Columns) > 1) {
 			return fmt.Errorf("the table has no column %q; it has %s, or %s alone", name, strings.Join(known, ", "), AllColumns)
 		}
