@@ -18,8 +18,9 @@ func newDBExport(a *app) *cobra.Command {
 one line for each trial that has ended, with settings, environment, attempts, metrics and
 training log, then one line for each choice of a row's own best settings, with its evidence.
 
-The same results give the same bytes. Weights and detections are named by their hash; their
-files lie beside the database.`,
+The same results give the same bytes, which gzip makes a third as long; db import reads them
+compressed too. Weights and detections are named by their hash; their files lie beside the
+database.`,
 		Example: `  runner db export > results.jsonl
   runner db export --db runs/short.db > short.jsonl`,
 		Args:              usage.Args,

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -33,8 +36,8 @@ it and when. A trial with another result is a conflict: all conflicts are report
 is imported unless --keep decides. A trial that is done or diverged replaces a trial that failed,
 was interrupted or is running here; a failed or interrupted trial does not replace a running
 one. Two different choices of a row's own best settings (sweep --tune) are a conflict too. Weights
-and detections are separate files; missing files are reported.`,
-		Example: `  runner db import --db all.db first.jsonl second.jsonl
+and detections are separate files; missing files are reported. A file may be compressed by gzip.`,
+		Example: `  runner db import --db all.db first.jsonl second.jsonl.gz
   runner db import --keep ours third.jsonl`,
 		Args: usage.Args,
 		RunE: a.work(func(ctx context.Context, args []string) error { return a.dbImport(ctx, o, args) }),
@@ -48,6 +51,15 @@ and detections are separate files; missing files are reported.`,
 // keeps are the values of --keep.
 var keeps = []string{string(results.KeepOurs), string(results.KeepTheirs)}
 
+// plain reads a file that may be compressed by gzip, as exports are kept where space is short.
+func plain(f *os.File) (io.Reader, error) {
+	b := bufio.NewReader(f)
+	if magic, _ := b.Peek(2); string(magic) != "\x1f\x8b" {
+		return b, nil
+	}
+	return gzip.NewReader(b)
+}
+
 func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) error {
 	if o.keep != "" && o.keep != keeps[0] && o.keep != keeps[1] {
 		return bad(fmt.Errorf("--keep %s: unknown; known: %s", o.keep, strings.Join(keeps, ", ")))
@@ -59,7 +71,11 @@ func (a *app) dbImport(ctx context.Context, o *importOptions, files []string) er
 			return bad(err)
 		}
 		defer f.Close()
-		sources = append(sources, results.Source{Name: name, Reader: f})
+		lines, err := reading(ctx, func() (io.Reader, error) { return plain(f) })
+		if err != nil {
+			return bad(fmt.Errorf("%s: %w", name, err))
+		}
+		sources = append(sources, results.Source{Name: name, Reader: lines})
 	}
 	store, err := results.Open(o.db)
 	if err != nil {

@@ -16,7 +16,7 @@ var studies = []string{"../../paper/mini", "testdata/study"}
 // imported makes a database of the exports in a folder; "" if there are none.
 func imported(t *testing.T, folder string) string {
 	t.Helper()
-	exports, err := filepath.Glob(filepath.Join(folder, "*.jsonl"))
+	exports, err := filepath.Glob(filepath.Join(folder, "*.jsonl*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func differs(a, b string) string {
 }
 
 // TestResults makes each RESULTS.md again from the exports beside it. After a change of what a report says, make it anew:
-// runner db import --db study.db *.jsonl && runner report study.db -o RESULTS.md.
+// runner db import --db study.db *.jsonl* && runner report study.db -o RESULTS.md.
 func TestResults(t *testing.T) {
 	t.Setenv("FOCALGRID_CACHE", t.TempDir())
 	for _, folder := range studies {
