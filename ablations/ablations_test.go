@@ -1,19 +1,28 @@
 package ablations_test
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"focalgrid/ablations"
 	"focalgrid/detector"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/paper"
+	"focalgrid/results"
 )
 
 // header returns the comment at the top of a grid file as paragraphs, each in one line. A line that begins with "At "
@@ -118,21 +127,35 @@ func sharesRow(t *testing.T, name, other string) bool {
 // unpublished lists what is wrong about the figures of a text, beside those of the paper's tables.
 func unpublished(t *testing.T, text string, ids []string) []string {
 	t.Helper()
-	var rows, all []string // AP as the paper prints it: "; 31.1, 31.4, ...; "
-	gains := map[string]bool{}
+	var columns [][]float64
 	for _, id := range ids {
 		table, err := paper.Load(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var aps []string
+		var aps []float64
 		for _, row := range table.Rows {
-			aps = append(aps, printed(*row.Metrics["AP"]))
-			for _, other := range table.Rows {
-				gains[printed(math.Abs(*row.Metrics["AP"]-*other.Metrics["AP"]))] = true
+			aps = append(aps, *row.Metrics["AP"])
+		}
+		columns = append(columns, aps)
+	}
+	return astray(text, columns)
+}
+
+// astray lists the figures of a text that are neither an AP in a column of a table nor, below 10, a difference of two in
+// one column; and the figures in a row that are no neighbours in a column.
+func astray(text string, columns [][]float64) []string {
+	var lists, all []string // AP as it is printed: "31.1, 31.4, ..."
+	gains := map[string]bool{}
+	for _, aps := range columns {
+		var list []string
+		for _, ap := range aps {
+			list = append(list, printed(ap))
+			for _, other := range aps {
+				gains[printed(math.Abs(ap-other))] = true
 			}
 		}
-		rows, all = append(rows, strings.Join(aps, ", ")), append(all, aps...)
+		lists, all = append(lists, strings.Join(list, ", ")), append(all, list...)
 	}
 	var wrong []string
 	for _, f := range figure.FindAllString(text, -1) {
@@ -142,7 +165,7 @@ func unpublished(t *testing.T, text string, ids []string) []string {
 		}
 	}
 	for _, list := range figures.FindAllString(text, -1) {
-		if !slices.ContainsFunc(rows, func(row string) bool { return strings.Contains(row, list) }) {
+		if !slices.ContainsFunc(lists, func(row string) bool { return strings.Contains(row, list) }) {
 			wrong = append(wrong, list+" do not stand side by side there")
 		}
 	}
@@ -162,6 +185,71 @@ func TestUnpublished(t *testing.T) {
 	} {
 		if got := unpublished(t, text, []string{"1b"}); len(got) != want {
 			t.Errorf("%s: %d mistakes %q, want %d", text, len(got), got, want)
+		}
+	}
+}
+
+var measured = regexp.MustCompile(`^Measured at mini, seeds? (\d+)(?: to (\d+))?: `)
+
+// TestMeasured: a grid file says what came out at mini. Each figure in that paragraph is an AP of the file's table, made
+// from the committed export of the study with the seeds that the paragraph names, or below 10 a difference of two.
+func TestMeasured(t *testing.T) {
+	export, err := os.Open("../paper/mini/results.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer export.Close()
+	lines, err := gzip.NewReader(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := results.Open(filepath.Join(t.TempDir(), "study.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := store.Import(results.KeepNone, sweep.KeyOf(), results.Source{Name: export.Name(), Reader: lines}); err != nil {
+		t.Fatal(err)
+	}
+	e := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
+	defer e.Close()
+	trainer := &experiments.Trainer{Data: experiments.Data{Cache: t.TempDir()}, Engine: e, Now: time.Now}
+	defer trainer.Close()
+	records := sweep.Records{Trainer: trainer, Store: store}
+	for _, name := range plan.Ablations() {
+		text := find(header(t, name), "Measured at mini, seed")
+		m := measured.FindStringSubmatch(text)
+		if m == nil {
+			continue
+		}
+		seeds := m[1]
+		if m[2] != "" {
+			seeds += ".." + m[2]
+		}
+		p, err := detector.Settings.Load(name, plan.Selection{Seeds: seeds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		table, err := records.Table(t.Context(), p, sweep.TableOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var columns [][]float64
+		for _, b := range table.Blocks {
+			var aps []float64
+			for _, row := range b.Rows {
+				if row.N != len(p.Seeds) {
+					t.Errorf("%s.yaml: a row of %q has %d trials in the export, want %d", name, b.Title, row.N, len(p.Seeds))
+				}
+				aps = append(aps, row.Metric("AP").Mean)
+			}
+			columns = append(columns, aps)
+		}
+		for _, wrong := range astray(text, columns) {
+			t.Errorf("%s.yaml: measured: %s", name, wrong)
+		}
+		if len(figure.FindAllString(text, -1)) < 2 {
+			t.Errorf("%s.yaml: %q has fewer than two figures", name, text)
 		}
 	}
 }
