@@ -340,6 +340,38 @@ func TestFamily(t *testing.T) {
 	}
 }
 
+// TestFewPairs: the notes say which rows no measurement could separate: none that Holm can separate once another is.
+func TestFewPairs(t *testing.T) {
+	run := func(ap float64, n int) Row {
+		var trials []record.Trial
+		for range n {
+			trials = append(trials, done(ap))
+		}
+		return NewRow(map[string]any{"a": ap}, seeded(trials...), nil)
+	}
+	const none, some = "cannot separate any row, whatever was measured: that takes %d seeds", "A row with fewer than %d pairs"
+	for _, tt := range []struct {
+		name string
+		rows []Row // the first, the baseline, is the best
+		want string
+	}{
+		{"enough", []Row{run(.3, 10), run(.2, 10), run(.1, 10)}, ""},
+		{"six beside ten", []Row{run(.3, 10), run(.2, 6), run(.1, 10)}, ""},
+		{"five beside ten", []Row{run(.3, 10), run(.2, 5), run(.1, 10)}, fmt.Sprintf(some, 6)},
+		{"six beside six", []Row{run(.3, 6), run(.2, 6), run(.1, 6)}, fmt.Sprintf(none, 7)},
+		{"ties of one seed", []Row{run(0, 1), run(0, 1)}, fmt.Sprintf(none, 6)},
+		{"ties of ten seeds", []Row{run(0, 10), run(0, 10)}, ""},
+	} {
+		tt.rows[0].Baseline = true
+		table := &Table{Factors: []string{"a"}, Blocks: []Block{{Rows: tt.rows}}}
+		notes := strings.Join(table.notes(table.sheet(0), false), "\n")
+		said := strings.Contains(notes, "cannot separate") || strings.Contains(notes, "cannot be separated")
+		if said != (tt.want != "") || !strings.Contains(notes, tt.want) {
+			t.Errorf("%s: want %q in\n%s", tt.name, tt.want, notes)
+		}
+	}
+}
+
 // TestColumns: --columns decides alone, in its order, and an unknown one is refused.
 func TestColumns(t *testing.T) {
 	table := comparedTable()
