@@ -184,10 +184,10 @@ func TestWideLetters(t *testing.T) {
 	}
 }
 
-// TestTinyDifference: a difference that rounds to 0 has no minus.
+// TestTinyDifference: a difference that rounds to 0 has no sign, as in a comparison.
 func TestTinyDifference(t *testing.T) {
 	d := stats.Paired([]stats.Value{{Value: .3}}, []stats.Value{{Value: .29999}})
-	if got, want := differenceText(verdict{baseline: 1, differences: []*stats.Difference{&d}}, 0), "+0.0 ~"; got != want {
+	if got, want := differenceText(verdict{baseline: 1, differences: []*stats.Difference{&d}}, 0), "0.0 ~"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
