@@ -56,11 +56,8 @@ func symbol(key string) string {
 // spell writes the value of a setting, and a dash for a setting that does not matter for the row.
 func (r *Row) spell(key string) string {
 	v, ok := r.Factors[key]
-	switch list, isList := v.([]float64); {
-	case !ok:
+	if !ok {
 		return "–"
-	case isList:
-		return setting.Spell(list)
 	}
 	return setting.Spell(v)
 }
@@ -93,28 +90,15 @@ func (g *Grid) varied() []string {
 }
 
 // ap estimates AP × 100 from the trials that are done.
-func (r *Row) ap() stats.Estimate {
-	var values []float64
-	for _, t := range r.Trials {
-		if t.Status == record.StatusDone {
-			values = append(values, 100*t.Metrics["AP"])
-		}
-	}
-	return stats.Mean(values)
-}
+func (r *Row) ap() stats.Estimate { return stats.Mean(stats.Finished(r.runs())) }
 
 // runs are the AP × 100 of the trials by seed; a diverged trial is 0.
 func (r *Row) runs() []stats.Value {
-	var out []stats.Value
-	for _, t := range r.Trials {
-		switch t.Status {
-		case record.StatusDone:
-			out = append(out, stats.Value{Seed: t.Seed, Value: 100 * t.Metrics["AP"]})
-		case record.StatusDiverged:
-			out = append(out, stats.Value{Seed: t.Seed, Diverged: true})
-		}
+	runs := record.Values(r.Trials, "AP")
+	for i := range runs {
+		runs[i].Value *= 100
 	}
-	return out
+	return runs
 }
 
 // count counts the trials of a status.
