@@ -62,18 +62,28 @@ func (r *Row) spell(key string) string {
 	return setting.Spell(v)
 }
 
-// name tells the row apart by settings: "γ 2, α 0.25".
+// name tells the row apart by settings: "γ 2, α 0.25". It leaves out what does not matter for the row, and none.
 func (r *Row) name(keys []string) string {
+	return r.list(slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return r.Factors[key] == nil }))
+}
+
+// nameBeside names the settings that matter for the row and are not those of another row, none too: "γ 0, α none".
+func (r *Row) nameBeside(other *Row, keys []string) string {
+	return r.list(slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		_, matters := r.Factors[key]
+		return !matters || r.spell(key) == other.spell(key)
+	}))
+}
+
+// list writes settings, each with its symbol; what is of a type has a name of its own.
+func (r *Row) list(keys []string) string {
 	var parts []string
 	for _, key := range keys {
-		if r.Factors[key] == nil { // it does not matter, or is none
-			continue
-		}
-		part := symbol(key) + " " + r.spell(key)
 		if strings.HasSuffix(key, ".type") {
-			part = r.spell(key)
+			parts = append(parts, r.spell(key))
+		} else {
+			parts = append(parts, symbol(key)+" "+r.spell(key))
 		}
-		parts = append(parts, part)
 	}
 	return strings.Join(parts, ", ")
 }
