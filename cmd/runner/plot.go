@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -182,14 +181,13 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 	if named {
 		grid = fig.Grid
 	}
-	if !named && !slices.Contains(plan.Ablations(), grid) && !exists(grid) {
-		if isKey(grid) {
-			return a.trialCurves(o)
-		}
-		return nil, bad(unknownPlot(grid))
-	}
 	p, err := loadPlan(ctx, grid, o.sel)
-	if err != nil {
+	switch {
+	case errors.Is(err, plan.ErrNoGrid) && isKey(grid):
+		return a.trialCurves(o)
+	case errors.Is(err, plan.ErrNoGrid):
+		return nil, bad(unknownPlot(grid))
+	case err != nil:
 		return nil, bad(err)
 	}
 	sweep := usage.Sweep(grid, &o.sel, o.engine, o.db)
@@ -261,8 +259,3 @@ func unknownPlot(name string) error {
 
 // isKey reports whether text may be the beginning of a trial's key.
 func isKey(text string) bool { return text != "" && strings.Trim(text, "0123456789abcdef") == "" }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
