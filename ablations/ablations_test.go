@@ -57,9 +57,9 @@ var (
 	figures  = regexp.MustCompile(`\b\d+\.\d(?:, \d+\.\d)+\b`)
 )
 
-// Each grid file begins with what it shows, its command, the paper's result where it mirrors a table, and its cost, with
-// as many trials as its command trains. Each figure in the paragraph about the paper is an AP of a table that the file
-// mirrors or cites, or below 10 a difference of two; figures in a row are neighbours in the table.
+// Each grid file begins with what it shows, its command, the paper's result where it mirrors a table, and its cost,
+// with as many trials as its command trains. Each figure in the paragraph about the paper is an AP of a table that the
+// file mirrors or cites, or below 10 a difference of two; figures in a row are neighbours in the table.
 func TestHeaders(t *testing.T) {
 	for _, name := range plan.Ablations() {
 		paragraphs := header(t, name)

@@ -174,8 +174,7 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 		if given := o.given(); given != "" {
 			return nil, bad(fmt.Errorf("%s: figure %s is drawn from no trials", given, o.what))
 		}
-		f, err := draw(in)
-		return f, err
+		return draw(in)
 	}
 	grid := o.what
 	if named {

@@ -170,8 +170,8 @@ func (t *Tune) Subject(c *Config) []byte {
 	return canonical(c, func(c *Config, key string) bool { return matters(c, key) && !slices.Contains(t.Factors, key) })
 }
 
-// WithBest returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; "" where
-// nothing is chosen. A row whose best are the values that it has is not there twice.
+// WithBest returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; ""
+// where nothing is chosen. A row whose best are the values that it has is not there twice.
 func (p *Plan) WithBest(chosen []string) (*Plan, error) {
 	wide := *p
 	wide.Factors = slices.Concat(p.Factors, p.Tune.Factors)

@@ -99,8 +99,8 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// TestLying: rows whose names are long are listed at the left, the first at the top with all its settings, each other with
-// what differs from it, with whiskers across.
+// TestLying: rows whose names are long are listed at the left, the first at the top with all its settings, each other
+// with what differs from it, with whiskers across.
 func TestLying(t *testing.T) {
 	keys := []string{"loss.type", "loss.alpha", "sampler.type", "sampler.ratio", "sampler.batch"}
 	all := func(alpha any) factors {
@@ -200,8 +200,8 @@ func TestImbalance(t *testing.T) {
 	}
 	for _, want := range []string{
 		"diverged", "; +10.5 (+4.1 to +16.9, n = 2) at 99. ",
-		// By hand: from 24 to 99 is log10(99/24) = .6154 of a decade. In it the gap of seed 0 rises from 3 to 10, and that
-		// of seed 1 from -30 to 11: by 11.4 and 66.6 in a decade, whose mean is 39.0 ± 12.706 × 27.6.
+		// By hand: from 24 to 99 is log10(99/24) = .6154 of a decade. In it the gap of seed 0 rises from 3 to 10, and
+		// that of seed 1 from -30 to 11: by 11.4 and 66.6 in a decade, whose mean is 39.0 ± 12.706 × 27.6.
 		"Slope of the gap for ten times the ratio, by least squares in each seed: +39.0 (−312.0 to +390.0, n = 2).",
 	} {
 		if !strings.Contains(f.Caption, want) {

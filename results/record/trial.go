@@ -142,8 +142,8 @@ func (c *Counts) Add(status string) {
 	}
 }
 
-// Values returns a metric of the trials that are done or diverged, by which rows are compared: NaN where a trial that is
-// done does not have it. A trial that diverged has none, and counts as 0 where stats compares runs.
+// Values returns a metric of the trials that are done or diverged, by which rows are compared: NaN where a trial that
+// is done does not have it. A trial that diverged has none, and counts as 0 where stats compares runs.
 func Values(trials []Trial, metric string) (values []stats.Value) {
 	for _, t := range trials {
 		switch t.Status {

@@ -46,8 +46,8 @@ func LoadSide(store *results.Store, name string, trials []record.Trial) (Side, e
 	return side, nil
 }
 
-// Rows returns the trials with the settings "key=value,key=value"; meaningful leaves out of recorded settings those that
-// do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
+// Rows returns the trials with the settings "key=value,key=value"; meaningful leaves out of recorded settings those
+// that do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
 func Rows(store *results.Store, text string, meaningful func(settings string) string) ([]record.Trial, error) {
 	settings := map[string]string{}
 	for _, part := range splitSettings(text) {

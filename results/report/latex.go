@@ -8,8 +8,8 @@ import (
 	"focalgrid/columns"
 )
 
-// writeLaTeX prints a table environment with the rules of the package booktabs, for pdfLaTeX of 2018 or later, XeLaTeX and
-// LuaLaTeX. The notes stand below the rows.
+// writeLaTeX prints a table environment with the rules of the package booktabs, for pdfLaTeX of 2018 or later, XeLaTeX
+// and LuaLaTeX. The notes stand below the rows.
 func (t *Table) writeLaTeX(w io.Writer) error {
 	s := t.sheet(pageWidth)
 	var text strings.Builder

@@ -86,8 +86,8 @@ func goldenTables() map[string]*Table {
 	}
 }
 
-// comparedTable has differences of every kind over ten seeds: the baseline, separated, not separated, with diverged runs,
-// of other seeds, and none.
+// comparedTable has differences of every kind over ten seeds: the baseline, separated, not separated, with diverged
+// runs, of other seeds, and none.
 func comparedTable() *Table {
 	spread := []float64{.003, -.004, .001, .006, -.002, -.005, .004, .002, -.003, -.002}
 	row := func(gamma, ap, noise float64, first uint64) Row {
@@ -317,8 +317,8 @@ func TestBest(t *testing.T) {
 	}
 }
 
-// TestFamily: the differences of all blocks, and the best row against the second, are one family; by hand: 6 pairs of one sign
-// have p = 2/2^6.
+// TestFamily: the differences of all blocks, and the best row against the second, are one family; by hand: 6 pairs of
+// one sign have p = 2/2^6.
 func TestFamily(t *testing.T) {
 	run := func(ap float64) Row {
 		return NewRow(map[string]any{"a": ap}, seeded(done(ap), done(ap+.01), done(ap), done(ap+.02), done(ap), done(ap)), nil)
