@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"focalgrid/figure"
+	"focalgrid/setting"
 	"focalgrid/stats"
 )
 
@@ -164,24 +165,13 @@ func lie(f *figure.Figure) {
 func (g *Grid) ascends(key string) bool {
 	last := math.Inf(-1)
 	for i := range g.Rows {
-		v, ok := number(g.Rows[i].Factors[key])
+		v, ok := setting.NumberOf(g.Rows[i].Factors[key])
 		if !ok || v <= last {
 			return false
 		}
 		last = v
 	}
 	return true
-}
-
-// number returns a setting as a number.
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
 }
 
 func symbolsOf(keys []string) []string {
