@@ -69,7 +69,7 @@ var borders = map[string]border{
 	"paper/figures": {[]string{"figure", "loss", "model", "paper", "results/record", "setting", "stats"}, "a figure is drawn from formulas and records, and trains nothing"},
 	"results":       {[]string{"atomicfile", "localdisk", "results/files", "results/record"}, "a results file must open on a machine with no ML installed"},
 
-	"results/record": {[]string{"results/files"}, "a trial is recorded where there is no database, by a worker on any machine"},
+	"results/record": {[]string{"results/files", "stats"}, "a trial is recorded where there is no database, by a worker on any machine"},
 	"results/files":  {[]string{"atomicfile"}, "a file named by its content is whole or not, whatever the database says of it"},
 	"results/report": {[]string{"columns", "nullable", "results", "results/record", "safecsv", "setting", "stats"}, "how a record is printed is apart from how it is stored"},
 

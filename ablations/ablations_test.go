@@ -65,9 +65,9 @@ var (
 	figures  = regexp.MustCompile(`\b\d+\.\d(?:, \d+\.\d)+\b`)
 )
 
-// Each grid file begins with what it shows, its command, the paper's result where it mirrors a table, and its cost. Each
-// figure in the paragraph about the paper is an AP of a table that the file mirrors or cites, or below 10 a difference of two;
-// figures in a row are neighbours in the table.
+// Each grid file begins with what it shows, its command, the paper's result where it mirrors a table, and its cost,
+// with as many trials as its command trains. Each figure in the paragraph about the paper is an AP of a table that the
+// file mirrors or cites, or below 10 a difference of two; figures in a row are neighbours in the table.
 func TestHeaders(t *testing.T) {
 	for _, name := range plan.Ablations() {
 		paragraphs := header(t, name)
@@ -85,6 +85,19 @@ func TestHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		cost := find(paragraphs, "Cost")
+		if want := fmt.Sprintf("Cost at mini: %d trials", len(p.Trials)); name != "smoke" && !strings.HasPrefix(cost, want) {
+			t.Errorf("%s.yaml: want %q in %q", name, want, cost)
+		}
+		if strings.Contains(find(paragraphs, "runner sweep "+name), "--tune") {
+			tuning, err := p.Tuning()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf(" %d that choose ", len(tuning.Trials)); !strings.Contains(cost, want) {
+				t.Errorf("%s.yaml: want %q in %q", name, want, cost)
+			}
+		}
 		ids := []string{}
 		if p.Table != "" {
 			ids = append(ids, p.Table)
@@ -101,6 +114,19 @@ func TestHeaders(t *testing.T) {
 		}
 		if len(figure.FindAllString(text, -1)) < 3 {
 			t.Errorf("%s.yaml: %q has fewer than three figures of the paper", name, text)
+		}
+	}
+}
+
+// README.md says of each grid file inside the program what it is about.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range plan.Ablations() {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("README.md does not name %s", name)
 		}
 	}
 }

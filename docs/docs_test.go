@@ -148,8 +148,8 @@ func commands(t *testing.T, page string) [][]string {
 }
 
 // TestCommands runs what README.md and the pages beside this file show, in the
-// order shown, sweeps shortened, beside the JSON and YAML files that they show. A word in capitals stands for the reader's own:
-// TRIAL becomes a trial recorded so far, and a command with another one is only
+// order shown, sweeps shortened, beside the JSON and YAML files that they show. A word in capitals stands for the
+// reader's own: TRIAL becomes a trial recorded so far, and a command with another one is only
 // parsed by --help.
 func TestCommands(t *testing.T) {
 	pages, err := filepath.Glob("*.md")

@@ -21,9 +21,9 @@ var ErrNotRows = errors.New("a side has two trials of one seed, so it is not one
 
 // CompareRows returns by how much the mean AP of the trials b exceeds the mean AP of the trials a, and how far
 // it would hold with other seeds and other images (metrics.CompareRuns), from the stored detections. A trial
-// that diverged counts as AP 0; trials that are neither done nor diverged are left out. It fails if a side has no trial,
-// or two of one seed; if the detections of a trial that is done are not stored; and if what they score is not the AP
-// that is recorded, so that the images cannot be those of the trial.
+// that diverged counts as AP 0; trials that are neither done nor diverged are left out. It fails if a side has no
+// trial, or two of one seed; if the detections of a trial that is done are not stored; and if what they score is not
+// the AP that is recorded, so that the images cannot be those of the trial.
 func (d *Data) CompareRows(ctx context.Context, a, b []Recorded, resamples int, seed uint64) (*stats.TwoLevel, error) {
 	r := rescorer{data: d, truths: map[string]*dataset.Set{}}
 	var sides [2][]metrics.Run

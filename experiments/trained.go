@@ -150,8 +150,8 @@ func (d *Data) SameData(ctx context.Context, t *record.Trial) error {
 	return err
 }
 
-// sameData returns the data in the folder that a recorded trial names. The error is ErrOtherData if neither its identity
-// nor the identity that older versions gave to it is the recorded one.
+// sameData returns the data in the folder that a recorded trial names. The error is ErrOtherData if neither its
+// identity nor the identity that older versions gave to it is the recorded one.
 func (d *Data) sameData(ctx context.Context, t *record.Trial, cfg *plan.Config) (*Source, error) {
 	s, err := d.Identify(ctx, cfg)
 	if err != nil || s.Identity == t.Dataset {

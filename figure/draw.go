@@ -50,9 +50,7 @@ func (f *Figure) layout() (*layout, error) {
 	l := &layout{Figure: f}
 	l.title = wrap(textStyle(large, ink), f.Title, width-2*margin)
 	l.caption = wrap(textStyle(small, muted), f.Caption, width-2*margin)
-	if err := l.makeLegend(); err != nil {
-		return nil, err
-	}
+	l.makeLegend()
 	n := f.columns()
 	for i, p := range f.Panels {
 		drawn, err := p.plot()
@@ -92,23 +90,18 @@ func wrap(style text.Style, words string, room vg.Length) []string {
 }
 
 // makeLegend makes the legend, if the figure has any names.
-func (l *layout) makeLegend() error {
+func (l *layout) makeLegend() {
 	l.names = plot.NewLegend()
 	l.names.TextStyle.Font, l.names.TextStyle.Color = textStyle(small, ink).Font, ink
 	l.names.Top, l.names.Left = true, true
 	l.names.Padding, l.names.ThumbnailWidth = 4, thumb
 	for _, line := range l.Figure.legend() {
 		l.legendWidth = max(l.legendWidth, thumb+4+textStyle(small, ink).Width(line.Name))
-		shown, err := line.thumbnails()
-		if err != nil {
-			return err
-		}
-		l.names.Add(line.Name, shown...)
+		l.names.Add(line.Name, line.thumbnails()...)
 	}
 	if l.legendWidth > 0 {
 		l.legendWidth += margin
 	}
-	return nil
 }
 
 // draw draws the figure on a canvas of width × height.

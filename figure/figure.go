@@ -117,8 +117,8 @@ type Heat struct {
 	Ring   [][]bool // cells with a frame around them; nil: none
 }
 
-// largest is the largest number that has a place on an axis; its inverse is the smallest on a logarithmic one. The ratio
-// of the two is a number too.
+// largest is the largest number that has a place on an axis; its inverse is the smallest on a logarithmic one. The
+// ratio of the two is a number too.
 const largest = 1e100
 
 // finite reports whether a number has a place on an axis.

@@ -173,7 +173,7 @@ func transparent(c color.Color) color.Color {
 }
 
 // thumbnails show a line in the legend.
-func (l *Line) thumbnails() ([]plot.Thumbnailer, error) {
+func (l *Line) thumbnails() []plot.Thumbnailer {
 	var out []plot.Thumbnailer
 	if l.Mark != Points {
 		out = append(out, &plotter.Line{LineStyle: l.Style.outline()})
@@ -181,7 +181,7 @@ func (l *Line) thumbnails() ([]plot.Thumbnailer, error) {
 	if l.Mark != Curve {
 		out = append(out, &plotter.Scatter{GlyphStyle: l.Style.glyph()})
 	}
-	return out, nil
+	return out
 }
 
 func (s Span) draw(c draw.Canvas, at func(x, y float64) vg.Point) {

@@ -119,20 +119,30 @@ func (g *grid) write(x, y float64, side Side, text string) {
 
 // writeText draws a panel with axes.
 func (p *Panel) writeText(b *strings.Builder, columns int, mark func(name string, i int) rune) {
-	const height = 20
 	g := &grid{p: p}
 	g.xs, g.ys = p.ranges()
-	left := 0
-	ys := map[int]string{} // labels by row
-	for _, t := range p.Y.ticks(g.ys) {
-		left = max(left, utf8.RuneCountInString(t.Label))
+	height, left := 20, 0
+	labels := p.Y.ticks(g.ys)
+	for _, t := range labels {
+		lines := strings.Split(t.Label, "\n")
+		if p.Y.Names != nil { // so that no two touch
+			height = max(height, len(labels)*len(lines)+1)
+		}
+		for _, line := range lines {
+			left = max(left, utf8.RuneCountInString(line))
+		}
 	}
+	columns = max(columns, left+3+20)
 	for range height {
 		g.cells = append(g.cells, []rune(strings.Repeat(" ", columns-left-3)))
 	}
-	for _, t := range p.Y.ticks(g.ys) {
+	ys := map[int]string{} // labels by row
+	for _, t := range labels {
 		if _, row, ok := g.at(g.xs[0], t.Value); ok {
-			ys[row] = t.Label
+			lines := strings.Split(t.Label, "\n")
+			for i, line := range lines {
+				ys[row-(len(lines)-1)/2+i] = line
+			}
 		}
 	}
 	for i := range p.Bars {
@@ -144,7 +154,7 @@ func (p *Panel) writeText(b *strings.Builder, columns int, mark func(name string
 	for _, l := range p.Labels {
 		g.write(l.X, l.Y, l.Side, l.Text)
 	}
-	if p.Y.Label != "" {
+	if strings.TrimSpace(p.Y.Label) != "" {
 		b.WriteString(p.Y.Label + "\n")
 	}
 	for row, cells := range g.cells {

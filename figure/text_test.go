@@ -2,6 +2,7 @@ package figure
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,6 +50,29 @@ func TestText(t *testing.T) {
 	find("  o point")
 	find("It goes from the lower left corner to")
 	find("the upper right one.")
+}
+
+// TestTextOfNames: a name of several lines stands around its place, and a long one makes the picture wider.
+func TestTextOfNames(t *testing.T) {
+	p := &Panel{
+		X: Axis{Label: "x", Max: 1}, Y: Axis{Label: " ", Names: []string{"short", "of\nseveral\nlines, " + strings.Repeat("long", 10)}},
+		Lines: []Line{{X: []float64{0, 1}, Y: []float64{0, 1}, Mark: Points}},
+	}
+	lines := strings.Split((&Figure{Title: "t", Panels: []*Panel{p}}).Text(40), "\n")
+	left := strings.Repeat(" ", len("lines, ")+40)
+	at := func(name, after string) int {
+		line := left[len(name):] + name + " │" + after
+		i := slices.Index(lines, line)
+		if i < 0 {
+			t.Errorf("no line %q in\n%s", line, strings.Join(lines, "\n"))
+		}
+		return i
+	}
+	first := at("of", "")
+	if second, third := at("several", strings.Repeat(" ", 19)+"*"), at("lines, "+strings.Repeat("long", 10), ""); second != first+1 || third != first+2 {
+		t.Errorf("the lines of a name are lines %d, %d and %d", first, second, third)
+	}
+	at("short", "*")
 }
 
 // TestAnything: whatever the numbers are, a figure has places that are numbers, and its axes cover its points.

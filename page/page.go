@@ -1,5 +1,5 @@
-// Package page holds what the program's HTML pages share: one style, which has a light and a dark form, fits a phone and
-// prints, and the line that says how a page was made. A page needs no other file and no network.
+// Package page holds what the program's HTML pages share: one style, which has a light and a dark form, fits a phone
+// and prints, and the line that says how a page was made. A page needs no other file and no network.
 //
 // What is on a page is its caller's business.
 package page

@@ -16,8 +16,8 @@ import (
 	"focalgrid/results/record"
 )
 
-// walk calls sweep for every sweep, in order of time, trial for every trial that has ended, by key, and choice for every
-// choice, by subject.
+// walk calls sweep for every sweep, in order of time, trial for every trial that has ended, by key, and choice for
+// every choice, by subject.
 func walk(tx *sql.Tx, sweep func(*record.SweepPlan) error, trial func(*record.Bundle) error, choice func(*record.Choice) error) error {
 	sweeps, err := querySweeps(tx)
 	if err != nil {

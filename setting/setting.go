@@ -93,7 +93,7 @@ func (v Values) Int(name string) int { return value[int](v, name) }
 // Seed returns the value of a Seed.
 func (v Values) Seed(name string) uint64 { return value[uint64](v, name) }
 
-// Number returns the value of a Number.
+// NumberOf returns the value of a Number.
 func (v Values) Number(name string) float64 { return value[float64](v, name) }
 
 // Optional returns the value of a Number that may be none, which is nil.
@@ -215,6 +215,17 @@ func (p *Param) limit(x float64) string {
 		return strconv.FormatFloat(x, 'g', 2, 64)
 	}
 	return Spell(x)
+}
+
+// NumberOf returns the value of a setting that is a number.
+func NumberOf(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
 }
 
 // Spell writes a value as in a grid file, with the shortest text of a number: 0.1 for .1

@@ -91,6 +91,18 @@ func TestSpellAndParse(t *testing.T) {
 	})
 }
 
+func TestNumberOf(t *testing.T) {
+	for _, tt := range []struct {
+		value any
+		want  float64
+		ok    bool
+	}{{3, 3, true}, {.5, .5, true}, {nil, 0, false}, {"2", 0, false}, {true, 0, false}, {[]float64{1}, 0, false}} {
+		if got, ok := NumberOf(tt.value); got != tt.want || ok != tt.ok {
+			t.Errorf("%v is %g, %t; want %g, %t", tt.value, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
 func TestParseIsStrict(t *testing.T) {
 	for _, tt := range []struct {
 		p    Param

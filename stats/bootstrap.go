@@ -84,8 +84,8 @@ type TwoLevel struct {
 	Caveats   []Caveat
 }
 
-// SeedsAndImages summarises the differences in each resample; d is the difference in the figure on the images as they are.
-// In each resample, SeedDraws of the pairs and then all images are drawn with replacement (the
+// SeedsAndImages summarises the differences in each resample; d is the difference in the figure on the images as they
+// are. In each resample, SeedDraws of the pairs and then all images are drawn with replacement (the
 // bootstrap of rows and columns: Owen, "The Pigeonhole Bootstrap", 2007). All runs see the images of one draw,
 // as all were scored on one set: an image that is hard for one run is hard for the others, and what
 // that does to the mean does not shrink with more seeds.

@@ -123,9 +123,9 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
-// TestTwoLevelCoverage: the interval over seeds and images holds the difference of all seeds on all
-// images in 95 % of studies, whichever of the two it varies with; in more where there are two or three seeds, and where
-// it varies with the two together, as a resample draws this part twice (Owen 2007, §3).
+// TestTwoLevelCoverage: the interval over seeds and images holds the difference of all seeds on all images in 95 % of
+// studies, whichever of the two it varies with; in more where there are two or three seeds, and where it varies with
+// the two together: resamples of seeds, of images and of both at once each have the variance of that part (Owen 2007).
 func TestTwoLevelCoverage(t *testing.T) {
 	const studies, images, resamples, truth = 1000, 60, 200, 5
 	for _, tt := range []struct {

@@ -31,7 +31,8 @@ const (
 // Caveat is what one result cannot show. Caveats can be compared by ==.
 type Caveat struct {
 	Kind Kind
-	// Count is the number of pairs (Tied, Approximate), of pairs without ties (TooFew), of seeds (Lost) or of runs (Diverged).
+	// Count is the number of pairs (Tied, Approximate), of pairs without ties (TooFew), of seeds (Lost) or of runs
+	// (Diverged).
 	Count int
 	// Need is the fewest pairs with which the test can reject, given the pairs of the other comparisons (TooFew).
 	Need int

@@ -27,6 +27,16 @@ func (v Value) value() float64 {
 	return v.Value
 }
 
+// Finished returns the values of the runs that did not diverge, of which a mean is taken.
+func Finished(runs []Value) (values []float64) {
+	for _, v := range runs {
+		if !v.Diverged {
+			values = append(values, v.Value)
+		}
+	}
+	return values
+}
+
 // Difference is by how much side B exceeds side A: over pairs of runs with one seed, or, where
 // there is no pair, between the means of both sides.
 type Difference struct {

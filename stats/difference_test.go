@@ -65,8 +65,8 @@ func TestPaired(t *testing.T) {
 func TestWelch(t *testing.T) {
 	s := math.Sqrt(1.5) // so that the variance of the mean of three is 1/2
 	d := Paired(values(0, -s, 1, 0, 2, s), values(3, 10-s, 4, 10, 5, 10+s))
-	if !close(d.Mean, 10) || math.Abs(d.High-12.776) > 1e-3 || math.Abs(d.Low-7.224) > 1e-3 {
-		t.Errorf("%g to %g, want 10 ± 2.776", d.Low, d.High)
+	if !close(d.Mean, 10) || math.Abs(d.High-12.776) > 1e-3 || math.Abs(d.Low-7.224) > 1e-3 || !(math.Abs(d.HalfWidth()-2.776) < 1e-3) {
+		t.Errorf("%g to %g, ± %g, want 10 ± 2.776", d.Low, d.High, d.HalfWidth())
 	}
 }
 

@@ -33,24 +33,16 @@ func Mean(values []float64) Estimate {
 	if e.N == 1 {
 		e.Caveats = []Caveat{{Kind: Once}}
 	}
-	half := e.HalfWidth()
+	half := math.NaN()
+	if e.N > 1 {
+		half = float64(critical(e.N-1) * e.SD / math.Sqrt(float64(e.N)))
+	}
 	e.Low, e.High = e.Mean-half, e.Mean+half
 	return e
 }
 
-// HalfWidth returns the distance from the mean to either end of its t interval, NaN where N < 2.
-func (e Estimate) HalfWidth() float64 {
-	if e.N < 2 {
-		return math.NaN()
-	}
-	t := 0.0
-	if known := quantiles(); e.N-1 < len(known) {
-		t = known[e.N-1]
-	} else {
-		t = studentT((1+Confidence)/2, float64(e.N-1))
-	}
-	return float64(t * e.SD / math.Sqrt(float64(e.N)))
-}
+// HalfWidth returns the distance from the mean to either end of its interval, NaN where there is none.
+func (e Estimate) HalfWidth() float64 { return (e.High - e.Low) / 2 }
 
 // MarshalJSON writes null for what is not defined.
 func (e Estimate) MarshalJSON() ([]byte, error) { return json.Marshal(e.json()) }
@@ -73,12 +65,20 @@ func defined(values []float64) []float64 {
 	return slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 }
 
-// quantiles returns the quantiles that an interval is made of for the usual numbers of runs, by degrees of freedom: a table
-// has thousands of intervals, and each quantile is found by a search.
-var quantiles = sync.OnceValue(func() []float64 {
+// critical returns the factor of an interval's standard error, with so many degrees of freedom.
+func critical(degrees int) float64 {
+	if known := criticals(); degrees < len(known) {
+		return known[degrees]
+	}
+	return studentT((1+Confidence)/2, float64(degrees))
+}
+
+// criticals are the factors for the usual numbers of runs: a table has thousands of intervals, and each factor is found
+// by a search.
+var criticals = sync.OnceValue(func() []float64 {
 	known := make([]float64, 32)
-	for degrees := range known {
-		known[degrees] = studentT((1+Confidence)/2, max(1, float64(degrees)))
+	for degrees := 1; degrees < len(known); degrees++ {
+		known[degrees] = studentT((1+Confidence)/2, float64(degrees))
 	}
 	return known
 })

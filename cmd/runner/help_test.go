@@ -34,6 +34,7 @@ func parses(t *testing.T, line string) {
 	t.Helper()
 	line, _, _ = strings.Cut(line, " #")
 	line, _, _ = strings.Cut(line, " > ")
+	line, _, _ = strings.Cut(line, " | ")
 	words := strings.Fields(line)
 	if len(words) == 0 || words[0] != "runner" {
 		t.Errorf("%q is no command of ours", line)

@@ -120,8 +120,8 @@ func (a *app) between() string {
 	return "\n"
 }
 
-// filter returns a function that picks the trials that pass all filters. In text, settings without meaning in a trial are
-// left out of it, as they tell nothing apart.
+// filter returns a function that picks the trials that pass all filters. In text, settings without meaning in a trial
+// are left out of it, as they tell nothing apart.
 func (o *lsOptions) filter(now time.Time) (func([]record.Trial) []record.Trial, error) {
 	matches, err := detector.Settings.Matching(o.only)
 	if err != nil {

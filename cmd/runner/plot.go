@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -175,21 +174,19 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 		if given := o.given(); given != "" {
 			return nil, bad(fmt.Errorf("%s: figure %s is drawn from no trials", given, o.what))
 		}
-		f, err := draw(in)
-		return f, err
+		return draw(in)
 	}
 	grid := o.what
 	if named {
 		grid = fig.Grid
 	}
-	if !named && !slices.Contains(plan.Ablations(), grid) && !exists(grid) {
-		if isKey(grid) {
-			return a.trialCurves(o)
-		}
-		return nil, bad(unknownPlot(grid))
-	}
 	p, err := loadPlan(ctx, grid, o.sel)
-	if err != nil {
+	switch {
+	case errors.Is(err, plan.ErrNoGrid) && isKey(grid):
+		return a.trialCurves(o)
+	case errors.Is(err, plan.ErrNoGrid):
+		return nil, bad(unknownPlot(grid))
+	case err != nil:
 		return nil, bad(err)
 	}
 	sweep := usage.Sweep(grid, &o.sel, o.engine, o.db)
@@ -261,8 +258,3 @@ func unknownPlot(name string) error {
 
 // isKey reports whether text may be the beginning of a trial's key.
 func isKey(text string) bool { return text != "" && strings.Trim(text, "0123456789abcdef") == "" }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
@@ -69,7 +68,7 @@ func (a *app) settings(ctx context.Context, o *settingsOptions) error {
 	var uses [][]plan.Use
 	for i, source := range sources {
 		all, err := reading(ctx, func() ([]plan.Explained, error) { return detector.Settings.Explain(source, o.sel) })
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, plan.ErrNoGrid) {
 			err = fmt.Errorf("%w; the nearest setting is %s", err, detector.Settings.Nearest(o.what))
 		}
 		if err != nil {

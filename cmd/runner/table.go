@@ -132,7 +132,10 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 	if err := o.checkFormat(); err != nil {
 		return err
 	}
-	plan, err := loadPlan(ctx, o.source, o.sel)
+	p, err := loadPlan(ctx, o.source, o.sel)
+	if errors.Is(err, plan.ErrNoGrid) {
+		err = fmt.Errorf("%w; tables of the paper: %s", err, strings.Join(sweep.PublishedIDs(), ", "))
+	}
 	if err != nil {
 		return bad(err)
 	}
@@ -141,7 +144,7 @@ func (a *app) table(ctx context.Context, o *tableOptions) error {
 		return err
 	}
 	defer closeRecords()
-	t, err := records.Table(ctx, plan, sweep.TableOptions{EverySeed: o.sel.Seeds == "", PerClass: o.perClass})
+	t, err := records.Table(ctx, p, sweep.TableOptions{EverySeed: o.sel.Seeds == "", PerClass: o.perClass})
 	if err != nil {
 		if ctx.Err() != nil {
 			return err

@@ -27,7 +27,8 @@ const (
 	BestRate   Rate = "best"   // each row at the rate that was best for it on the split tune
 )
 
-// maxClaims keeps the search for the rows of all claims short. Claims are few: each makes the test of the others stricter.
+// maxClaims keeps the search for the rows of all claims short. Claims are few: each makes the test of the others
+// stricter.
 const maxClaims = 100
 
 // claim is a Claim as written, before its rows are known.

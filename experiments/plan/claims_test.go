@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -57,6 +58,10 @@ func TestClaimsWithoutTune(t *testing.T) {
 // TestClaimsRefused: each error names the line and what was expected.
 func TestClaimsRefused(t *testing.T) {
 	const first = "better: {loss.gamma: 2}, than: {loss.type: ce}}"
+	var many strings.Builder
+	for i := range maxClaims + 3 {
+		fmt.Fprintf(&many, "  - {says: %d is better, %s\n", i, first)
+	}
 	for _, tt := range []struct{ claims, want string }{
 		{"claims: 3", "t.yaml:8: claims must be a list, is \"3\""},
 		{"claims: [a]", "t.yaml:8: a claim must be key: value pairs, is \"a\""},
@@ -78,7 +83,7 @@ func TestClaimsRefused(t *testing.T) {
 		{"claims:\n  - says: a\n    better: {loss.gamma: 2}\n    than: {loss.type: ce, loss.gamma: 2}",
 			"t.yaml:11: claims: loss.type=\"ce\" loss.gamma=2 chooses no row; `runner sweep FILE --dry-run` lists the rows"},
 		{"claims: [{says: a, same: [{loss.gamma: 2}, {loss.gamma: 2}]}]", "t.yaml:8: claims: both sides choose row 1; a claim is about two rows"},
-		{"claims: [" + strings.Repeat("{},", maxClaims+1) + "]", "t.yaml:8: a claim without says, the sentence that it stands for"},
+		{"claims:\n" + many.String(), "t.yaml:109: claims: more than 100"},
 	} {
 		_, err := gridText(t, t.TempDir(), claimed+tt.claims+"\n", Selection{})
 		if err == nil {

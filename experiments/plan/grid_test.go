@@ -57,6 +57,19 @@ func gridText(t interface{ Fatal(...any) }, dir, text string, sel Selection) (*P
 	return settings.Load(path, sel)
 }
 
+// refused wants an error about a grid file, t.yaml, that has this in it.
+func refused(t *testing.T, text, want string) {
+	t.Helper()
+	dir := t.TempDir()
+	_, err := gridText(t, dir, text, Selection{})
+	if err == nil {
+		t.Fatalf("no error; want %q", want)
+	}
+	if got := strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""); !strings.Contains(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
 func mustPlan(t *testing.T, text string, sel Selection) *Plan {
 	t.Helper()
 	p, err := gridText(t, t.TempDir(), text, sel)
@@ -348,16 +361,7 @@ func TestStrictness(t *testing.T) {
 		{"too many trials", "profile: mini\ngrid: {loss.gamma: [0, 1]}\nseeds: 0..99999\n", "2 rows × 100000 seeds are more than 100000 trials"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			_, err := gridText(t, dir, tt.text, Selection{})
-			if err == nil {
-				t.Fatalf("no error; want %q", tt.want)
-			}
-			if got := strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""); !strings.Contains(got, tt.want) {
-				t.Errorf("got %q\nwant %q", got, tt.want)
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { refused(t, tt.text, tt.want) })
 	}
 }
 

@@ -42,8 +42,8 @@ func TestBaselineRow(t *testing.T) {
 	}
 }
 
-// TestApart: a row's settings are the table's own but for what it varies itself or --set changes; where the data lies and
-// settings without meaning in the row do not count.
+// TestApart: a row's settings are the table's own but for what it varies itself or --set changes; where the data lies
+// and settings without meaning in the row do not count.
 func TestApart(t *testing.T) {
 	varied := func(key string) bool { return key == "loss.gamma" || key == "loss.alpha" }
 	for _, tt := range []struct {

@@ -101,14 +101,14 @@ func (in *Catalogue) baseline(source string, sel Selection) (Config, map[string]
 		if b, _, profile, err = in.grid(label, text, sel.Profile); err != nil {
 			return Config{}, nil, err
 		}
-	case errors.Is(err, fs.ErrNotExist) && slices.Contains(Profiles(), source):
+	case errors.Is(err, ErrNoGrid) && slices.Contains(Profiles(), source):
 		if profile, err = in.loadProfile(source, ""); err == nil {
 			err = alone(source, sel)
 		}
 		if err != nil {
 			return Config{}, nil, err
 		}
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, ErrNoGrid):
 		return Config{}, nil, fmt.Errorf("%w; profiles: %s", err, strings.Join(Profiles(), ", "))
 	default:
 		return Config{}, nil, err
@@ -238,7 +238,7 @@ func read(source string) (label string, text []byte, err error) {
 		text, err := fs.ReadFile(ablations.Files, source+".yaml")
 		return "ablations/" + source + ".yaml", text, err
 	}
-	return "", nil, fmt.Errorf("%s: %w and no ablation of that name%s; known: %s", source, errNoFile, instead(source), strings.Join(Ablations(), ", "))
+	return "", nil, fmt.Errorf("%s: %w and no ablation of that name%s; known: %s", source, ErrNoGrid, instead(source), strings.Join(Ablations(), ", "))
 }
 
 // instead returns advice about a name that is neither a grid file's nor an ablation's.
@@ -270,10 +270,5 @@ func readFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-// errNoFile is fs.ErrNotExist in our words.
-var errNoFile = noFile{}
-
-type noFile struct{}
-
-func (noFile) Error() string        { return "no such file" }
-func (noFile) Is(target error) bool { return target == fs.ErrNotExist }
+// ErrNoGrid is the error of a name that is neither a grid file's nor an ablation's.
+var ErrNoGrid = errors.New("no such file")

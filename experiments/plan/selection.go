@@ -138,8 +138,8 @@ func (in *Catalogue) parseChoice(flag, text string) (choice, error) {
 	return c, nil
 }
 
-// Matching returns a function that reports whether settings have the values of every "key=value,value…", as --only keeps
-// rows.
+// Matching returns a function that reports whether settings have the values of every "key=value,value…", as --only
+// keeps rows.
 func (in *Catalogue) Matching(only []string) (func(*Config) bool, error) {
 	choices, err := in.choices("--only", only)
 	return func(c *Config) bool { return fit(choices, c) }, err

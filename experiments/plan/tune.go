@@ -170,8 +170,8 @@ func (t *Tune) Subject(c *Config) []byte {
 	return canonical(c, func(c *Config, key string) bool { return matters(c, key) && !slices.Contains(t.Factors, key) })
 }
 
-// WithBest returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; "" where
-// nothing is chosen. A row whose best are the values that it has is not there twice.
+// WithBest returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; ""
+// where nothing is chosen. A row whose best are the values that it has is not there twice.
 func (p *Plan) WithBest(chosen []string) (*Plan, error) {
 	wide := *p
 	wide.Factors = slices.Concat(p.Factors, p.Tune.Factors)
@@ -240,22 +240,11 @@ func (t *Tune) Less(a, b *Config) bool {
 		if reflect.DeepEqual(x, y) {
 			continue
 		}
-		v, ok := number(x)
-		w, both := number(y)
+		v, ok := setting.NumberOf(x)
+		w, both := setting.NumberOf(y)
 		return ok && both && v < w
 	}
 	return false
-}
-
-// number returns the value of a setting that is a number.
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int:
-		return float64(v), true
-	}
-	return 0, false
 }
 
 // Edges describes the chosen settings that are the smallest or the largest of their candidates, where the best may lie
@@ -273,13 +262,13 @@ func (p *Plan) Edges(row int, best string, candidates []string) ([]string, error
 			if err != nil {
 				return nil, err
 			}
-			if v, ok := number(c.Config.Value(key)); ok {
+			if v, ok := setting.NumberOf(c.Config.Value(key)); ok {
 				values = append(values, v)
 			}
 		}
 		slices.Sort(values)
 		values = slices.Compact(values)
-		v, ok := number(chosen.Config.Value(key))
+		v, ok := setting.NumberOf(chosen.Config.Value(key))
 		if !ok || len(values) < 2 {
 			continue
 		}

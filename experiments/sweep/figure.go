@@ -50,14 +50,15 @@ func (r *Records) Grid(ctx context.Context, p *plan.Plan, everySeed bool, train 
 
 // Alone is a grid of one trial.
 func (r *Records) Alone(t *record.Trial) (*figures.Grid, error) {
-	cfg, err := detector.Settings.ParseResolved("the settings of trial "+t.Key[:12], []byte(t.Config))
+	name := "trial " + record.Short(t.Key)
+	cfg, err := detector.Settings.ParseResolved("the settings of "+name, []byte(t.Config))
 	if err != nil {
 		return nil, err
 	}
 	row := rowOf(&cfg, nil)
 	row.Trials = []record.Trial{*t}
 	return &figures.Grid{
-		Name: "trial " + t.Key[:12], Title: "trial " + t.Key[:12], Ours: plan.DescribeSetting(&cfg, nil, t.Init),
+		Name: name, Title: name, Ours: plan.DescribeSetting(&cfg, nil, t.Init),
 		Rows: []figures.Row{row}, Log: r.log,
 	}, nil
 }

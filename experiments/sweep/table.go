@@ -208,8 +208,8 @@ func TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
 	return t, nil
 }
 
-// blocks lists the rows of the plan in each block of its table: the rows as the file has them and, if any is chosen, the
-// rows at their own best values.
+// blocks lists the rows of the plan in each block of its table: the rows as the file has them and, if any is chosen,
+// the rows at their own best values.
 func blocks(p *plan.Plan) [][]int {
 	same := make([]int, len(p.Rows))
 	for i := range same {

@@ -34,8 +34,8 @@ func tableOf(t *testing.T, grid string, sel plan.Selection) *tables.Table {
 	return table
 }
 
-// TestPublishedBeside: a published figure stands beside a row only if its other settings are the table's own, whether the
-// file, a profile or --set says otherwise.
+// TestPublishedBeside: a published figure stands beside a row only if its other settings are the table's own, whether
+// the file, a profile or --set says otherwise.
 func TestPublishedBeside(t *testing.T) {
 	const grid = `
 table: 1d

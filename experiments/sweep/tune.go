@@ -31,9 +31,9 @@ type Candidate struct {
 }
 
 // Choose records, for each row of the plan, the candidate with the highest mean AP. It reads the states of the plan's
-// Tuning. A trial that diverged counts as AP 0; where candidates score the same, the smaller setting is chosen. A choice
-// that is recorded already stays as it is if it rests on the same candidates and trials. A row of which a trial has no
-// result has no new choice, and is not in what Choose returns.
+// Tuning. A trial that diverged counts as AP 0; where candidates score the same, the smaller setting is chosen. A
+// choice that is recorded already stays as it is if it rests on the same candidates and trials. A row of which a trial
+// has no result has no new choice, and is not in what Choose returns.
 func (r *Records) Choose(p *plan.Plan, tuning []State) ([]Choice, error) {
 	rows, err := byRow(p, tuning)
 	if err != nil {
@@ -149,8 +149,8 @@ func (r *Records) subject(p *plan.Plan, of []State) string {
 	return ""
 }
 
-// doubts says why other candidates than those of a choice may be better: all scored the same, or the best is at the edge
-// of them.
+// doubts says why other candidates than those of a choice may be better: all scored the same, or the best is at the
+// edge of them.
 func doubts(p *plan.Plan, row int, c *record.Choice) ([]string, error) {
 	var candidates []string
 	same := len(c.Candidates) > 1

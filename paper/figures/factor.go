@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"focalgrid/figure"
+	"focalgrid/setting"
 	"focalgrid/stats"
 )
 
@@ -43,6 +44,7 @@ func (g *Grid) points(keys []string) *figure.Figure {
 	}
 	if !fit {
 		axis.Label = " "
+		f.Caption += " What a row does not name is as in the first row."
 	}
 	mark := figure.Points
 	if fit && len(keys) > 0 && g.ascends(keys[0]) {
@@ -87,8 +89,8 @@ func (g *Grid) points(keys []string) *figure.Figure {
 	return f
 }
 
-// names are the names of rows at an axis: their values below each other where these fit under a picture, or else a
-// line each.
+// names are the names of rows at an axis: their values below each other where these fit under a picture, or else as a
+// list of settings, of which all rows but the first have those that differ from it.
 func (g *Grid) names(keys []string) (names []string, fit bool) {
 	fit = len(keys) <= 3
 	for i := range g.Rows {
@@ -103,7 +105,11 @@ func (g *Grid) names(keys []string) (names []string, fit bool) {
 		return names, true
 	}
 	for i := range g.Rows {
-		names[i] = broken(g.Rows[i].name(keys))
+		name := g.Rows[i].name(keys)
+		if i > 0 { // most settings are those of the first row, and would be read in vain
+			name = g.Rows[i].nameBeside(&g.Rows[0], keys)
+		}
+		names[i] = broken(name)
 	}
 	return names, false
 }
@@ -144,34 +150,28 @@ func lie(f *figure.Figure) {
 		}
 	}
 	f.Columns = len(f.Panels)
-	f.RowHeight = 60
-	for _, name := range f.Panels[0].Y.Names {
-		f.RowHeight += 10 + 11*float64(1+strings.Count(name, "\n"))
+	lines, most := make([]int, len(f.Panels[0].Y.Names)), 0
+	for i, name := range f.Panels[0].Y.Names {
+		lines[i] = 1 + strings.Count(name, "\n")
+		if i > 0 {
+			most = max(most, lines[i-1]+lines[i])
+		}
 	}
+	// Rows are equally far apart, and no two names below each other may touch.
+	f.RowHeight = 60 + float64(len(lines))*(10+11*float64(most)/2)
 }
 
 // ascends reports whether a factor is a larger number in each row than in the row before: then a line joins the rows.
 func (g *Grid) ascends(key string) bool {
 	last := math.Inf(-1)
 	for i := range g.Rows {
-		v, ok := number(g.Rows[i].Factors[key])
+		v, ok := setting.NumberOf(g.Rows[i].Factors[key])
 		if !ok || v <= last {
 			return false
 		}
 		last = v
 	}
 	return true
-}
-
-// number returns a setting as a number.
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
 }
 
 func symbolsOf(keys []string) []string {

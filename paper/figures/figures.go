@@ -8,10 +8,8 @@
 package figures
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"focalgrid/figure"
 	"focalgrid/model"
@@ -67,6 +65,3 @@ func Of(name string) (Figure, bool) {
 	f, ok := all[name]
 	return f, ok
 }
-
-// Known lists the names for a message.
-func Known() string { return fmt.Sprintf("figures: %s", strings.Join(Names(), ", ")) }

@@ -56,27 +56,34 @@ func symbol(key string) string {
 // spell writes the value of a setting, and a dash for a setting that does not matter for the row.
 func (r *Row) spell(key string) string {
 	v, ok := r.Factors[key]
-	switch list, isList := v.([]float64); {
-	case !ok:
+	if !ok {
 		return "–"
-	case isList:
-		return setting.Spell(list)
 	}
 	return setting.Spell(v)
 }
 
-// name tells the row apart by settings: "γ 2, α 0.25".
+// name tells the row apart by settings: "γ 2, α 0.25". It leaves out what does not matter for the row, and none.
 func (r *Row) name(keys []string) string {
+	return r.list(slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return r.Factors[key] == nil }))
+}
+
+// nameBeside names the settings that matter for the row and are not those of another row, none too: "γ 0, α none".
+func (r *Row) nameBeside(other *Row, keys []string) string {
+	return r.list(slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		_, matters := r.Factors[key]
+		return !matters || r.spell(key) == other.spell(key)
+	}))
+}
+
+// list writes settings, each with its symbol; what is of a type has a name of its own.
+func (r *Row) list(keys []string) string {
 	var parts []string
 	for _, key := range keys {
-		if r.Factors[key] == nil { // it does not matter, or is none
-			continue
-		}
-		part := symbol(key) + " " + r.spell(key)
 		if strings.HasSuffix(key, ".type") {
-			part = r.spell(key)
+			parts = append(parts, r.spell(key))
+		} else {
+			parts = append(parts, symbol(key)+" "+r.spell(key))
 		}
-		parts = append(parts, part)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -93,28 +100,15 @@ func (g *Grid) varied() []string {
 }
 
 // ap estimates AP × 100 from the trials that are done.
-func (r *Row) ap() stats.Estimate {
-	var values []float64
-	for _, t := range r.Trials {
-		if t.Status == record.StatusDone {
-			values = append(values, 100*t.Metrics["AP"])
-		}
-	}
-	return stats.Mean(values)
-}
+func (r *Row) ap() stats.Estimate { return stats.Mean(stats.Finished(r.runs())) }
 
 // runs are the AP × 100 of the trials by seed; a diverged trial is 0.
 func (r *Row) runs() []stats.Value {
-	var out []stats.Value
-	for _, t := range r.Trials {
-		switch t.Status {
-		case record.StatusDone:
-			out = append(out, stats.Value{Seed: t.Seed, Value: 100 * t.Metrics["AP"]})
-		case record.StatusDiverged:
-			out = append(out, stats.Value{Seed: t.Seed, Diverged: true})
-		}
+	runs := record.Values(r.Trials, "AP")
+	for i := range runs {
+		runs[i].Value *= 100
 	}
-	return out
+	return runs
 }
 
 // count counts the trials of a status.

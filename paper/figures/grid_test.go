@@ -52,6 +52,7 @@ func TestPoints(t *testing.T) {
 	published := .34
 	g := grid([]string{"loss.gamma"}, row(factors{"loss.gamma": 0.0}, .20), row(factors{"loss.gamma": 2.0}, .30, .32), row(factors{"loss.gamma": 5.0}))
 	g.Rows[1].Published, g.Published = &published, "COCO minival"
+	g.Rows[2].Trials = []record.Trial{{Outcome: record.Outcome{Status: record.StatusDone}}} // its images have no object, so it has no AP
 	f := drawn(t, Results, g)
 	if len(f.Panels) != 2 {
 		t.Fatalf("%d panels, want ours and the published one", len(f.Panels))
@@ -98,17 +99,32 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// TestLying: rows whose names are long are listed at the left, the first at the top, with whiskers across.
+// TestLying: rows whose names are long are listed at the left, the first at the top with all its settings, each other
+// with what differs from it, with whiskers across.
 func TestLying(t *testing.T) {
-	keys := []string{"loss.type", "sampler.type", "sampler.ratio", "sampler.batch"}
-	g := grid(keys, row(factors{"loss.type": "focal"}, .2, .3), row(factors{"loss.type": "ce", "sampler.type": "ohem", "sampler.ratio": 3.0, "sampler.batch": 512}, .1, .1))
+	keys := []string{"loss.type", "loss.alpha", "sampler.type", "sampler.ratio", "sampler.batch"}
+	all := func(alpha any) factors {
+		return factors{"loss.type": "focal", "loss.alpha": alpha, "sampler.type": "all"}
+	}
+	mined := factors{"loss.type": "ce", "loss.alpha": nil, "sampler.type": "ohem", "sampler.ratio": 3.0, "sampler.batch": 512}
+	g := grid(keys, row(all(.25), .2, .3), row(mined, .1, .1), row(all(.5), .3))
 	f := drawn(t, Results, g)
 	p := f.Panels[0]
-	if got := p.Y.Names; len(got) != 2 || got[1] != "focal" || strings.ReplaceAll(got[0], "\n", " ") != "ce, ohem, ratio 3, batch 512" {
-		t.Errorf("names from below %q", got)
+	want := []string{"α 0.5", "ce, α none, ohem, ratio 3, batch 512", "focal, α 0.25, all"} // from below
+	for i, name := range p.Y.Names {
+		if got := strings.ReplaceAll(name, "\n", " "); got != want[i] {
+			t.Errorf("row %d from below is named %q, want %q", i, got, want[i])
+		}
 	}
-	if l := p.Lines[0]; !l.Across || !nearly(l.X[0], 25) || l.Y[0] != 1 {
+	if l := p.Lines[0]; !l.Across || !nearly(l.X[0], 25) || l.Y[0] != 2 {
 		t.Errorf("the first row is at %g, %g, across %t", l.X[0], l.Y[0], l.Across)
+	}
+	const said = "What a row does not name is as in the first row."
+	if !strings.Contains(f.Caption, said) {
+		t.Errorf("the caption does not say what names leave out: %s", f.Caption)
+	}
+	if f := drawn(t, Results, grid([]string{"loss.alpha"}, row(all(.25), .2), row(all(.5), .3))); strings.Contains(f.Caption, said) {
+		t.Errorf("short names leave nothing out: %s", f.Caption)
 	}
 }
 
@@ -184,8 +200,8 @@ func TestImbalance(t *testing.T) {
 	}
 	for _, want := range []string{
 		"diverged", "; +10.5 (+4.1 to +16.9, n = 2) at 99. ",
-		// By hand: from 24 to 99 is log10(99/24) = .6154 of a decade. In it the gap of seed 0 rises from 3 to 10, and that
-		// of seed 1 from -30 to 11: by 11.4 and 66.6 in a decade, whose mean is 39.0 ± 12.706 × 27.6.
+		// By hand: from 24 to 99 is log10(99/24) = .6154 of a decade. In it the gap of seed 0 rises from 3 to 10, and
+		// that of seed 1 from -30 to 11: by 11.4 and 66.6 in a decade, whose mean is 39.0 ± 12.706 × 27.6.
 		"Slope of the gap for ten times the ratio, by least squares in each seed: +39.0 (−312.0 to +390.0, n = 2).",
 	} {
 		if !strings.Contains(f.Caption, want) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"focalgrid/figure"
+	"focalgrid/setting"
 )
 
 // alphaGamma draws AP over every pair of α and γ.
@@ -20,8 +21,8 @@ func alphaGamma(in *Input) (*figure.Figure, error) {
 func (g *Grid) product(a, b string) bool {
 	seen := map[[2]float64]bool{}
 	for i := range g.Rows {
-		x, okX := number(g.Rows[i].Factors[a])
-		y, okY := number(g.Rows[i].Factors[b])
+		x, okX := setting.NumberOf(g.Rows[i].Factors[a])
+		y, okY := setting.NumberOf(g.Rows[i].Factors[b])
 		if !okX || !okY || seen[[2]float64{x, y}] {
 			return false
 		}
@@ -35,7 +36,7 @@ func (g *Grid) product(a, b string) bool {
 func (g *Grid) values(key string) []float64 {
 	var out []float64
 	for i := range g.Rows {
-		if v, ok := number(g.Rows[i].Factors[key]); ok && !slices.Contains(out, v) {
+		if v, ok := setting.NumberOf(g.Rows[i].Factors[key]); ok && !slices.Contains(out, v) {
 			out = append(out, v)
 		}
 	}
@@ -56,8 +57,8 @@ func (g *Grid) heat(up, across string) (*figure.Figure, error) {
 	}
 	for i := range g.Rows {
 		r := &g.Rows[i]
-		x, okX := number(r.Factors[across])
-		y, okY := number(r.Factors[up])
+		x, okX := setting.NumberOf(r.Factors[across])
+		y, okY := setting.NumberOf(r.Factors[up])
 		if okX && okY {
 			h.Values[slices.Index(ys, y)][slices.Index(xs, x)] = r.ap().Mean
 		}

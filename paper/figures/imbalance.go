@@ -128,7 +128,7 @@ func (g *Grid) scenes() ([]scene, error) {
 			found[at] = &scene{}
 			order = append(order, at)
 		}
-		gamma, _ := number(r.Settings["loss.gamma"])
+		gamma, _ := setting.NumberOf(r.Settings["loss.gamma"])
 		switch kind := setting.Spell(r.Settings["loss.type"]); {
 		case kind == "focal" && gamma > 0:
 			found[at].focal = r

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"focalgrid/figure"
+	"focalgrid/setting"
 )
 
 // rates draws AP over the learning rate, with one line for each combination of the other factors.
@@ -26,8 +27,8 @@ func rates(in *Input) (*figure.Figure, error) {
 	}
 	rows := slices.Clone(g.Rows)
 	slices.SortStableFunc(rows, func(a, b Row) int {
-		x, _ := number(a.Factors[key])
-		y, _ := number(b.Factors[key])
+		x, _ := setting.NumberOf(a.Factors[key])
+		y, _ := setting.NumberOf(b.Factors[key])
 		return cmp.Compare(x, y)
 	})
 	var names []string
@@ -39,7 +40,7 @@ func rates(in *Input) (*figure.Figure, error) {
 	for i, name := range names {
 		line := figure.Line{Name: name, Mark: figure.Joined, Style: style(i, len(names))}
 		for k := range rows {
-			x, ok := number(rows[k].Factors[key])
+			x, ok := setting.NumberOf(rows[k].Factors[key])
 			if e := rows[k].ap(); ok && rows[k].name(others) == name && e.N > 0 {
 				// Whiskers of several lines would cover each other at one place.
 				x *= 1 + .03*(float64(i)-float64(len(names)-1)/2)

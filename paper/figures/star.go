@@ -39,8 +39,8 @@ func effective(in *Input) (*figure.Figure, error) {
 		r := &g.Rows[i]
 		e := r.ap()
 		tried := e.N > 0 || len(r.runs()) > 0
-		gamma, okG := number(r.Settings["loss.gamma"])
-		beta, okB := number(r.Settings["loss.beta"])
+		gamma, okG := setting.NumberOf(r.Settings["loss.gamma"])
+		beta, okB := setting.NumberOf(r.Settings["loss.beta"])
 		if setting.Spell(r.Settings["loss.type"]) != "focal_star" || !okG || !okB || !tried {
 			continue
 		}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+
+	"focalgrid/stats"
 )
 
 // Kinds of trial.
@@ -138,6 +140,24 @@ func (c *Counts) Add(status string) {
 	case StatusFailed:
 		c.Failed++
 	}
+}
+
+// Values returns a metric of the trials that are done or diverged, by which rows are compared: NaN where a trial that
+// is done does not have it. A trial that diverged has none, and counts as 0 where stats compares runs.
+func Values(trials []Trial, metric string) (values []stats.Value) {
+	for _, t := range trials {
+		switch t.Status {
+		case StatusDone:
+			v, ok := t.Metrics[metric]
+			if !ok {
+				v = math.NaN()
+			}
+			values = append(values, stats.Value{Seed: t.Seed, Value: v})
+		case StatusDiverged:
+			values = append(values, stats.Value{Seed: t.Seed, Diverged: true})
+		}
+	}
+	return values
 }
 
 // Sweep is one ablation file as it was run.

@@ -46,8 +46,8 @@ func LoadSide(store *results.Store, name string, trials []record.Trial) (Side, e
 	return side, nil
 }
 
-// Rows returns the trials with the settings "key=value,key=value"; meaningful leaves out of recorded settings those that
-// do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
+// Rows returns the trials with the settings "key=value,key=value"; meaningful leaves out of recorded settings those
+// that do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
 func Rows(store *results.Store, text string, meaningful func(settings string) string) ([]record.Trial, error) {
 	settings := map[string]string{}
 	for _, part := range splitSettings(text) {
@@ -216,38 +216,10 @@ func metricContrasts(a, b Side) []metricContrast {
 	}
 	var out []metricContrast
 	for _, name := range namesOf(known) {
-		out = append(out, metricContrast{name, stats.Mean(measured(a.Trials, name)), stats.Mean(measured(b.Trials, name)),
-			stats.Paired(Values(a.Trials, name), Values(b.Trials, name))})
+		as, bs := record.Values(a.Trials, name), record.Values(b.Trials, name)
+		out = append(out, metricContrast{name, stats.Mean(stats.Finished(as)), stats.Mean(stats.Finished(bs)), stats.Paired(as, bs)})
 	}
 	return out
-}
-
-// measured is a metric of the trials that are done; NaN where a trial does not have it.
-func measured(trials []record.Trial, metric string) (values []float64) {
-	for _, v := range Values(trials, metric) {
-		if !v.Diverged {
-			values = append(values, v.Value)
-		}
-	}
-	return values
-}
-
-// Values returns a metric of the trials that are done or diverged, as stats.Paired takes it: NaN where a trial does not
-// have it. A trial that diverged counts as 0 there.
-func Values(trials []record.Trial, metric string) (values []stats.Value) {
-	for _, t := range trials {
-		switch t.Status {
-		case record.StatusDone:
-			v, ok := t.Metrics[metric]
-			if !ok {
-				v = math.NaN()
-			}
-			values = append(values, stats.Value{Seed: t.Seed, Value: v})
-		case record.StatusDiverged:
-			values = append(values, stats.Value{Seed: t.Seed, Diverged: true})
-		}
-	}
-	return values
 }
 
 // common is a trial that both sides have, which means: the same settings, seed,

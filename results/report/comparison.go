@@ -187,8 +187,8 @@ func writeMetrics(w io.Writer, metrics []metricContrast) error {
 	for _, m := range metrics {
 		d := m.difference
 		lines = append(lines, []string{
-			m.name, plusMinus(m.a.Mean, m.a.HalfWidth(), false), plusMinus(m.b.Mean, m.b.HalfWidth(), false),
-			plusMinus(d.Mean, (d.High-d.Low)/2, true), columns.Decimals(d.P, 3), columns.Decimals(d.Superiority, 2),
+			m.name, estimateText(m.a), estimateText(m.b),
+			plusMinus(d.Mean, d.HalfWidth(), true), columns.Decimals(d.P, 3), columns.Decimals(d.Superiority, 2),
 		})
 		if math.IsNaN(d.Mean) {
 			continue

@@ -13,8 +13,8 @@ type hidden struct {
 	constant, empty, alike, wide []string
 }
 
-// silent leaves out the columns that say nothing: a factor that is the same in all of several rows, what has no value in
-// any row, and AP.001 where it is AP as printed.
+// silent leaves out the columns that say nothing: a factor that is the same in all of several rows, what has no value
+// in any row, and AP.001 where it is AP as printed.
 func (h *hidden) silent(all []tableColumn, rows int) []tableColumn {
 	varies := func(c tableColumn) bool {
 		return slices.ContainsFunc(c.cells, func(x cell) bool { return x.text != c.cells[0].text })
@@ -48,9 +48,9 @@ func lead(text string) string {
 	return strings.TrimSuffix(mean, ",")
 }
 
-// fit makes the columns fit into a line. Where the factors leave no room for what is essential, their headings are broken,
-// and then long texts; if that is not enough, one column has the settings of each row in place of them. Of the details
-// those follow that find room, the first first. A table of the paper makes room for its details too.
+// fit makes the columns fit into a line. Where the factors leave no room for what is essential, their headings are
+// broken, and then long texts; if that is not enough, one column has the settings of each row in place of them. Of the
+// details those follow that find room, the first first. A table of the paper makes room for its details too.
 func (h *hidden) fit(t *Table, all []tableColumn, width int) []tableColumn {
 	all = slices.Clone(all)
 	if t.Published {
@@ -92,8 +92,8 @@ func widths(all []tableColumn, from, to columnKind) (total int) {
 // minWrap is the narrowest that a column of text is made.
 const minWrap = 16
 
-// narrow breaks the headings of the columns that name the row, and then the texts in the widest of them, until all columns
-// up to a kind fit or nothing can be narrowed.
+// narrow breaks the headings of the columns that name the row, and then the texts in the widest of them, until all
+// columns up to a kind fit or nothing can be narrowed.
 func narrow(all []tableColumn, width int, upTo columnKind) {
 	tooWide := widths(all, factor, upTo) > width
 	for i := range all {

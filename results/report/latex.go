@@ -8,25 +8,25 @@ import (
 	"focalgrid/columns"
 )
 
-// writeLaTeX prints a table environment with the rules of the package booktabs, for pdfLaTeX of 2018 or later, XeLaTeX and
-// LuaLaTeX. The notes stand below the rows.
+// writeLaTeX prints a table environment with the rules of the package booktabs, for pdfLaTeX of 2018 or later, XeLaTeX
+// and LuaLaTeX. The notes stand below the rows.
 func (t *Table) writeLaTeX(w io.Writer) error {
 	s := t.sheet(pageWidth)
 	var text strings.Builder
 	text.WriteString("% in the preamble: \\usepackage{booktabs}\n\\begin{table}\n  \\centering\\small\n  \\setlength{\\tabcolsep}{4pt}\n")
 	if title := t.title(); title != "" {
-		fmt.Fprintf(&text, "  \\caption{%s}\n", latex(title))
+		fmt.Fprintf(&text, "  \\caption{%s}\n", LaTeX(title))
 	}
 	for i, s := range append([]*sheet{s}, t.perClass(pageWidth)...) {
 		if i > 0 {
-			fmt.Fprintf(&text, "  \\par\\medskip %s\\par\\smallskip\n", latex(s.title))
+			fmt.Fprintf(&text, "  \\par\\medskip %s\\par\\smallskip\n", LaTeX(s.title))
 		}
 		s.writeLaTeX(&text)
 	}
 	if notes := t.notes(s, true); len(notes) > 0 {
 		text.WriteString("  \\par\\smallskip\n  \\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n")
 		for _, note := range notes {
-			fmt.Fprintf(&text, "    %s\\par\n", latex(note))
+			fmt.Fprintf(&text, "    %s\\par\n", LaTeX(note))
 		}
 		text.WriteString("  \\end{minipage}\n")
 	}
@@ -52,7 +52,7 @@ func (s *sheet) writeLaTeX(text *strings.Builder) {
 	for _, c := range s.columns {
 		var parts []string
 		for _, line := range c.headLines() {
-			parts = append(parts, latex(line))
+			parts = append(parts, LaTeX(line))
 		}
 		head := parts[0]
 		if len(parts) > 1 {
@@ -64,12 +64,12 @@ func (s *sheet) writeLaTeX(text *strings.Builder) {
 	for _, b := range s.blocks {
 		text.WriteString("    \\midrule\n")
 		if b.title != "" {
-			fmt.Fprintf(text, "    \\multicolumn{%d}{@{}l}{\\emph{%s}} \\\\\n", len(s.columns), latex(b.title))
+			fmt.Fprintf(text, "    \\multicolumn{%d}{@{}l}{\\emph{%s}} \\\\\n", len(s.columns), LaTeX(b.title))
 		}
 		for at := b.from; at < b.to; at++ {
 			cells := make([]string, len(s.columns))
 			for i, c := range s.columns {
-				cells[i] = latex(c.cells[at].text)
+				cells[i] = LaTeX(c.cells[at].text)
 				if c.cells[at].bold {
 					cells[i] = `\textbf{` + cells[i] + "}"
 				}
@@ -102,8 +102,8 @@ var latexWords = map[rune]string{
 	'π': `$\pi$`, 'σ': `$\sigma$`, 'τ': `$\tau$`, 'Δ': `$\Delta$`, 'Σ': `$\Sigma$`,
 }
 
-// latex escapes a text. A character that pdfLaTeX knows no letter for is named by its number.
-func latex(text string) string {
+// LaTeX escapes a text. A character that pdfLaTeX knows no letter for is named by its number.
+func LaTeX(text string) string {
 	var b strings.Builder
 	runes := []rune(columns.OneLine(text))
 	for i, r := range runes {
@@ -124,6 +124,3 @@ func latex(text string) string {
 	}
 	return b.String()
 }
-
-// LaTeX escapes a text for LaTeX, as tables do.
-func LaTeX(text string) string { return latex(text) }

@@ -59,7 +59,7 @@ func TestLaTeX(t *testing.T) {
 		"[1,2]":        "{[}1,2{]}",
 		`\end{x}`:      `\textbackslash{}end\{x\}`,
 	} {
-		if got := latex(text); got != want {
+		if got := LaTeX(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}

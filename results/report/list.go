@@ -150,8 +150,8 @@ func writeListJSON(w io.Writer, trials []record.Trial, varying []ordered, atWork
 	return writeIndented(w, out)
 }
 
-// besideSettings are, for each trial, what its identity has besides settings and seed and tells it apart: the engine where
-// trials of several are listed, and the rest where trials with the same settings and seed differ in it.
+// besideSettings are, for each trial, what its identity has besides settings and seed and tells it apart: the engine
+// where trials of several are listed, and the rest where trials with the same settings and seed differ in it.
 func besideSettings(trials []record.Trial) []ordered {
 	parts := []struct {
 		name string
@@ -247,9 +247,9 @@ func varyingSettings(trials []record.Trial) ([]ordered, error) {
 	return out, nil
 }
 
-// byTelling orders settings by how well they tell the trials of a kind apart: by the entropy of their values (Shannon, "A
-// Mathematical Theory of Communication", 1948), which is largest where each value is equally common and there are many.
-// Settings that tell as much stay in their order.
+// byTelling orders settings by how well they tell the trials of a kind apart: by the entropy of their values (Shannon,
+// "A Mathematical Theory of Communication", 1948), which is largest where each value is equally common and there are
+// many. Settings that tell as much stay in their order.
 func byTelling(trials []record.Trial, kind string, keys []string, configs map[string]map[string]string) []string {
 	entropy := map[string]float64{}
 	for _, key := range keys {

@@ -42,8 +42,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestListOrder: settings that tell more trials apart come first; the engine stands before them where there are several,
-// and what else an identity has where trials look alike without it.
+// TestListOrder: settings that tell more trials apart come first; the engine stands before them where there are
+// several, and what else an identity has where trials look alike without it.
 func TestListOrder(t *testing.T) {
 	var trials []record.Trial
 	for i := range 4 {

@@ -152,7 +152,10 @@ func (t *Table) noteComparisons(add func(string, ...any), bold bool) {
 		return
 	}
 	comparisons := all[0].Comparisons
-	few, need := 0, stats.LeastPairs(comparisons)
+	few, need := 0, 0
+	if least := stats.LeastPairs(comparisons); most < least { // of tied pairs alone there is no caveat
+		need = least
+	}
 	for _, d := range all {
 		for _, c := range d.Caveats {
 			if c.Kind == stats.TooFew {

@@ -106,8 +106,8 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 	return err
 }
 
-// markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out what
-// is between them; an underscore within a word is plain text. The bar is escaped where the table is written.
+// markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out
+// what is between them; an underscore within a word is plain text. The bar is escaped where the table is written.
 func markdown(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "`", "\\`", "<", `\<`, "~", `\~`).Replace(text)
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,13 +207,7 @@ func differenceText(v verdict, row int) string {
 	case d == nil:
 		return columns.Gap
 	}
-	text := fmt.Sprintf("%+.1f", 100*d.Mean)
-	if text == "-0.0" {
-		text = "+0.0"
-	}
-	if half := (d.High - d.Low) / 2; !math.IsNaN(half) {
-		text += " ± " + columns.Percent(half)
-	}
+	text := plusMinus(d.Mean, d.HalfWidth(), true)
 	if !d.Separated() {
 		text += " " + notSeparated
 	}
@@ -222,13 +215,7 @@ func differenceText(v verdict, row int) string {
 }
 
 // estimateText prints a mean: "28.4", or "28.4 ± 0.3" with half the width of its interval, or a gap.
-func estimateText(e stats.Estimate) string {
-	text := columns.Percent(e.Mean)
-	if half := (e.High - e.Low) / 2; !math.IsNaN(half) {
-		text += " ± " + columns.Percent(half)
-	}
-	return text
-}
+func estimateText(e stats.Estimate) string { return plusMinus(e.Mean, e.HalfWidth(), false) }
 
 // cell prints one measured metric: "28.4", "28.4 ± 0.3", "28.4 ± 0.3, 1/3
 // diverged", "2/2 diverged", or a gap. Only the AP column spells the word out.

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"math"
 	"slices"
 
 	"focalgrid/results/record"
@@ -84,22 +83,15 @@ type ClassEstimate struct {
 // NewRow gathers the trials of one setting. A metric is averaged over those
 // that are done: a diverged trial has no AP, but is counted in N.
 func NewRow(factors map[string]any, trials []record.Trial, paper map[string]*float64) Row {
-	row := Row{Factors: factors, Paper: paper, Metrics: map[string]stats.Estimate{}}
+	row := Row{Factors: factors, Paper: paper, Metrics: map[string]stats.Estimate{}, Runs: record.Values(trials, "AP")}
 	values := map[string][]float64{}
 	for _, t := range trials {
 		row.Status.Add(t.Status)
-		switch t.Status {
-		case record.StatusDiverged:
-			row.Runs = append(row.Runs, stats.Value{Seed: t.Seed, Diverged: true})
-		case record.StatusDone:
-			ap, ok := t.Metrics["AP"]
-			if !ok {
-				ap = math.NaN()
-			}
-			row.Runs = append(row.Runs, stats.Value{Seed: t.Seed, Value: ap})
-			for name, v := range t.Metrics {
-				values[name] = append(values[name], v)
-			}
+		if t.Status != record.StatusDone {
+			continue
+		}
+		for name, v := range t.Metrics {
+			values[name] = append(values[name], v)
 		}
 	}
 	row.N = row.Status.Done + row.Status.Diverged

@@ -86,8 +86,8 @@ func goldenTables() map[string]*Table {
 	}
 }
 
-// comparedTable has differences of every kind over ten seeds: the baseline, separated, not separated, with diverged runs,
-// of other seeds, and none.
+// comparedTable has differences of every kind over ten seeds: the baseline, separated, not separated, with diverged
+// runs, of other seeds, and none.
 func comparedTable() *Table {
 	spread := []float64{.003, -.004, .001, .006, -.002, -.005, .004, .002, -.003, -.002}
 	row := func(gamma, ap, noise float64, first uint64) Row {
@@ -184,10 +184,10 @@ func TestWideLetters(t *testing.T) {
 	}
 }
 
-// TestTinyDifference: a difference that rounds to 0 has no minus.
+// TestTinyDifference: a difference that rounds to 0 has no sign, as in a comparison.
 func TestTinyDifference(t *testing.T) {
 	d := stats.Paired([]stats.Value{{Value: .3}}, []stats.Value{{Value: .29999}})
-	if got, want := differenceText(verdict{baseline: 1, differences: []*stats.Difference{&d}}, 0), "+0.0 ~"; got != want {
+	if got, want := differenceText(verdict{baseline: 1, differences: []*stats.Difference{&d}}, 0), "0.0 ~"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -317,8 +317,8 @@ func TestBest(t *testing.T) {
 	}
 }
 
-// TestFamily: the differences of all blocks, and the best row against the second, are one family; by hand: 6 pairs of one sign
-// have p = 2/2^6.
+// TestFamily: the differences of all blocks, and the best row against the second, are one family; by hand: 6 pairs of
+// one sign have p = 2/2^6.
 func TestFamily(t *testing.T) {
 	run := func(ap float64) Row {
 		return NewRow(map[string]any{"a": ap}, seeded(done(ap), done(ap+.01), done(ap), done(ap+.02), done(ap), done(ap)), nil)
@@ -337,6 +337,38 @@ func TestFamily(t *testing.T) {
 	}
 	if verdicts[0].best != -1 || verdicts[0].differences[0] != nil {
 		t.Errorf("not separated, but best: %+v", verdicts[0])
+	}
+}
+
+// TestFewPairs: the notes say which rows no measurement could separate: none that Holm can separate once another is.
+func TestFewPairs(t *testing.T) {
+	run := func(ap float64, n int) Row {
+		var trials []record.Trial
+		for range n {
+			trials = append(trials, done(ap))
+		}
+		return NewRow(map[string]any{"a": ap}, seeded(trials...), nil)
+	}
+	const none, some = "cannot separate any row, whatever was measured: that takes %d seeds", "A row with fewer than %d pairs"
+	for _, tt := range []struct {
+		name string
+		rows []Row // the first, the baseline, is the best
+		want string
+	}{
+		{"enough", []Row{run(.3, 10), run(.2, 10), run(.1, 10)}, ""},
+		{"six beside ten", []Row{run(.3, 10), run(.2, 6), run(.1, 10)}, ""},
+		{"five beside ten", []Row{run(.3, 10), run(.2, 5), run(.1, 10)}, fmt.Sprintf(some, 6)},
+		{"six beside six", []Row{run(.3, 6), run(.2, 6), run(.1, 6)}, fmt.Sprintf(none, 7)},
+		{"ties of one seed", []Row{run(0, 1), run(0, 1)}, fmt.Sprintf(none, 6)},
+		{"ties of ten seeds", []Row{run(0, 10), run(0, 10)}, ""},
+	} {
+		tt.rows[0].Baseline = true
+		table := &Table{Factors: []string{"a"}, Blocks: []Block{{Rows: tt.rows}}}
+		notes := strings.Join(table.notes(table.sheet(0), false), "\n")
+		said := strings.Contains(notes, "cannot separate") || strings.Contains(notes, "cannot be separated")
+		if said != (tt.want != "") || !strings.Contains(notes, tt.want) {
+			t.Errorf("%s: want %q in\n%s", tt.name, tt.want, notes)
+		}
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 	"focalgrid/experiments/sweep"
 )
 
-// WriteChoices prints what each row scored at its candidates, which of them it chose, and what speaks against the choice.
+// WriteChoices prints what each row scored at its candidates, which of them it chose, and what speaks against the
+// choice.
 func WriteChoices(w io.Writer, p *plan.Plan, choices []sweep.Choice) {
 	if len(choices) > 0 {
 		fmt.Fprintf(w, "\nChosen by the mean AP × 100 on the split tune:\n\n")
