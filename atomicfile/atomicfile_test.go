@@ -95,7 +95,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// TestStage: files that are staged together replace nothing until they are placed, and leave nothing where they are not.
+// TestStage: a file that is staged replaces nothing until it is placed, and leaves nothing where it is not.
 func TestStage(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")

@@ -54,8 +54,8 @@ func Adjust(family ...*Difference) {
 	}
 }
 
-// LeastPairsOf returns the fewest pairs with which a test can reject in a family of tests with so many pairs. Holm asks less
-// of a test once others are rejected, and these can be rejected that have enough pairs themselves.
+// LeastPairsOf returns the fewest pairs with which a test can reject in a family of tests with so many pairs. Holm asks
+// less of a test once others are rejected, and these can be rejected that have enough pairs themselves.
 func LeastPairsOf(pairs []int) int {
 	descending := slices.Clone(pairs)
 	slices.SortFunc(descending, func(a, b int) int { return cmp.Compare(b, a) })

@@ -53,8 +53,8 @@ type Judgement struct {
 	Difference stats.Difference
 	// Family counts the claims that are judged together, those not run included.
 	Family int
-	// Needed is the number of seeds below which this claim cannot be shown, whatever is measured. Holm's correction asks for
-	// fewer once other claims are separated, which those can be that have enough seeds themselves.
+	// Needed is the number of seeds below which this claim cannot be shown, whatever is measured. Holm's correction asks
+	// for fewer once other claims are separated, which those can be that have enough seeds themselves.
 	Needed int
 	// Detectable is the true difference in AP that as many seeds with this spread find with a chance of 80 %; +Inf where
 	// they are too few, NaN where the spread is not known.

@@ -86,9 +86,9 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestNeeded: how many seeds a claim needs depends on those of the others. Of two claims one with ten pairs can be separated,
-// after which Holm asks p ≤ .05 of the other, which six pairs can give; alike pairs are then shown, others are not
-// separated, and five pairs are too few.
+// TestNeeded: how many seeds a claim needs depends on those of the others. Of two claims one with ten pairs can be
+// separated, after which Holm asks p ≤ .05 of the other, which six pairs can give; alike pairs are then shown, others
+// are not separated, and five pairs are too few.
 func TestNeeded(t *testing.T) {
 	base := []float64{.20, .21, .22, .23, .24, .25, .26, .27, .28, .29}
 	mixed := above(base[:6], .02)

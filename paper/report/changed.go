@@ -13,9 +13,9 @@ import (
 	"focalgrid/setting"
 )
 
-// changed adds tables of trials that a sweep trained with settings changed by --set, or on other data by --data, or that
-// were planned by another text of a grid file than the program has. A record does not hold the flags, so they are found again by comparing a
-// trial's settings with the rows of the file.
+// changed adds tables of trials that a sweep trained with settings changed by --set, or on other data by --data, or
+// that were planned by another text of a grid file than the program has. A record does not hold the flags, so they are
+// found again by comparing a trial's settings with the rows of the file.
 func (g *gatherer) changed(sweeps []record.Sweep) error {
 	for _, s := range sweeps {
 		trials, err := g.r.Store.Trials(results.Filter{Kind: record.KindTrain, Sweep: s.Name})
@@ -73,9 +73,9 @@ func sameRows(p, q *plan.Plan) bool {
 // mostSet is the most settings in which a trial may differ from a row to be of that row's table.
 const mostSet = 4
 
-// selectionOf finds the flags with which a grid file's row gets the settings of a trial: of all profiles, the data of the
-// file or the trial's own, and all rows, the ones with the fewest settings to change. A trial that chooses settings, on
-// the split tune, is of no table but its own file's.
+// selectionOf finds the flags with which a grid file's row gets the settings of a trial: of all profiles, the data of
+// the file or the trial's own, and all rows, the ones with the fewest settings to change. A trial that chooses settings,
+// on the split tune, is of no table but its own file's.
 func selectionOf(t *record.Trial, read func(plan.Selection) (*plan.Plan, error)) (plan.Selection, bool) {
 	cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
 	if err != nil {

@@ -183,8 +183,8 @@ func (g *gatherer) part(from source, p *plan.Plan, args, set []string) error {
 	return nil
 }
 
-// samePlan reports whether two plans are of one name and have the same rows, candidates of the section tune, claims, and
-// seeds. Without a claim every recorded seed counts, whatever the file says.
+// samePlan reports whether two plans are of one name and have the same rows, candidates of the section tune, claims,
+// and seeds. Without a claim every recorded seed counts, whatever the file says.
 func samePlan(p, q *plan.Plan) bool {
 	sameData := func(a, b plan.Row) bool { return plan.Paths(&a.Config) == plan.Paths(&b.Config) }
 	if p.Name != q.Name || p.Profile != q.Profile || !sameRows(p, q) || !slices.EqualFunc(p.Rows, q.Rows, sameData) || !reflect.DeepEqual(p.Claims, q.Claims) {

@@ -40,8 +40,8 @@ func (s *Study) Files() (map[string][]byte, error) {
 	return out, nil
 }
 
-// Write writes files into a folder. A folder that does not exist appears whole or not at all; in one that does, all files
-// are complete before the first is replaced, and other files stay.
+// Write writes files into a folder. A folder that does not exist appears whole or not at all; in one that does, all
+// files are complete before the first is replaced, and other files stay.
 func Write(dir string, files map[string][]byte) error {
 	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)

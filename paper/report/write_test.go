@@ -45,7 +45,7 @@ func TestWriteAnyName(t *testing.T) {
 	}
 }
 
-// TestWriteAllOrNone: where a file cannot be replaced, no file of an earlier report is, and nothing is left beside them.
+// TestWriteAllOrNone: where a file cannot be replaced, no other file of an earlier report is, and nothing is left.
 func TestWriteAllOrNone(t *testing.T) {
 	dir := t.TempDir()
 	if err := Write(dir, map[string][]byte{"report.html": []byte("old"), "figures/1.png": []byte("old")}); err != nil {
