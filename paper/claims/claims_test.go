@@ -193,7 +193,7 @@ func TestParagraph(t *testing.T) {
 		{"Too few seeds for a verdict: 1 seed with a value in both rows, and with 5 claims in the file it takes 7 or more. ",
 			"In the one seed that both rows have, the difference is +10.0 AP."},
 		{"24.5 ± 2.2 (n = 10) for A and 25.0 ± 2.1 (n = 9) for B. ", "P(A > B), the share of seeds in which the first row is better, with half of those of equal AP, is 0.55. ",
-			"1 run diverged and counts as 0. 9 pairs of equal values. "},
+			"1 run diverged and counts as 0. 9 pairs of equal values. Only 1 pair without a tie, and with 5 claims in the file it takes 7 or more. "},
 	} {
 		text := got[i].Paragraph()
 		for _, w := range want {

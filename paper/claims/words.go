@@ -29,7 +29,10 @@ func (j *Judgement) Paragraph() string {
 		s.add("P(A > B), the share of seeds in which the first row is better%s, is %s", halves(d.Ties), columns.Decimals(d.Superiority, 2))
 	}
 	for _, c := range d.Caveats {
-		if c.Kind != stats.TooFew && c.Kind != stats.Once { // of which headline tells
+		switch {
+		case c.Kind == stats.TooFew && j.Verdict == NotSeparated: // for its ties
+			s.add("Only %s without a tie, and with %s in the file it takes %d or more", columns.Count(c.Count, "pair"), columns.Count(j.Family, "claim"), c.Need)
+		case c.Kind != stats.TooFew && c.Kind != stats.Once: // of which headline tells
 			s.add("%s", capital(c.String()))
 		}
 	}
