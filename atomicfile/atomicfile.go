@@ -21,31 +21,68 @@ const Prefix = "."
 // syncs the folder. After an error, path is as it was. Errors name path. A new file gets
 // its permissions from the umask; a file that replaces another keeps the permissions of
 // the other.
-func Write(path string, write func(io.Writer) error) (err error) {
+func Write(path string, write func(io.Writer) error) error {
+	s, err := Stage(path, write)
+	if err != nil {
+		return err
+	}
+	defer s.Discard()
+	return s.Place()
+}
+
+// Staged is a complete, synced file that does not have its name yet. Files that belong together
+// are all staged before the first is placed: what can fail then fails before anything is replaced.
+type Staged struct {
+	path      string
+	temporary string // empty: it is placed
+}
+
+// Stage does what Write does, but for the name.
+func Stage(path string, write func(io.Writer) error) (s *Staged, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, errors.New("is a folder, want a file")
+	}
 	f, err := createBeside(path)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
 		}
 	}()
 	if err := write(f); err != nil {
-		return err
+		return nil, err
 	}
 	if err := keepMode(path, f); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.Sync(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return err
+	return &Staged{path, f.Name()}, f.Close()
+}
+
+// Place renames the file to its path and syncs the folder.
+func (s *Staged) Place() error {
+	if err := Move(s.temporary, s.path); err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
 	}
-	return Move(f.Name(), path)
+	s.temporary = ""
+	return nil
+}
+
+// Discard removes a file that was not placed.
+func (s *Staged) Discard() {
+	if s.temporary != "" {
+		os.Remove(s.temporary)
+	}
 }
 
 // createBeside makes a file with a new name beside path. The system applies the umask to

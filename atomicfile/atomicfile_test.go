@@ -94,3 +94,41 @@ func TestPublish(t *testing.T) {
 		t.Errorf("the first name is still there: %v", err)
 	}
 }
+
+// TestStage: a file that is staged replaces nothing until it is placed, and leaves nothing where it is not.
+func TestStage(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	fill := func(text string) func(io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, text); return err }
+	}
+	if err := Write(path, fill("old")); err != nil {
+		t.Fatal(err)
+	}
+	for _, place := range []bool{false, true} {
+		s, err := Stage(path, fill("new"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(path); string(got) != "old" {
+			t.Errorf("staged, and the file is %q already", got)
+		}
+		want := "old"
+		if place {
+			want = "new"
+			if err := s.Place(); err != nil {
+				t.Error(err)
+			}
+		}
+		s.Discard()
+		if got, _ := os.ReadFile(path); string(got) != want {
+			t.Errorf("placed %v, and the file is %q", place, got)
+		}
+	}
+	if _, err := Stage(dir, fill("new")); err == nil || err.Error() != "write "+dir+": is a folder, want a file" {
+		t.Errorf("onto a folder: %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}

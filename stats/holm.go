@@ -39,7 +39,7 @@ func Adjust(family ...*Difference) {
 			pairs = append(pairs, d.N-d.Ties)
 		}
 	}
-	need := leastOf(pairs)
+	need := LeastPairsOf(pairs)
 	for i, adjusted := range Holm(p) {
 		d := family[i]
 		d.Adjusted, d.Comparisons = adjusted, 0
@@ -54,9 +54,9 @@ func Adjust(family ...*Difference) {
 	}
 }
 
-// leastOf returns the fewest pairs with which a test can reject in a family of tests with so many pairs. Holm asks less
-// of a test once others are rejected, and these can be rejected that have enough pairs themselves.
-func leastOf(pairs []int) int {
+// LeastPairsOf returns the fewest pairs with which a test can reject in a family of tests with so many pairs. Holm asks
+// less of a test once others are rejected, and these can be rejected that have enough pairs themselves.
+func LeastPairsOf(pairs []int) int {
 	descending := slices.Clone(pairs)
 	slices.SortFunc(descending, func(a, b int) int { return cmp.Compare(b, a) })
 	need := LeastPairs(len(pairs))

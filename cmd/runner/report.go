@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,10 +58,13 @@ over all claims of the file. What is not a claim is labelled exploratory.`,
 }
 
 func (a *app) report(ctx context.Context, o *reportOptions) error {
-	markdown := filepath.Ext(o.out) == ".md"
+	ext := strings.ToLower(filepath.Ext(o.out))
+	markdown := ext == ".md"
 	switch {
 	case o.out == "":
 		return bad(errors.New("say where the report goes: -o DIR for report.html and report.tex, or -o FILE.md"))
+	case slices.Contains([]string{"-", ".html", ".htm", ".tex", ".pdf"}, cmp.Or(ext, o.out)) && !isFolder(o.out):
+		return bad(fmt.Errorf("-o %s: want a folder for report.html and report.tex, or a file that ends in .md", o.out))
 	case markdown && isFolder(o.out):
 		return bad(fmt.Errorf("-o %s: is a folder, want a file", o.out))
 	}
@@ -67,8 +73,11 @@ func (a *app) report(ctx context.Context, o *reportOptions) error {
 		return err
 	}
 	defer closeRecords()
-	// Commands are for anybody's database, so they name none.
+	// Commands are for anybody's database, so they name none; an engine that is not chosen by itself they name.
 	options := report.Options{DB: filepath.Base(o.db), Command: func(verb string, args ...string) string {
+		if !slices.Contains([]string{"auto", "cpu"}, o.engine) && verb != "ls" {
+			args = slices.Concat(args, []string{"--engine", o.engine})
+		}
 		return usage.Command(verb, usage.DefaultDB, args...)
 	}}
 	if !markdown {

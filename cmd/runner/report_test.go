@@ -114,6 +114,29 @@ func TestResultsHaveNumbers(t *testing.T) {
 	}
 }
 
+// TestCommandsOfFigures: each figure of a table is drawn by a command of its own.
+func TestCommandsOfFigures(t *testing.T) {
+	t.Setenv("FOCALGRID_CACHE", t.TempDir())
+	out := filepath.Join(t.TempDir(), "RESULTS.md")
+	must(t, "report", imported(t, studies[0]), "-o", out, "--engine", "cpu")
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "    runner plot ") {
+			if seen[line] {
+				t.Errorf("twice: %s", line)
+			}
+			seen[line] = true
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("no figure has a command")
+	}
+}
+
 // TestReportCompiles compiles report.tex of the small study with all figures, and looks whether anything is wider than
 // its line by more than a few characters.
 func TestReportCompiles(t *testing.T) {

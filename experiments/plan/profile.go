@@ -51,6 +51,15 @@ func (in *Catalogue) Load(source string, sel Selection) (*Plan, error) {
 	return in.Parse(label, text, sel)
 }
 
+// LoadInside expands the grid file of that name inside the program as Load does, whatever lies in the current folder.
+func (in *Catalogue) LoadInside(name string, sel Selection) (*Plan, error) {
+	label, text, err := readInside(name)
+	if err != nil {
+		return nil, err
+	}
+	return in.Parse(label, text, sel)
+}
+
 // Parse expands the text of a grid file as Load does; errors call it label.
 func (in *Catalogue) Parse(label string, text []byte, sel Selection) (*Plan, error) {
 	parsed, err := sel.parse(in)
@@ -235,10 +244,15 @@ func read(source string) (label string, text []byte, err error) {
 		return source, text, err
 	}
 	if slices.Contains(Ablations(), source) {
-		text, err := fs.ReadFile(ablations.Files, source+".yaml")
-		return "ablations/" + source + ".yaml", text, err
+		return readInside(source)
 	}
 	return "", nil, fmt.Errorf("%s: %w and no ablation of that name%s; known: %s", source, ErrNoGrid, instead(source), strings.Join(Ablations(), ", "))
+}
+
+// readInside returns the text of a grid file inside the program and the name that errors call it by.
+func readInside(name string) (label string, text []byte, err error) {
+	text, err = fs.ReadFile(ablations.Files, name+".yaml")
+	return "ablations/" + name + ".yaml", text, err
 }
 
 // instead returns advice about a name that is neither a grid file's nor an ablation's.

@@ -53,7 +53,8 @@ type Judgement struct {
 	Difference stats.Difference
 	// Family counts the claims that are judged together, those not run included.
 	Family int
-	// Needed is the number of seeds below which no claim of this family can be shown.
+	// Needed is the number of seeds below which this claim cannot be shown, whatever is measured. Holm's correction asks
+	// for fewer once other claims are separated, which those can be that have enough seeds themselves.
 	Needed int
 	// Detectable is the true difference in AP that as many seeds with this spread find with a chance of 80 %; +Inf where
 	// they are too few, NaN where the spread is not known.
@@ -70,7 +71,7 @@ func Judge(all []Claim) ([]Judgement, error) {
 	for i, c := range all {
 		j := &out[i]
 		j.Claim = c
-		j.Family, j.Needed = len(all), stats.LeastPairs(len(all))
+		j.Family = len(all)
 		var runs [2][]stats.Value
 		for s, side := range c.Sides {
 			runs[s] = values(side.Trials)
@@ -87,8 +88,14 @@ func Judge(all []Claim) ([]Judgement, error) {
 		}
 	}
 	stats.Adjust(family...)
+	pairs := make([]int, len(all)) // without ties
+	for i, d := range family {
+		pairs[i] = d.N - d.Ties
+	}
+	needed := stats.LeastPairsOf(pairs)
 	for i := range out {
 		j := &out[i]
+		j.Needed = needed
 		j.Verdict = j.verdict()
 		j.Detectable = math.NaN()
 		if d := j.Difference; d.Paired {

@@ -86,6 +86,24 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestNeeded: how many seeds a claim needs depends on those of the others. Of two claims one with ten pairs can be
+// separated, after which Holm asks p ≤ .05 of the other, which six pairs can give; alike pairs are then shown, others
+// are not separated, and five pairs are too few.
+func TestNeeded(t *testing.T) {
+	base := []float64{.20, .21, .22, .23, .24, .25, .26, .27, .28, .29}
+	mixed := above(base[:6], .02)
+	mixed[0] = .1
+	for _, tt := range []struct {
+		first []float64
+		want  Verdict
+	}{{above(base[:6], .02), Shown}, {mixed, NotSeparated}, {above(base[:5], .02), TooFewSeeds}} {
+		j := judge(t, claim("a", trials(above(base, .02)...), trials(base...)), claim("b", trials(tt.first...), trials(base[:len(tt.first)]...)))[1]
+		if j.Verdict != tt.want || j.Needed != 6 {
+			t.Errorf("%d pairs beside ten: %s, %d needed; expected %s, 6 needed", len(tt.first), j.Verdict, j.Needed, tt.want)
+		}
+	}
+}
+
 // TestSeeds: only seeds that both rows have are a pair, and trials that failed or are at work are left out.
 func TestSeeds(t *testing.T) {
 	first, second := trials(.3, .4, .5), trials(.2, .2)
@@ -95,7 +113,7 @@ func TestSeeds(t *testing.T) {
 		t.Errorf("n %d, mean %v, %d runs of the first row, %s", d.N, d.Mean, j.Rows[0].N, j.Verdict)
 	}
 	second[0].Seed, second[1].Seed = 7, 8
-	if j := judge(t, claim("a", first, second))[0]; j.Verdict != TooFewSeeds || !strings.Contains(j.Paragraph(), "0 seeds in common") {
+	if j := judge(t, claim("a", first, second))[0]; j.Verdict != TooFewSeeds || !strings.Contains(j.Paragraph(), ": 0 seeds with a value in both rows, ") {
 		t.Errorf("no seed in common: %s: %s", j.Verdict, j.Paragraph())
 	}
 }
@@ -172,9 +190,10 @@ func TestParagraph(t *testing.T) {
 		{"Not run: at the common learning rate no finished trial is recorded of B."},
 		{"Not separated, as claimed. ", "0.50. This does not prove that the rows are equal: the interval excludes that the first is worse by more than 0.8 or better by more than 0.8 AP, and nothing smaller. ",
 			"With n = 10 and this spread, a true difference of "},
-		{"Too few seeds for a verdict: both rows have 1 seed in common, and with 5 claims in the file it takes 8 or more. ",
-			"In the one seed that both rows have, the first row's AP is +10.0 above the second's."},
-		{"24.5 ± 2.2 (n = 10) for A and 25.0 ± 2.1 (n = 9) for B. ", "1 run diverged and counts as 0. 9 pairs of equal values. "},
+		{"Too few seeds for a verdict: 1 seed with a value in both rows, and with 5 claims in the file it takes 7 or more. ",
+			"In the one seed that both rows have, the difference is +10.0 AP."},
+		{"24.5 ± 2.2 (n = 10) for A and 25.0 ± 2.1 (n = 9) for B. ", "P(A > B), the share of seeds in which the first row is better, with half of those of equal AP, is 0.55. ",
+			"1 run diverged and counts as 0. 9 pairs of equal values. Only 1 pair without a tie, and with 5 claims in the file it takes 7 or more. "},
 	} {
 		text := got[i].Paragraph()
 		for _, w := range want {

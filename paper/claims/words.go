@@ -21,15 +21,18 @@ func (j *Judgement) Paragraph() string {
 	s.add("At %s, AP is %s for %s and %s for %s", j.At, estimate(j.Rows[0]), j.Sides[0].Name, estimate(j.Rows[1]), j.Sides[1].Name)
 	switch {
 	case d.Paired && d.N == 1:
-		s.add("In the one seed that both rows have, the first row's AP is %s above the second's", Points(d.Mean))
+		s.add("In the one seed that both rows have, the difference is %s AP", Points(d.Mean))
 	case d.Paired:
 		s.add("The difference, paired by seed, is %s AP with a 95 %% interval of %s over n = %d seeds", Points(d.Mean), Interval(d.Estimate), d.N)
 		s.add("The exact sign-flip test gives %s, and %s after Holm's correction over the %s of the file",
 			equals(d.P), equals(d.Adjusted), columns.Count(j.Family, "claim"))
-		s.add("P(A > B), the share of seeds in which the first row is better, is %s", columns.Decimals(d.Superiority, 2))
+		s.add("P(A > B), the share of seeds in which the first row is better%s, is %s", halves(d.Ties), columns.Decimals(d.Superiority, 2))
 	}
 	for _, c := range d.Caveats {
-		if c.Kind != stats.TooFew && c.Kind != stats.Once { // of which headline tells
+		switch {
+		case c.Kind == stats.TooFew && j.Verdict == NotSeparated: // for its ties
+			s.add("Only %s without a tie, and with %s in the file it takes %d or more", columns.Count(c.Count, "pair"), columns.Count(j.Family, "claim"), c.Need)
+		case c.Kind != stats.TooFew && c.Kind != stats.Once: // of which headline tells
 			s.add("%s", capital(c.String()))
 		}
 	}
@@ -64,8 +67,16 @@ func (j *Judgement) headline() string {
 		}
 		return "Not shown: the rows are not separated"
 	}
-	return fmt.Sprintf("Too few seeds for a verdict: both rows have %s in common, and with %s in the file it takes %d or more",
+	return fmt.Sprintf("Too few seeds for a verdict: %s with a value in both rows, and with %s in the file it takes %d or more",
 		columns.Count(j.Difference.N, "seed"), columns.Count(j.Family, "claim"), j.Needed)
+}
+
+// halves says how ties count in a share of seeds, where there are any.
+func halves(ties int) string {
+	if ties == 0 {
+		return ""
+	}
+	return ", with half of those of equal AP"
 }
 
 func (j *Judgement) notRun() string {

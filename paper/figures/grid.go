@@ -123,10 +123,13 @@ func (g *Grid) count(status string) (n int) {
 	return n
 }
 
-// require is an error where no trial is done.
+// require is an error where no trial has an AP.
 func (g *Grid) require() error {
-	if g.count(record.StatusDone) > 0 {
+	if slices.ContainsFunc(g.Rows, func(r Row) bool { return r.ap().N > 0 }) {
 		return nil
+	}
+	if n := g.count(record.StatusDone); n > 0 {
+		return fmt.Errorf("%s: nothing to draw: none of the %d trials that are done has an AP, as the scored split has no object of their classes", g.Name, n)
 	}
 	if n := g.count(record.StatusDiverged); n > 0 {
 		return fmt.Errorf("%s: nothing to draw: the %d recorded trials diverged, so none has an AP", g.Name, n)

@@ -46,6 +46,21 @@ func drawn(t *testing.T, draw func(*Input) (*figure.Figure, error), g *Grid) *fi
 
 func nearly(a, b float64) bool { return math.Abs(a-b) < 1e-3 }
 
+// TestNoValue: there is no figure of trials that have no AP, whether they are done, diverged, or not there.
+func TestNoValue(t *testing.T) {
+	done := row(factors{"loss.gamma": 0.0}, .2)
+	done.Trials[0].Metrics["AP"] = math.NaN()
+	for want, r := range map[string]Row{
+		"none of the 1 trials that are done has an AP": done,
+		"the 1 recorded trials diverged":               row(factors{"loss.gamma": 0.0}, math.NaN()),
+		"no trial of it is done":                       row(factors{"loss.gamma": 0.0}),
+	} {
+		if _, err := Results(&Input{Grid: grid([]string{"loss.gamma"}, r)}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 // TestPoints: the mean of a row and its t interval by hand, t(.975, 1) = 12.7062; a row of one seed has no interval;
 // a published figure is in a panel of its own.
 func TestPoints(t *testing.T) {

@@ -13,48 +13,51 @@ import (
 	"focalgrid/setting"
 )
 
-// changed adds tables of trials that a sweep trained with settings changed by --set, or that were planned by another
-// text of a grid file than the program has. A record does not hold the flags, so they are found again by comparing a
-// trial's settings with the rows of the file.
+// changed adds tables of trials that a sweep trained with settings changed by --set, or on other data by --data, or
+// that were planned by another text of a grid file than the program has. A record does not hold the flags, so they are
+// found again by comparing a trial's settings with the rows of the file.
 func (g *gatherer) changed(sweeps []record.Sweep) error {
 	for _, s := range sweeps {
 		trials, err := g.r.Store.Trials(results.Filter{Kind: record.KindTrain, Sweep: s.Name})
 		if err != nil {
 			return err
 		}
-		source := s.Name + ".yaml"
-		read := func(sel plan.Selection) (*plan.Plan, error) {
-			return detector.Settings.Parse(source, []byte(s.File), sel)
-		}
+		text := textOf(s)
 		tried := map[string]bool{}
 		for i := range trials {
 			t := &trials[i]
-			if g.shown[t.Key] || !record.IsFinal(t.Status) {
+			if g.shown[t.Key] {
 				continue
 			}
-			sel, ok := selectionOf(t, read)
-			if id := fmt.Sprint(sel.Profile, sel.Set); !ok || tried[id] {
+			sel, ok := selectionOf(t, text.read)
+			if id := fmt.Sprint(sel.Profile, sel.DataDir, sel.Set); !ok || tried[id] {
 				continue
 			} else {
 				tried[id] = true
 			}
-			p, err := read(sel)
+			p, err := text.read(sel)
 			if err != nil {
 				continue // rest counts the trial as one of no table
 			}
-			args := []string{source}
-			if slices.Contains(plan.Ablations(), s.Name) {
-				if inside, err := detector.Settings.Load(s.Name, sel); err == nil && sameRows(p, inside) {
-					p, args[0] = inside, s.Name
+			from := text
+			if text.hidden {
+				program := inside(s.Name, true)
+				if its, err := program.read(sel); err == nil && sameRows(p, its) {
+					p, from = its, program
 				}
 			}
+			args, set := []string{from.name}, sel.Set
 			if sel.Profile != "" {
 				args = append(args, "--profile", sel.Profile)
 			}
-			for _, set := range sel.Set {
-				args = append(args, "--set", set)
+			if sel.DataDir != "" {
+				args = append(args, "--data", sel.DataDir)
+				set = append([]string{"data.dir=" + sel.DataDir}, set...)
 			}
-			if err := g.part(true, p, args, sel.Set); err != nil {
+			for _, s := range sel.Set {
+				args = append(args, "--set", s)
+			}
+			if err := g.part(from, p, args, set); err != nil {
 				return err
 			}
 		}
@@ -70,28 +73,36 @@ func sameRows(p, q *plan.Plan) bool {
 // mostSet is the most settings in which a trial may differ from a row to be of that row's table.
 const mostSet = 4
 
-// selectionOf finds the flags with which a grid file's row gets the settings of a trial: of all profiles and rows the
-// ones with the fewest settings to change. A trial that chooses settings, on the split tune, is of no table but its own
-// file's.
+// selectionOf finds the flags with which a grid file's row gets the settings of a trial: of all profiles, the data of
+// the file or the trial's own, and all rows, the ones with the fewest settings to change. A trial that chooses settings,
+// on the split tune, is of no table but its own file's.
 func selectionOf(t *record.Trial, read func(plan.Selection) (*plan.Plan, error)) (plan.Selection, bool) {
 	cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
 	if err != nil {
 		return plan.Selection{}, false
 	}
 	settings := plan.Settings(&cfg)
+	var data []plan.Selection // with the file's data, and on the trial's own
+	if data = append(data, plan.Selection{}); cfg.Text("data.dir") != "" {
+		data = append(data, plan.Selection{DataDir: cfg.Text("data.dir"), Set: []string{"data.name=" + cfg.Text("data.name")}})
+	}
 	var best plan.Selection
 	fewest := mostSet + 1
 	for _, profile := range append([]string{""}, plan.Profiles()...) {
-		p, err := read(plan.Selection{Profile: profile})
-		if err != nil {
-			continue
-		}
-		for i := range p.Rows {
-			row := plan.Settings(&p.Rows[i].Config)
-			set, ok := differences(row, settings)
-			tunes := slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, "eval.split=") })
-			if ok && !tunes && len(set) < fewest {
-				fewest, best = len(set), plan.Selection{Profile: profile, Set: set}
+		for _, sel := range data {
+			sel.Profile = profile
+			p, err := read(sel)
+			if err != nil {
+				continue
+			}
+			for i := range p.Rows {
+				row := plan.Settings(&p.Rows[i].Config)
+				set, ok := differences(row, settings)
+				tunes := slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, "eval.split=") })
+				if ok && !tunes && len(set) < fewest {
+					fewest, best = len(set), sel
+					best.Set = slices.Concat(sel.Set, set)
+				}
 			}
 		}
 	}

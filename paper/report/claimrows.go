@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"focalgrid/columns"
+	"focalgrid/experiments/plan"
 	"focalgrid/paper/claims"
 )
 
@@ -31,7 +32,7 @@ func (p *Part) claimRows() [][]string {
 func (p *Part) claimNote() string {
 	return fmt.Sprintf("Δ AP is the first row's AP (× 100) minus the second's, paired by seed: the mean over n seeds with its 95 %% t interval. "+
 		"p is of the exact two-sided sign-flip test; Holm's correction is over the %s, run or not. "+
-		"A verdict is given by p after the correction alone. P(A > B) is the share of seeds in which the first row is better.", p.Family)
+		"A verdict is given by p after the correction alone. P(A > B) is the share of seeds in which the first row is better, with half of those of equal AP.", p.Family)
 }
 
 // verdicts counts the claims by verdict: "7 shown, 1 not run".
@@ -84,6 +85,9 @@ func (p *Part) heading() string {
 	if len(p.Set) > 0 {
 		text += ", " + strings.Join(p.Set, " ")
 	}
+	if p.Swept != "" {
+		text += ", as swept on " + p.Swept
+	}
 	return text + ")"
 }
 
@@ -94,12 +98,12 @@ const commandNote = "Commands are for the database runs/focalgrid.db and for gri
 // summary is the first sentence of a report.
 func (s *Study) summary() string {
 	if len(s.Parts) == 0 {
-		return fmt.Sprintf("No table: of %s in the database none is of a grid file's rows.", columns.Count(s.Origin.Trials, "trial"))
+		return fmt.Sprintf("No table: of %s in the database none is finished and of a grid file's rows.", columns.Count(s.Origin.Trials, "trial"))
 	}
 	text := fmt.Sprintf("%s from %s.", columns.Count(len(s.Parts), "table"), columns.Count(s.Origin.Trials, "trial"))
 	for i := range s.Parts {
 		if p := &s.Parts[i]; !p.Exploratory() {
-			text += fmt.Sprintf(" Of %s at %s: %s.", columns.Count(len(p.Claims), "claim"), p.Profile, p.verdicts())
+			text += fmt.Sprintf(" Of the %s at %s: %s.", p.Family, p.Profile, p.verdicts())
 		}
 	}
 	return text
@@ -110,6 +114,10 @@ func (s *Study) elsewhere() string {
 	var parts []string
 	if s.Tuning > 0 {
 		parts = append(parts, fmt.Sprintf("%s on the split tune, which is for choosing settings", columns.Count(s.Tuning, "trial")))
+	}
+	if s.Foreign > 0 {
+		parts = append(parts, fmt.Sprintf("%s that another engine or other numerics computed than this report is about (%s, numerics %d; `--engine` names another)",
+			columns.Count(s.Foreign, "trial"), s.Engine, plan.Numerics))
 	}
 	if s.Elsewhere > 0 {
 		parts = append(parts, fmt.Sprintf("%s with other settings than the rows of a grid file (`runner ls` lists them)", columns.Count(s.Elsewhere, "trial")))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"focalgrid/columns"
@@ -30,40 +31,56 @@ type Options struct {
 }
 
 // Gather reads a database: every grid file inside the program and every recorded sweep, at every profile, of which
-// the database holds trials. A file inside the program counts if it was swept here or two of its rows have trials.
+// the database holds trials. A file inside the program counts if it was swept here or two of its rows have trials. A
+// recorded text that has the name of such a file is added where it has claims that the file has not.
 func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
-	g := &gatherer{r: r, o: o, ctx: ctx, study: &Study{DB: o.DB}, shown: map[string]bool{}}
+	g := &gatherer{r: r, o: o, ctx: ctx, study: &Study{DB: o.DB, Engine: r.Engine.Info().Name}, shown: map[string]bool{}}
 	sweeps, err := r.Store.Sweeps()
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range plan.Ablations() {
 		swept := slices.ContainsFunc(sweeps, func(s record.Sweep) bool { return s.Name == name })
-		err := g.profiles(swept, name, func(sel plan.Selection) (*plan.Plan, error) { return detector.Settings.Load(name, sel) })
-		if err != nil {
+		if err := g.profiles(inside(name, swept)); err != nil {
 			return nil, err
 		}
 	}
 	for _, s := range sweeps {
-		if slices.Contains(plan.Ablations(), s.Name) {
-			continue
-		}
-		read := func(sel plan.Selection) (*plan.Plan, error) {
-			return detector.Settings.Parse(s.Name+".yaml", []byte(s.File), sel)
-		}
-		if _, err := read(plan.Selection{}); err != nil {
+		text := textOf(s)
+		if _, err := text.read(plan.Selection{}); err != nil {
 			why, _, _ := strings.Cut(err.Error(), "\n")
 			g.study.Unread = append(g.study.Unread, fmt.Sprintf("sweep %s of %s: %s", s.Name, dates(s.Created, ""), why))
 			continue
 		}
-		if err := g.profiles(true, s.Name+".yaml", read); err != nil {
+		if err := g.profiles(text); err != nil {
 			return nil, err
 		}
 	}
 	if err := g.changed(sweeps); err != nil {
 		return nil, err
 	}
+	g.tellApart()
 	return g.study, g.rest()
+}
+
+// source is a text of a grid file.
+type source struct {
+	name   string // as commands name it: one inside the program, or a file
+	swept  bool
+	first  string // when this text was swept first, RFC 3339; "" for a file inside the program
+	hidden bool   // its name is that of a file inside the program: without claims its rows are that file's, or changed
+	read   func(plan.Selection) (*plan.Plan, error)
+}
+
+func inside(name string, swept bool) source {
+	return source{name: name, swept: swept, read: func(sel plan.Selection) (*plan.Plan, error) { return detector.Settings.LoadInside(name, sel) }}
+}
+
+func textOf(s record.Sweep) source {
+	name := s.Name + ".yaml"
+	return source{name: name, swept: true, first: s.Created, hidden: slices.Contains(plan.Ablations(), s.Name), read: func(sel plan.Selection) (*plan.Plan, error) {
+		return detector.Settings.Parse(name, []byte(s.File), sel)
+	}}
 }
 
 type gatherer struct {
@@ -72,11 +89,12 @@ type gatherer struct {
 	ctx   context.Context
 	study *Study
 	shown map[string]bool // trials in a part, by key
+	plans []*plan.Plan    // of the parts
 }
 
 // profiles adds a grid file at its own profile and at every other of which something is recorded.
-func (g *gatherer) profiles(swept bool, source string, read func(plan.Selection) (*plan.Plan, error)) error {
-	own, err := read(plan.Selection{})
+func (g *gatherer) profiles(from source) error {
+	own, err := from.read(plan.Selection{})
 	if err != nil {
 		return err
 	}
@@ -85,22 +103,29 @@ func (g *gatherer) profiles(swept bool, source string, read func(plan.Selection)
 			continue
 		}
 		p := own
-		args := []string{source}
+		args := []string{from.name}
 		if profile != "" {
-			if p, err = read(plan.Selection{Profile: profile}); err != nil {
+			if p, err = from.read(plan.Selection{Profile: profile}); err != nil {
 				continue // the file's own settings do not fit every profile
 			}
 			args = append(args, "--profile", profile)
 		}
-		if err := g.part(swept, p, args, nil); err != nil {
+		if from.hidden && len(p.Claims) == 0 {
+			continue
+		}
+		if err := g.part(from, p, args, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// part adds a plan with what is recorded of it, if that is enough; set are the settings changed by flags.
-func (g *gatherer) part(swept bool, p *plan.Plan, args, set []string) error {
+// part adds a plan with what is recorded of it, if that is enough and it is of no part yet, as where only a comment of
+// its file was changed. set are the settings changed by flags.
+func (g *gatherer) part(from source, p *plan.Plan, args, set []string) error {
+	if slices.ContainsFunc(g.plans, func(o *plan.Plan) bool { return samePlan(p, o) }) {
+		return nil
+	}
 	wide, tuned, err := g.r.WithChoices(g.ctx, p)
 	if err != nil {
 		return err
@@ -125,7 +150,8 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args, set []string) error {
 			rows[s.Row] = true
 		}
 	}
-	if len(rows) == 0 || !swept && len(rows) < 2 {
+	// Claims of which nothing could be measured are in the report too, as not run.
+	if len(all) == 0 || len(rows) == 0 && len(p.Claims) == 0 || !from.swept && len(rows) < 2 {
 		return nil
 	}
 	t, err := sweep.TableOf(wide, states)
@@ -135,7 +161,7 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args, set []string) error {
 	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
 	t.List = g.o.Command("ls")
 	part := Part{
-		ID: g.id(p), Name: p.Name, Title: p.Title, Profile: p.Profile, Set: set,
+		ID: g.id(p), Name: p.Name, Source: from.name, Swept: from.first, Title: p.Title, Profile: p.Profile, Set: set,
 		Table: t, Origin: originOf(all), Finding: p.Finding(), Sweep: g.sweepCommand(p, args), Print: g.o.Command("table", args...),
 	}
 	if part.Title == "" {
@@ -152,9 +178,46 @@ func (g *gatherer) part(swept bool, p *plan.Plan, args, set []string) error {
 	if part.Claims, err = claims.Judge(g.claims(p, wide, trials, args)); err != nil {
 		return err
 	}
-	part.Family = fmt.Sprintf("%s of %s", columns.Count(len(part.Claims), "claim"), args[0])
-	g.study.Parts = append(g.study.Parts, part)
+	part.Family = fmt.Sprintf("%s of %s", columns.Count(len(part.Claims), "claim"), from.name)
+	g.study.Parts, g.plans = append(g.study.Parts, part), append(g.plans, p)
 	return nil
+}
+
+// samePlan reports whether two plans are of one name and have the same rows, candidates of the section tune, claims,
+// and seeds. Without a claim every recorded seed counts, whatever the file says.
+func samePlan(p, q *plan.Plan) bool {
+	sameData := func(a, b plan.Row) bool { return plan.Paths(&a.Config) == plan.Paths(&b.Config) }
+	if p.Name != q.Name || p.Profile != q.Profile || !sameRows(p, q) || !slices.EqualFunc(p.Rows, q.Rows, sameData) || !reflect.DeepEqual(p.Claims, q.Claims) {
+		return false
+	}
+	if len(p.Claims) > 0 && !slices.Equal(p.Seeds, q.Seeds) || (p.Tune == nil) != (q.Tune == nil) {
+		return false
+	}
+	if p.Tune == nil {
+		return true
+	}
+	tuning, err := p.Tuning()
+	other, otherErr := q.Tuning()
+	if err != nil || otherErr != nil {
+		return err != nil && otherErr != nil
+	}
+	return sameRows(tuning, other) && slices.Equal(tuning.Seeds, other.Seeds)
+}
+
+// tellApart leaves the time of a text to those parts alone that would have one heading with another.
+func (g *gatherer) tellApart() {
+	times := make([]string, len(g.study.Parts))
+	headings := map[string]int{}
+	for i := range times {
+		p := &g.study.Parts[i]
+		times[i], p.Swept = p.Swept, ""
+		headings[p.heading()]++
+	}
+	for i := range times {
+		if p := &g.study.Parts[i]; headings[p.heading()] > 1 {
+			p.Swept = times[i]
+		}
+	}
 }
 
 // id returns a name for the part that can be part of a file's name, and that no other part has.
@@ -166,7 +229,7 @@ func (g *gatherer) id(p *plan.Plan) string {
 		return '-'
 	}
 	id := strings.Map(plain, p.Name+"-"+p.Profile)
-	if slices.ContainsFunc(g.study.Parts, func(o Part) bool { return o.ID == id }) {
+	if slices.ContainsFunc(g.study.Parts, func(o Part) bool { return strings.EqualFold(o.ID, id) }) {
 		id = fmt.Sprintf("%s-%d", id, len(g.study.Parts)+1)
 	}
 	return id
@@ -225,8 +288,11 @@ func recipe(p, wide *plan.Plan, c plan.Claim, rows [2]int) string {
 		}
 		return strings.Join(parts, " ")
 	}
-	if c.Rate == plan.CommonRate {
-		return fmt.Sprintf("the common %s (%s)", what, values(rows[0]))
+	switch first, second := values(rows[0]), values(rows[1]); {
+	case c.Rate == plan.CommonRate && first == second:
+		return fmt.Sprintf("the common %s (%s)", what, first)
+	case c.Rate == plan.CommonRate: // the rows of the file differ in it
+		return fmt.Sprintf("the %s of the file (%s against %s)", what, first, second)
 	}
 	return fmt.Sprintf("each row's own best %s (%s against %s)", what, values(rows[0]), values(rows[1]))
 }
@@ -255,9 +321,13 @@ func (g *gatherer) rest() error {
 		if t.Kind != record.KindTrain || g.shown[t.Key] || !record.IsFinal(t.Status) {
 			continue
 		}
-		if cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config)); err == nil && cfg.Text("eval.split") == "tune" {
+		cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
+		switch {
+		case t.Engine != g.study.Engine || t.Numerics != strconv.Itoa(plan.Numerics):
+			g.study.Foreign++
+		case err == nil && cfg.Text("eval.split") == "tune":
 			g.study.Tuning++
-		} else {
+		default:
 			g.study.Elsewhere++
 		}
 	}

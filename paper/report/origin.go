@@ -133,7 +133,11 @@ func (o *Origin) Facts() [][2]string {
 }
 
 func (o *Origin) counts() string {
-	return fmt.Sprintf("%d, of which %d done and %d diverged", o.Trials, o.Done, o.Diverged)
+	text := fmt.Sprintf("%d, of which %d done and %d diverged", o.Trials, o.Done, o.Diverged)
+	if rest := o.Trials - o.Done - o.Diverged; rest > 0 {
+		text += fmt.Sprintf("; %d failed or not finished", rest)
+	}
+	return text
 }
 
 // dates spells two times by day.

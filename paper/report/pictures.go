@@ -24,7 +24,7 @@ type Undrawn struct{ Name, Why string }
 
 func (u Undrawn) String() string { return fmt.Sprintf("Figure %s is not drawn: %s.", u.Name, u.Why) }
 
-// partFigures draws the part's figures: the named ones of its grid file, and AP by row.
+// partFigures draws the part's figures: the named ones of its grid file, and AP by row, where a command draws it.
 func (g *gatherer) partFigures(part *Part, grid *figures.Grid, args []string) {
 	in := &figures.Input{Grid: grid}
 	add := func(name, shows string, draw func(*figures.Input) (*figure.Figure, error), command []string) {
@@ -36,11 +36,13 @@ func (g *gatherer) partFigures(part *Part, grid *figures.Grid, args []string) {
 		part.Figures = append(part.Figures, Figure{Name: name + "-" + part.ID, Shows: shows, Figure: drawn, Draw: g.o.Command("plot", command...)})
 	}
 	for _, name := range figures.Names() {
-		if f, _ := figures.Of(name); f.Needs == figures.Rows && f.Grid == part.Name {
+		if f, _ := figures.Of(name); f.Needs == figures.Rows && f.Grid == part.Source {
 			add(name, f.Title, f.Draw, slices.Concat([]string{name}, args[1:], []string{"-o", name + ".svg"}))
 		}
 	}
-	add("results", "", figures.Results, slices.Concat(args, []string{"-o", part.Name + ".svg"}))
+	if _, named := figures.Of(part.Source); !named { // where it is, the command draws that figure
+		add("results", "", figures.Results, slices.Concat(args, []string{"-o", part.Name + ".svg"}))
+	}
 }
 
 // paperFigures draws the figures that are of no grid file, and names those whose grid file has no part.
@@ -52,7 +54,7 @@ func (g *gatherer) paperFigures(all []record.Trial) error {
 		var err error
 		switch {
 		case f.Needs == figures.Rows:
-			if !slices.ContainsFunc(g.study.Parts, func(p Part) bool { return p.Name == f.Grid }) {
+			if !slices.ContainsFunc(g.study.Parts, func(p Part) bool { return p.Source == f.Grid }) {
 				g.undrawn(name, fmt.Sprintf("too few trials of `%s` are recorded", g.o.Command("sweep", f.Grid)))
 			}
 			continue

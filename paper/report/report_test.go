@@ -60,6 +60,26 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+// TestMarkdownEscapes: what a grid file or a record says stays text, and a command stays one block of code.
+func TestMarkdownEscapes(t *testing.T) {
+	s := study(t)
+	p := &s.Parts[0]
+	p.Title, p.Sweep, p.Set = "<b> [x](y)", "runner sweep 'a\nb.yaml'", []string{"data.dir=*"}
+	s.Unread = []string{"sweep <i> of 2030-05-01: $x$"}
+	text, err := s.Markdown()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"## Claims: \\<b> [x]\\(y) (claims at mini, data.dir=\\*)\n", "| 1. FL \\<is> better |", "### 1. FL \\<is> better\n",
+		"    runner sweep 'a\n    b.yaml'\n", "does not have: data.dir=\\*.", "Not read: sweep \\<i> of 2030-05-01: \\$x\\$.",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 // TestChecklist: an item says Yes only where the records show it.
 func TestChecklist(t *testing.T) {
 	host := func(text string) func(*record.Trial) { return func(r *record.Trial) { r.Provenance = text } }

@@ -22,9 +22,10 @@ type Study struct {
 	Figures []Figure
 	Undrawn []Undrawn
 	Origin  Origin // of all trials of the database
-	// Elsewhere counts the trials that are finished and in no part: those that choose settings on the split tune,
-	// and those of other settings than a grid file's.
-	Tuning, Elsewhere int
+	// These count the trials that are finished and in no part: those that choose settings on the split tune, those that
+	// another engine or other numerics computed, and those of other settings than a grid file's.
+	Tuning, Foreign, Elsewhere int
+	Engine                     string // whose trials the report is about
 	// Unread says which recorded sweeps could not be read, and why.
 	Unread []string
 }
@@ -33,10 +34,12 @@ type Study struct {
 type Part struct {
 	ID      string // unique in the study, such as gamma-mini
 	Name    string
+	Source  string // as commands name it: a grid file inside the program, or a file
+	Swept   string // when its text was swept first, where another text of that name has a part; else ""
 	Title   string
 	Profile string
 	Table   *tables.Table
-	Set     []string // settings changed by flags: "optim.warmup=200"
+	Set     []string // settings changed by flags: "optim.warmup=200", and by --data: "data.dir=…"
 	Figures []Figure
 	Undrawn []Undrawn
 	Claims  []claims.Judgement

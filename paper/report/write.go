@@ -40,9 +40,10 @@ func (s *Study) Files() (map[string][]byte, error) {
 	return out, nil
 }
 
-// Write writes files into a folder. A folder that does not exist appears whole or not at all; in one that does, each file
-// is replaced whole, and other files stay.
+// Write writes files into a folder. A folder that does not exist appears whole or not at all; in one that does, all
+// files are complete before the first is replaced, and other files stay.
 func Write(dir string, files map[string][]byte) error {
+	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -56,10 +57,14 @@ func Write(dir string, files map[string][]byte) error {
 }
 
 func writeNew(dir string, files map[string][]byte) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("folder %s: %w", dir, cause(err))
+		}
+	}()
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return err
 	}
-	dir = filepath.Clean(dir)
 	made := filepath.Join(filepath.Dir(dir), atomicfile.Prefix+filepath.Base(dir)+"."+rand.Text()[:10])
 	if err := os.Mkdir(made, 0o777); err != nil {
 		return err
@@ -75,17 +80,42 @@ func writeNew(dir string, files map[string][]byte) (err error) {
 	return os.Rename(made, dir)
 }
 
+// cause returns an error without the path that it names, which is that of a folder in the making.
+func cause(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
+}
+
 func fill(dir string, files map[string][]byte) error {
+	var staged []*atomicfile.Staged
+	defer func() {
+		for _, s := range staged {
+			s.Discard()
+		}
+	}()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			return err
 		}
-		err := atomicfile.Write(path, func(w io.Writer) error {
+		s, err := atomicfile.Stage(path, func(w io.Writer) error {
 			_, err := w.Write(files[name])
 			return err
 		})
 		if err != nil {
+			return err
+		}
+		staged = append(staged, s)
+	}
+	for _, s := range staged {
+		if err := s.Place(); err != nil {
 			return err
 		}
 	}

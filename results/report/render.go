@@ -99,17 +99,38 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 			return err
 		}
 	}
-	if notes := t.notes(s, true); len(notes) > 0 {
-		fmt.Fprintf(&text, "\n%s\n", strings.ReplaceAll(strings.Join(notes, "\n"), "~", `\~`))
+	for i, note := range t.notes(s, true) {
+		if i == 0 {
+			text.WriteByte('\n')
+		}
+		fmt.Fprintln(&text, MarkdownProse(note))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
-// markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out
-// what is between them; an underscore within a word is plain text. The bar is escaped where the table is written.
+// markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out what
+// is between them; an underscore within a word is plain text, and so are brackets that no address follows. Two dollars
+// enclose a formula. The bar is escaped where the table is written.
 func markdown(text string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "`", "\\`", "<", `\<`, "~", `\~`).Replace(text)
+	return markdownSigns.Replace(columns.OneLine(text))
+}
+
+var markdownSigns = strings.NewReplacer(`\`, `\\`, "*", `\*`, "`", "\\`", "<", `\<`, "~", `\~`, "$", `\$`, "](", `]\(`, " _", ` \_`)
+
+// Markdown escapes a line of text for Markdown, as tables do.
+func Markdown(text string) string { return markdown(text) }
+
+// MarkdownProse escapes a line of text for Markdown, but for the code that it has between backticks.
+func MarkdownProse(text string) string {
+	parts := strings.Split(columns.OneLine(text), "`")
+	if len(parts)%2 == 0 { // a lone backtick encloses nothing
+		return markdown(text)
+	}
+	for i := 0; i < len(parts); i += 2 {
+		parts[i] = markdown(parts[i])
+	}
+	return strings.Join(parts, "`")
 }
 
 // writePlain writes the blocks of a sheet one below the other, each as a table of the form; around stands on both sides

@@ -416,3 +416,18 @@ func TestLowScores(t *testing.T) {
 		}
 	}
 }
+
+// TestMarkdownText: what Markdown reads otherwise is escaped, but not within code.
+func TestMarkdownText(t *testing.T) {
+	for text, want := range map[string]string{
+		"a [b](http://c) $d$ <e> *f*": `a [b]\(http://c) \$d\$ \<e> \*f\*`,
+		"alpha_gamma, not _gamma_":    `alpha_gamma, not \_gamma_`,
+		"[0.5,1,2]\nnext":             "[0.5,1,2] next",
+		"<a>: `ls <b>` says <c>":      "\\<a>: `ls <b>` says \\<c>",
+		"a lone ` and <b>":            "a lone \\` and \\<b>",
+	} {
+		if got := MarkdownProse(text); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
