@@ -247,6 +247,17 @@ func (t *Tune) Less(a, b *Config) bool {
 	return false
 }
 
+// EdgesOf describes those settings of a row's own best that are at the edge of the file's candidates, as Edges does.
+func (p *Plan) EdgesOf(row int, best *Config) ([]string, error) {
+	var candidates []string
+	for i := range p.Tune.candidates {
+		if c := &p.Tune.candidates[i]; c.Index == row {
+			candidates = append(candidates, p.Tune.Chosen(&c.Config))
+		}
+	}
+	return p.Edges(row, p.Tune.Chosen(best), candidates)
+}
+
 // Edges describes the chosen settings that are the smallest or the largest of their candidates, where the best may lie
 // beyond, and the candidate to add. Chosen wrote all of them.
 func (p *Plan) Edges(row int, best string, candidates []string) ([]string, error) {

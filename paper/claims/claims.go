@@ -16,12 +16,13 @@ import (
 
 // Claim is a statement about two rows, with what is recorded of them.
 type Claim struct {
-	Says   string  // the statement
-	Same   bool    // the statement is that the rows are not separated; otherwise, that the first is better
-	At     string  // the learning rate at which the rows are compared: "the common learning rate"
-	Sides  [2]Side // the first and the second row
-	Sweep  string  // the command that trains the rows
-	Report string  // the command that judges the claim
+	Says   string   // the statement
+	Same   bool     // the statement is that the rows are not separated; otherwise, that the first is better
+	At     string   // the learning rate at which the rows are compared: "the common learning rate"
+	Doubts []string // why other settings than a row's own best may be better
+	Sides  [2]Side  // the first and the second row
+	Sweep  string   // the command that trains the rows
+	Report string   // the command that judges the claim
 }
 
 // Side is one row of a claim.
@@ -74,8 +75,8 @@ func Judge(all []Claim) ([]Judgement, error) {
 		j.Family = len(all)
 		var runs [2][]stats.Value
 		for s, side := range c.Sides {
-			runs[s] = values(side.Trials)
-			j.Rows[s] = stats.Mean(finished(runs[s]))
+			runs[s] = record.Values(side.Trials, "AP")
+			j.Rows[s] = stats.Mean(stats.Finished(runs[s]))
 		}
 		j.Difference = stats.Paired(runs[1], runs[0])
 		family[i] = &j.Difference
@@ -108,7 +109,7 @@ func Judge(all []Claim) ([]Judgement, error) {
 func (j *Judgement) verdict() Verdict {
 	d := j.Difference
 	switch {
-	case len(values(j.Sides[0].Trials)) == 0 || len(values(j.Sides[1].Trials)) == 0:
+	case j.Sides[0].unfinished() || j.Sides[1].unfinished():
 		return NotRun
 	case d.Separated() && !j.Same && d.Mean > 0:
 		return Shown
@@ -120,29 +121,5 @@ func (j *Judgement) verdict() Verdict {
 	return NotSeparated
 }
 
-// values returns the AP of the trials that are done or diverged.
-func values(trials []record.Trial) []stats.Value {
-	var out []stats.Value
-	for _, t := range trials {
-		switch t.Status {
-		case record.StatusDone:
-			if ap, ok := t.Metrics["AP"]; ok {
-				out = append(out, stats.Value{Seed: t.Seed, Value: ap})
-			}
-		case record.StatusDiverged:
-			out = append(out, stats.Value{Seed: t.Seed, Diverged: true})
-		}
-	}
-	return out
-}
-
-// finished returns the values of the runs that did not diverge.
-func finished(runs []stats.Value) []float64 {
-	var out []float64
-	for _, v := range runs {
-		if !v.Diverged {
-			out = append(out, v.Value)
-		}
-	}
-	return out
-}
+// unfinished reports whether no trial of the row is done or diverged.
+func (s *Side) unfinished() bool { return len(record.Values(s.Trials, "AP")) == 0 }

@@ -36,6 +36,9 @@ func (j *Judgement) Paragraph() string {
 			s.add("%s", capital(c.String()))
 		}
 	}
+	if len(j.Doubts) > 0 {
+		s.add("A row's best may lie beyond its candidates: %s", strings.Join(j.Doubts, "; "))
+	}
 	if j.Verdict != NotSeparated {
 		return s.String()
 	}
@@ -82,7 +85,7 @@ func halves(ties int) string {
 func (j *Judgement) notRun() string {
 	var missing []string
 	for _, side := range j.Sides {
-		if len(values(side.Trials)) == 0 {
+		if side.unfinished() {
 			missing = append(missing, side.Name)
 		}
 	}

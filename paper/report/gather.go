@@ -175,7 +175,11 @@ func (g *gatherer) part(from source, p *plan.Plan, args, set []string) error {
 		return err
 	}
 	g.partFigures(&part, grid, args)
-	if part.Claims, err = claims.Judge(g.claims(p, wide, trials, args)); err != nil {
+	claimed, err := g.claims(p, wide, trials, args)
+	if err != nil {
+		return err
+	}
+	if part.Claims, err = claims.Judge(claimed); err != nil {
 		return err
 	}
 	part.Family = fmt.Sprintf("%s of %s", columns.Count(len(part.Claims), "claim"), from.name)
@@ -243,8 +247,7 @@ func (g *gatherer) sweepCommand(p *plan.Plan, args []string) string {
 }
 
 // claims joins the plan's claims with the trials of their rows; wide has the rows at own best settings too.
-func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []string) []claims.Claim {
-	var out []claims.Claim
+func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []string) (out []claims.Claim, err error) {
 	for _, c := range p.Claims {
 		claim := claims.Claim{Says: c.Says, Same: c.Same, Sweep: g.sweepCommand(p, args), Report: g.o.Command("report", "-o", "report")}
 		if c.Rate == plan.CommonRate {
@@ -260,6 +263,9 @@ func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []st
 			}
 		}
 		claim.At = recipe(p, wide, c, rows)
+		if claim.Doubts, err = doubts(p, wide, c, rows); err != nil {
+			return nil, err
+		}
 		for i, row := range rows {
 			side := claims.Side{Name: difference(p, c.Rows[i], c.Rows[1-i])}
 			if row >= 0 {
@@ -269,7 +275,7 @@ func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []st
 		}
 		out = append(out, claim)
 	}
-	return out
+	return out, nil
 }
 
 // recipe says at which learning rate, or other settings that the file's section tune chooses, a claim compares its rows.
@@ -295,6 +301,24 @@ func recipe(p, wide *plan.Plan, c plan.Claim, rows [2]int) string {
 		return fmt.Sprintf("the %s of the file (%s against %s)", what, first, second)
 	}
 	return fmt.Sprintf("each row's own best %s (%s against %s)", what, values(rows[0]), values(rows[1]))
+}
+
+// doubts says which row of a claim might have done better with settings beyond the candidates for its own best.
+func doubts(p, wide *plan.Plan, c plan.Claim, rows [2]int) ([]string, error) {
+	var out []string
+	for i, row := range rows {
+		if c.Rate == plan.CommonRate || row < 0 {
+			continue
+		}
+		edges, err := p.EdgesOf(c.Rows[i], &wide.Rows[row].Config)
+		if err != nil {
+			return nil, err
+		}
+		for _, edge := range edges {
+			out = append(out, fmt.Sprintf("for %s, %s", difference(p, c.Rows[i], c.Rows[1-i]), edge))
+		}
+	}
+	return out, nil
 }
 
 // difference names a row by the factors that it does not share with the other.
