@@ -64,12 +64,9 @@ func (s *Store) keepDetections(data []byte) (files.Blob, error) {
 }
 
 // Detections returns the COCO results file that FinishTrial was given for a trial, nil if it was given none.
+// Where their file is not beside the database, as after an import, the error wraps fs.ErrNotExist.
 func (s *Store) Detections(key string) ([]byte, error) {
-	var blob files.Blob
-	err := s.inTx("read detections", func(tx *sql.Tx) (err error) {
-		blob, err = queryDetections(tx, key)
-		return err
-	})
+	blob, err := s.detections(key)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +78,20 @@ func (s *Store) Detections(key string) ([]byte, error) {
 		return nil, fmt.Errorf("detections of trial %s: %w", record.Short(key), err)
 	}
 	return data, nil
+}
+
+// DetectionsHash returns the SHA-256 of a trial's COCO results file, in hex, "" if it has none. The file may be elsewhere.
+func (s *Store) DetectionsHash(key string) (string, error) {
+	blob, err := s.detections(key)
+	return blob.Hash, err
+}
+
+func (s *Store) detections(key string) (b files.Blob, err error) {
+	err = s.inTx("read detections", func(tx *sql.Tx) (err error) {
+		b, err = queryDetections(tx, key)
+		return err
+	})
+	return b, err
 }
 
 func queryDetections(q querier, key string) (b files.Blob, err error) {

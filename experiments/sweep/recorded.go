@@ -63,8 +63,12 @@ func CodeDiff(s *results.Store, t *record.Trial) ([]byte, error) {
 // Recorded returns everything that Verify compares of a trial.
 func Recorded(s *results.Store, t *record.Trial) (experiments.Recorded, error) {
 	log, err := s.StepRows(t.Key)
+	if err != nil {
+		return experiments.Recorded{}, err
+	}
+	scored, err := s.DetectionsHash(t.Key)
 	return experiments.Recorded{
-		Trial: t, Log: log,
+		Trial: t, Log: log, Scored: scored,
 		Detections: func() ([]byte, error) { return s.Detections(t.Key) },
 		Weights:    s.WeightsPath(t.Weights),
 		Work:       workFolder(s, t.Key),
