@@ -2,6 +2,7 @@ package figure
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -52,7 +53,7 @@ func (a *Axis) cover(values []float64) [2]float64 {
 		return [2]float64{a.Min, a.Max}
 	}
 	low, high := math.Inf(1), math.Inf(-1)
-	for _, v := range values {
+	for _, v := range slices.Concat(values, a.Also) {
 		if a.has(v) {
 			low, high = min(low, v), max(high, v)
 		}

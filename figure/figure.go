@@ -43,6 +43,7 @@ type Axis struct {
 	Label string
 	// Min and Max are the ends of the axis. Where both are 0 the axis covers the data, with a margin.
 	Min, Max float64
+	Also     []float64 // places that the axis covers besides the data, such as those of another panel
 	Log      bool      // a logarithmic axis; what is not above 0 is not drawn
 	Ticks    []float64 // the places that are labelled with their number; nil: round numbers
 	Names    []string  // the labels at 0, 1, 2, … instead of numbers

@@ -138,6 +138,7 @@ func TestAxis(t *testing.T) {
 		{"no value", Axis{}, nil, 0, 1, "0 0.2 0.4 0.6 0.8 1"},
 		{"names", Axis{Names: []string{"a", "b"}}, nil, -.5, 1.5, "a b"},
 		{"places of its own", Axis{Max: 1, Ticks: []float64{.25, .5, 7}}, nil, 0, 1, "0.25 0.5"},
+		{"of another panel", Axis{Also: []float64{0, 200, math.NaN()}}, []float64{50, 100}, -10, 210, "0 50 100 150 200"},
 		{"logarithmic", Axis{Log: true, Min: .01, Max: 1}, []float64{0}, .01, 1, "0.01 0.02 0.05 0.1 0.2 0.5 1"},
 		{"logarithmic and wide", Axis{Log: true, Min: 1, Max: 1e4}, nil, 1, 1e4, "1 10 100 1000 10000"},
 		{"hidden", Axis{Hidden: true}, nil, 0, 1, ""},

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -191,13 +190,12 @@ func (r *Records) WithChoices(ctx context.Context, p *plan.Plan) (*plan.Plan, []
 		return nil, nil, err
 	}
 	for row, of := range trialsOf {
-		name := cmp.Or(p.RowName(row), "the baseline")
 		c, err := r.recordedChoice(p, of)
 		if err != nil {
 			return nil, nil, err
 		}
 		if c == nil {
-			said.add("no own best settings are chosen yet; a sweep with --tune chooses them", name)
+			said.add("no own best settings are chosen yet; a sweep with --tune chooses them", row)
 			continue
 		}
 		any = true
@@ -207,14 +205,14 @@ func (r *Records) WithChoices(ctx context.Context, p *plan.Plan) (*plan.Plan, []
 			return nil, nil, err
 		}
 		if stale != "" {
-			said.add(fmt.Sprintf("the choice is stale, as %s; a sweep with --tune chooses again", stale), name)
+			said.add(fmt.Sprintf("the choice is stale, as %s; a sweep with --tune chooses again", stale), row)
 		}
 		list, err := doubts(p, row, c)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, doubt := range list {
-			said.add(doubt, name)
+			said.add(doubt, row)
 		}
 	}
 	if !any {
@@ -254,15 +252,19 @@ func (r *Records) stale(p *plan.Plan, c *record.Choice, of []State) (string, err
 	return "", nil
 }
 
-// remarks gathers what is to be said of rows: the rows by what is said.
+// remarks gathers what is to be said of rows: the places of the rows in the table, from 1, by what is said.
 type remarks map[string][]string
 
-func (r remarks) add(text, row string) { r[text] = append(r[text], row) }
+func (r remarks) add(text string, row int) { r[text] = append(r[text], strconv.Itoa(row+1)) }
 
 func (r remarks) lines() []string {
 	var out []string
 	for _, text := range slices.Sorted(maps.Keys(r)) {
-		out = append(out, fmt.Sprintf("%s: %s.", strings.Join(r[text], "; "), text))
+		noun := "Row"
+		if len(r[text]) > 1 {
+			noun = "Rows"
+		}
+		out = append(out, fmt.Sprintf("%s %s: %s.", noun, strings.Join(r[text], ", "), text))
 	}
 	return out
 }

@@ -342,7 +342,7 @@ func TestChoiceStays(t *testing.T) {
 	if _, err := b.Store.Import(results.KeepTheirs, KeyOf(), results.Source{Name: "theirs", Reader: strings.NewReader(string(line))}); err != nil {
 		t.Fatal(err)
 	}
-	if own, said := b.remarksOn(t, more); own[0] != .1 || !strings.Contains(said, "loss.gamma=0 loss.alpha=0.75: the choice is stale, as trials that it rests on were replaced; a sweep with --tune chooses again.") {
+	if own, said := b.remarksOn(t, more); own[0] != .1 || !strings.Contains(said, "Row 1: the choice is stale, as trials that it rests on were replaced; a sweep with --tune chooses again.") {
 		t.Errorf("after an import: %v, %q", own, said)
 	}
 	if choices := b.choose(t, more); choices[0].Was != "optim.lr=0.1" || b.recorded(t, more, 0).Best != `{"optim.lr":0.05}` {
@@ -373,7 +373,7 @@ func TestChoiceOfSomeRows(t *testing.T) {
 	b.give(t, only, [][][]float64{{{.2, .2}, {.1, .1}}})
 	b.choose(t, only)
 	own, said := b.remarksOn(t, p)
-	if len(own) != 1 || own[1] != .05 || !strings.Contains(said, "loss.gamma=0 loss.alpha=0.75: no own best settings are chosen yet; a sweep with --tune chooses them.") {
+	if len(own) != 1 || own[1] != .05 || !strings.Contains(said, "Row 1: no own best settings are chosen yet; a sweep with --tune chooses them.") {
 		t.Errorf("%v, %q", own, said)
 	}
 }

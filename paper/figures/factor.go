@@ -64,13 +64,14 @@ func (g *Grid) points(keys []string) *figure.Figure {
 	}
 	none := stats.Mean(nil)
 	panel("measured", figure.Distinct(0), (*Row).ap)
-	panel("measured, each row at its own best recipe", figure.Distinct(1), func(r *Row) stats.Estimate {
+	panel("measured, own best recipes", figure.Distinct(1), func(r *Row) stats.Estimate {
 		if r.Own == nil {
 			return none
 		}
 		return r.Own.ap()
 	})
 	measured := len(f.Panels)
+	shareHeights(f.Panels)
 	panel("published", figure.Muted(), func(r *Row) stats.Estimate {
 		if r.Published == nil {
 			return none
@@ -87,6 +88,19 @@ func (g *Grid) points(keys []string) *figure.Figure {
 		lie(f)
 	}
 	return f
+}
+
+// shareHeights gives panels with one kind of values the same vertical axis, so that they can be compared by eye.
+func shareHeights(panels []*figure.Panel) {
+	var all []float64
+	for _, p := range panels {
+		for _, l := range p.Lines {
+			all = slices.Concat(all, l.Y, l.Low, l.High)
+		}
+	}
+	for _, p := range panels {
+		p.Y.Also = all
+	}
 }
 
 // names are the names of rows at an axis: their values below each other where these fit under a picture, or else as a

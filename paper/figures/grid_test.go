@@ -103,6 +103,11 @@ func TestOwn(t *testing.T) {
 	if len(f.Panels) != 2 || !nearly(f.Panels[1].Lines[0].Y[0], 15) || !nearly(f.Panels[1].Lines[0].Y[1], 20) {
 		t.Errorf("%d panels, want one recipe and own recipes", len(f.Panels))
 	}
+	for _, p := range f.Panels {
+		if slices.Min(p.Y.Also) != 10 || slices.Max(p.Y.Also) != 20 {
+			t.Errorf("%s: the axis covers %v, want all that was measured, 10 to 20", p.Title, p.Y.Also)
+		}
+	}
 	f = drawn(t, imbalance, g)
 	if gap := f.Panels[0].Lines[1]; !nearly(gap.Y[0], 5) || !strings.Contains(f.Caption, "each row at its own best recipe") {
 		t.Errorf("gap %v at own best recipes, want 5: %s", gap.Y, f.Caption)
