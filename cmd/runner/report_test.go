@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -101,6 +102,32 @@ func TestStudyPictures(t *testing.T) {
 		must(t, "plot", name, "--db", db, "-o", again)
 		if drawn, err := os.ReadFile(again); err != nil || string(drawn) != string(committed) {
 			t.Errorf("%s is not what `runner plot %s` draws from the export", file, name)
+		}
+	}
+}
+
+// TestStudyPage: every AP and difference that the page of the study names is one that its RESULTS.md has.
+func TestStudyPage(t *testing.T) {
+	page, err := os.ReadFile("../../paper/mini/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := os.ReadFile("../../paper/mini/RESULTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := regexp.MustCompile(`\b\d+\.\d\b`)
+	has := map[string]bool{}
+	for _, n := range number.FindAllString(string(results), -1) {
+		has[n] = true
+	}
+	named := number.FindAllString(string(page), -1)
+	if len(named) < 10 {
+		t.Errorf("the page names %q, fewer than the study has claims", named)
+	}
+	for _, n := range named {
+		if !has[n] {
+			t.Errorf("the page names %s, which RESULTS.md does not have", n)
 		}
 	}
 }
