@@ -47,6 +47,7 @@ var borders = map[string]border{
 
 	"engine/enginetest": {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
 	"engine/gorgonia":   {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
+	"engine/gomlx":      {[]string{"engine"}, "an engine sees a graph, not what it stands for"},
 	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
 	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
 
@@ -117,6 +118,7 @@ var borders = map[string]border{
 // slash stands for all below it.
 var guests = map[string]border{
 	"gorgonia.org/":               {[]string{"engine/gorgonia"}, "the library can be replaced in one place"},
+	"github.com/gomlx/":           {[]string{"engine/gomlx"}, "the library can be replaced in one place"},
 	"github.com/mmcloughlin/avo/": {[]string{"engine/kernel/gen"}, "assembly is written by the generator alone"},
 	"unsafe":                      {[]string{"engine/kernel"}, "only assembly needs addresses"},
 	"database/sql":                {[]string{"results"}, "one package speaks SQL"},
@@ -288,13 +290,15 @@ func TestGuests(t *testing.T) {
 // through something else, ours or not.
 func TestReach(t *testing.T) {
 	packages := listPackages(t)
-	for name := range borders {
-		if name == "engine/gorgonia" || slices.Contains(borders[name].may, "engine/gorgonia") {
-			continue
-		}
-		for _, dep := range packages[name].Deps {
-			if strings.HasPrefix(dep, "gorgonia.org/") {
-				t.Errorf("%s reaches %s; only a program that picks an engine may", name, dep)
+	for library, of := range map[string]string{"gorgonia.org/": "engine/gorgonia", "github.com/gomlx/": "engine/gomlx"} {
+		for name := range borders {
+			if name == of || slices.Contains(borders[name].may, of) {
+				continue
+			}
+			for _, dep := range packages[name].Deps {
+				if strings.HasPrefix(dep, library) {
+					t.Errorf("%s reaches %s; only a program that picks an engine may", name, dep)
+				}
 			}
 		}
 	}
