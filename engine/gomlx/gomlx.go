@@ -53,6 +53,7 @@ type Engine struct {
 	opt        Options
 	backend    compute.Backend
 	info       engine.Info
+	plugin     func() string // what is loaded, with its hash
 	wide, thin dtypes.DType
 	held       map[*engine.State]*memory
 	programs   map[string]*program
@@ -106,7 +107,13 @@ func New(opt Options) (*Engine, error) {
 }
 
 // Info names the engine by backend, kind of device, precision and layout.
-func (e *Engine) Info() engine.Info { return e.info }
+func (e *Engine) Info() engine.Info {
+	i := e.info
+	if e.plugin != nil {
+		i.Plugin = e.plugin()
+	}
+	return i
+}
 
 // Compile compiles the step of p, or what Forward reports where p has no loss.
 func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {

@@ -1,6 +1,7 @@
 package gomlx_test
 
 import (
+	"os"
 	"testing"
 
 	"focalgrid/engine"
@@ -24,9 +25,42 @@ func open(opt gomlx.Options) func(t *testing.T) engine.Engine {
 	}
 }
 
-// TestSuite runs the conformance suite on the backend in plain Go.
-func TestSuite(t *testing.T) {
-	for _, opt := range []gomlx.Options{{}, {Layout: gomlx.NHWC}, {Precision: gomlx.Float64}} {
-		t.Run(opt.Precision+opt.Layout, func(t *testing.T) { enginetest.Run(t, open(opt), enginetest.Tolerance{}) })
+// variants are the settings under which an engine passes the suite at the suite's own tolerances.
+var variants = []struct {
+	name string
+	opt  gomlx.Options
+}{
+	{"f32-nchw", gomlx.Options{}},
+	{"f32-nhwc", gomlx.Options{Layout: gomlx.NHWC}},
+	{"f64-nchw", gomlx.Options{Precision: gomlx.Float64}},
+}
+
+// TestGo runs the conformance suite on the backend in plain Go.
+func TestGo(t *testing.T) {
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), enginetest.Tolerance{}) })
+	}
+}
+
+// thin are the tolerances of bfloat16, whose steps are 1/256: differences of convolutions' outputs are noise.
+var thin = enginetest.Tolerance{Values: 1e-2, Differences: 1}
+
+// TestThin runs the suite with convolutions in bfloat16.
+func TestThin(t *testing.T) {
+	for _, layout := range []string{gomlx.NCHW, gomlx.NHWC} {
+		t.Run(layout, func(t *testing.T) {
+			enginetest.Run(t, open(gomlx.Options{Precision: gomlx.BFloat16, Layout: layout}), thin)
+		})
+	}
+}
+
+// TestXLA runs the conformance suite on the PJRT plugin that PluginVariable names.
+func TestXLA(t *testing.T) {
+	if os.Getenv(gomlx.PluginVariable) == "" {
+		t.Skipf("no PJRT plugin: %s is not set", gomlx.PluginVariable)
+	}
+	for _, v := range variants {
+		v.opt.Backend = gomlx.XLA
+		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), enginetest.Tolerance{}) })
 	}
 }

@@ -22,8 +22,12 @@ func (l *lowering) conv(n *engine.Node) value {
 	if s := n.Attr.Stride; s > 1 {
 		strides = []int{s, s}
 	}
-	pad := [2]int{n.Attr.Pad, n.Attr.Pad}
-	y := graph.ConvGeneral(l.thinned(l.image(n, 0)), l.thinned(l.plain(n, 1)), axes, strides, [][2]int{pad, pad}, nil, nil, 1, 1)
+	x, pad := l.thinned(l.image(n, 0)), n.Attr.Pad
+	if pad >= n.Attr.Kernel { // GoMLX has no gradient where a window lies in the padding alone
+		x, pad = l.padded(x, pad, 0), 0
+	}
+	pads := [2]int{pad, pad}
+	y := graph.ConvGeneral(x, l.thinned(l.plain(n, 1)), axes, strides, [][2]int{pads, pads}, nil, nil, 1, 1)
 	if n.Attr.Bias {
 		y = l.thinned(graph.Add(l.widen(y), l.channelwise(l.plain(n, 2))))
 	}
@@ -33,6 +37,15 @@ func (l *lowering) conv(n *engine.Node) value {
 	return l.asImage(y)
 }
 
+// padded puts so many pixels of a value around a map.
+func (l *lowering) padded(x *graph.Node, pixels int, value float64) *graph.Node {
+	_, h, w := l.axes()
+	around := make([]compute.PadAxis, 4)
+	around[h] = compute.PadAxis{Start: pixels, End: pixels}
+	around[w] = around[h]
+	return graph.Pad(x, graph.Scalar(l.g, x.DType(), value), around...)
+}
+
 // maxPool compares the windows' values one after another in row-major order; a later one wins where it is greater,
 // or NaN.
 func (l *lowering) maxPool(n *engine.Node) value {
@@ -40,9 +53,7 @@ func (l *lowering) maxPool(n *engine.Node) value {
 	k, stride, pad := n.Attr.Kernel, n.Attr.Stride, n.Attr.Pad
 	x := l.image(n, 0)
 	if pad > 0 {
-		around := make([]compute.PadAxis, 4)
-		around[h], around[w] = compute.PadAxis{Start: pad, End: pad}, compute.PadAxis{Start: pad, End: pad}
-		x = graph.Pad(x, graph.Scalar(l.g, x.DType(), math.Inf(-1)), around...)
+		x = l.padded(x, pad, math.Inf(-1))
 	}
 	every := func(x *graph.Node, axis, from, count int) *graph.Node {
 		return graph.SliceAxis(x, axis, graph.AxisRange(from, from+(count-1)*stride+1).Stride(stride))

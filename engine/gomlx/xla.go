@@ -1,10 +1,71 @@
 package gomlx
 
 import (
-	"errors"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 
-	_ "github.com/gomlx/go-xla/compute/xla"
-	_ "github.com/gomlx/go-xla/pjrt"
+	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
+	"k8s.io/klog/v2"
 )
 
-func (e *Engine) openXLA() (string, error) { return "", errors.New("todo") }
+// openXLA loads a plugin and opens its first device. It returns the kind of backend and device.
+func (e *Engine) openXLA() (kind string, err error) {
+	path, err := FindPlugin(e.opt.Plugin)
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(path, ",") {
+		return "", fmt.Errorf("PJRT plugin %s: GoMLX reads what follows a comma as options: rename the folder or the file", path)
+	}
+	options := pjrt.NamedValuesMap{}
+	switch {
+	case pjrt.IsCUDAName(path):
+		prepareCUDA(path, e.opt.Precision)
+	case strings.Contains(strings.ToLower(path), "cpu"):
+		options["cpu_device_count"] = int64(1) // else there are four, which share the cores
+	}
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard) // it repeats what errors say
+	b, err := xla.NewWithOptions(path+",tf32=false", options)
+	if err != nil {
+		return "", fmt.Errorf("PJRT plugin %s: %w", path, err)
+	}
+	e.backend = b
+	device, _, _ := strings.Cut(b.DeviceDescription(0), ":") // such as "cpu:0 [processId=0]"
+	e.info.Device, e.info.Threads, e.info.Exact = strings.ToUpper(device), 0, device == "cpu"
+	e.plugin = sync.OnceValue(func() string { return fingerprint(path) })
+	return "xla-" + device, nil
+}
+
+// prepareCUDA sets what NVIDIA's libraries read when they start, where the user has not: the folder of CUDA's files
+// beside a plugin of JAX, and no TF32 in convolutions, which the plugin has no option for.
+func prepareCUDA(path, precision string) {
+	set := func(name, value string) {
+		os.Setenv(name, cmp.Or(os.Getenv(name), value))
+	}
+	set("GOPJRT_CUDA_CHECKS", "0") // it looks for CUDA in another folder than JAX's, and warns
+	if precision == Float32 {
+		set("NVIDIA_TF32_OVERRIDE", "0")
+	}
+	site := filepath.Dir(filepath.Dir(filepath.Dir(path)))
+	for _, dir := range []string{"cu13", "cuda_nvcc"} {
+		if dir = filepath.Join(site, "nvidia", dir); exists(dir) {
+			const flag = "--xla_gpu_cuda_data_dir="
+			if flags := os.Getenv("XLA_FLAGS"); !strings.Contains(flags, flag) {
+				os.Setenv("XLA_FLAGS", strings.TrimSpace(flags+" "+flag+dir))
+			}
+			return
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
