@@ -109,7 +109,7 @@ var borders = map[string]border{
 	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "results/report", "setting"},
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
-		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gomlx", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
 		"metrics", "metrics/report", "page", "paper/figures", "paper/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }

@@ -26,7 +26,7 @@ func TestInfo(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		c.want.Device, c.want.Exact, c.want.Threads = "CPU", true, runtime.GOMAXPROCS(0)
+		c.want.Device, c.want.Kernels, c.want.Exact, c.want.Threads = "CPU", Go, true, runtime.GOMAXPROCS(0)
 		if got := e.Info(); got != c.want {
 			t.Errorf("%+v, want %+v", got, c.want)
 		}

@@ -85,7 +85,8 @@ func New(opt Options) (*Engine, error) {
 		e.thin = dtypes.BFloat16
 	}
 	e.info = engine.Info{
-		Device: "CPU", Threads: runtime.GOMAXPROCS(0), Exact: true,
+		Kernels: opt.Backend,
+		Device:  "CPU", Threads: runtime.GOMAXPROCS(0), Exact: true,
 		Precision: map[string]string{Float32: "float32", Float64: "float64", BFloat16: "bfloat16"}[opt.Precision],
 	}
 	kind := Go
