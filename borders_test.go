@@ -45,11 +45,12 @@ var borders = map[string]border{
 	"figure":     {[]string{"atomicfile"}, "a leaf: a line is drawn without knowing what it shows"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
 
-	"engine/enginetest": {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
-	"engine/gorgonia":   {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
-	"engine/gomlx":      {[]string{"engine"}, "an engine sees a graph, not what it stands for"},
-	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
-	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
+	"engine/enginetest":  {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
+	"engine/gorgonia":    {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
+	"engine/gomlx":       {[]string{"engine", "engine/gomlx/quiet"}, "an engine sees a graph, not what it stands for"},
+	"engine/gomlx/quiet": {nil, "a leaf: it comes before the libraries that it keeps quiet"},
+	"engine/kernel":      {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
+	"engine/kernel/gen":  {nil, "the generator must build while the kernels do not"},
 
 	"setting/settingtest": {[]string{"setting"}, "values for the tests of any component come from what it declares"},
 
@@ -119,6 +120,7 @@ var borders = map[string]border{
 var guests = map[string]border{
 	"gorgonia.org/":               {[]string{"engine/gorgonia"}, "the library can be replaced in one place"},
 	"github.com/gomlx/":           {[]string{"engine/gomlx"}, "the library can be replaced in one place"},
+	"k8s.io/klog/":                {[]string{"engine/gomlx/quiet"}, "errors are returned, and nothing is logged"},
 	"github.com/mmcloughlin/avo/": {[]string{"engine/kernel/gen"}, "assembly is written by the generator alone"},
 	"unsafe":                      {[]string{"engine/kernel"}, "only assembly needs addresses"},
 	"database/sql":                {[]string{"results"}, "one package speaks SQL"},

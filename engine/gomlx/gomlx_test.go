@@ -25,32 +25,26 @@ func open(opt gomlx.Options) func(t *testing.T) engine.Engine {
 	}
 }
 
-// variants are the settings under which an engine passes the suite at the suite's own tolerances.
+// thin is the tolerance of convolutions in bfloat16, whose steps are 1/256: differences of their outputs are noise.
+var thin = enginetest.Tolerance{Values: 1e-2, Differences: 1}
+
+// variants are settings with the tolerances under which they pass the suite.
 var variants = []struct {
-	name string
-	opt  gomlx.Options
+	name      string
+	opt       gomlx.Options
+	tolerance enginetest.Tolerance
 }{
-	{"f32-nchw", gomlx.Options{}},
-	{"f32-nhwc", gomlx.Options{Layout: gomlx.NHWC}},
-	{"f64-nchw", gomlx.Options{Precision: gomlx.Float64}},
+	{"f32-nchw", gomlx.Options{}, enginetest.Tolerance{}},
+	{"f32-nhwc", gomlx.Options{Layout: gomlx.NHWC}, enginetest.Tolerance{}},
+	{"f64-nchw", gomlx.Options{Precision: gomlx.Float64}, enginetest.Tolerance{}},
+	{"bf16-nchw", gomlx.Options{Precision: gomlx.BFloat16}, thin},
+	{"bf16-nhwc", gomlx.Options{Precision: gomlx.BFloat16, Layout: gomlx.NHWC}, thin},
 }
 
 // TestGo runs the conformance suite on the backend in plain Go.
 func TestGo(t *testing.T) {
 	for _, v := range variants {
-		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), enginetest.Tolerance{}) })
-	}
-}
-
-// thin are the tolerances of bfloat16, whose steps are 1/256: differences of convolutions' outputs are noise.
-var thin = enginetest.Tolerance{Values: 1e-2, Differences: 1}
-
-// TestThin runs the suite with convolutions in bfloat16.
-func TestThin(t *testing.T) {
-	for _, layout := range []string{gomlx.NCHW, gomlx.NHWC} {
-		t.Run(layout, func(t *testing.T) {
-			enginetest.Run(t, open(gomlx.Options{Precision: gomlx.BFloat16, Layout: layout}), thin)
-		})
+		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), v.tolerance) })
 	}
 }
 
@@ -61,6 +55,6 @@ func TestXLA(t *testing.T) {
 	}
 	for _, v := range variants {
 		v.opt.Backend = gomlx.XLA
-		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), enginetest.Tolerance{}) })
+		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), v.tolerance) })
 	}
 }

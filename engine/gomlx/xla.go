@@ -3,7 +3,6 @@ package gomlx
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +10,8 @@ import (
 
 	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
-	"k8s.io/klog/v2"
+
+	_ "focalgrid/engine/gomlx/quiet"
 )
 
 // openXLA loads a plugin and opens its first device. It returns the kind of backend and device.
@@ -30,8 +30,6 @@ func (e *Engine) openXLA() (kind string, err error) {
 	case strings.Contains(strings.ToLower(path), "cpu"):
 		options["cpu_device_count"] = int64(1) // else there are four, which share the cores
 	}
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // it repeats what errors say
 	b, err := xla.NewWithOptions(path+",tf32=false", options)
 	if err != nil {
 		return "", fmt.Errorf("PJRT plugin %s: %w", path, err)
