@@ -106,7 +106,7 @@ type rig struct {
 
 // open starts the engine. The caller closes the rig.
 func (m *machine) open(a *app) (*rig, error) {
-	make, ok := engines[m.engine]
+	named, ok := engines[m.engine]
 	if !ok {
 		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engineNames(), ", ")))
 	}
@@ -120,7 +120,7 @@ func (m *machine) open(a *app) (*rig, error) {
 			return nil, bad(err)
 		}
 	}
-	e, err := make.open(m.threads)
+	e, err := named.open(m.threads)
 	if err != nil {
 		return nil, bad(fmt.Errorf("--engine %s: %w", m.engine, err))
 	}

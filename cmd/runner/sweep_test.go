@@ -61,8 +61,8 @@ func TestNext(t *testing.T) {
 
 // TestEngineOf: a recorded trial finds the engine that it had by that engine's name.
 func TestEngineOf(t *testing.T) {
-	for name, make := range engines {
-		e, err := make.open(1)
+	for name, m := range engines {
+		e, err := m.open(1)
 		if err != nil {
 			t.Logf("--engine %s: %v", name, err) // it needs a plugin
 			continue

@@ -63,6 +63,14 @@ func TestFindPlugin(t *testing.T) {
 	}
 }
 
+func TestDeviceKind(t *testing.T) {
+	for description, want := range map[string]string{"cpu:0 [processId=0]": "cpu", "CUDA_1": "cuda", "gpu": "gpu", "": "device", "0": "device"} {
+		if got := deviceKind(description); got != want {
+			t.Errorf("%q: %q, want %q", description, got, want)
+		}
+	}
+}
+
 // TestPrepareCUDA keeps what the user set, and points XLA to the files beside a plugin of JAX.
 func TestPrepareCUDA(t *testing.T) {
 	site := t.TempDir()

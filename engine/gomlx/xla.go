@@ -35,10 +35,19 @@ func (e *Engine) openXLA() (kind string, err error) {
 		return "", fmt.Errorf("PJRT plugin %s: %w", path, err)
 	}
 	e.backend = b
-	device, _, _ := strings.Cut(b.DeviceDescription(0), ":") // such as "cpu:0 [processId=0]"
+	device := deviceKind(b.DeviceDescription(0))
 	e.info.Device, e.info.Threads, e.info.Exact = strings.ToUpper(device), 0, device == "cpu"
 	e.plugin = sync.OnceValue(func() string { return fingerprint(path) })
 	return "xla-" + device, nil
+}
+
+// deviceKind is the kind within a plugin's description of a device, such as "cpu:0 [processId=0]".
+func deviceKind(description string) string {
+	kind := strings.ToLower(description)
+	if i := strings.IndexFunc(kind, func(r rune) bool { return r < 'a' || r > 'z' }); i >= 0 {
+		kind = kind[:i]
+	}
+	return cmp.Or(kind, "device")
 }
 
 // prepareCUDA sets what NVIDIA's libraries read when they start, where the user has not: the folder of CUDA's files
