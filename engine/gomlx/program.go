@@ -3,6 +3,7 @@ package gomlx
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func guarded(f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
-		case runtimeError:
+		case runtime.Error: // a mistake of a program, such as an index out of range
 			err = fmt.Errorf("within GoMLX: %w\n%s", r, debug.Stack())
 		case error:
 			err = fmt.Errorf("within GoMLX: %w", r)
@@ -59,12 +60,6 @@ func guarded(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// runtimeError is a mistake of a program, such as an index out of range.
-type runtimeError interface {
-	error
-	RuntimeError()
 }
 
 // key tells programs apart: those of one key compute the same.

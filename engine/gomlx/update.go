@@ -100,12 +100,14 @@ func (l *lowering) running(n *engine.Node, tensors, moved map[string]*graph.Node
 	if count > 1 {
 		unbias = float64(count) / float64(count-1)
 	}
-	s, m := l.stats[n], n.Attr.Momentum
-	for name, batch := range map[string]*graph.Node{n.In[3].Name: s.mean, n.In[4].Name: graph.MulScalar(s.variance, unbias)} {
-		old := moved[name]
+	toward := func(name string, batch *graph.Node) {
+		old, m := moved[name], n.Attr.Momentum
 		if old == nil {
 			old = tensors[name]
 		}
 		moved[name] = graph.Add(graph.MulScalar(old, 1-m), graph.MulScalar(batch, m))
 	}
+	s := l.stats[n]
+	toward(n.In[3].Name, s.mean)
+	toward(n.In[4].Name, graph.MulScalar(s.variance, unbias))
 }
