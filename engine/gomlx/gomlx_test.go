@@ -2,6 +2,7 @@ package gomlx_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"focalgrid/engine"
@@ -55,6 +56,9 @@ func TestXLA(t *testing.T) {
 	}
 	for _, v := range variants {
 		v.opt.Backend = gomlx.XLA
+		if i := open(v.opt)(t).Info(); !strings.HasPrefix(i.Name, "gomlx-xla-") || !strings.HasSuffix(i.Name, v.name) || !strings.Contains(i.Plugin, " sha256:") {
+			t.Errorf("%+v", i)
+		}
 		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt), v.tolerance) })
 	}
 }

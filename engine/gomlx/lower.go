@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 
 	"focalgrid/engine"
@@ -191,6 +190,3 @@ func (l *lowering) lowerPlain(n *engine.Node) (*graph.Node, error) {
 	}
 	return nil, fmt.Errorf("op %q: %w", n.Op, engine.ErrUnsupported)
 }
-
-// shapeOf is a tensor's shape at the seam, with values of a type.
-func shapeOf(t dtypes.DType, dims []int) shapes.Shape { return shapes.Make(t, dims...) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 
 	"focalgrid/engine"
 )
@@ -44,7 +45,7 @@ func (m *memory) take(s *engine.State, name string) error {
 	}
 	var b compute.Buffer
 	err := guarded(func() (err error) {
-		b, err = m.e.backend.BufferFromFlatData(0, values, shapeOf(m.e.wide, t.Shape))
+		b, err = m.e.backend.BufferFromFlatData(0, values, shapes.Make(m.e.wide, t.Shape...))
 		return err
 	})
 	if err != nil {
@@ -85,7 +86,7 @@ func (m *memory) free() {
 
 // floats downloads a buffer of float32 or float64.
 func (e *Engine) floats(b compute.Buffer, t dtypes.DType, shape []int) ([]float32, error) {
-	out := make([]float32, shapeOf(t, shape).Size())
+	out := make([]float32, shapes.Make(t, shape...).Size())
 	if t == dtypes.Float32 {
 		return out, guarded(func() error { return b.ToFlatData(out) })
 	}

@@ -63,6 +63,17 @@ func TestFindPlugin(t *testing.T) {
 	}
 }
 
+func TestFingerprint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plugin.so")
+	if err := os.WriteFile(path, []byte("abc"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	want := path + " sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" // of FIPS 180-2
+	if got := fingerprint(path); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestDeviceKind(t *testing.T) {
 	for description, want := range map[string]string{"cpu:0 [processId=0]": "cpu", "CUDA_1": "cuda", "gpu": "gpu", "": "device", "0": "device"} {
 		if got := deviceKind(description); got != want {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 
 	"focalgrid/engine"
@@ -167,7 +168,7 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 	tensors := map[string]*graph.Node{}
 	tensor := func(name string, dims []int) *graph.Node {
 		q.state = append(q.state, name)
-		tensors[name] = graph.Parameter(l.g, "state/"+name, shapeOf(q.wide, dims))
+		tensors[name] = graph.Parameter(l.g, "state/"+name, shapes.Make(q.wide, dims...))
 		return tensors[name]
 	}
 	for _, n := range nodes {
@@ -188,11 +189,11 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 		}
 	}
 	for _, n := range q.feeds {
-		x := graph.Parameter(l.g, "feed/"+n.Name, shapeOf(kinds[n.Attr.Kind], n.Shape))
+		x := graph.Parameter(l.g, "feed/"+n.Name, shapes.Make(kinds[n.Attr.Kind], n.Shape...))
 		l.values[n] = value{node: l.widen(x)}
 	}
 	if count := q.scalarCount(); count > 0 {
-		all := l.widen(graph.Parameter(l.g, "scalars", shapeOf(dtypes.Float32, []int{count})))
+		all := l.widen(graph.Parameter(l.g, "scalars", shapes.Make(dtypes.Float32, count)))
 		at := func(i int) *graph.Node { return graph.Reshape(cut(all, 0, i, i+1)) }
 		for i, n := range q.scalars {
 			l.values[n] = value{node: at(i)}
@@ -214,9 +215,9 @@ func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 	for _, name := range q.state {
 		in = append(in, m.tensors[name].buffer)
 	}
-	upload := func(values any, t dtypes.DType, dims []int) error {
+	upload := func(values any, t dtypes.DType, dims ...int) error {
 		return guarded(func() error {
-			b, err := q.backend.BufferFromFlatData(0, values, shapeOf(t, dims))
+			b, err := q.backend.BufferFromFlatData(0, values, shapes.Make(t, dims...))
 			if err == nil {
 				in, own = append(in, b), append(own, b)
 			}
@@ -228,7 +229,7 @@ func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := upload(v, kinds[n.Attr.Kind], n.Shape); err != nil {
+		if err := upload(v, kinds[n.Attr.Kind], n.Shape...); err != nil {
 			return nil, fmt.Errorf("input %s: %w", n.Name, err)
 		}
 	}
@@ -237,7 +238,7 @@ func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := upload(values, dtypes.Float32, []int{len(values)}); err != nil {
+		if err := upload(values, dtypes.Float32, len(values)); err != nil {
 			return nil, fmt.Errorf("scalars: %w", err)
 		}
 	}
