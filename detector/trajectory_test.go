@@ -190,7 +190,8 @@ type limits struct {
 // reference: in these references some pre-activations lie that close (one in
 // the box head at step 0 of the full width). So direct convolutions, whose sums come
 // closest, are held tightly; Winograd's are held to the first step, and to the total loss afterwards. XLA in float64,
-// where there is a plugin, meets the references to the digits of the float32 that goes in and out.
+// where there is a plugin, meets the references to the digits of the float32 that goes in and out, which grow tenfold
+// on the way where one of those values turns.
 func follow(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact limits) {
 	t.Helper()
 	for _, kind := range []struct {
@@ -215,7 +216,7 @@ func follow(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, va
 			t.Fatal(err)
 		}
 		defer e.Close()
-		followWith(t, cfg, b, want, values, e, limits{early: 3e-7, late: 3e-7, grad: 3e-7, parts: true})
+		followWith(t, cfg, b, want, values, e, limits{early: 3e-7, late: 2e-6, grad: 3e-7, parts: true})
 	})
 }
 
