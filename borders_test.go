@@ -45,10 +45,12 @@ var borders = map[string]border{
 	"figure":     {[]string{"atomicfile"}, "a leaf: a line is drawn without knowing what it shows"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
 
-	"engine/enginetest": {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
-	"engine/gorgonia":   {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
-	"engine/kernel":     {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
-	"engine/kernel/gen": {nil, "the generator must build while the kernels do not"},
+	"engine/enginetest":  {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
+	"engine/gorgonia":    {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
+	"engine/gomlx":       {[]string{"engine", "engine/gomlx/quiet"}, "an engine sees a graph, not what it stands for"},
+	"engine/gomlx/quiet": {nil, "a leaf: it comes before the libraries that it keeps quiet"},
+	"engine/kernel":      {[]string{"guard", "portable"}, "kernels are arithmetic on slices, and are tested as such"},
+	"engine/kernel/gen":  {nil, "the generator must build while the kernels do not"},
 
 	"setting/settingtest": {[]string{"setting"}, "values for the tests of any component come from what it declares"},
 
@@ -108,7 +110,7 @@ var borders = map[string]border{
 	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "results/report", "setting"},
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
-		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gomlx", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
 		"metrics", "metrics/report", "page", "paper/figures", "paper/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }
@@ -117,6 +119,8 @@ var borders = map[string]border{
 // slash stands for all below it.
 var guests = map[string]border{
 	"gorgonia.org/":               {[]string{"engine/gorgonia"}, "the library can be replaced in one place"},
+	"github.com/gomlx/":           {[]string{"engine/gomlx"}, "the library can be replaced in one place"},
+	"k8s.io/klog/":                {[]string{"engine/gomlx/quiet"}, "errors are returned, and nothing is logged"},
 	"github.com/mmcloughlin/avo/": {[]string{"engine/kernel/gen"}, "assembly is written by the generator alone"},
 	"unsafe":                      {[]string{"engine/kernel"}, "only assembly needs addresses"},
 	"database/sql":                {[]string{"results"}, "one package speaks SQL"},
@@ -288,13 +292,15 @@ func TestGuests(t *testing.T) {
 // through something else, ours or not.
 func TestReach(t *testing.T) {
 	packages := listPackages(t)
-	for name := range borders {
-		if name == "engine/gorgonia" || slices.Contains(borders[name].may, "engine/gorgonia") {
-			continue
-		}
-		for _, dep := range packages[name].Deps {
-			if strings.HasPrefix(dep, "gorgonia.org/") {
-				t.Errorf("%s reaches %s; only a program that picks an engine may", name, dep)
+	for library, of := range map[string]string{"gorgonia.org/": "engine/gorgonia", "github.com/gomlx/": "engine/gomlx"} {
+		for name := range borders {
+			if name == of || slices.Contains(borders[name].may, of) {
+				continue
+			}
+			for _, dep := range packages[name].Deps {
+				if strings.HasPrefix(dep, library) {
+					t.Errorf("%s reaches %s; only a program that picks an engine may", name, dep)
+				}
 			}
 		}
 	}

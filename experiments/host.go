@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"focalgrid/engine"
 	"focalgrid/proc"
 )
 
@@ -21,6 +22,7 @@ type Host struct {
 	Go       string            `json:"go"`
 	Modules  map[string]string `json:"modules"` // versions of the libraries that compute
 	Kernels  string            `json:"kernels"`
+	Plugin   string            `json:"plugin,omitempty"` // that the engine loaded, with its hash
 	CPU      string            `json:"cpu"`
 	GPU      string            `json:"gpu"` // models, "none" if the system shows none; used or not
 	Threads  int               `json:"threads"`
@@ -31,11 +33,17 @@ type Host struct {
 }
 
 // numericModules are the libraries a result can depend on.
-var numericModules = []string{"gorgonia.org/gorgonia", "gorgonia.org/tensor", "gonum.org/v1/gonum", "golang.org/x/image"}
+var numericModules = []string{
+	"gorgonia.org/gorgonia", "gorgonia.org/tensor", "gonum.org/v1/gonum", "golang.org/x/image",
+	"github.com/gomlx/gomlx", "github.com/gomlx/compute", "github.com/gomlx/go-xla",
+}
 
-// DescribeHost gathers what the build, git and the system know.
-func DescribeHost(kernels string, threads int) Host {
-	h := Host{Revision: "unknown", Go: runtime.Version(), Modules: map[string]string{}, Kernels: kernels, CPU: cpuName(), GPU: gpuNames(), Threads: threads}
+// DescribeHost gathers what the engine, the build, git and the system know.
+func DescribeHost(e engine.Info) Host {
+	h := Host{
+		Revision: "unknown", Go: runtime.Version(), Modules: map[string]string{},
+		Kernels: e.Kernels, Plugin: e.Plugin, Threads: e.Threads, CPU: cpuName(), GPU: gpuNames(),
+	}
 	h.Name, _ = os.Hostname()
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"focalgrid/engine"
 )
 
 // gitIn runs git in dir, apart from the settings of whoever runs the test.
@@ -116,7 +118,7 @@ func TestHostileRepository(t *testing.T) {
 		}
 	}
 	t.Chdir(top)
-	if h := DescribeHost("test", 1); h.Revision == got.revision {
+	if h := DescribeHost(engine.Info{Kernels: "test", Threads: 1}); h.Revision == got.revision {
 		t.Error("the folder one stands in tells the revision")
 	}
 	if text, err := os.ReadFile(ran); err == nil {

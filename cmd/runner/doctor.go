@@ -17,6 +17,7 @@ import (
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/detector"
+	"focalgrid/engine/gomlx"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
@@ -33,9 +34,9 @@ func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Report what this machine offers and what is installed",
-		Long: `Report what this machine offers and what is installed: engine, kernels, threads, cache,
-pretrained weights inside the program, database, and the GPU or why none is used. doctor
-changes nothing.`,
+		Long: `Report what this machine offers and what is installed: engine, kernels, threads, the GPU,
+the PJRT plugin of --engine xla or where one was looked for, cache, pretrained weights
+inside the program, and database. doctor changes nothing.`,
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
 		Args:              usage.Args,
@@ -60,8 +61,9 @@ func (a *app) doctor(o *doctorOptions) error {
 		{"cpu", r.host.CPU},
 		{"engine", r.Engine.Info().Name + ", on the " + r.Engine.Info().Device},
 		{"kernels", r.host.Kernels},
-		{"threads", fmt.Sprintf("%d of %d cores", r.Engine.Info().Threads, runtime.NumCPU())},
+		{"threads", threadsLine(r.Engine.Info().Threads)},
 		{"gpu", gpuLine()},
+		{"xla", pluginLine()},
 		{"cache", cacheLine(r.Cache)},
 		{"weights", weightsLine(r)},
 		{"database", db},
@@ -70,16 +72,32 @@ func (a *app) doctor(o *doctorOptions) error {
 	return bad(dbErr)
 }
 
-// gpuLine reports whether there is a GPU, and why it is not used.
+func threadsLine(threads int) string {
+	if threads == 0 {
+		return "as many as the plugin takes"
+	}
+	return fmt.Sprintf("%d of %d cores", threads, runtime.NumCPU())
+}
+
+// gpuLine reports whether there is a GPU, and how it is used.
 func gpuLine() string {
-	const none = "this build has no GPU engine: everything runs on the CPU"
+	const used = " is there; --engine xla computes on it where its plugin is one of CUDA, the other engines do not"
 	if path, err := exec.LookPath("nvidia-smi"); err == nil {
-		return "not used: " + path + " is there, but " + none
+		return path + used
 	}
 	if _, err := os.Stat("/dev/nvidia0"); err == nil {
-		return "not used: /dev/nvidia0 is there, but " + none
+		return "/dev/nvidia0" + used
 	}
-	return "none found (no nvidia-smi, no /dev/nvidia0); " + none
+	return "none found (no nvidia-smi, no /dev/nvidia0)"
+}
+
+// pluginLine reports what --engine xla would load, or where it looks for a plugin.
+func pluginLine() string {
+	path, err := gomlx.FindPlugin("")
+	if err != nil {
+		return err.Error()
+	}
+	return "plugin " + path
 }
 
 func cacheLine(dir string) string {

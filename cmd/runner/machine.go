@@ -11,6 +11,7 @@ import (
 	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/engine"
+	"focalgrid/engine/gomlx"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
@@ -27,21 +28,30 @@ type machine struct {
 
 func machineFlags(cmd *cobra.Command, m *machine) {
 	f := cmd.Flags()
-	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads; 0: one per core. Results do not depend on it")
+	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads of the CPU engines; 0: one per core. Results do not depend on it")
 	engineFlag(cmd, &m.engine)
 	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
 }
 
 func engineFlag(cmd *cobra.Command, engine *string) {
-	cmd.Flags().StringVar(engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; this build computes only on the CPU")
+	cmd.Flags().StringVar(engine, "engine", "auto", "`engine`: "+strings.Join(engineNames(), ", ")+"; xla computes on what a PJRT plugin offers")
 	usage.Complete(cmd, "engine", engineNames())
 }
 
-// engines makes the engines that --engine names. To add one, add a line.
-var engines = map[string]func(threads int) engine.Engine{
-	"auto":      cpu,
-	"cpu":       cpu,
-	"cpu-exact": cpuExact,
+// engines makes the engines that --engine names. To add one, add a line. xla-go is the engine xla without a plugin: the
+// same graphs, run by plain Go.
+var engines = map[string]maker{
+	"auto":      {"gorgonia", cpu},
+	"cpu":       {"gorgonia", cpu},
+	"cpu-exact": {"gorgonia", cpuExact},
+	"xla":       {"gomlx-xla", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.XLA}) }},
+	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }},
+}
+
+// maker makes an engine.
+type maker struct {
+	family string // what the engine's name begins with, in the records of its trials
+	open   func(threads int) (engine.Engine, error)
 }
 
 func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }
@@ -50,7 +60,13 @@ func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }
 // of this program does.
 func engineOf(recorded string) string {
 	for _, name := range append([]string{"auto"}, engineNames()...) {
-		e := engines[name](1)
+		if !strings.HasPrefix(recorded, engines[name].family) {
+			continue
+		}
+		e, err := engines[name].open(1)
+		if err != nil {
+			continue
+		}
 		info := e.Info()
 		e.Close()
 		if info.Name == recorded {
@@ -60,15 +76,23 @@ func engineOf(recorded string) string {
 	return "auto"
 }
 
-func cpu(threads int) engine.Engine {
-	return gorgonia.New(kernel.NewPool(threads), gorgonia.Options{})
+func cpu(threads int) (engine.Engine, error) {
+	return gorgonia.New(kernel.NewPool(threads), gorgonia.Options{}), nil
 }
 
 // cpuExact uses only direct convolutions; its trials have their own identities.
-func cpuExact(threads int) engine.Engine {
+func cpuExact(threads int) (engine.Engine, error) {
 	pool := kernel.NewPool(threads)
 	pool.Exact = true
-	return gorgonia.New(pool, gorgonia.Options{})
+	return gorgonia.New(pool, gorgonia.Options{}), nil
+}
+
+func compiled(opt gomlx.Options) (engine.Engine, error) {
+	e, err := gomlx.New(opt)
+	if err != nil {
+		return nil, err // no interface around a nil engine
+	}
+	return e, nil
 }
 
 // maxThreads is far more than any machine has; it catches mistyped numbers.
@@ -82,8 +106,8 @@ type rig struct {
 
 // open starts the engine. The caller closes the rig.
 func (m *machine) open(a *app) (*rig, error) {
-	open := engines[m.engine]
-	if open == nil {
+	named, ok := engines[m.engine]
+	if !ok {
 		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engineNames(), ", ")))
 	}
 	if m.threads < 0 || m.threads > maxThreads {
@@ -96,11 +120,13 @@ func (m *machine) open(a *app) (*rig, error) {
 			return nil, bad(err)
 		}
 	}
-	e := open(m.threads)
-	info := e.Info()
+	e, err := named.open(m.threads)
+	if err != nil {
+		return nil, bad(fmt.Errorf("--engine %s: %w", m.engine, err))
+	}
 	return &rig{
 		Trainer: &experiments.Trainer{Data: experiments.Data{Cache: cache}, Engine: e, Now: a.now},
-		host:    experiments.DescribeHost(info.Kernels, info.Threads),
+		host:    experiments.DescribeHost(e.Info()),
 	}, nil
 }
 

@@ -102,8 +102,12 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 
 // verified describes what was equal.
 func verified(key string, v *experiments.Verification, threads int) string {
+	with := columns.Count(threads, "thread")
+	if threads == 0 {
+		with = "the plugin's threads"
+	}
 	s := fmt.Sprintf("trial %.12s is equal to the bit, steps %d to %d trained again with %s: %s of the training log, %s",
-		key, v.From, v.To, columns.Count(threads, "thread"), columns.Count(v.Rows, "row"), columns.Count(v.Tensors, "tensor"))
+		key, v.From, v.To, with, columns.Count(v.Rows, "row"), columns.Count(v.Tensors, "tensor"))
 	if v.Metrics > 0 {
 		s += fmt.Sprintf(", %s, %s", columns.Count(v.Metrics, "metric"), columns.Count(v.Detections, "detection"))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/page"
@@ -55,7 +56,7 @@ func revisionOf(h experiments.Host) string {
 
 // made tells how a page is made that is written now.
 func (a *app) made() page.Made {
-	revision := revisionOf(experiments.DescribeHost("", 0))
+	revision := revisionOf(experiments.DescribeHost(engine.Info{}))
 	return page.Made{Command: usage.Line(a.args...), Version: fmt.Sprintf("%s (revision %s)", programVersion(), revision), At: a.now()}
 }
 

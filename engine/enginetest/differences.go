@@ -87,6 +87,8 @@ func differences(t *testing.T, e *suite) {
 		{"log softmax", one, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Sub(in["a"], g.Expand(g.LogSumExpLast(in["a"]), 4))
 		}},
+		{"conv padded beyond its kernel", map[string]tensor{"a": random("m", 2, 6, 3, 2), "w": {[]int{4, 6, 1, 1}, small}, "b": random("bias", 4)},
+			func(g *engine.Graph, in nodes) *engine.Node { return g.Conv2D(in["a"], in["w"], in["b"], 2, 2, false) }},
 		{"global average pool", maps, func(g *engine.Graph, in nodes) *engine.Node {
 			return g.Add(g.GlobalAvgPool(in["a"]), g.GlobalAvgPool(in["b"]))
 		}},

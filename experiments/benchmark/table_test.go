@@ -34,7 +34,7 @@ func BenchmarkTable(b *testing.B) {
 	defer cpu.Close()
 	r := sweep.Records{
 		Trainer: &experiments.Trainer{Data: experiments.Data{Cache: b.TempDir()}, Engine: cpu, Now: time.Now},
-		Host:    experiments.DescribeHost(cpu.Info().Kernels, 1),
+		Host:    experiments.DescribeHost(cpu.Info()),
 	}
 	ctx := context.Background()
 	p, err := detector.Settings.Load(grid, plan.Selection{})

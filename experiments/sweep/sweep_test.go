@@ -62,7 +62,7 @@ func newBench(t *testing.T, threads int) *bench {
 	pool := kernel.NewPool(threads)
 	t.Cleanup(pool.Close)
 	var ticks atomic.Int64
-	return &bench{dir: dir, Coordinator: &Coordinator{Records: Records{Store: store, Host: experiments.DescribeHost("test", threads), Trainer: &experiments.Trainer{
+	return &bench{dir: dir, Coordinator: &Coordinator{Records: Records{Store: store, Host: experiments.DescribeHost(engine.Info{Kernels: "test", Threads: threads}), Trainer: &experiments.Trainer{
 		Data:   experiments.Data{Cache: filepath.Join(dir, "cache")},
 		Engine: gorgonia.New(pool, gorgonia.Options{}),
 		Now:    func() time.Time { return time.Date(2026, 1, 1, 0, 0, int(ticks.Add(1)), 0, time.UTC) },

@@ -1,0 +1,112 @@
+package gomlx
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+
+	"focalgrid/engine"
+)
+
+// memory is what the device holds of a State.
+type memory struct {
+	e        *Engine
+	tensors  map[string]held
+	sessions int
+	ahead    bool // steps were made since the values came from the State, or went there
+}
+
+// held is a tensor on the device.
+type held struct {
+	shape  []int
+	buffer compute.Buffer
+}
+
+// take uploads the named tensor of s in place of what is held under the name.
+func (m *memory) take(s *engine.State, name string) error {
+	t := s.Get(name)
+	if t == nil {
+		return fmt.Errorf("tensor %s is missing from the state", name)
+	}
+	old, had := m.tensors[name]
+	if had && !slices.Equal(old.shape, t.Shape) {
+		return fmt.Errorf("tensor %s has shape %v, its sessions were compiled for %v", name, t.Shape, old.shape)
+	}
+	var values any = t.Values
+	if m.e.wide == dtypes.Float64 {
+		wide := make([]float64, len(t.Values))
+		for i, v := range t.Values {
+			wide[i] = float64(v)
+		}
+		values = wide
+	}
+	var b compute.Buffer
+	err := guarded(func() (err error) {
+		b, err = m.e.backend.BufferFromFlatData(0, values, shapes.Make(m.e.wide, t.Shape...))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tensor %s: %w", name, err)
+	}
+	m.tensors[name] = held{slices.Clone(t.Shape), b}
+	release([]compute.Buffer{old.buffer})
+	return nil
+}
+
+// replace puts a step's output in place of what is held under the name.
+func (m *memory) replace(name string, b compute.Buffer) {
+	t := m.tensors[name]
+	m.tensors[name] = held{t.shape, b}
+	release([]compute.Buffer{t.buffer})
+}
+
+// give writes all tensors to s.
+func (m *memory) give(s *engine.State) error {
+	for name, t := range m.tensors {
+		values, err := m.e.floats(t.buffer, m.e.wide, t.shape)
+		if err != nil {
+			return fmt.Errorf("tensor %s: %w", name, err)
+		}
+		if err := s.Set(name, t.shape, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) free() {
+	for _, t := range m.tensors {
+		release([]compute.Buffer{t.buffer})
+	}
+	clear(m.tensors)
+}
+
+// floats downloads a buffer of float32 or float64.
+func (e *Engine) floats(b compute.Buffer, t dtypes.DType, shape []int) ([]float32, error) {
+	out := make([]float32, shapes.Make(t, shape...).Size())
+	if t == dtypes.Float32 {
+		return out, guarded(func() error { return b.ToFlatData(out) })
+	}
+	wide, err := e.doubles(b, t, len(out))
+	for i, v := range wide {
+		out[i] = float32(v)
+	}
+	return out, err
+}
+
+// doubles downloads a buffer of float32 or float64.
+func (e *Engine) doubles(b compute.Buffer, t dtypes.DType, size int) ([]float64, error) {
+	out := make([]float64, size)
+	if t == dtypes.Float64 {
+		return out, guarded(func() error { return b.ToFlatData(out) })
+	}
+	narrow := make([]float32, size)
+	err := guarded(func() error { return b.ToFlatData(narrow) })
+	for i, v := range narrow {
+		out[i] = float64(v)
+	}
+	return out, err
+}

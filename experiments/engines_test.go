@@ -1,0 +1,84 @@
+package experiments
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"focalgrid/detector"
+	"focalgrid/engine"
+	"focalgrid/engine/gomlx"
+	"focalgrid/engine/gorgonia"
+	"focalgrid/engine/kernel"
+	"focalgrid/experiments/plan"
+)
+
+// TestEnginesAgree trains four steps of each family on both engines, from the same weights on the same images. They
+// compute in float32 in different orders: losses stay together until a value lies on the other side of a ReLU.
+func TestEnginesAgree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("convolutions in plain Go are slow")
+	}
+	pool := kernel.NewPool(2)
+	pool.Exact = true
+	cpu := gorgonia.New(pool, gorgonia.Options{})
+	defer cpu.Close()
+	other, err := gomlx.New(gomlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for _, set := range []string{
+		"model.norm=batch model.head_norm=group loss.type=ce", "model.norm=frozen model.head_norm=none loss.gamma=0.5 optim.clip=0.5",
+		"model.norm=group model.head_norm=batch loss.type=focal_star", "sampler.type=ssd", "sampler.type=ohem box_loss.type=giou",
+		"optim.type=adamw optim.lr=0.001",
+	} {
+		t.Run(strings.ReplaceAll(set, " ", ","), func(t *testing.T) {
+			cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: append([]string{
+				"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.fpn=16", "train.batch=3", "pretrain.type=none",
+				"optim.warmup=0", "optim.lr=0.01",
+			}, strings.Fields(set)...)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, got := losses(t, cfg, cpu), losses(t, cfg, other)
+			for i, w := range want {
+				g := got[i]
+				if g.Positives != w.Positives {
+					t.Errorf("step %d: %d positives, want %d", i, g.Positives, w.Positives)
+				}
+				near(t, i, "loss", g.Loss, w.Loss)
+				near(t, i, "gradient norm", g.GradNorm, w.GradNorm)
+				for j, l := range w.Losses {
+					near(t, i, l.Name+" loss", g.Losses[j].Value, l.Value)
+				}
+			}
+		})
+	}
+}
+
+// near fails unless got is want but for rounding.
+func near(t *testing.T, step int, what string, got, want float64) {
+	t.Helper()
+	const share = 5e-5 // ten times what is seen
+	if !(math.Abs(got-want) <= share*math.Abs(want)) {
+		t.Errorf("step %d: %s %g, want %g within %g of it", step, what, got, want, share)
+	}
+}
+
+// losses are those of four steps from a trial's first weights.
+func losses(t *testing.T, cfg plan.Config, e engine.Engine) []detector.StepInfo {
+	t.Helper()
+	d := detector.New(cfg, cfg.Int("data.classes"), e, engine.NewState(), detector.Drawer(0))
+	defer d.Close()
+	batch := miniBatch(t, &cfg)
+	var out []detector.StepInfo
+	for i := range 4 {
+		info := detector.StepInfo{Step: i, LR: cfg.Number("optim.lr")}
+		if err := d.Step(batch, &info); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, info)
+	}
+	return out
+}
