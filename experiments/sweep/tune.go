@@ -275,6 +275,10 @@ func describeTune(p *plan.Plan) string {
 	for _, seed := range p.Tune.Seeds {
 		seeds = append(seeds, strconv.FormatUint(seed, 10))
 	}
-	return fmt.Sprintf("Own best recipe: each row at the %s with the highest mean AP on the split tune, with seeds %s; the table reports other images and other seeds.",
-		strings.Join(p.Tune.Factors, ", "), strings.Join(seeds, ", "))
+	noun := "seeds"
+	if len(seeds) == 1 {
+		noun = "seed"
+	}
+	return fmt.Sprintf("Own best recipe: each row at the %s with the highest mean AP on the split tune, with %s %s; the table reports other images and other seeds.",
+		strings.Join(p.Tune.Factors, ", "), noun, strings.Join(seeds, ", "))
 }
