@@ -63,7 +63,7 @@ func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Co
 
 	header := append([]string{"#"}, p.Factors...)
 	rows := [][]string{append(header, "seed", "state", "cost")}
-	var todo, recorded int
+	var missing, recorded int
 	var seconds float64
 	for i := range states {
 		s := &states[i]
@@ -73,7 +73,7 @@ func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Co
 			cost = "?"
 		}
 		if !s.Done() {
-			todo++
+			missing++
 			cost = "~" + cost
 			seconds += costs[i].Seconds
 			if costs[i].Recorded {
@@ -83,17 +83,17 @@ func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Co
 		rows = append(rows, append(line, strconv.FormatUint(s.Seed, 10), stateOf(s), cost))
 	}
 	columns.Text(w, "", rows, columns.AllLeft)
-	foot := fmt.Sprintf("%s, %d to do", columns.Count(len(states), "trial"), todo)
-	if todo > 0 && !math.IsNaN(seconds+pretrain) {
+	foot := fmt.Sprintf("%s, %d to do", columns.Count(len(states), "trial"), missing)
+	if missing > 0 && !math.IsNaN(seconds+pretrain) {
 		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
 		switch recorded {
 		case 0:
-		case todo:
+		case missing:
 			basis = "an estimate from recorded trials of the same work on this machine"
 		default:
 			basis += fmt.Sprintf(", for %d of them from recorded trials of the same work", recorded)
 		}
-		foot += fmt.Sprintf(": about %s on this machine, %s", columns.Duration(seconds/float64(max(1, min(jobs, todo)))+pretrain), basis)
+		foot += fmt.Sprintf(": about %s on this machine, %s", columns.Duration(seconds/float64(max(1, min(jobs, missing)))+pretrain), basis)
 		if pretrain > 0 {
 			foot += fmt.Sprintf("; %s of it for pretraining the backbone, once", columns.Duration(pretrain))
 		}
