@@ -66,8 +66,8 @@ section tune, such as tune: {optim.lr: [0.025, 0.05, 0.1]}. First each row is tr
 candidate, scored on the split tune, with seeds that the table does not report (100, 101, 102;
 seeds: [200, 201] in the section names others). The candidate with the highest mean AP is
 recorded as the row's choice; a diverged trial counts as 0, and of equals the smaller is
-chosen. Then the rows of the table are trained, and each row at its choice. A choice stays
-until --tune finds other candidates, seeds or results.`,
+chosen. Then the rows of the table are trained, and each row at its choice. A choice is
+one of its candidates by its seeds: a file with others chooses anew, and changes none.`,
 		Example: `  runner sweep smoke
   runner sweep gamma --dry-run
   runner sweep gamma --seeds 0..4 --only loss.gamma=0,2

@@ -164,10 +164,12 @@ func (t *Tune) Chosen(c *Config) string {
 	return string(write(c, func(_ *Config, key string) bool { return slices.Contains(t.Factors, key) }, false))
 }
 
-// Subject writes what a choice is for, in the form of Canonical: the settings of a candidate without those that are
-// chosen. All candidates of a row have the same.
-func (t *Tune) Subject(c *Config) []byte {
-	return canonical(c, func(c *Config, key string) bool { return matters(c, key) && !slices.Contains(t.Factors, key) })
+// Subject writes what a choice is for: the settings of a candidate without those that are chosen, in the form of
+// Canonical, and the candidates and seeds that it is chosen by, so that two grid files with one row choose apart.
+// Candidates are as Chosen writes them, in the order of the file; all of a row have the same subject.
+func (t *Tune) Subject(c *Config, candidates []string) []byte {
+	row := canonical(c, func(c *Config, key string) bool { return matters(c, key) && !slices.Contains(t.Factors, key) })
+	return fmt.Appendf(row, "\nof %s by seeds %d", candidates, t.Seeds)
 }
 
 // WithBest returns the plan with a second block of rows: each row at its own best values, as Chosen wrote them; ""

@@ -200,15 +200,21 @@ func TestWithBest(t *testing.T) {
 	}
 }
 
-// What a choice is for depends on neither the candidates nor the common value, and tells rows apart.
+// What a choice is for depends on the candidates and their seeds, not on the common value, and tells rows apart.
 func TestSubject(t *testing.T) {
 	subjects := func(sel Selection, text string) (out []string) {
 		p, err := mustPlan(t, text, sel).Tuning()
 		if err != nil {
 			t.Fatal(err)
 		}
+		var candidates []string
 		for i := range p.Rows {
-			if s := string(p.Tune.Subject(&p.Rows[i].Config)); !slices.Contains(out, s) {
+			if p.Rows[i].Index == 0 {
+				candidates = append(candidates, p.Tune.Chosen(&p.Rows[i].Config))
+			}
+		}
+		for i := range p.Rows {
+			if s := string(p.Tune.Subject(&p.Rows[i].Config, candidates)); !slices.Contains(out, s) {
 				out = append(out, s)
 			}
 		}
@@ -219,7 +225,6 @@ func TestSubject(t *testing.T) {
 		t.Fatalf("two rows have the subjects %q", first)
 	}
 	for name, same := range map[string][]string{
-		"other candidates":  subjects(Selection{}, strings.Replace(tuned, "[0.05, 0.1, 0.2]", "[0.8]", 1)),
 		"another recipe":    subjects(Selection{Set: []string{"optim.lr=0.3"}}, tuned),
 		"other table seeds": subjects(Selection{Seeds: "7"}, tuned),
 	} {
@@ -227,8 +232,14 @@ func TestSubject(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, same, first)
 		}
 	}
-	if other := subjects(Selection{Set: []string{"train.iters=5"}}, tuned); slices.Contains(other, first[0]) {
-		t.Errorf("trials of other steps have the same subject, %q", first[0])
+	for name, other := range map[string][]string{
+		"other steps":      subjects(Selection{Set: []string{"train.iters=5"}}, tuned),
+		"other candidates": subjects(Selection{}, strings.Replace(tuned, "[0.05, 0.1, 0.2]", "[0.8]", 1)),
+		"other seeds":      subjects(Selection{}, strings.Replace(tuned, "tune: {", "tune: {seeds: [300], ", 1)),
+	} {
+		if slices.Contains(other, first[0]) {
+			t.Errorf("%s have the same subject, %q", name, first[0])
+		}
 	}
 }
 

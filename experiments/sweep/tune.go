@@ -134,15 +134,19 @@ func meanAP(trials []State) (mean float64, diverged int, err error) {
 }
 
 // subject returns the identity of what a choice is for: a row without the settings that are chosen, on its data, from
-// its first weights. It is "" where no trial says which data and weights these are.
+// its first weights, with the candidates and seeds that are compared. It is "" where no trial says which data and weights these are.
 func (r *Records) subject(p *plan.Plan, of []State) string {
+	var candidates []string
+	for _, trials := range byCandidate(of) {
+		candidates = append(candidates, p.Tune.Chosen(&trials[0].Config))
+	}
 	for _, s := range of {
 		data, init := s.Data, s.Init
 		if data == "" && s.Recorded != nil { // found by its settings
 			data, init = s.Recorded.Dataset, s.Recorded.Init
 		}
 		if data != "" {
-			return plan.Identity{Config: p.Tune.Subject(&s.Config), Data: data, Init: init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
+			return plan.Identity{Config: p.Tune.Subject(&s.Config, candidates), Data: data, Init: init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 		}
 	}
 	return ""
@@ -231,22 +235,23 @@ func (r *Records) recordedChoice(p *plan.Plan, of []State) (*record.Choice, erro
 	return r.Store.Choice(subject)
 }
 
-// stale says why a choice is not the one that the plan's candidates and the recorded trials would give; "" if it is.
+// stale says why a choice is not the one that the recorded trials would give; "" if it is.
 func (r *Records) stale(p *plan.Plan, c *record.Choice, of []State) (string, error) {
+	const replaced = "trials that it rests on were replaced"
 	same := slices.EqualFunc(c.Candidates, byCandidate(of), func(o record.Candidate, trials []State) bool {
 		return o.Settings == p.Tune.Chosen(&trials[0].Config) && slices.EqualFunc(o.Trials, trials, func(key string, s State) bool {
 			return s.Key == "" || s.Key == key // a trial that was looked for by its settings and is not recorded has no key
 		})
 	})
 	if !same {
-		return "it was made among other candidates or with other seeds than the file has now", nil
+		return replaced, nil
 	}
 	for i, trials := range byCandidate(of) {
 		if slices.ContainsFunc(trials, func(s State) bool { return !s.Done() }) {
 			continue
 		}
 		if mean, _, err := meanAP(trials); err != nil || mean != c.Candidates[i].AP {
-			return "trials that it rests on were replaced", err
+			return replaced, err
 		}
 	}
 	return "", nil

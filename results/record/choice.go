@@ -14,7 +14,7 @@ import (
 // Choice is the choice of the best of several candidates: the settings with which a row of a table scores the highest
 // AP, on images and with seeds that the table does not report.
 type Choice struct {
-	Subject    string      // identity of the row without the chosen settings: SHA-256, 64 lower-case hex digits
+	Subject    string      // identity of the row without the chosen settings, and of candidates and seeds: SHA-256, 64 lower-case hex digits
 	Best       string      // Settings of the chosen candidate
 	Candidates []Candidate // as ordered in the grid file
 	Chosen     string      // RFC 3339
