@@ -83,17 +83,17 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 	s := t.sheet(0)
 	var text strings.Builder
 	if title := t.title(); title != "" {
-		fmt.Fprintf(&text, "**%s**\n\n", markdown(title))
+		fmt.Fprintf(&text, "**%s**\n\n", Markdown(title))
 	}
 	bold := func(c cell) string {
 		if c.bold {
 			return "**" + c.text + "**"
 		}
-		return markdown(c.text)
+		return Markdown(c.text)
 	}
 	for i, s := range append([]*sheet{s}, t.perClass(0)...) {
 		if i > 0 {
-			fmt.Fprintf(&text, "\n**%s**\n\n", markdown(s.title))
+			fmt.Fprintf(&text, "\n**%s**\n\n", Markdown(s.title))
 		}
 		if err := s.writePlain(&text, columns.Markdown, "**", bold); err != nil {
 			return err
@@ -109,26 +109,23 @@ func (t *Table) writeMarkdown(w io.Writer) error {
 	return err
 }
 
-// markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out what
+// Markdown escapes what Markdown reads otherwise within a line. A lone ~ is plain text, but two in a line strike out what
 // is between them; an underscore within a word is plain text, and so are brackets that no address follows. Two dollars
 // enclose a formula. The bar is escaped where the table is written.
-func markdown(text string) string {
+func Markdown(text string) string {
 	return markdownSigns.Replace(columns.OneLine(text))
 }
 
 var markdownSigns = strings.NewReplacer(`\`, `\\`, "*", `\*`, "`", "\\`", "<", `\<`, "~", `\~`, "$", `\$`, "](", `]\(`, " _", ` \_`)
 
-// Markdown escapes a line of text for Markdown, as tables do.
-func Markdown(text string) string { return markdown(text) }
-
 // MarkdownProse escapes a line of text for Markdown, but for the code that it has between backticks.
 func MarkdownProse(text string) string {
 	parts := strings.Split(columns.OneLine(text), "`")
 	if len(parts)%2 == 0 { // a lone backtick encloses nothing
-		return markdown(text)
+		return Markdown(text)
 	}
 	for i := 0; i < len(parts); i += 2 {
-		parts[i] = markdown(parts[i])
+		parts[i] = Markdown(parts[i])
 	}
 	return strings.Join(parts, "`")
 }
