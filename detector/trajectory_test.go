@@ -190,8 +190,9 @@ type limits struct {
 // reference: in these references some pre-activations lie that close (one in
 // the box head at step 0 of the full width). So direct convolutions, whose sums come
 // closest, are held tightly; Winograd's are held to the first step, and to the total loss afterwards. XLA in float64,
-// where there is a plugin, meets the references to the digits of the float32 that goes in and out, which grow tenfold
-// on the way where one of those values turns.
+// where there is a plugin, is given and gives float32, and is within 2e-7 of the references but for one value: 8.5e-7 at
+// the last step of the full width and p5, where the class loss leaps from .77 to 2.60. Two plugins and both layouts give
+// that value to nine digits, so that it is not the order of their sums.
 func follow(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact limits) {
 	t.Helper()
 	for _, kind := range []struct {
@@ -216,7 +217,7 @@ func follow(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, va
 			t.Fatal(err)
 		}
 		defer e.Close()
-		followWith(t, cfg, b, want, values, e, limits{early: 3e-7, late: 2e-6, grad: 3e-7, parts: true})
+		followWith(t, cfg, b, want, values, e, limits{early: 3e-7, late: 1e-6, grad: 3e-7, parts: true})
 	})
 }
 
