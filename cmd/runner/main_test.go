@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -416,18 +417,7 @@ func TestWorkersEndWithTheirSweep(t *testing.T) {
 	}
 
 	cmd, _ = start()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", cmd.Process.Pid))
-	if err != nil || len(files) == 0 {
-		t.Skip("this system does not tell a process's children")
-	}
-	var workers []string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		workers = append(workers, strings.Fields(string(text))...)
-	}
+	workers := children(t, cmd.Process.Pid)
 	if len(workers) != 2 {
 		t.Errorf("it has children %v, want two", workers)
 	}
@@ -446,6 +436,27 @@ func TestWorkersEndWithTheirSweep(t *testing.T) {
 			}
 		}
 	}
+}
+
+// children lists the processes that a process has started, as numbers.
+func children(t *testing.T, parent int) (pids []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil || len(files) == 0 {
+		t.Skip("this system has no /proc, which tells a process's children")
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		// Behind the name, which may hold anything, stand the state and the parent.
+		rest := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(rest) > 1 && rest[1] == strconv.Itoa(parent) {
+			pids = append(pids, filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return pids
 }
 
 // TestHashingInterrupted: a plan that is interrupted while it looks at the data says so, and
