@@ -22,6 +22,7 @@ type LoaderOptions struct {
 	Images     []int   // indices into Set.Images to draw from, in this order; nil means all
 	Cache      bool    // keep decoded and resized pictures, three bytes a pixel
 	CacheBytes int64   // keep no more than this; 0 means 1 GiB
+	Bytes      bool    // make Batch.Bytes, not Batch.Pixels
 	Pictures   string  // folder that keeps decoded and resized pictures, of any set at any size; empty: none
 
 	Mended func(path string) // called for each picture kept there that was damaged and is made again; may be nil
@@ -29,7 +30,8 @@ type LoaderOptions struct {
 
 // Batch is the network input of one step and what is known about it.
 type Batch struct {
-	Pixels  []float32 // N x 3 x H x W
+	Pixels  []float32 // N x 3 x H x W, as Transform normalises them
+	Bytes   []byte    // N x H x W x 3, as they are, with zeros beyond the images; for an engine that normalises them
 	N, H, W int       // H and W: the largest of the batch, rounded up to PadTo
 	Items   []Item    // one an image
 }
@@ -190,11 +192,19 @@ func (l *Loader) assemble(ctx context.Context, b *Batch, images []int, flips []b
 	pad := l.transform.PadTo
 	b.H, b.W = (b.H+pad-1)/pad*pad, (b.W+pad-1)/pad*pad
 	plane := 3 * b.H * b.W
-	b.Pixels = reuse(b.Pixels, b.N*plane)
+	if l.options.Bytes {
+		b.Bytes = reuse(b.Bytes, b.N*plane)
+	} else {
+		b.Pixels = reuse(b.Pixels, b.N*plane)
+	}
 	err := parallel(ctx, b.N, l.options.Workers, func(i int) error {
 		p, err := l.picture(images[i])
 		if err != nil {
 			return err
+		}
+		if l.options.Bytes {
+			placeBytes(p, b.Bytes[i*plane:][:plane], b.W, flips[i])
+			return nil
 		}
 		pixels := b.Pixels[i*plane:][:plane]
 		if p.Height < b.H || p.Width < b.W {

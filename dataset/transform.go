@@ -80,6 +80,25 @@ func place(p *picture.RGB, dst []float32, h, w int, flip bool, table *[3][256]fl
 	}
 }
 
+// placeBytes writes a resized picture, mirrored or not, to the upper left corner of an image of w pixels a row, and zeros
+// beside it.
+func placeBytes(p *picture.RGB, dst []byte, w int, flip bool) {
+	for y := range p.Height {
+		src, row := p.Pix[3*y*p.Width:][:3*p.Width], dst[3*y*w:][:3*w]
+		if n := copy(row, src); n < len(row) {
+			clear(row[n:])
+		}
+		if flip {
+			for a, b := 0, 3*(p.Width-1); a < b; a, b = a+3, b-3 {
+				pixel := [3]byte(row[a:])
+				copy(row[a:a+3], row[b:b+3])
+				copy(row[b:b+3], pixel[:])
+			}
+		}
+	}
+	clear(dst[3*p.Height*w:])
+}
+
 // scaleBox is the box in network pixels.
 func scaleBox(b [4]float32, scale float32) [4]float32 {
 	for k := range b {

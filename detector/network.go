@@ -170,7 +170,7 @@ func (d *Detector) network(n, h, w int, train bool) (*network, error) {
 		d.nets = append(d.nets, net)
 		return net, nil
 	}
-	prog := &engine.Program{Update: d.parts.Optim.Update()}
+	prog := &engine.Program{Update: d.parts.Optim.Update(), BFloat16: d.Config.Text("train.precision") == "bf16"}
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
 		out := model.Network(g, d.parts.Network, g.Input("image", n, 3, h, w), train)
@@ -192,7 +192,7 @@ func (d *Detector) network(n, h, w int, train bool) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	net := &network{size: z, program: fmt.Sprintf("%s %+v", prog.Graph.Hash(), prog.Update), priors: sampler.NewPriors(priors)}
+	net := &network{size: z, program: fmt.Sprintf("%s %+v %t", prog.Graph.Hash(), prog.Update, prog.BFloat16), priors: sampler.NewPriors(priors)}
 	if train {
 		if net.sampler, err = sampler.NewSampler(d.parts.Sampler, net.priors, d.Classes); err != nil {
 			return nil, err

@@ -26,6 +26,8 @@ var ops = map[Op]func(i int) bool{
 	OpExpand: all, OpSum: all, OpReshape: all, OpTranspose: all, OpConcat: all, OpSlice: all,
 	OpSumLast: all, OpSoftmaxLast: all, OpLogSumExpLast: all, OpStopGradient: none,
 
+	OpPixels: none, OpGather: none, OpEncodeBoxes: none,
+
 	// The losses learn from their predictions alone.
 	OpDecodeBoxes: only(0),
 	OpFocal:       only(0), OpSmoothL1: only(0), OpBoxIoULoss: only(0), OpSoftmaxCE: only(0),
@@ -238,7 +240,7 @@ func (a *Analysis) Prepare(s *State) error {
 	return nil
 }
 
-// For returns the values that f feeds to the input n: of its kind, and as many as its shape holds.
+// For returns the values that f feeds to the input n: a slice of its kind, as long as its shape holds, or Staged.
 func (f Feeds) For(n *Node) (any, error) {
 	v, ok := f[n.Name]
 	if !ok {
@@ -246,6 +248,11 @@ func (f Feeds) For(n *Node) (any, error) {
 	}
 	count := -1
 	switch v := v.(type) {
+	case Staged:
+		if v.Kind() != n.Attr.Kind || !slices.Equal(v.Shape(), n.Shape) {
+			return nil, fmt.Errorf("input %s takes %s of shape %v, is fed %s of shape %v", n.Name, n.Attr.Kind, n.Shape, v.Kind(), v.Shape())
+		}
+		return v, nil
 	case []float32:
 		if n.Attr.Kind == Float32 {
 			count = len(v)

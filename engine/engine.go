@@ -23,7 +23,7 @@ import (
 // gradient is NaN or infinite. Nothing was updated by that step.
 var ErrNonFinite = errors.New("not finite")
 
-// ErrUnsupported is wrapped by Engine.Compile for an op the engine lacks.
+// ErrUnsupported is wrapped by Engine.Compile for an op or a precision that the engine lacks.
 var ErrUnsupported = errors.New("not supported by this engine")
 
 // Engine turns programs into sessions. It may hold the values of a State on a device for as long as a session of
@@ -49,6 +49,7 @@ type Info struct {
 	Device    string // what computes, such as "CPU"
 	Threads   int    // that compute; 0 where the device does not count them
 	Precision string // of arithmetic: "float32"
+	BFloat16  bool   // Program.BFloat16 is supported
 	Exact     bool   // the same program gives the same bits every time
 	Kernels   string // the set of kernels in use, such as "avx512"
 	Plugin    string // what was loaded to compute; empty: it is part of the program
@@ -66,6 +67,21 @@ type Prober interface {
 type Profiler interface {
 	// Profile adds the time of each op to p, in sessions that are compiled from then on.
 	Profile(p *Profile)
+}
+
+// A Stager is an engine that takes feeds to its device ahead of the step that needs them.
+type Stager interface {
+	// Stage copies values, which are []float32, []byte or []int32, of that shape. What it returns is fed in their
+	// place. Stage may be called by any goroutine, also while a session makes a step.
+	Stage(values any, shape ...int) (Staged, error)
+}
+
+// Staged are values on a device.
+type Staged interface {
+	Kind() Kind
+	Shape() []int
+	// Free gives the device's memory back. The values are fed no more.
+	Free()
 }
 
 // Session runs one compiled Program.
@@ -93,7 +109,7 @@ type Session interface {
 }
 
 // Feeds gives input nodes their values by name, plus the learning rate under LR as one float32. The values of an input
-// are a slice of its kind: []float32, []byte or []int32.
+// are a slice of its kind, []float32, []byte or []int32, or what the engine has Staged.
 type Feeds map[string]any
 
 // LR is the key of the learning rate among the feeds of Session.Step.
@@ -121,6 +137,7 @@ type Program struct {
 	Update      Update
 
 	KeepGradients bool // for Session.Gradient; on a device they cost memory
+	BFloat16      bool // convolutions read and write bfloat16; all else, weights too, stays as it is. See Info.BFloat16
 }
 
 // Update is the optimiser's rule, in PyTorch's form; its state lives in State beside the parameter. With p a parameter

@@ -56,7 +56,11 @@ const (
 	OpLogSumExpLast Op = "log_sum_exp_last"
 	OpStopGradient  Op = "stop_gradient"
 
+	OpPixels Op = "pixels"
+	OpGather Op = "gather"
+
 	OpDecodeBoxes Op = "decode_boxes"
+	OpEncodeBoxes Op = "encode_boxes"
 
 	OpFocal      Op = "focal"
 	OpSmoothL1   Op = "smooth_l1"

@@ -2,6 +2,24 @@ package engine
 
 import "slices"
 
+// Pixels turns the bytes of images [N,H,W,3] into maps [N,3,H,W]: (byte/255 - mean)/std where an image is, and 0
+// where the batch is wider or higher. sizes [N,2] holds the height and the width of each image; mean and std are [3].
+// No gradient.
+func (g *Graph) Pixels(bytes, sizes, mean, std *Node) *Node {
+	s := bytes.Shape
+	check(OpPixels, len(s) == 4 && s[3] == 3 && slices.Equal(sizes.Shape, []int{s[0], 2}), "bytes %v, sizes %v, want [N H W 3] and [N 2]", s, sizes.Shape)
+	check(OpPixels, slices.Equal(mean.Shape, s[3:]) && slices.Equal(std.Shape, s[3:]), "mean %v, std %v, want [3]", mean.Shape, std.Shape)
+	return g.add(OpPixels, []int{s[0], 3, s[1], s[2]}, Attr{}, bytes, sizes, mean, std)
+}
+
+// Gather takes rows of a table: of tables [N,R,V] and indices [N,A], each 0 to R-1, row indices[n,a] of table n. The
+// result is [N,A,V]. No gradient.
+func (g *Graph) Gather(tables, indices *Node) *Node {
+	t, i := tables.Shape, indices.Shape
+	check(OpGather, len(t) == 3 && len(i) == 2 && t[0] == i[0], "tables %v, indices %v, want [N R V] and [N A]", t, i)
+	return g.add(OpGather, []int{i[0], i[1], t[2]}, Attr{}, tables, indices)
+}
+
 // Conv2D adds a cross-correlation with square stride and zero padding, an
 // optional bias and an optional ReLU:
 // y[n,k,i,j] = b[k] + Σ w[k,c,r,s]·x[n,c,i·stride+r-pad,j·stride+s-pad].
@@ -268,6 +286,15 @@ func (g *Graph) DecodeBoxes(c BoxCode, values, priors *Node) *Node {
 	s := values.Shape
 	check(OpDecodeBoxes, len(s) == 3 && s[2] == size && slices.Equal(priors.Shape, []int{s[1], 4}), "values %v, priors %v, want [N A %d] and [A 4]", s, priors.Shape, size)
 	return g.add(OpDecodeBoxes, []int{s[0], s[1], 4}, Attr{Code: c}, values, priors)
+}
+
+// EncodeBoxes turns boxes [N,A,4] into the values from which DecodeBoxes makes them at priors [A,4], for the codes
+// "deltas" and "distances": [N,A,4]. Sides of priors, and with deltas those of boxes, are above 0. No gradient.
+func (g *Graph) EncodeBoxes(c BoxCode, boxes, priors *Node) *Node {
+	s := boxes.Shape
+	check(OpEncodeBoxes, c.Kind == "deltas" || c.Kind == "distances", "no values of boxes in code %+v", c)
+	check(OpEncodeBoxes, len(s) == 3 && s[2] == 4 && slices.Equal(priors.Shape, s[1:]), "boxes %v, priors %v, want [N A 4] and [A 4]", s, priors.Shape)
+	return g.add(OpEncodeBoxes, slices.Clone(s), Attr{Code: c}, boxes, priors)
 }
 
 // Focal is Σ weight·a·(1-pt)^gamma·(-log pt) over logits [N,A,K] (eq. 5 of the

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -54,6 +55,35 @@ func TestEnginesAgree(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBFloat16 rounds convolutions and nothing else: first losses are near those of float32, and not the same. An engine
+// without it refuses.
+func TestBFloat16(t *testing.T) {
+	e, err := gomlx.New(gomlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	small := []string{"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.fpn=16", "train.batch=3", "pretrain.type=none"}
+	var first [2]float64
+	for i, set := range []string{"train.precision=f32", "train.precision=bf16"} {
+		cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: append(small, set)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first[i] = losses(t, cfg, e)[0].Loss
+		cpu := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
+		defer cpu.Close()
+		d := detector.New(cfg, cfg.Int("data.classes"), cpu, engine.NewState(), detector.Drawer(0))
+		defer d.Close()
+		if err := d.Compile(1, 64, 64, true); errors.Is(err, engine.ErrUnsupported) != (i == 1) {
+			t.Errorf("%s on the CPU engine: error %v", set, err)
+		}
+	}
+	if off := math.Abs(first[1]/first[0] - 1); off == 0 || off > 5e-3 {
+		t.Errorf("first loss %g in bfloat16, %g in float32: %g of it apart, want some, at most .005", first[1], first[0], off)
 	}
 }
 

@@ -129,7 +129,7 @@ func (o OHEM) survivors(s *Sampler, m Matched, image int, p box.Predicted, limit
 			continue
 		}
 		w.selected[at] = false
-		loss := crossEntropy(logits[at*k:(at+1)*k], s.targets.Labels[at])
+		loss := crossEntropy(logits[at*k:(at+1)*k], float32(m.label(at, n)))
 		if object := m.Match[at]; object >= 0 && o.Score == "class+box" {
 			want := s.config.Coder.Encode(s.priors.Boxes[at-image*n], m.Images[image].Boxes[object])
 			for j, v := range want {

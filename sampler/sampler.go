@@ -74,6 +74,14 @@ type Matched struct {
 	Quality []float32 // [N·A]; nil where the assigner gives none
 }
 
+// label returns the class of a prior's object, or Background or Ignored; n is the number of priors of an image.
+func (m *Matched) label(at, n int) int32 {
+	if k := m.Match[at]; k >= 0 {
+		return m.Images[at/n].Labels[k]
+	}
+	return m.Match[at]
+}
+
 // Sampler turns the objects of a batch into Targets. It reuses its memory, so
 // one goroutine at a time may call it.
 type Sampler struct {
@@ -88,6 +96,7 @@ type Sampler struct {
 
 	matched Matched
 	targets Targets
+	rows    Rows
 	scratch scratch
 }
 

@@ -35,7 +35,7 @@ func targets(t testing.TB, a *Sampler, images []Objects, logits, deltas []float3
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := a.Targets(m, box.Predicted{"class": logits, "box": deltas})
+	out, err := bothForms(a, m, box.Predicted{"class": logits, "box": deltas})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,10 +378,29 @@ func TestStepsReuseMemory(t *testing.T) {
 	for miner := range miners {
 		c := mining(miner)
 		a := newSampler(t, c, anchors, 4)
-		step := func() { targets(t, a, images, logits, deltas) }
-		step()
-		if n := testing.AllocsPerRun(5, step); n > 20 {
-			t.Errorf("%s: %g allocations a step", miner, n)
+		for form, of := range map[string]func(m Matched) error{
+			"targets": func(m Matched) error {
+				_, err := a.Targets(m, box.Predicted{"class": logits, "box": deltas})
+				return err
+			},
+			"rows": func(m Matched) error {
+				_, err := a.Rows(m, box.Predicted{"class": logits, "box": deltas}, 3)
+				return err
+			},
+		} {
+			step := func() {
+				m, err := a.Match(images)
+				if err == nil {
+					err = of(m)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			step()
+			if n := testing.AllocsPerRun(5, step); n > 25 {
+				t.Errorf("%s, %s: %g allocations a step", miner, form, n)
+			}
 		}
 	}
 }

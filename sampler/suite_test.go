@@ -240,7 +240,7 @@ func mined(m Miner, v setting.Values, s *scenery, images []Objects, predicted bo
 	if err != nil {
 		return Targets{}, err
 	}
-	return sampler.Targets(matched, predicted)
+	return bothForms(sampler, matched, predicted)
 }
 
 // minerParams are the settings of a sampler that has that miner's.

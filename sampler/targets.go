@@ -37,111 +37,140 @@ var ErrPredictions = errors.New("this assigner or miner chooses by predictions: 
 // outputs at this step, nil where NeedsPredictions is false. With normaliser "ema" each call
 // moves Running.
 func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
+	if err := s.choose(&m, predicted); err != nil {
+		return Targets{}, err
+	}
+	t, all := &s.targets, len(m.Match)
+	t.Labels, t.ClassWeight, t.BoxWeight = resize(t.Labels, all), resize(t.ClassWeight, all), resize(t.BoxWeight, all)
+	t.BoxTarget = resize(t.BoxTarget, 4*all)
+	each(len(m.Images), func(i int) {
+		s.label(m, i)
+		s.weigh(i)
+	})
+	t.Quality, t.Positives, t.Ignored, t.Selected = m.Quality, 0, 0, 0
+	for _, c := range s.scratch.counts {
+		t.Positives += c.positives
+		t.Ignored += c.ignored
+		t.Selected += c.selected
+	}
+	return *t, nil
+}
+
+// choose marks which priors count, in the sampler's scratch, and completes m where the assigner needs predictions.
+func (s *Sampler) choose(m *Matched, predicted box.Predicted) error {
 	n, all := len(s.priors.Boxes), len(m.Images)*len(s.priors.Boxes)
 	if len(m.Match) != all || all == 0 {
-		return Targets{}, fmt.Errorf("%d matches of %d images; want %d priors an image and at least one image", len(m.Match), len(m.Images), n)
+		return fmt.Errorf("%d matches of %d images; want %d priors an image and at least one image", len(m.Match), len(m.Images), n)
 	}
 	if s.NeedsPredictions() {
 		if predicted == nil {
-			return Targets{}, ErrPredictions
+			return ErrPredictions
 		}
 		for _, p := range []struct {
 			name string
 			size int
 		}{{"class", s.classes}, {"box", s.config.Coder.Values()}} {
 			if got, want := len(predicted[p.name]), all*p.size; got != want {
-				return Targets{}, fmt.Errorf("prediction %s has %d values; want %d (%d priors of %d)", p.name, got, want, all, p.size)
+				return fmt.Errorf("prediction %s has %d values; want %d (%d priors of %d)", p.name, got, want, all, p.size)
 			}
 		}
 	}
 	if s.config.Assigner.NeedsPredictions() {
-		m.Quality = s.assign(m, predicted)
+		m.Quality = s.assign(*m, predicted)
 	}
-
-	t, w := &s.targets, &s.scratch
-	t.Labels, t.ClassWeight, t.BoxWeight = resize(t.Labels, all), resize(t.ClassWeight, all), resize(t.BoxWeight, all)
-	t.BoxTarget = resize(t.BoxTarget, 4*all)
+	w := &s.scratch
 	w.selected, w.boxed = resize(w.selected, all), resize(w.boxed, all)
 	w.classCount, w.boxCount = resize(w.classCount, len(m.Images)), resize(w.boxCount, len(m.Images))
 	w.counts = resize(w.counts, len(m.Images))
-
-	each(len(m.Images), func(i int) { s.label(m, i) })
-	t.Positives, t.Ignored, t.Selected = 0, 0, 0
+	each(len(m.Images), func(i int) { s.mark(*m, i) })
+	positives := 0
 	for i, c := range w.counts {
-		t.Positives += c.positives
-		t.Ignored += c.ignored
+		positives += c.positives
 		w.classCount[i], w.boxCount[i] = float64(c.positives), float64(c.positives)
 	}
 	if s.config.Normaliser == "ema" {
-		s.Running = float64(emaMomentum*s.Running) + float64((1-emaMomentum)*max(1, float64(t.Positives)))
+		s.Running = float64(emaMomentum*s.Running) + float64((1-emaMomentum)*max(1, float64(positives)))
 	}
-	t.Quality = m.Quality
 	if s.config.Miner != nil {
-		s.config.Miner.mine(s, m, predicted)
+		s.config.Miner.mine(s, *m, predicted)
 	}
-
-	each(len(m.Images), s.weigh)
-	for _, c := range w.counts {
-		t.Selected += c.selected
-	}
-	return *t, nil
+	each(len(m.Images), func(i int) {
+		for _, on := range w.selected[i*n : (i+1)*n] {
+			if on {
+				w.counts[i].selected++
+			}
+		}
+	})
+	return nil
 }
 
 // counts counts the priors of one image.
 type counts struct{ positives, ignored, selected int }
 
-// label writes labels and box targets of an image, and which of its priors count
-// as long as no miner chooses.
-func (s *Sampler) label(m Matched, image int) {
+// mark writes which priors of an image count as long as no miner chooses.
+func (s *Sampler) mark(m Matched, image int) {
 	from, to := image*len(s.priors.Boxes), (image+1)*len(s.priors.Boxes)
-	objects, c := m.Images[image], counts{}
-	labels, target := s.targets.Labels[from:to], s.targets.BoxTarget[4*from:4*to]
-	selected, boxed := s.scratch.selected[from:to], s.scratch.boxed[from:to]
-	for j := range labels { // most priors are background
-		labels[j], selected[j], boxed[j] = Background, true, false
-	}
-	copy(target, s.background)
+	selected, boxed, c := s.scratch.selected[from:to], s.scratch.boxed[from:to], counts{}
 	for j, k := range m.Match[from:to] {
-		switch k {
-		case Background:
-		case Ignored:
-			labels[j], selected[j] = Ignored, false
+		selected[j], boxed[j] = k != Ignored, k >= 0
+		switch {
+		case k == Ignored:
 			c.ignored++
-		default:
-			labels[j], boxed[j] = float32(objects.Labels[k]), true
-			b := objects.Boxes[k]
-			if s.config.BoxTarget == "deltas" {
-				b = s.config.Coder.Encode(s.priors.Boxes[j], b)
-			}
-			copy(target[4*j:], b[:])
+		case k >= 0:
 			c.positives++
 		}
 	}
 	s.scratch.counts[image] = c
 }
 
+// label writes labels and box targets of an image.
+func (s *Sampler) label(m Matched, image int) {
+	from, to := image*len(s.priors.Boxes), (image+1)*len(s.priors.Boxes)
+	objects := m.Images[image]
+	labels, target := s.targets.Labels[from:to], s.targets.BoxTarget[4*from:4*to]
+	for j := range labels { // most priors are background
+		labels[j] = Background
+	}
+	copy(target, s.background)
+	for j, k := range m.Match[from:to] {
+		switch k {
+		case Background:
+		case Ignored:
+			labels[j] = Ignored
+		default:
+			labels[j] = float32(objects.Labels[k])
+			b := objects.Boxes[k]
+			if s.config.BoxTarget == "deltas" {
+				b = s.config.Coder.Encode(s.priors.Boxes[j], b)
+			}
+			copy(target[4*j:], b[:])
+		}
+	}
+}
+
 // weigh writes the weights of an image.
 func (s *Sampler) weigh(image int) {
 	from, to := image*len(s.priors.Boxes), (image+1)*len(s.priors.Boxes)
-	w := &s.scratch
-	class := float32(1 / s.divisor(w.classCount, image))
-	boxes := float32(s.config.BoxWeight / s.divisor(w.boxCount, image))
+	class, boxes := s.weights(image)
 	classWeight, boxWeight := s.targets.ClassWeight[from:to], s.targets.BoxWeight[from:to]
 	clear(classWeight)
 	clear(boxWeight)
-	selected := 0
-	for j, on := range w.selected[from:to] {
+	for j, on := range s.scratch.selected[from:to] {
 		if on {
 			classWeight[j] = class
-			selected++
 		}
 	}
-	for j, on := range w.boxed[from:to] {
+	for j, on := range s.scratch.boxed[from:to] {
 		if on {
 			boxWeight[j] = boxes
 		}
 	}
-	w.counts[image].selected = selected
+}
+
+// weights returns the weights of what counts in an image.
+func (s *Sampler) weights(image int) (class, boxes float32) {
+	class = float32(1 / s.divisor(s.scratch.classCount, image))
+	return class, float32(s.config.BoxWeight / s.divisor(s.scratch.boxCount, image))
 }
 
 // divisor returns the divisor of an image's loss, given the counts (mostly of positives) of each

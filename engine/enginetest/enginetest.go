@@ -2,7 +2,7 @@
 //
 // Run checks each op's output and gradient against reference numbers made in
 // float64 by PyTorch (layers and norms), against finite differences, fused ops against the same
-// computation in single ops, and the session's contract: two-phase steps,
+// computation in single ops, inputs and targets made of compact feeds, and the session's contract: two-phase steps,
 // updates, clipping, running statistics and the refusal of non-finite values.
 package enginetest
 
@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) engine.Engine, tolerance Toleranc
 	t.Run("differences", func(t *testing.T) { differences(t, e) })
 	t.Run("exact", func(t *testing.T) { exact(t, e) })
 	t.Run("boxes", func(t *testing.T) { boxes(t, e) })
+	t.Run("feeding", func(t *testing.T) { feeding(t, e) })
 	t.Run("fused", func(t *testing.T) { fused(t, e) })
 	t.Run("losses", func(t *testing.T) { losses(t, e) })
 	t.Run("session", func(t *testing.T) { session(t, e) })

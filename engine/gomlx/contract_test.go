@@ -17,9 +17,8 @@ func TestInfo(t *testing.T) {
 		opt  Options
 		want engine.Info
 	}{
-		{Options{}, engine.Info{Name: "gomlx-go-f32-nchw", Precision: "float32"}},
+		{Options{}, engine.Info{Name: "gomlx-go-f32-nchw", Precision: "float32", BFloat16: true}},
 		{Options{Precision: Float64, Layout: NHWC}, engine.Info{Name: "gomlx-go-f64-nhwc", Precision: "float64"}},
-		{Options{Backend: Go, Precision: BFloat16}, engine.Info{Name: "gomlx-go-bf16-nchw", Precision: "bfloat16"}},
 	} {
 		e, err := New(c.opt)
 		if err != nil {
@@ -39,7 +38,7 @@ func TestNewRefuses(t *testing.T) {
 		want string
 	}{
 		{Options{Backend: "cuda"}, `"cuda" is no option of the engine; known: ["go" "xla"]`},
-		{Options{Precision: "f16"}, `"f16" is no option of the engine; known: ["f32" "f64" "bf16"]`},
+		{Options{Precision: "f16"}, `"f16" is no option of the engine; known: ["f32" "f64"]`},
 		{Options{Layout: "NHWC"}, `"NHWC" is no option of the engine; known: ["nchw" "nhwc"]`},
 		{Options{Backend: XLA, Plugin: "testdata"}, "no PJRT plugin: the option names testdata"},
 		{Options{Backend: XLA, Plugin: "plugin_test.go"}, "plugin_test.go: "}, // no library

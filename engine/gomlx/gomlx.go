@@ -28,9 +28,8 @@ const (
 	Go  = "go"  // GoMLX's backend in plain Go
 	XLA = "xla" // a PJRT plugin
 
-	Float32  = "f32"
-	Float64  = "f64"  // inside; the seam stays float32: an oracle for the others
-	BFloat16 = "bf16" // inputs and outputs of convolutions; all else is float32
+	Float32 = "f32"
+	Float64 = "f64" // inside; the seam stays float32: an oracle for the other
 
 	NCHW = "nchw"
 	NHWC = "nhwc"
@@ -40,7 +39,7 @@ const (
 type Options struct {
 	Backend   string // Go or XLA
 	Plugin    string // of XLA: the path of the plugin; empty: where FindPlugin finds one
-	Precision string // Float32, Float64 or BFloat16
+	Precision string // Float32 or Float64
 	Layout    string // of maps on the device: NCHW or NHWC
 }
 
@@ -50,14 +49,15 @@ const idlePrograms = 16
 
 // Engine compiles programs for one device. It and its sessions belong to one goroutine at a time.
 type Engine struct {
-	opt        Options
-	backend    compute.Backend
-	info       engine.Info
-	plugin     func() string // what is loaded, with its hash
-	wide, thin dtypes.DType
-	held       map[*engine.State]*memory
-	programs   map[string]*program
-	idle       []string // keys of programs that no session uses, the longest unused first
+	opt      Options
+	backend  compute.Backend
+	info     engine.Info
+	traffic  traffic
+	plugin   func() string // what is loaded, with its hash
+	wide     dtypes.DType
+	held     map[*engine.State]*memory
+	programs map[string]*program
+	idle     []string // keys of programs that no session uses, the longest unused first
 }
 
 // New opens the backend. The error of XLA without a plugin says where one was looked for.
@@ -66,7 +66,7 @@ func New(opt Options) (*Engine, error) {
 		value *string
 		known []string
 	}{
-		{&opt.Backend, []string{Go, XLA}}, {&opt.Precision, []string{Float32, Float64, BFloat16}}, {&opt.Layout, []string{NCHW, NHWC}},
+		{&opt.Backend, []string{Go, XLA}}, {&opt.Precision, []string{Float32, Float64}}, {&opt.Layout, []string{NCHW, NHWC}},
 	}
 	for _, c := range choices {
 		if *c.value == "" {
@@ -80,14 +80,10 @@ func New(opt Options) (*Engine, error) {
 	if opt.Precision == Float64 {
 		e.wide = dtypes.Float64
 	}
-	e.thin = e.wide
-	if opt.Precision == BFloat16 {
-		e.thin = dtypes.BFloat16
-	}
 	e.info = engine.Info{
 		Kernels: opt.Backend,
 		Device:  "CPU", Threads: runtime.GOMAXPROCS(0), Exact: true,
-		Precision: map[string]string{Float32: "float32", Float64: "float64", BFloat16: "bfloat16"}[opt.Precision],
+		Precision: map[string]string{Float32: "float32", Float64: "float64"}[opt.Precision], BFloat16: opt.Precision == Float32,
 	}
 	kind := Go
 	err := guarded(func() (err error) {
@@ -118,6 +114,9 @@ func (e *Engine) Info() engine.Info {
 
 // Compile compiles the step of p, or what Forward reports where p has no loss.
 func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	if p.BFloat16 && !e.info.BFloat16 {
+		return nil, fmt.Errorf("bfloat16 in %s: %w", e.info.Precision, engine.ErrUnsupported)
+	}
 	a, err := engine.Analyze(p)
 	if err != nil {
 		return nil, err

@@ -143,6 +143,8 @@ func (l *lowering) lower(n *engine.Node) (value, error) {
 		return value{relu(v.node), v.nhwc}, nil
 	case engine.OpStopGradient:
 		return l.take(n, 0), nil
+	case engine.OpPixels:
+		return l.pixels(n), nil
 	}
 	x, err := l.lowerPlain(n)
 	return value{node: x}, err
@@ -179,6 +181,10 @@ func (l *lowering) lowerPlain(n *engine.Node) (*graph.Node, error) {
 		return logSumExpLast(l.plain(n, 0)), nil
 	case engine.OpDecodeBoxes:
 		return l.decodeBoxes(n), nil
+	case engine.OpEncodeBoxes:
+		return l.encodeBoxes(n), nil
+	case engine.OpGather:
+		return l.gather(n), nil
 	case engine.OpFocal:
 		return l.focal(n), nil
 	case engine.OpSmoothL1:

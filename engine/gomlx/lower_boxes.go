@@ -36,6 +36,22 @@ func (l *lowering) decodeBoxes(n *engine.Node) *graph.Node {
 	return graph.Concatenate([]*graph.Node{graph.Sub(centre, first), graph.Add(centre, second)}, 2)
 }
 
+func (l *lowering) encodeBoxes(n *engine.Node) *graph.Node {
+	c := n.Attr.Code
+	lo, hi := corners(l.plain(n, 0))
+	plo, phi := corners(graph.InsertAxes(l.plain(n, 1), 0))
+	size, centre := graph.Sub(phi, plo), graph.MulScalar(graph.Add(plo, phi), .5)
+	first, second := graph.Sub(centre, lo), graph.Sub(hi, centre)
+	switch {
+	case c.Kind == "deltas":
+		first = graph.Div(graph.Sub(graph.MulScalar(graph.Add(lo, hi), .5), centre), size)
+		second = graph.Log(graph.Div(graph.Sub(hi, lo), size))
+	case c.InSides:
+		first, second = graph.Div(first, size), graph.Div(second, size)
+	}
+	return graph.Concatenate([]*graph.Node{first, second}, 2)
+}
+
 // boxIoULoss composes the loss of what has weight; other boxes count as points at the origin, whatever they are. Where
 // a side of a box lies exactly on one of its target, the gradient is that of the other sides alone.
 func (l *lowering) boxIoULoss(n *engine.Node) *graph.Node {

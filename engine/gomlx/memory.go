@@ -43,11 +43,7 @@ func (m *memory) take(s *engine.State, name string) error {
 		}
 		values = wide
 	}
-	var b compute.Buffer
-	err := guarded(func() (err error) {
-		b, err = m.e.backend.BufferFromFlatData(0, values, shapes.Make(m.e.wide, t.Shape...))
-		return err
-	})
+	b, err := m.e.upload(values, m.e.wide, t.Shape...)
 	if err != nil {
 		return fmt.Errorf("tensor %s: %w", name, err)
 	}
@@ -88,7 +84,7 @@ func (m *memory) free() {
 func (e *Engine) floats(b compute.Buffer, t dtypes.DType, shape []int) ([]float32, error) {
 	out := make([]float32, shapes.Make(t, shape...).Size())
 	if t == dtypes.Float32 {
-		return out, guarded(func() error { return b.ToFlatData(out) })
+		return out, e.download(b, t, out, len(out))
 	}
 	wide, err := e.doubles(b, t, len(out))
 	for i, v := range wide {
@@ -101,10 +97,10 @@ func (e *Engine) floats(b compute.Buffer, t dtypes.DType, shape []int) ([]float3
 func (e *Engine) doubles(b compute.Buffer, t dtypes.DType, size int) ([]float64, error) {
 	out := make([]float64, size)
 	if t == dtypes.Float64 {
-		return out, guarded(func() error { return b.ToFlatData(out) })
+		return out, e.download(b, t, out, size)
 	}
 	narrow := make([]float32, size)
-	err := guarded(func() error { return b.ToFlatData(narrow) })
+	err := e.download(b, t, narrow, size)
 	for i, v := range narrow {
 		out[i] = float64(v)
 	}

@@ -90,20 +90,20 @@ func TestPrepareCUDA(t *testing.T) {
 	if err := os.MkdirAll(cuda, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ precision, flags, tf32, wantFlags, wantTF32 string }{
-		{Float32, "", "", "--xla_gpu_cuda_data_dir=" + cuda, "0"},
-		{Float32, "--a=b", "1", "--a=b --xla_gpu_cuda_data_dir=" + cuda, "1"},
-		{BFloat16, "--xla_gpu_cuda_data_dir=/x", "", "--xla_gpu_cuda_data_dir=/x", ""},
+	for _, c := range []struct{ flags, tf32, wantFlags, wantTF32 string }{
+		{"", "", "--xla_gpu_cuda_data_dir=" + cuda, "0"},
+		{"--a=b", "1", "--a=b --xla_gpu_cuda_data_dir=" + cuda, "1"},
+		{"--xla_gpu_cuda_data_dir=/x", "", "--xla_gpu_cuda_data_dir=/x", "0"},
 	} {
 		t.Setenv("XLA_FLAGS", c.flags)
 		t.Setenv("NVIDIA_TF32_OVERRIDE", c.tf32)
 		t.Setenv("GOPJRT_CUDA_CHECKS", "")
-		prepareCUDA(plugin, c.precision)
+		prepareCUDA(plugin)
 		if got := os.Getenv("XLA_FLAGS"); got != c.wantFlags {
 			t.Errorf("from flags %q: %q, want %q", c.flags, got, c.wantFlags)
 		}
 		if got := os.Getenv("NVIDIA_TF32_OVERRIDE"); got != c.wantTF32 {
-			t.Errorf("%s from TF32 %q: %q, want %q", c.precision, c.tf32, got, c.wantTF32)
+			t.Errorf("from TF32 %q: %q, want %q", c.tf32, got, c.wantTF32)
 		}
 	}
 }

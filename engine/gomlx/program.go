@@ -20,8 +20,7 @@ import (
 // one vector of all scalars; its outputs are new tensors of the state, gradients, reported tensors and one vector of
 // all reported scalars.
 type program struct {
-	backend    compute.Backend
-	wide       dtypes.DType
+	e          *Engine
 	executable compute.Executable
 
 	state   []string       // the tensors that it reads
@@ -75,6 +74,7 @@ func key(p *engine.Program, step bool) string {
 	}
 	ids(p.Predictions)
 	ids(p.Outputs)
+	fmt.Fprintln(&b, p.BFloat16)
 	if step {
 		fmt.Fprintf(&b, "%d %+v %t", p.Loss.ID, p.Update, p.KeepGradients)
 	}
@@ -83,10 +83,14 @@ func key(p *engine.Program, step bool) string {
 
 // build compiles the step of p, or what Session.Forward reports. Prepare has added the slots of the update to s.
 func (e *Engine) build(p *engine.Program, a *engine.Analysis, s *engine.State, step bool) (*program, error) {
-	q := &program{backend: e.backend, wide: e.wide}
+	q := &program{e: e}
+	thin := e.wide
+	if p.BFloat16 {
+		thin = dtypes.BFloat16
+	}
 	err := guarded(func() error {
 		l := &lowering{
-			g: graph.NewGraph(e.backend, ""), wide: e.wide, thin: e.thin, nhwc: e.opt.Layout == NHWC,
+			g: graph.NewGraph(e.backend, ""), wide: e.wide, thin: thin, nhwc: e.opt.Layout == NHWC,
 			values: map[*engine.Node]value{}, stats: map[*engine.Node]statistics{},
 		}
 		outs, err := q.lower(l, p, a, s, step)
@@ -168,7 +172,7 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 	tensors := map[string]*graph.Node{}
 	tensor := func(name string, dims []int) *graph.Node {
 		q.state = append(q.state, name)
-		tensors[name] = graph.Parameter(l.g, "state/"+name, shapes.Make(q.wide, dims...))
+		tensors[name] = graph.Parameter(l.g, "state/"+name, shapes.Make(q.e.wide, dims...))
 		return tensors[name]
 	}
 	for _, n := range nodes {
@@ -205,9 +209,6 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 	return tensors
 }
 
-// kinds are the types in which feeds go to the device.
-var kinds = map[engine.Kind]dtypes.DType{engine.Float32: dtypes.Float32, engine.Bytes: dtypes.Uint8, engine.Int32: dtypes.Int32}
-
 // run computes the outputs. The caller frees them.
 func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 	var in, own []compute.Buffer
@@ -216,18 +217,20 @@ func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 		in = append(in, m.tensors[name].buffer)
 	}
 	upload := func(values any, t dtypes.DType, dims ...int) error {
-		return guarded(func() error {
-			b, err := q.backend.BufferFromFlatData(0, values, shapes.Make(t, dims...))
-			if err == nil {
-				in, own = append(in, b), append(own, b)
-			}
-			return err
-		})
+		b, err := q.e.upload(values, t, dims...)
+		if err == nil {
+			in, own = append(in, b), append(own, b)
+		}
+		return err
 	}
 	for _, n := range q.feeds {
 		v, err := f.For(n)
 		if err != nil {
 			return nil, err
+		}
+		if s, ok := v.(*staged); ok {
+			in = append(in, s.buffer)
+			continue
 		}
 		if err := upload(v, kinds[n.Attr.Kind], n.Shape...); err != nil {
 			return nil, fmt.Errorf("input %s: %w", n.Name, err)

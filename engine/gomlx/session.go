@@ -46,7 +46,7 @@ func (s *session) collect(q *program, out []compute.Buffer) (report, error) {
 	if first+len(q.values) == 0 {
 		return r, nil
 	}
-	all, err := s.e.doubles(out[len(q.tensors)], q.wide, first+len(q.values))
+	all, err := s.e.doubles(out[len(q.tensors)], s.e.wide, first+len(q.values))
 	if err != nil {
 		return r, fmt.Errorf("scalar outputs: %w", err)
 	}

@@ -26,7 +26,7 @@ func (e *Engine) openXLA() (kind string, err error) {
 	options := pjrt.NamedValuesMap{}
 	switch {
 	case pjrt.IsCUDAName(path):
-		prepareCUDA(path, e.opt.Precision)
+		prepareCUDA(path)
 	case strings.Contains(strings.ToLower(path), "cpu"):
 		options["cpu_device_count"] = int64(1) // else there are four, which share the cores
 	}
@@ -52,14 +52,12 @@ func deviceKind(description string) string {
 
 // prepareCUDA sets what NVIDIA's libraries read when they start, where the user has not: the folder of CUDA's files
 // beside a plugin of JAX, and no TF32 in convolutions, which the plugin has no option for.
-func prepareCUDA(path, precision string) {
+func prepareCUDA(path string) {
 	set := func(name, value string) {
 		os.Setenv(name, cmp.Or(os.Getenv(name), value))
 	}
 	set("GOPJRT_CUDA_CHECKS", "0") // it looks for CUDA in another folder than JAX's, and warns
-	if precision == Float32 {
-		set("NVIDIA_TF32_OVERRIDE", "0")
-	}
+	set("NVIDIA_TF32_OVERRIDE", "0")
 	site := filepath.Dir(filepath.Dir(filepath.Dir(path)))
 	for _, dir := range []string{"cu13", "cuda_nvcc"} {
 		if dir = filepath.Join(site, "nvidia", dir); exists(dir) {

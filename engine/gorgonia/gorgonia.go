@@ -99,6 +99,9 @@ type runningNorm struct {
 // Compile lowers, differentiates and plans p. Tensors that p's graph needs and
 // s lacks are an error: State.AddMissing comes first.
 func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	if p.BFloat16 {
+		return nil, fmt.Errorf("bfloat16: %w", engine.ErrUnsupported)
+	}
 	a, err := engine.Analyze(p)
 	if err != nil {
 		return nil, err
@@ -179,15 +182,19 @@ func (s *session) compute(phase engine.Phase, f engine.Feeds) error {
 		if err != nil {
 			return err
 		}
-		s.run.bind(s.node[n.ID], s.floats(n, v))
+		values, err := s.floats(n, v)
+		if err != nil {
+			return err
+		}
+		s.run.bind(s.node[n.ID], values)
 	}
 	return s.run.run(int(phase))
 }
 
 // floats returns what is fed to n as float32.
-func (s *session) floats(n *engine.Node, v any) []float32 {
+func (s *session) floats(n *engine.Node, v any) ([]float32, error) {
 	if v, ok := v.([]float32); ok {
-		return v
+		return v, nil
 	}
 	out := s.cast[n]
 	if out == nil {
@@ -199,8 +206,10 @@ func (s *session) floats(n *engine.Node, v any) []float32 {
 		convert(s.e.pool, out, v)
 	case []int32:
 		convert(s.e.pool, out, v)
+	default:
+		return nil, fmt.Errorf("input %s is fed what another engine staged", n.Name)
 	}
-	return out
+	return out, nil
 }
 
 func convert[T byte | int32](pool *kernel.Pool, out []float32, in []T) {

@@ -133,6 +133,12 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 		return l.stopGradient(n)
 	case engine.OpDecodeBoxes:
 		return l.decodeBoxes(n)
+	case engine.OpPixels:
+		return l.pixels(n)
+	case engine.OpGather:
+		return l.gather(n)
+	case engine.OpEncodeBoxes:
+		return l.encodeBoxes(n)
 	case engine.OpFocal:
 		return l.focal(n)
 	case engine.OpSmoothL1:

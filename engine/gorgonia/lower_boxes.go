@@ -30,6 +30,13 @@ func (l *lowering) decodeBoxes(n *engine.Node) (*gg.Node, error) {
 	}, l.in(n, 0), l.in(n, 1))
 }
 
+func (l *lowering) encodeBoxes(n *engine.Node) (*gg.Node, error) {
+	q := boxes(n)
+	return apply(fmt.Sprintf("encode boxes code=%+v", n.Attr.Code), n.Shape, func(y []float32, in [][]float32) {
+		q.Encode(l.pool, y, in[0], in[1])
+	}, l.inputs(n)...)
+}
+
 // boxIoULoss lowers the loss together with the decoding of its boxes, if they are decoded:
 // then what lies between the two stays in float64.
 func (l *lowering) boxIoULoss(n *engine.Node) (*gg.Node, error) {

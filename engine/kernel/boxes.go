@@ -148,6 +148,32 @@ func (q Boxes) Decode(p *Pool, y, values, priors []float32) {
 	})
 }
 
+// Encode writes the values, y [Images, Priors, 4], that mean boxes [Images, Priors, 4] at priors [Priors, 4], in the code
+// "deltas" or "distances". The arithmetic is that of package box's coders.
+func (q Boxes) Encode(p *Pool, y, boxes, priors []float32) {
+	need("Boxes.Encode", "boxes", boxes, 4*q.rows())
+	need("Boxes.Encode", "priors", priors, 4*q.Priors)
+	need("Boxes.Encode", "y", y, 4*q.rows())
+	p.Run(q.tasks(), func(task int) {
+		for r := task * boxRows; r < min(q.rows(), (task+1)*boxRows); r++ {
+			b, prior, to := boxes[4*r:4*r+4], priors[r%q.Priors*4:], y[4*r:4*r+4]
+			for a := range 2 {
+				lo, hi := float64(b[a]), float64(b[2+a])
+				size := float64(prior[2+a]) - float64(prior[a])
+				centre := float64(prior[a]) + float64(size/2)
+				if q.Kind == "deltas" {
+					side := hi - lo
+					to[a] = float32((lo + float64(side/2) - centre) / size)
+					to[2+a] = float32(portable.Log(side / size))
+					continue
+				}
+				unit := q.unit(size)
+				to[a], to[2+a] = float32((centre-lo)/unit), float32((hi-centre)/unit)
+			}
+		}
+	})
+}
+
 // DecodeGrad computes d, the gradient by values, from dy, the gradient by the boxes.
 func (q Boxes) DecodeGrad(p *Pool, d, values, priors, dy []float32) {
 	need("Boxes.DecodeGrad", "dy", dy, 4*q.rows())

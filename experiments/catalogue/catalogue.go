@@ -39,6 +39,8 @@ const maxIters = 100_000_000
 var train = []setting.Param{
 	{Name: "iters", Kind: setting.Int, Max: maxIters, Doc: "steps of the training"},
 	{Name: "batch", Kind: setting.Int, Min: 1, Max: 4096, Doc: "images a step"},
+	{Name: "precision", Kind: setting.Text, Choices: []string{"f32", "bf16"}, Was: "f32",
+		Doc: "of convolutions: bf16 rounds what they read and write; weights, statistics and losses stay f32 (--engine xla)"},
 }
 
 var eval = []setting.Param{

@@ -114,8 +114,14 @@ func (r *Records) States(ctx context.Context, p *plan.Plan) ([]State, error) {
 	return r.Refresh(states)
 }
 
-// Plan looks the plan's trials up to run them. The error is ErrDataChanged if the sweep has begun on other data.
+// Plan looks the plan's trials up to run them. The error is ErrDataChanged if the sweep has begun on other data. Rows
+// that the engine cannot compute are an error too.
 func (r *Records) Plan(ctx context.Context, p *plan.Plan) ([]State, error) {
+	for i := range p.Rows {
+		if precision := p.Rows[i].Config.Text("train.precision"); precision == "bf16" && !r.Engine.Info().BFloat16 {
+			return nil, fmt.Errorf("train.precision is bf16, which the engine %s has not: add --engine xla, or --set train.precision=f32", r.Engine.Info().Name)
+		}
+	}
 	states, err := r.States(ctx, p)
 	if err != nil {
 		return nil, err
