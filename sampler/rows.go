@@ -51,7 +51,8 @@ func (s *Sampler) Rows(m Matched, predicted box.Predicted, objects int) (Rows, e
 			return Rows{}, fmt.Errorf("image %d of the batch: %d objects, in tables for %d", i, len(im.Boxes), objects)
 		}
 	}
-	if err := s.choose(&m, predicted); err != nil {
+	m, err := s.choose(m, predicted)
+	if err != nil {
 		return Rows{}, err
 	}
 	r := &s.rows

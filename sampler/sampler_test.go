@@ -398,7 +398,7 @@ func TestStepsReuseMemory(t *testing.T) {
 				}
 			}
 			step()
-			if n := testing.AllocsPerRun(5, step); n > 25 {
+			if n := testing.AllocsPerRun(5, step); n > 20 {
 				t.Errorf("%s, %s: %g allocations a step", miner, form, n)
 			}
 		}

@@ -37,7 +37,8 @@ var ErrPredictions = errors.New("this assigner or miner chooses by predictions: 
 // outputs at this step, nil where NeedsPredictions is false. With normaliser "ema" each call
 // moves Running.
 func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
-	if err := s.choose(&m, predicted); err != nil {
+	m, err := s.choose(m, predicted)
+	if err != nil {
 		return Targets{}, err
 	}
 	t, all := &s.targets, len(m.Match)
@@ -56,33 +57,34 @@ func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
 	return *t, nil
 }
 
-// choose marks which priors count, in the sampler's scratch, and completes m where the assigner needs predictions.
-func (s *Sampler) choose(m *Matched, predicted box.Predicted) error {
+// choose marks which priors count, in the sampler's scratch. It returns m, complete also where the assigner needs
+// predictions.
+func (s *Sampler) choose(m Matched, predicted box.Predicted) (Matched, error) {
 	n, all := len(s.priors.Boxes), len(m.Images)*len(s.priors.Boxes)
 	if len(m.Match) != all || all == 0 {
-		return fmt.Errorf("%d matches of %d images; want %d priors an image and at least one image", len(m.Match), len(m.Images), n)
+		return m, fmt.Errorf("%d matches of %d images; want %d priors an image and at least one image", len(m.Match), len(m.Images), n)
 	}
 	if s.NeedsPredictions() {
 		if predicted == nil {
-			return ErrPredictions
+			return m, ErrPredictions
 		}
 		for _, p := range []struct {
 			name string
 			size int
 		}{{"class", s.classes}, {"box", s.config.Coder.Values()}} {
 			if got, want := len(predicted[p.name]), all*p.size; got != want {
-				return fmt.Errorf("prediction %s has %d values; want %d (%d priors of %d)", p.name, got, want, all, p.size)
+				return m, fmt.Errorf("prediction %s has %d values; want %d (%d priors of %d)", p.name, got, want, all, p.size)
 			}
 		}
 	}
 	if s.config.Assigner.NeedsPredictions() {
-		m.Quality = s.assign(*m, predicted)
+		m.Quality = s.assign(m, predicted)
 	}
 	w := &s.scratch
 	w.selected, w.boxed = resize(w.selected, all), resize(w.boxed, all)
 	w.classCount, w.boxCount = resize(w.classCount, len(m.Images)), resize(w.boxCount, len(m.Images))
 	w.counts = resize(w.counts, len(m.Images))
-	each(len(m.Images), func(i int) { s.mark(*m, i) })
+	each(len(m.Images), func(i int) { s.mark(m, i) })
 	positives := 0
 	for i, c := range w.counts {
 		positives += c.positives
@@ -92,16 +94,9 @@ func (s *Sampler) choose(m *Matched, predicted box.Predicted) error {
 		s.Running = float64(emaMomentum*s.Running) + float64((1-emaMomentum)*max(1, float64(positives)))
 	}
 	if s.config.Miner != nil {
-		s.config.Miner.mine(s, *m, predicted)
+		s.config.Miner.mine(s, m, predicted)
 	}
-	each(len(m.Images), func(i int) {
-		for _, on := range w.selected[i*n : (i+1)*n] {
-			if on {
-				w.counts[i].selected++
-			}
-		}
-	})
-	return nil
+	return m, nil
 }
 
 // counts counts the priors of one image.
@@ -155,11 +150,14 @@ func (s *Sampler) weigh(image int) {
 	classWeight, boxWeight := s.targets.ClassWeight[from:to], s.targets.BoxWeight[from:to]
 	clear(classWeight)
 	clear(boxWeight)
+	selected := 0
 	for j, on := range s.scratch.selected[from:to] {
 		if on {
 			classWeight[j] = class
+			selected++
 		}
 	}
+	s.scratch.counts[image].selected = selected
 	for j, on := range s.scratch.boxed[from:to] {
 		if on {
 			boxWeight[j] = boxes
