@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"focalgrid/box"
 	"focalgrid/coco"
 	"focalgrid/dataset"
-	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/metrics"
 )
@@ -72,16 +72,14 @@ func (d *Detector) Infer(b *dataset.Batch) ([][]box.Detection, error) {
 
 // forward runs the network over a batch. The predictions are valid until the network's next batch.
 func (d *Detector) forward(b *dataset.Batch) (*network, box.Predicted, error) {
-	net, err := d.network(EvalBatch, b.H, b.W, false)
+	z := size{n: EvalBatch, h: b.H, w: b.W, bytes: b.Bytes != nil} // a short last batch runs beside black images
+	net, err := d.network(z)
 	if err != nil {
 		return nil, nil, err
 	}
-	pixels := b.Pixels
-	if b.N < EvalBatch { // a short last batch runs beside black images
-		pixels = make([]float32, EvalBatch*3*b.H*b.W)
-		copy(pixels, b.Pixels)
-	}
-	v, err := net.session.Forward(engine.Feeds{"image": pixels})
+	feeds := z.imageFeeds(b)
+	maps.Copy(feeds, net.feeds)
+	v, err := net.session.Forward(feeds)
 	if err != nil {
 		return nil, nil, err
 	}

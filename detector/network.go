@@ -9,7 +9,6 @@ package detector
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"focalgrid/engine"
@@ -26,7 +25,6 @@ type network struct {
 	program string // what the session was compiled from
 	session engine.Session
 	priors  *sampler.Priors
-	sampler *sampler.Sampler
 	feeds   engine.Feeds // that are the same at each step
 }
 
@@ -34,6 +32,8 @@ type network struct {
 type size struct {
 	n, h, w int
 	train   bool
+	bytes   bool // it is fed images as bytes, and normalises them
+	objects int  // it is fed tables of that many objects an image, and writes the targets; 0: it is fed targets
 }
 
 // networks lists networks, the least recently used first.
@@ -54,6 +54,7 @@ func (s *networks) remove(z size) *network {
 func (s *networks) closeFirst(many int) error {
 	var err error
 	for _, n := range (*s)[:many] {
+		n.free()
 		err = errors.Join(err, n.session.Close())
 	}
 	*s = slices.Delete(*s, 0, many)
@@ -74,13 +75,16 @@ type Detector struct {
 
 	parts   parts
 	engine  engine.Engine
+	feeder  *feeder
 	nets    networks
 	earlier *Compiled // networks of an earlier trial; nil: none
 }
 
 // New returns a detector that has compiled nothing yet.
 func New(cfg plan.Config, classes int, e engine.Engine, state *engine.State, draw engine.Draw) *Detector {
-	return &Detector{Config: cfg, Classes: classes, parts: partsOf(&cfg, classes), engine: e, State: state, Draw: draw}
+	d := &Detector{Config: cfg, Classes: classes, parts: partsOf(&cfg, classes), engine: e, State: state, Draw: draw}
+	d.feeder = newFeeder(d)
+	return d
 }
 
 // Close frees the networks.
@@ -119,6 +123,9 @@ func (d *Detector) earlierSession(z size, program string) (engine.Session, error
 		return nil, nil
 	}
 	old := d.earlier.nets.remove(z)
+	if old != nil {
+		old.free()
+	}
 	if old != nil && old.program != program {
 		old.session.Close()
 		old = nil
@@ -159,13 +166,16 @@ func (d *Detector) bound() error {
 
 // Compile compiles the detector for n images of h × w pixels, so that the first step or batch of that size need not.
 func (d *Detector) Compile(n, h, w int, train bool) error {
-	_, err := d.network(n, h, w, train)
+	z := size{n: n, h: h, w: w, train: train, bytes: Remote(d.engine)}
+	if train && z.bytes {
+		z.objects = d.feeder.room(0)
+	}
+	_, err := d.network(z)
 	return err
 }
 
-// network returns the detector for n images of h × w pixels, compiled on first use.
-func (d *Detector) network(n, h, w int, train bool) (*network, error) {
-	z := size{n, h, w, train}
+// network returns the detector for that size, compiled on first use.
+func (d *Detector) network(z size) (*network, error) {
 	if net := d.nets.remove(z); net != nil {
 		d.nets = append(d.nets, net)
 		return net, nil
@@ -173,46 +183,34 @@ func (d *Detector) network(n, h, w int, train bool) (*network, error) {
 	prog := &engine.Program{Update: d.parts.Optim.Update(), BFloat16: d.Config.Text("train.precision") == "bf16"}
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-		out := model.Network(g, d.parts.Network, g.Input("image", n, 3, h, w), train)
+		out := model.Network(g, d.parts.Network, z.image(g), z.train)
 		for _, p := range out.Predictions {
 			prog.Predictions = append(prog.Predictions, p.Node)
 		}
-		if train {
-			addTerms(g, prog, d.parts.Terms)
+		if z.train {
+			d.addTerms(g, prog, z)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("network for %d images of %d×%d: %w", n, h, w, err)
+		return nil, fmt.Errorf("network for %s: %w", z, err)
 	}
 	if err := d.State.AddMissing(prog.Graph, d.Draw); err != nil {
 		return nil, err
 	}
-	priors, err := d.parts.Network.Priors(h, w)
-	if err != nil {
+	net := &network{size: z, program: fmt.Sprintf("%s %+v %t", prog.Graph.Hash(), prog.Update, prog.BFloat16)}
+	if net.priors, err = d.feeder.priors(z.h, z.w); err != nil {
 		return nil, err
 	}
-	net := &network{size: z, program: fmt.Sprintf("%s %+v %t", prog.Graph.Hash(), prog.Update, prog.BFloat16), priors: sampler.NewPriors(priors)}
-	if train {
-		if net.sampler, err = sampler.NewSampler(d.parts.Sampler, net.priors, d.Classes); err != nil {
-			return nil, err
-		}
-		net.feeds = engine.Feeds{}
-		for _, t := range d.parts.Terms {
-			maps.Copy(net.feeds, t.Scalars)
-			if slices.Contains(t.Loss.Targets, "priors") {
-				net.feeds["priors"] = flat(priors.Boxes)
-			}
-		}
-		if d.Running == 0 {
-			d.Running = net.sampler.Running
-		}
+	if net.feeds, err = d.constants(prog.Graph, net.priors); err != nil {
+		return nil, err
 	}
 	if net.session, err = d.earlierSession(z, net.program); err == nil && net.session == nil {
 		net.session, err = d.engine.Compile(prog, d.State)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("network for %d images of %d×%d: %w", n, h, w, err)
+		net.free()
+		return nil, fmt.Errorf("network for %s: %w", z, err)
 	}
 	d.nets = append(d.nets, net)
 	return net, d.bound()
@@ -220,9 +218,12 @@ func (d *Detector) network(n, h, w int, train bool) (*network, error) {
 
 // addTerms adds targets, the terms of the loss and their sum to the graph. The losses' settings
 // are inputs, so that one compiled program serves a sweep over their values.
-func addTerms(g *engine.Graph, prog *engine.Program, terms []term) {
+func (d *Detector) addTerms(g *engine.Graph, prog *engine.Program, z size) {
 	shape := prog.Predictions[0].Shape // [N,A,…]
-	for _, t := range terms {
+	if z.objects > 0 {
+		d.feeder.addTargets(g, z, shape[1])
+	}
+	for _, t := range d.parts.Terms {
 		var predicted, targets []*engine.Node
 		for _, name := range t.Reads {
 			predicted = append(predicted, g.Node(name))
@@ -254,14 +255,6 @@ func targetShape(name string, n, priors int) []int {
 		return []int{priors, 4}
 	}
 	return []int{n, priors}
-}
-
-func flat(boxes [][4]float32) []float32 {
-	out := make([]float32, 0, 4*len(boxes))
-	for _, b := range boxes {
-		out = append(out, b[:]...)
-	}
-	return out
 }
 
 // AddMissing draws the tensors of the network that the state lacks.

@@ -134,7 +134,9 @@ func TestTermsShareTargets(t *testing.T) {
 	prog := &engine.Program{}
 	_, err = engine.Build(func(g *engine.Graph) error {
 		prog.Predictions = []*engine.Node{g.Input("class", 1, 5, 2), g.Input("box", 1, 5, 4)}
-		addTerms(g, prog, append(terms, again))
+		d := New(cfg, 2, nil, nil, nil)
+		d.parts.Terms = append(terms, again)
+		d.addTerms(g, prog, size{})
 		return nil
 	})
 	if err != nil || len(prog.Outputs) != 3 || prog.Outputs[1].In[1] != prog.Outputs[2].In[1] {

@@ -8,10 +8,11 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
-	"focalgrid/box"
 	"focalgrid/dataset"
 	"focalgrid/engine"
+	"focalgrid/guard"
 	"focalgrid/optim"
 	"focalgrid/sampler"
 )
@@ -95,15 +96,82 @@ func stepError(step int, err error) error {
 // batches, which are of that set. It calls each after every step, and an error of each ends the training.
 // The error is a *Diverged, the context's, or a failure.
 func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.Loader, from int, each func(StepInfo) error) error {
+	d.feeder.running = d.Running
+	d.feeder.room(mostObjects(set))
 	loader.Start(from)
-	step := func(info *StepInfo) error {
+	next := func() (*fed, error) {
 		b, err := loader.Next()
 		if err != nil {
-			return fmt.Errorf("batch of step %d: %w", info.Step, err)
+			return nil, fmt.Errorf("batch: %w", err)
 		}
-		return stepError(info.Step, named(d.Step(b, info), set, b))
+		f, err := d.feeder.batch(b)
+		return f, named(err, set, b)
+	}
+	if d.feeder.ahead() {
+		var stop func()
+		next, stop = ahead(next)
+		defer stop()
+	}
+	step := func(info *StepInfo) error {
+		f, err := next()
+		if err != nil {
+			return fmt.Errorf("step %d: %w", info.Step, err)
+		}
+		return stepError(info.Step, d.step(f, info))
 	}
 	return training{d.Config.Int("train.iters"), d.parts.Optim, step, d.Stored}.run(ctx, from, each)
+}
+
+// mostObjects is the largest number of objects of an image of the set.
+func mostObjects(set *dataset.Set) int {
+	most := 0
+	for _, im := range set.Images {
+		most = max(most, len(im.Objects))
+	}
+	return most
+}
+
+// ahead calls next on a goroutine of its own, one call ahead of whoever takes what it returns. stop ends that, and frees
+// what nobody took.
+func ahead(next func() (*fed, error)) (take func() (*fed, error), stop func()) {
+	type result struct {
+		f   *fed
+		err error
+	}
+	queue, ended := make(chan result), make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		defer close(queue)
+		for {
+			var r result
+			r.err = guard.Run(func() (err error) {
+				r.f, err = next()
+				return err
+			})
+			select {
+			case queue <- r:
+			case <-ended:
+				if r.err == nil {
+					unstage(r.f.feeds)
+				}
+				return
+			}
+			if r.err != nil {
+				return
+			}
+		}
+	})
+	take = func() (*fed, error) {
+		r, ok := <-queue
+		if !ok {
+			return nil, dataset.ErrStopped
+		}
+		return r.f, r.err
+	}
+	return take, func() {
+		close(ended)
+		done.Wait()
+	}
 }
 
 // named adds the annotation to an error about an object of a batch.
@@ -129,53 +197,31 @@ func named(err error, set *dataset.Set, b *dataset.Batch) error {
 
 // Step trains on one batch at info.LR and fills the rest of info.
 func (d *Detector) Step(b *dataset.Batch, info *StepInfo) error {
-	net, err := d.network(b.N, b.H, b.W, true)
+	d.feeder.running = d.Running
+	f, err := d.feeder.batch(b)
 	if err != nil {
 		return err
 	}
-	feeds := engine.Feeds{"image": b.Pixels, engine.LR: []float32{float32(info.LR)}}
+	return d.step(f, info)
+}
+
+// step trains on what the feeder made of a batch.
+func (d *Detector) step(f *fed, info *StepInfo) error {
+	defer unstage(f.feeds)
+	net, err := d.network(f.size)
+	if err != nil {
+		return err
+	}
+	feeds := engine.Feeds{engine.LR: []float32{float32(info.LR)}}
 	maps.Copy(feeds, net.feeds)
-	net.sampler.Running = d.Running
-	matched, err := net.sampler.Match(objectsOf(b))
-	if err != nil {
-		return err
-	}
-	assign := func(p engine.Values) (engine.Feeds, error) {
-		t, err := net.sampler.Targets(matched, box.Predicted(p))
-		if err != nil {
-			return nil, err
-		}
-		info.Positives = t.Positives
-		return d.targets(t), nil
-	}
-	if !net.sampler.NeedsPredictions() {
-		static, err := assign(nil)
-		if err != nil {
-			return err
-		}
-		maps.Copy(feeds, static)
-		assign = nil
-	}
-	r, err := net.session.Step(feeds, assign)
-	d.Running = net.sampler.Running
-	info.Loss, info.GradNorm = r.Loss, r.GradNorm
+	maps.Copy(feeds, f.feeds)
+	r, err := net.session.Step(feeds, f.assign)
+	d.Running = f.running
+	info.Loss, info.GradNorm, info.Positives = r.Loss, r.GradNorm, f.positives
 	for _, t := range d.parts.Terms {
 		info.Losses = append(info.Losses, Loss{t.Name, scalarOf(r.Outputs[t.Name+"_loss"])})
 	}
 	return err
-}
-
-// targets returns the feeds of the terms' targets.
-func (d *Detector) targets(t sampler.Targets) engine.Feeds {
-	feeds, values := engine.Feeds{}, t.ByName()
-	for _, term := range d.parts.Terms {
-		for _, name := range term.Loss.Targets {
-			if v, ok := values[name]; ok {
-				feeds[name] = v
-			}
-		}
-	}
-	return feeds
 }
 
 func scalarOf(v []float32) float64 {

@@ -225,7 +225,7 @@ func followWith(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention
 	t.Helper()
 	d := New(cfg, 4, keeping{e}, engine.NewState(), Drawer(0))
 	defer d.Close()
-	net, err := d.network(2, 128, 128, true)
+	net, err := d.network(size{n: 2, h: 128, w: 128, train: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -288,11 +288,12 @@ func (g *Graph) DecodeBoxes(c BoxCode, values, priors *Node) *Node {
 	return g.add(OpDecodeBoxes, []int{s[0], s[1], 4}, Attr{Code: c}, values, priors)
 }
 
-// EncodeBoxes turns boxes [N,A,4] into the values from which DecodeBoxes makes them at priors [A,4], for the codes
-// "deltas" and "distances": [N,A,4]. Sides of priors, and with deltas those of boxes, are above 0. No gradient.
+// EncodeBoxes turns boxes [N,A,4] into what DecodeBoxes should be given at priors [A,4]: deltas or distances [N,A,4]. For
+// a distribution they are the distances whose mean it should have, held to 0 … Bins-1.1, so that both bins beside them
+// exist. Sides of priors, and with deltas those of boxes, are above 0. No gradient.
 func (g *Graph) EncodeBoxes(c BoxCode, boxes, priors *Node) *Node {
 	s := boxes.Shape
-	check(OpEncodeBoxes, c.Kind == "deltas" || c.Kind == "distances", "no values of boxes in code %+v", c)
+	check(OpEncodeBoxes, slices.Contains([]string{"deltas", "distances", "distribution"}, c.Kind), "no such code: %+v", c)
 	check(OpEncodeBoxes, len(s) == 3 && s[2] == 4 && slices.Equal(priors.Shape, s[1:]), "boxes %v, priors %v, want [N A 4] and [A 4]", s, priors.Shape)
 	return g.add(OpEncodeBoxes, slices.Clone(s), Attr{Code: c}, boxes, priors)
 }

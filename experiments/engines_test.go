@@ -58,6 +58,46 @@ func TestEnginesAgree(t *testing.T) {
 	}
 }
 
+// TestTraffic: what a step moves to the device are bytes of images, rows of priors and tables of objects; what comes
+// back are scalars.
+func TestTraffic(t *testing.T) {
+	e, err := gomlx.New(gomlx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	cfg, err := detector.Settings.LoadBaseline("mini", plan.Selection{Set: []string{
+		"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.fpn=16", "train.batch=3", "pretrain.type=none",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := detector.New(cfg, cfg.Int("data.classes"), e, engine.NewState(), detector.Drawer(0))
+	defer d.Close()
+	batch := miniBatch(t, &cfg)
+	batch.Pixels, batch.Bytes = nil, make([]byte, 3*64*64*3)
+	step := func() {
+		if err := d.Step(batch, &detector.StepInfo{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step()
+	up, down := e.Traffic()
+	step()
+	up2, down2 := e.Traffic()
+	const (
+		n, priors = 3, 9 * (8*8 + 4*4 + 2*2 + 1 + 1)
+		table     = (2 + 16) * 7 * 4 // rows of two kinds and 16 objects: label, two weights and a box
+		scalars   = 4 * (1 + 4)      // the rate; γ, two of α, and β of the box loss
+	)
+	if got, want := up2-up, int64(n*(64*64*3+2*4+priors+table)+scalars); got != want {
+		t.Errorf("a step takes %d bytes to the device, want %d", got, want)
+	}
+	if got, want := down2-down, int64(4*4); got != want { // loss, gradient norm, and two terms
+		t.Errorf("a step brings %d bytes from the device, want %d", got, want)
+	}
+}
+
 // TestBFloat16 rounds convolutions and nothing else: first losses are near those of float32, and not the same. An engine
 // without it refuses.
 func TestBFloat16(t *testing.T) {

@@ -50,14 +50,14 @@ func CacheDir() (string, error) {
 
 // Loader makes batches of a trial's data; train asks for flips and the training batch. Photographs are decoded and
 // resized once, into the cache folder; the synthetic set is at its size already and fits memory.
-func (d *Data) Loader(c *plan.Config, set *dataset.Set, draw engine.Draw, train bool) (*dataset.Loader, error) {
-	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true}
+func (t *Trainer) Loader(c *plan.Config, set *dataset.Set, draw engine.Draw, train bool) (*dataset.Loader, error) {
+	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Cache: true, Bytes: detector.Remote(t.Engine)}
 	if train {
 		o.Batch, o.FlipProb = c.Int("train.batch"), c.Number("image.flip")
 	}
 	if !plan.Synthetic(c) {
-		o.Pictures = filepath.Join(d.Cache, "pictures")
-		o.Mended = func(path string) { d.Report(Noted{"cached picture " + path + " was damaged: made again"}) }
+		o.Pictures = filepath.Join(t.Cache, "pictures")
+		o.Mended = func(path string) { t.Report(Noted{"cached picture " + path + " was damaged: made again"}) }
 	}
 	return dataset.NewLoader(set, c.Transform(), o, draw)
 }

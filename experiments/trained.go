@@ -192,7 +192,7 @@ func (d *Trained) Logits(ctx context.Context, set *dataset.Set, n, most int, eac
 
 // loader returns a loader of the first n images of a set (0: all).
 func (d *Trained) loader(set *dataset.Set, n int) (*dataset.Loader, error) {
-	o := dataset.LoaderOptions{Batch: detector.EvalBatch}
+	o := dataset.LoaderOptions{Batch: detector.EvalBatch, Bytes: detector.Remote(d.trainer.Engine)}
 	if n > 0 {
 		o.Images = make([]int, min(n, len(set.Images)))
 		for i := range o.Images {

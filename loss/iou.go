@@ -23,8 +23,8 @@ func overlap(o box.Overlap) Box {
 	}
 }
 
-// codeOf returns the coder as the graph knows it. Of an unknown one it returns a code that the graph refuses.
-func codeOf(c box.Coder[float32]) engine.BoxCode {
+// CodeOf returns the coder as the graph knows it. Of an unknown one it returns a code that the graph refuses.
+func CodeOf(c box.Coder[float32]) engine.BoxCode {
 	switch c := c.(type) {
 	case box.Deltas[float32]:
 		return engine.BoxCode{Kind: "deltas", MaxLogSize: box.MaxLogSize}

@@ -149,7 +149,7 @@ func (b Box) Loss(c box.Coder[float32]) Loss {
 		targets = append(targets, "priors")
 	}
 	build := func(g *engine.Graph, predicted, t []*engine.Node, p func(name string) *engine.Node) *engine.Node {
-		in := BoxInputs{Pred: predicted[0], Target: t[0], Weight: t[1], Code: codeOf(c)}
+		in := BoxInputs{Pred: predicted[0], Target: t[0], Weight: t[1], Code: CodeOf(c)}
 		if len(t) > 2 {
 			in.Anchors = t[2]
 		}

@@ -447,7 +447,7 @@ func wrongBoxGraph(b Box, r *rand.Rand) error {
 			in := BoxInputs{Pred: x, Target: g.Input("target", n, a, 4), Weight: g.Input("weight", n, a)}
 			if b.Target == "boxes" {
 				in.Anchors, feeds["anchors"] = g.Input("anchors", a, 4), anchors
-				in.Code = codeOf(box.Deltas[float32]{})
+				in.Code = CodeOf(box.Deltas[float32]{})
 			}
 			return b.Build(g, in, ScalarInputs(g, prefix))
 		})
@@ -482,7 +482,7 @@ func TestGraphForms(t *testing.T) {
 		g, err := engine.Build(func(g *engine.Graph) error {
 			in := BoxInputs{
 				Pred: g.Input("pred", 2, 7, 4), Target: g.Input("target", 2, 7, 4), Weight: g.Input("weight", 2, 7),
-				Anchors: g.Input("anchors", 7, 4), Code: codeOf(box.Deltas[float32]{}),
+				Anchors: g.Input("anchors", 7, 4), Code: CodeOf(box.Deltas[float32]{}),
 			}
 			if out := b.Build(g, in, ScalarInputs(g, prefix)); len(out.Shape) != 0 {
 				t.Errorf("%s: shape %v, want a scalar", name, out.Shape)

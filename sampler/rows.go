@@ -12,12 +12,15 @@ import (
 type Rows struct {
 	Count int       // rows of an image's table
 	Table []float32 // [N·Count·RowSize]
-	Bytes []byte    // [N·A], where Count is at most 256
+	Bytes []byte    // [N·A], where Count is at most MostBytes
 	Ints  []int32   // [N·A], else
 
 	Quality   []float32 // as in Targets
 	Positives int
 }
+
+// MostBytes is the largest Count of tables whose rows are numbered in bytes.
+const MostBytes = 256
 
 // The columns of a row.
 const (
@@ -36,9 +39,9 @@ const (
 	firstObjectRow
 )
 
-// RowsFor returns how many rows the table of an image with that many objects has.
-func (s *Sampler) RowsFor(objects int) int {
-	if s.config.Miner != nil {
+// TableRows returns how many rows the table of an image with that many objects has.
+func (c Config) TableRows(objects int) int {
+	if c.Miner != nil {
 		objects *= 2
 	}
 	return firstObjectRow + objects
@@ -56,9 +59,9 @@ func (s *Sampler) Rows(m Matched, predicted box.Predicted, objects int) (Rows, e
 		return Rows{}, err
 	}
 	r := &s.rows
-	r.Count, r.Quality, r.Positives = s.RowsFor(objects), m.Quality, 0
+	r.Count, r.Quality, r.Positives = s.config.TableRows(objects), m.Quality, 0
 	r.Table = resize(r.Table, len(m.Images)*r.Count*RowSize)
-	if r.Count <= 256 {
+	if r.Count <= MostBytes {
 		r.Bytes, r.Ints = resize(r.Bytes, len(m.Match)), nil
 	} else {
 		r.Bytes, r.Ints = nil, resize(r.Ints, len(m.Match))

@@ -26,7 +26,7 @@ func bothForms(s *Sampler, m Matched, predicted box.Predicted) (Targets, error) 
 		if s.Running != after || r.Positives != want.Positives || !slices.Equal(r.Quality, want.Quality) {
 			return want, fmt.Errorf("rows: running mean %g, %d positives, quality %v; want %g, %d, %v", s.Running, r.Positives, r.Quality, after, want.Positives, want.Quality)
 		}
-		if (r.Bytes == nil) != (r.Count > 256) || (r.Bytes == nil) == (r.Ints == nil) {
+		if (r.Bytes == nil) != (r.Count > MostBytes) || (r.Bytes == nil) == (r.Ints == nil) {
 			return want, fmt.Errorf("%d rows in %d bytes and %d integers", r.Count, len(r.Bytes), len(r.Ints))
 		}
 		for at := range m.Match {

@@ -1,22 +1,76 @@
 package enginetest
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"focalgrid/engine"
 )
 
 // Device returns an engine that computes as e does, but holds states as an engine on a device would: apart from the
 // State of the caller, whose values turn to NaN with every step until Store. Whoever reads them before, loads
-// them, or closes the last session without Store meets those NaN.
+// them, or closes the last session without Store meets those NaN. What is staged is copied, and fed no more once it is
+// free. Closing the engine fails while anything staged is not.
 func Device(e engine.Engine) engine.Engine {
 	return &device{Engine: e, held: map[*engine.State]*memory{}}
 }
 
 type device struct {
 	engine.Engine
-	held map[*engine.State]*memory
+	held   map[*engine.State]*memory
+	staged atomic.Int64
+}
+
+// staged are values on the device.
+type staged struct {
+	d      *device
+	kind   engine.Kind
+	shape  []int
+	values any // nil: free
+}
+
+func (s *staged) Kind() engine.Kind { return s.kind }
+func (s *staged) Shape() []int      { return s.shape }
+func (s *staged) Free()             { s.values = nil; s.d.staged.Add(-1) }
+
+func (d *device) Stage(values any, shape ...int) (engine.Staged, error) {
+	s := &staged{d: d, shape: slices.Clone(shape)}
+	switch v := values.(type) {
+	case []float32:
+		s.kind, s.values = engine.Float32, slices.Clone(v)
+	case []byte:
+		s.kind, s.values = engine.Bytes, slices.Clone(v)
+	case []int32:
+		s.kind, s.values = engine.Int32, slices.Clone(v)
+	default:
+		return nil, fmt.Errorf("a feed of %T", values)
+	}
+	d.staged.Add(1)
+	return s, nil
+}
+
+// unstaged returns the values of what is staged in place of it.
+func unstaged(f engine.Feeds) (engine.Feeds, error) {
+	out := engine.Feeds{}
+	for name, v := range f {
+		if s, ok := v.(*staged); ok {
+			if v = s.values; v == nil {
+				return nil, fmt.Errorf("input %s is fed what is free", name)
+			}
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func (d *device) Close() error {
+	if n := d.staged.Load(); n != 0 {
+		return errors.Join(fmt.Errorf("%d staged feeds are not free", n), d.Engine.Close())
+	}
+	return d.Engine.Close()
 }
 
 // memory is the device's copy of a State.
@@ -77,7 +131,19 @@ type deviceSession struct {
 	s *engine.State
 }
 
+func (s *deviceSession) Forward(f engine.Feeds) (engine.Values, error) {
+	f, err := unstaged(f)
+	if err != nil {
+		return nil, err
+	}
+	return s.Session.Forward(f)
+}
+
 func (s *deviceSession) Step(f engine.Feeds, assign engine.Assign) (engine.Result, error) {
+	f, err := unstaged(f)
+	if err != nil {
+		return engine.Result{}, err
+	}
 	r, err := s.Session.Step(f, assign)
 	nan := []float32{float32(math.NaN())}
 	for _, name := range s.d.held[s.s].state.Names() {

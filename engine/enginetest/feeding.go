@@ -62,6 +62,15 @@ func feeding(t *testing.T, e *suite) {
 			report(g.DecodeBoxes(c, g.EncodeBoxes(c, b, at), at), name)
 			want[name] = to64(boxes.values)
 		}
+		report(g.EncodeBoxes(engine.BoxCode{Kind: "distribution", Bins: 3}, b, at), "distribution")
+		for r := range 6 {
+			box, prior := to64(boxes.values[4*r:4*r+4]), to64(priors[r%3*4:][:4])
+			for side := range 4 {
+				a, sign := side%2, float64(side/2*2-1)
+				v := sign * (box[side] - (prior[a]+prior[2+a])/2) / (prior[2+a] - prior[a])
+				want["distribution"] = append(want["distribution"], min(max(v, 0), 1.9))
+			}
+		}
 		return nil
 	})
 	if err != nil {

@@ -46,10 +46,14 @@ func (l *lowering) encodeBoxes(n *engine.Node) *graph.Node {
 	case c.Kind == "deltas":
 		first = graph.Div(graph.Sub(graph.MulScalar(graph.Add(lo, hi), .5), centre), size)
 		second = graph.Log(graph.Div(graph.Sub(hi, lo), size))
-	case c.InSides:
+	case c.InSides || c.Kind == "distribution":
 		first, second = graph.Div(first, size), graph.Div(second, size)
 	}
-	return graph.Concatenate([]*graph.Node{first, second}, 2)
+	values := graph.Concatenate([]*graph.Node{first, second}, 2)
+	if c.Kind == "distribution" {
+		values = graph.ClipScalar(values, 0, float64(c.Bins)-1.1)
+	}
+	return values
 }
 
 // boxIoULoss composes the loss of what has weight; other boxes count as points at the origin, whatever they are. Where

@@ -18,7 +18,7 @@ import (
 
 // program is a compiled computation: a step, or the part before it. Its inputs are tensors of the state, feeds and
 // one vector of all scalars; its outputs are new tensors of the state, gradients, reported tensors and one vector of
-// all reported scalars.
+// all reported scalars. A step reports no predictions: at the paper's size they are a gigabyte.
 type program struct {
 	e          *Engine
 	executable compute.Executable
@@ -129,11 +129,14 @@ func (q *program) lower(l *lowering, p *engine.Program, a *engine.Analysis, s *e
 		l.values[n] = v
 	}
 	var outs, reported []*graph.Node
+	told := p.Outputs
 	if step {
 		u := q.update(l, p, a, tensors)
 		outs, reported = u.outputs, []*graph.Node{u.loss, u.norm}
+	} else {
+		told = slices.Concat(p.Predictions, p.Outputs)
 	}
-	for _, n := range slices.Concat(p.Predictions, p.Outputs) {
+	for _, n := range told {
 		switch v, ok := l.values[n]; {
 		case !ok || slices.Contains(q.tensors, n) || slices.Contains(q.values, n): // not of this part, or there already
 		case len(n.Shape) == 0:

@@ -14,6 +14,9 @@ import (
 // traffic counts the bytes that went to the device and came from it.
 type traffic struct{ up, down atomic.Int64 }
 
+// Traffic returns the bytes that went to the device, and that came from it, since the engine was opened.
+func (e *Engine) Traffic() (up, down int64) { return e.traffic.up.Load(), e.traffic.down.Load() }
+
 // upload copies values to the device. Any goroutine may call it.
 func (e *Engine) upload(values any, t dtypes.DType, dims ...int) (b compute.Buffer, err error) {
 	shape := shapes.Make(t, dims...)

@@ -148,8 +148,11 @@ func (q Boxes) Decode(p *Pool, y, values, priors []float32) {
 	})
 }
 
-// Encode writes the values, y [Images, Priors, 4], that mean boxes [Images, Priors, 4] at priors [Priors, 4], in the code
-// "deltas" or "distances". The arithmetic is that of package box's coders.
+// binsMargin keeps the distances of distributions below the last bin.
+const binsMargin = .1
+
+// Encode writes the values, y [Images, Priors, 4], that mean boxes [Images, Priors, 4] at priors [Priors, 4]: deltas or
+// distances, and for distributions the distances that they should mean. The arithmetic is that of package box's coders.
 func (q Boxes) Encode(p *Pool, y, boxes, priors []float32) {
 	need("Boxes.Encode", "boxes", boxes, 4*q.rows())
 	need("Boxes.Encode", "priors", priors, 4*q.Priors)
@@ -169,6 +172,10 @@ func (q Boxes) Encode(p *Pool, y, boxes, priors []float32) {
 				}
 				unit := q.unit(size)
 				to[a], to[2+a] = float32((centre-lo)/unit), float32((hi-centre)/unit)
+				if q.Kind == "distribution" {
+					most := float32(float64(q.Bins-1) - binsMargin)
+					to[a], to[2+a] = min(max(to[a], 0), most), min(max(to[2+a], 0), most)
+				}
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"focalgrid/experiments/plan"
 )
 
-// onDevice is a bench whose engine holds states apart from their values in Go memory.
+// onDevice is a bench whose engine holds states apart from their values in Go memory, and is fed bytes and tables.
 func onDevice(t *testing.T) *bench {
 	b := newBench(t, 1)
 	b.Engine = enginetest.Device(b.Engine)
@@ -19,9 +19,12 @@ func onDevice(t *testing.T) *bench {
 // TestSweepOnDevice: trials that share compiled networks, whether stopped after each of their steps or not, record what
 // they do where the engine computes in Go memory; so does verifying.
 func TestSweepOnDevice(t *testing.T) {
-	for _, name := range []string{"adamw", "running normaliser"} {
+	for name, set := range map[string][]string{
+		"adamw": variants["adamw"], "running normaliser": variants["running normaliser"], "ohem": {"sampler.type=ohem"},
+		"boxes in pixels": {"box_loss.type=giou", "sampler.type=ssd"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			sel := plan.Selection{Seeds: "0", Set: variants[name]}
+			sel := plan.Selection{Seeds: "0", Set: set}
 			host, device, stopped := newBench(t, 2), onDevice(t), onDevice(t)
 			for _, b := range []*bench{host, device} {
 				if c, err := b.Sweep(t.Context(), b.plan(t, tiny, sel)); err != nil || c.Done != 2 {
@@ -50,6 +53,12 @@ func TestSweepOnDevice(t *testing.T) {
 					if v, err := device.Verify(t.Context(), &tr, from); err != nil || v.Differs != nil {
 						t.Errorf("verified from %d: %+v, %v", from, v, err)
 					}
+				}
+			}
+			for _, b := range []*bench{device, stopped} {
+				b.Trainer.Close()
+				if err := b.Engine.Close(); err != nil {
+					t.Error(err)
 				}
 			}
 		})
