@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 
 	"focalgrid/box"
 	"focalgrid/coco"
 	"focalgrid/dataset"
+	"focalgrid/engine"
 	"focalgrid/experiments/plan"
+	"focalgrid/guard"
 	"focalgrid/metrics"
 )
 
@@ -55,24 +58,57 @@ func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *data
 
 // Infer detects on a batch and returns each image's detections in pixels of the network's input.
 func (d *Detector) Infer(b *dataset.Batch) ([][]box.Detection, error) {
-	net, predicted, err := d.forward(b)
+	net, predicted, err := d.forward(b, Remote(d.engine))
 	if err != nil {
 		return nil, err
 	}
 	out := make([][]box.Detection, b.N)
-	for i := range out {
-		it := &b.Items[i]
-		out[i], err = box.Postprocess(predicted.Image(i, b.N), net.priors.Priors, d.parts.Coder, it.NetWidth, it.NetHeight, d.parts.Post)
-		if err != nil {
-			return nil, fmt.Errorf("image %d: %w", it.ID, err)
+	errs := make([]error, b.N)
+	guard.Each(b.N, func(i int) {
+		it, p := &b.Items[i], predicted.Image(i, b.N)
+		out[i], errs[i] = box.Postprocess(p, d.priorsOf(net, p), d.parts.Coder, it.NetWidth, it.NetHeight, d.parts.Post)
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("image %d: %w", it.ID, errs[i])
 		}
-	}
-	return out, nil
+	})
+	return out, errors.Join(errs...)
 }
 
-// forward runs the network over a batch. The predictions are valid until the network's next batch.
-func (d *Detector) forward(b *dataset.Batch) (*network, box.Predicted, error) {
-	z := size{n: EvalBatch, h: b.H, w: b.W, bytes: b.Bytes != nil} // a short last batch runs beside black images
+// topRows names the indices of the predictions that a network of size.top hands out.
+const topRows = "rows"
+
+// top leaves the predictions of the priors that detections can come from: Postprocess takes no more pairs of prior and
+// class of a level than eval.topk, which all lie among as many priors with the largest logits.
+func (d *Detector) top(g *engine.Graph, predictions []*engine.Node, levels []int) []*engine.Node {
+	rows := g.Named(g.TopRows(g.Node("class"), d.parts.Post.TopK, levels...), topRows)
+	out := []*engine.Node{rows}
+	for _, p := range predictions {
+		out = append(out, g.Named(g.Gather(p, rows), topRows+" "+p.Name))
+	}
+	return out
+}
+
+// priorsOf returns the priors of an image's predictions.
+func (d *Detector) priorsOf(net *network, p box.Predicted) box.Priors {
+	rows := p[topRows]
+	if rows == nil {
+		return net.priors.Priors
+	}
+	out := box.Priors{}
+	for _, r := range rows {
+		out.Boxes = append(out.Boxes, net.priors.Boxes[int(r)])
+	}
+	for _, n := range net.priors.Levels {
+		out.Levels = append(out.Levels, min(n, d.parts.Post.TopK))
+	}
+	return out
+}
+
+// forward runs the network over a batch. The predictions are valid until the network's next batch. With top they are
+// those of some priors, see priorsOf.
+func (d *Detector) forward(b *dataset.Batch, top bool) (*network, box.Predicted, error) {
+	// A short last batch runs beside black images.
+	z := size{n: EvalBatch, h: b.H, w: b.W, bytes: b.Bytes != nil, top: top}
 	net, err := d.network(z)
 	if err != nil {
 		return nil, nil, err
@@ -85,7 +121,7 @@ func (d *Detector) forward(b *dataset.Batch) (*network, box.Predicted, error) {
 	}
 	predicted := box.Predicted{}
 	for name, x := range v {
-		predicted[name] = x[:len(x)/EvalBatch*b.N]
+		predicted[strings.TrimPrefix(name, topRows+" ")] = x[:len(x)/EvalBatch*b.N]
 	}
 	return net, predicted, nil
 }

@@ -43,7 +43,7 @@ func (d *Detector) Logits(ctx context.Context, loader *dataset.Loader, set *data
 		if err != nil {
 			return nil, err
 		}
-		net, predicted, err := d.forward(b)
+		net, predicted, err := d.forward(b, false)
 		if err != nil {
 			return nil, err
 		}

@@ -34,6 +34,7 @@ type size struct {
 	train   bool
 	bytes   bool // it is fed images as bytes, and normalises them
 	objects int  // it is fed tables of that many objects an image, and writes the targets; 0: it is fed targets
+	top     bool // it hands out the predictions that detections can come from alone
 }
 
 // networks lists networks, the least recently used first.
@@ -180,12 +181,18 @@ func (d *Detector) network(z size) (*network, error) {
 		d.nets = append(d.nets, net)
 		return net, nil
 	}
+	priors, err := d.feeder.priors(z.h, z.w)
+	if err != nil {
+		return nil, err
+	}
 	prog := &engine.Program{Update: d.parts.Optim.Update(), BFloat16: d.Config.Text("train.precision") == "bf16"}
-	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
 		out := model.Network(g, d.parts.Network, z.image(g), z.train)
 		for _, p := range out.Predictions {
 			prog.Predictions = append(prog.Predictions, p.Node)
+		}
+		if z.top {
+			prog.Predictions = d.top(g, prog.Predictions, priors.Levels)
 		}
 		if z.train {
 			d.addTerms(g, prog, z)
@@ -198,10 +205,7 @@ func (d *Detector) network(z size) (*network, error) {
 	if err := d.State.AddMissing(prog.Graph, d.Draw); err != nil {
 		return nil, err
 	}
-	net := &network{size: z, program: fmt.Sprintf("%s %+v %t", prog.Graph.Hash(), prog.Update, prog.BFloat16)}
-	if net.priors, err = d.feeder.priors(z.h, z.w); err != nil {
-		return nil, err
-	}
+	net := &network{size: z, program: fmt.Sprintf("%s %+v %t", prog.Graph.Hash(), prog.Update, prog.BFloat16), priors: priors}
 	if net.feeds, err = d.constants(prog.Graph, net.priors); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ var ops = map[Op]func(i int) bool{
 	OpExpand: all, OpSum: all, OpReshape: all, OpTranspose: all, OpConcat: all, OpSlice: all,
 	OpSumLast: all, OpSoftmaxLast: all, OpLogSumExpLast: all, OpStopGradient: none,
 
-	OpPixels: none, OpGather: none, OpEncodeBoxes: none,
+	OpPixels: none, OpGather: none, OpTopRows: none, OpEncodeBoxes: none,
 
 	// The losses learn from their predictions alone.
 	OpDecodeBoxes: only(0),

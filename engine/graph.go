@@ -56,8 +56,9 @@ const (
 	OpLogSumExpLast Op = "log_sum_exp_last"
 	OpStopGradient  Op = "stop_gradient"
 
-	OpPixels Op = "pixels"
-	OpGather Op = "gather"
+	OpPixels  Op = "pixels"
+	OpGather  Op = "gather"
+	OpTopRows Op = "top_rows"
 
 	OpDecodeBoxes Op = "decode_boxes"
 	OpEncodeBoxes Op = "encode_boxes"

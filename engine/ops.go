@@ -20,6 +20,20 @@ func (g *Graph) Gather(tables, indices *Node) *Node {
 	return g.add(OpGather, []int{i[0], i[1], t[2]}, Attr{}, tables, indices)
 }
 
+// TopRows picks of each level the k rows with the largest values. The rows of x [N,A,K] are those of the first level, then
+// those of the next: levels says how many each has. The result [N,Σ min(k,level)] holds the indices of the rows that are
+// picked, rising; of rows with the same largest value the first are picked. No gradient.
+func (g *Graph) TopRows(x *Node, k int, levels ...int) *Node {
+	check(OpTopRows, len(x.Shape) == 3 && k > 0, "x must have three axes, has %v; k is %d", x.Shape, k)
+	rows, picked := 0, 0
+	for _, n := range levels {
+		check(OpTopRows, n > 0, "levels %v", levels)
+		rows, picked = rows+n, picked+min(k, n)
+	}
+	check(OpTopRows, rows == x.Shape[1], "levels %v have %d rows, x has %d", levels, rows, x.Shape[1])
+	return g.add(OpTopRows, []int{x.Shape[0], picked}, Attr{Size: k, Dims: slices.Clone(levels)}, x)
+}
+
 // Conv2D adds a cross-correlation with square stride and zero padding, an
 // optional bias and an optional ReLU:
 // y[n,k,i,j] = b[k] + Σ w[k,c,r,s]·x[n,c,i·stride+r-pad,j·stride+s-pad].

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"focalgrid/box"
+	"focalgrid/guard"
 )
 
 // Rows are the targets of a batch of N images in few bytes, for an engine that computes elsewhere: a table of what can
@@ -66,7 +67,7 @@ func (s *Sampler) Rows(m Matched, predicted box.Predicted, objects int) (Rows, e
 	} else {
 		r.Bytes, r.Ints = nil, resize(r.Ints, len(m.Match))
 	}
-	each(len(m.Images), func(i int) {
+	guard.Each(len(m.Images), func(i int) {
 		s.tabulate(m.Images[i], i, objects)
 		if r.Bytes != nil {
 			point(s, m, i, objects, r.Bytes)

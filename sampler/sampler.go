@@ -12,10 +12,7 @@ package sampler
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"focalgrid/box"
 	"focalgrid/guard"
@@ -161,7 +158,7 @@ func (s *Sampler) Match(images []Objects) (Matched, error) {
 func (s *Sampler) assign(m Matched, predicted box.Predicted) []float32 {
 	n, images := len(s.priors.Boxes), len(m.Images)
 	quality := make([][]float32, images)
-	each(images, func(i int) {
+	guard.Each(images, func(i int) {
 		var of box.Predicted
 		if predicted != nil {
 			of = predicted.Image(i, images)
@@ -176,25 +173,6 @@ func (s *Sampler) assign(m Matched, predicted box.Predicted) []float32 {
 func solid(b [4]float32) bool {
 	w, h := float64(b[2])-float64(b[0]), float64(b[3])-float64(b[1])
 	return w > 0 && h > 0 && !math.IsInf(w, 1) && !math.IsInf(h, 1)
-}
-
-// each calls do for 0 … n-1, on as many goroutines as there are cores.
-func each(n int, do func(i int)) {
-	var next atomic.Int64
-	var panics guard.Catcher
-	work := func() {
-		defer panics.Catch()
-		for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-			do(int(i))
-		}
-	}
-	var others sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) - 1 {
-		others.Go(work)
-	}
-	work()
-	others.Wait()
-	panics.Throw()
 }
 
 // resize returns a slice of n values, the old one if it is long enough; the values are arbitrary.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"focalgrid/box"
+	"focalgrid/guard"
 )
 
 // Targets holds what the losses of a batch of N images learn. The slices belong to
@@ -44,7 +45,7 @@ func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
 	t, all := &s.targets, len(m.Match)
 	t.Labels, t.ClassWeight, t.BoxWeight = resize(t.Labels, all), resize(t.ClassWeight, all), resize(t.BoxWeight, all)
 	t.BoxTarget = resize(t.BoxTarget, 4*all)
-	each(len(m.Images), func(i int) {
+	guard.Each(len(m.Images), func(i int) {
 		s.label(m, i)
 		s.weigh(i)
 	})
@@ -84,7 +85,7 @@ func (s *Sampler) choose(m Matched, predicted box.Predicted) (Matched, error) {
 	w.selected, w.boxed = resize(w.selected, all), resize(w.boxed, all)
 	w.classCount, w.boxCount = resize(w.classCount, len(m.Images)), resize(w.boxCount, len(m.Images))
 	w.counts = resize(w.counts, len(m.Images))
-	each(len(m.Images), func(i int) { s.mark(m, i) })
+	guard.Each(len(m.Images), func(i int) { s.mark(m, i) })
 	positives := 0
 	for i, c := range w.counts {
 		positives += c.positives

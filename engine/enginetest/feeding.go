@@ -7,7 +7,7 @@ import (
 	"focalgrid/engine"
 )
 
-// feeding tests the ops that write a network's input and targets from what is fed compactly.
+// feeding tests the ops that write a network's input and targets from what is fed compactly, and make its output so.
 func feeding(t *testing.T, e *suite) {
 	// Two images of 2×3 bytes: one of the full size, one of 1×2.
 	bytes := []byte{
@@ -49,6 +49,11 @@ func feeding(t *testing.T, e *suite) {
 	p.Graph, err = engine.Build(func(g *engine.Graph) error {
 		report := func(n *engine.Node, name string) { p.Outputs = append(p.Outputs, g.Named(n, name)) }
 		report(g.Pixels(g.InputOf(engine.Bytes, "bytes", 2, 2, 3, 3), g.InputOf(engine.Int32, "sizes", 2, 2), g.Input("mean", 3), g.Input("std", 3)), "pixels")
+		x := g.Input("x", 2, 6, 2) // levels of 4 and 2 rows; equal values in the first image
+		feeds["x"] = []float32{1, 5, 9, -1, 5, 0, 9, 9, 0, 1, 3, 2, -3, -4, -1, -9, -2, -2, -8, -1.5, 7, 0, 0, 8}
+		report(g.TopRows(x, 3, 4, 2), "top 3")
+		report(g.TopRows(x, 1, 4, 2), "top 1")
+		want["top 3"], want["top 1"] = []float64{0, 1, 3, 4, 5, 1, 2, 3, 4, 5}, []float64{1, 5, 1, 5}
 		tables := g.Input("tables", 2, 3, 2)
 		for kind, values := range indices {
 			name := fmt.Sprintf("rows by %s", kind)

@@ -183,6 +183,8 @@ func (l *lowering) lowerPlain(n *engine.Node) (*graph.Node, error) {
 		return l.decodeBoxes(n), nil
 	case engine.OpEncodeBoxes:
 		return l.encodeBoxes(n), nil
+	case engine.OpTopRows:
+		return l.topRows(n), nil
 	case engine.OpGather:
 		return l.gather(n), nil
 	case engine.OpFocal:

@@ -32,3 +32,21 @@ func (l *lowering) gather(n *engine.Node) *graph.Node {
 	table := graph.Iota(l.g, shapes.Make(dtypes.Int32, at.Shape().Dimensions...), 0)
 	return graph.Gather(graph.Reshape(tables, -1, n.Shape[2]), graph.Add(graph.MulScalar(table, rows), at))
 }
+
+func (l *lowering) topRows(n *engine.Node) *graph.Node {
+	largest, k := graph.ReduceMax(l.plain(n, 0), -1), n.Attr.Size
+	var picked []*graph.Node
+	first := 0
+	for _, level := range n.Attr.Dims {
+		var rows *graph.Node
+		if k < level {
+			_, rows = graph.TopK(cut(largest, 1, first, first+level), k, 1)
+			rows = graph.Sort(rows, 1, true)
+		} else {
+			rows = graph.Iota(l.g, shapes.Make(dtypes.Int32, n.Shape[0], level), 1)
+		}
+		picked = append(picked, graph.AddScalar(rows, first))
+		first += level
+	}
+	return l.widen(graph.Concatenate(picked, 1))
+}

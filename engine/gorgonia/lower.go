@@ -137,6 +137,8 @@ func (l *lowering) lower(nodes []*engine.Node) (*gg.Node, error) {
 		return l.pixels(n)
 	case engine.OpGather:
 		return l.gather(n)
+	case engine.OpTopRows:
+		return l.topRows(n)
 	case engine.OpEncodeBoxes:
 		return l.encodeBoxes(n)
 	case engine.OpFocal:

@@ -1,6 +1,10 @@
 package gorgonia
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+
 	gg "gorgonia.org/gorgonia"
 
 	"focalgrid/engine"
@@ -45,6 +49,31 @@ func (l *lowering) gather(n *engine.Node) (*gg.Node, error) {
 			for at := from; at < to; at++ {
 				row := at/priors*rows + int(in[1][at])
 				copy(y[at*width:(at+1)*width], in[0][row*width:])
+			}
+		})
+	}, l.inputs(n)...)
+}
+
+func (l *lowering) topRows(n *engine.Node) (*gg.Node, error) {
+	s, k, levels, picked := n.In[0].Shape, n.Attr.Size, n.Attr.Dims, n.Shape[1]
+	return apply(fmt.Sprintf("top rows %d %v", k, levels), n.Shape, func(y []float32, in [][]float32) {
+		l.pool.Run(s[0], func(image int) {
+			out, first := y[image*picked:image*picked], image*s[1]
+			for _, level := range levels {
+				largest := func(row int) float32 { return slices.Max(in[0][row*s[2] : (row+1)*s[2]]) }
+				rows := make([]int, level)
+				for i := range rows {
+					rows[i] = first + i
+				}
+				if k < level {
+					slices.SortFunc(rows, func(a, b int) int { return cmp.Or(cmp.Compare(largest(b), largest(a)), cmp.Compare(a, b)) })
+					rows = rows[:k]
+					slices.Sort(rows)
+				}
+				for _, row := range rows {
+					out = append(out, float32(row-image*s[1]))
+				}
+				first += level
 			}
 		})
 	}, l.inputs(n)...)
