@@ -90,7 +90,7 @@ var borders = map[string]border{
 	"experiments/plan": {[]string{"ablations", "dataset", "dataset/synthetic", "paper", "setting"},
 		"a plan is made before anything is computed: without network, engine or database"},
 	"detector": {[]string{
-		"box", "coco", "columns", "dataset", "dataset/picture", "dataset/synthetic", "engine", "experiments/catalogue", "experiments/plan", "loss", "metrics", "model", "optim", "sampler",
+		"box", "coco", "columns", "dataset", "dataset/picture", "dataset/synthetic", "engine", "experiments/catalogue", "experiments/plan", "guard", "loss", "metrics", "model", "optim", "sampler",
 		"setting", "weights",
 	},
 		"a detector is trained and looked at on any engine, without records"},
