@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 
 	"focalgrid/dataset/picture"
@@ -57,10 +58,15 @@ type Loader struct {
 	table     *[3][256]float32
 	options   LoaderOptions
 	images    []int
+	inOrder   []int // the images as Eval takes them
+	high      int   // how many of them, the first, are not wide where images are oriented
 	draw      func(purpose string, index uint64) *rand.Rand
 
 	epochs sync.Mutex
 	orders map[int][]int // the last epochs asked for
+
+	dealing sync.Mutex
+	dealt   deal // of oriented images
 
 	cache  sync.RWMutex
 	kept   map[int]*picture.RGB
@@ -112,6 +118,13 @@ func NewLoader(set *Set, t Transform, o LoaderOptions, draw func(purpose string,
 			return nil, fmt.Errorf("loader: image index %d, expected 0 to %d", i, len(set.Images)-1)
 		}
 	}
+	l.inOrder = l.images
+	if t.Oriented {
+		wide := func(i int) bool { return Wide(&l.set.Images[i]) }
+		high := slices.DeleteFunc(slices.Clone(l.images), wide)
+		l.high = len(high)
+		l.inOrder = append(high, slices.DeleteFunc(slices.Clone(l.images), func(i int) bool { return !wide(i) })...)
+	}
 	return l, nil
 }
 
@@ -121,9 +134,9 @@ func (l *Loader) Len() int { return len(l.images) }
 // order returns which images step holds, as indices into Set.Images, and which
 // of them are mirrored: a function of the draw and the step alone.
 //
-// Image number n of training, n = step*Batch + slot, is entry n mod Len of the
-// permutation ("shuffle", n div Len); a batch may reach into the next epoch. It
-// is mirrored where the first number of ("flip", n) is below FlipProb.
+// Image number n of training is entry n mod Len of the permutation ("shuffle", n div Len). It
+// is mirrored where the first number of ("flip", n) is below FlipProb. In slot s of a step is
+// n = step*Batch + s, or what numbers deals; a batch may reach into the next epoch.
 func (l *Loader) order(step int) (images []int, flips []bool, err error) {
 	if l.draw == nil {
 		return nil, nil, errors.New("loader: no draw given, expected one for training batches")
@@ -132,12 +145,55 @@ func (l *Loader) order(step int) (images []int, flips []bool, err error) {
 		return nil, nil, fmt.Errorf("loader: step is %d, expected 0 or more", step)
 	}
 	images, flips = make([]int, l.options.Batch), make([]bool, l.options.Batch)
-	for slot := range images {
-		n := step*l.options.Batch + slot
-		images[slot] = l.images[l.epoch(n / l.Len())[n%l.Len()]]
+	for slot, n := range l.numbers(step) {
+		images[slot] = l.at(n)
 		flips[slot] = l.draw("flip", uint64(n)).Float64() < l.options.FlipProb
 	}
 	return images, flips, nil
+}
+
+// at returns image number n of training.
+func (l *Loader) at(n int) int { return l.images[l.epoch(n / l.Len())[n%l.Len()]] }
+
+// numbers returns which images of training a step holds, by number. Oriented ones are dealt to two piles in the order of
+// their numbers, and each pile that has a batch is the next step.
+func (l *Loader) numbers(step int) []int {
+	batch := l.options.Batch
+	if !l.transform.Oriented {
+		out := make([]int, batch)
+		for slot := range out {
+			out[slot] = step*batch + slot
+		}
+		return out
+	}
+	l.dealing.Lock()
+	defer l.dealing.Unlock()
+	d := &l.dealt
+	if step < d.steps { // making ahead only goes forward
+		*d = deal{}
+	}
+	for {
+		pile := &d.piles[0]
+		if Wide(&l.set.Images[l.at(d.images)]) {
+			pile = &d.piles[1]
+		}
+		*pile = append(*pile, d.images)
+		d.images++
+		if len(*pile) < batch {
+			continue
+		}
+		full := *pile
+		*pile = nil
+		if d.steps++; d.steps > step {
+			return full
+		}
+	}
+}
+
+// deal is how far oriented images have been dealt.
+type deal struct {
+	images, steps int      // how many of them, into how many batches
+	piles         [2][]int // numbers of images without a batch yet: high and wide
 }
 
 // epoch returns a permutation; the last few stay at hand.
@@ -169,7 +225,8 @@ func (l *Loader) batch(ctx context.Context, b *Batch, step int) (*Batch, error) 
 }
 
 // Eval makes a batch of images first to first+n-1 of an epoch in their own
-// order, unmirrored. The last one may be shorter; beyond it the error is io.EOF.
+// order, unmirrored. Oriented images come high ones first. A batch may be shorter, at the end and before the first wide
+// image; beyond the end the error is io.EOF.
 func (l *Loader) Eval(first, n int) (*Batch, error) {
 	if first < 0 || n < 1 {
 		return nil, fmt.Errorf("loader: images %d and %d more, expected 0 or more and at least 1", first, n)
@@ -177,7 +234,11 @@ func (l *Loader) Eval(first, n int) (*Batch, error) {
 	if first >= l.Len() {
 		return nil, io.EOF
 	}
-	images := l.images[first:min(first+n, l.Len())]
+	last := min(first+n, l.Len())
+	if first < l.high {
+		last = min(last, l.high)
+	}
+	images := l.inOrder[first:last]
 	return l.assemble(context.Background(), new(Batch), images, make([]bool, len(images)))
 }
 
@@ -189,8 +250,10 @@ func (l *Loader) assemble(ctx context.Context, b *Batch, images []int, flips []b
 		l.describe(&b.Items[i], index, flips[i])
 		b.H, b.W = max(b.H, b.Items[i].NetHeight), max(b.W, b.Items[i].NetWidth)
 	}
-	pad := l.transform.PadTo
-	b.H, b.W = (b.H+pad-1)/pad*pad, (b.W+pad-1)/pad*pad
+	b.H, b.W = l.transform.Padded(b.H), l.transform.Padded(b.W)
+	if l.transform.Oriented {
+		b.H, b.W = l.transform.OrientedSize(Wide(&l.set.Images[images[0]]))
+	}
 	plane := 3 * b.H * b.W
 	if l.options.Bytes {
 		b.Bytes = reuse(b.Bytes, b.N*plane)

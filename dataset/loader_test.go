@@ -97,6 +97,104 @@ func TestBatchIsAFunctionOfTheStep(t *testing.T) {
 	}
 }
 
+// Oriented batches have one of two sizes, and images of one orientation. Training and scoring use each image as often as
+// mixed ones do, in batches that are a function of the step.
+func TestOrientedBatches(t *testing.T) {
+	s := smallSet(t, 11)
+	tr := testTransform()
+	tr.LongSide, tr.Oriented = 40, true
+	open := func() *Loader {
+		l, err := NewLoader(s, tr, LoaderOptions{Batch: 2, FlipProb: .5, Bytes: true}, testDraw(3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(l.Close)
+		return l
+	}
+	check := func(b *Batch) {
+		t.Helper()
+		for _, it := range b.Items {
+			h, w := 48, 32
+			if it.Width > it.Height {
+				h, w = 32, 48
+			}
+			if b.H != h || b.W != w || it.NetHeight > h || it.NetWidth > w || len(b.Bytes) != b.N*h*w*3 {
+				t.Errorf("an image of %d×%d in a batch of %d×%d (width by height), %d bytes", it.Width, it.Height, b.W, b.H, len(b.Bytes))
+			}
+		}
+	}
+	l, seen := open(), map[int]int{}
+	var batches []*Batch
+	for step := range 11 * 10 / 2 {
+		b := mustBatch(t)(l.Batch(step))
+		check(b)
+		for _, it := range b.Items {
+			seen[it.Index]++
+		}
+		batches = append(batches, b)
+	}
+	for i := range s.Images {
+		if n := seen[i]; n < 9 || n > 11 { // one may wait for its pile, or come early in the next epoch
+			t.Errorf("image %d is trained on %d times in about 10 epochs", i, n)
+		}
+	}
+	again := open()
+	for _, from := range []int{40, 7} {
+		again.Start(from)
+		for step := from; step < from+5; step++ {
+			if b := mustBatch(t)(again.Next()); !reflect.DeepEqual(b, batches[step]) {
+				t.Errorf("step %d made ahead from %d differs", step, from)
+			}
+		}
+	}
+	var scored []int
+	for first := 0; ; {
+		b, err := l.Eval(first, 4)
+		if err == io.EOF {
+			break
+		}
+		b = mustBatch(t)(b, err)
+		check(b)
+		first += b.N
+		for _, it := range b.Items {
+			scored = append(scored, it.Index)
+		}
+	}
+	slices.Sort(scored)
+	if fmt.Sprint(scored) != "[0 1 2 3 4 5 6 7 8 9 10]" {
+		t.Errorf("scored are images %v", scored)
+	}
+}
+
+// TestBytes: the bytes of a batch, normalised, are its pixels; beyond the images are zeros.
+func TestBytes(t *testing.T) {
+	s := smallSet(t, 11)
+	pixels, bytes := newLoader(t, s, LoaderOptions{Batch: 4, FlipProb: .5}), newLoader(t, s, LoaderOptions{Batch: 4, FlipProb: .5, Bytes: true})
+	bytes.Start(0)
+	for step := range 9 {
+		want, got := mustBatch(t)(pixels.Batch(step)), mustBatch(t)(bytes.Next())
+		if got.Pixels != nil || want.Bytes != nil || got.H != want.H || got.W != want.W || !reflect.DeepEqual(got.Items, want.Items) {
+			t.Fatalf("step %d: the forms differ in more than the pixels", step)
+		}
+		for i, it := range want.Items {
+			for y := range want.H {
+				for x := range want.W {
+					for c := range 3 {
+						b := got.Bytes[((i*got.H+y)*got.W+x)*3+c]
+						v := pixels.table[c][b]
+						if y >= it.NetHeight || x >= it.NetWidth {
+							v = float32(b)
+						}
+						if p := want.Pixels[((i*3+c)*want.H+y)*want.W+x]; p != v {
+							t.Fatalf("step %d, image %d, channel %d at %d,%d: byte %d stands for %g, want %g", step, i, c, x, y, b, v, p)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // A batch is the caller's until the next Next, and then its memory is filled anew.
 func TestNextUsesMemoryAgain(t *testing.T) {
 	l := newLoader(t, smallSet(t, 11), LoaderOptions{Batch: 4, FlipProb: 0.5})

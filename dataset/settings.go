@@ -28,6 +28,8 @@ var ImageParams = []setting.Param{
 	{Name: "mean", Kind: setting.Numbers, Min: -1, Max: 255, Count: [2]int{3, 3}, Doc: "red, green, blue in 0…1, subtracted"},
 	{Name: "std", Kind: setting.Numbers, Min: 1e-3, Max: 255, Count: [2]int{3, 3}, Doc: "red, green, blue in 0…1, divided by"},
 	{Name: "flip", Kind: setting.Number, Max: 1, Doc: "probability of a horizontal flip in training"},
+	{Name: "batches", Kind: setting.Text, Choices: []string{"mixed", "oriented"}, Was: "mixed",
+		Doc: "mixed: any images, padded to the largest; oriented: wide or high ones, at one size for each, so that two networks are compiled"},
 }
 
 func fromFolder(v setting.Values) bool { return v.Text("name") != "synthetic" }
@@ -54,7 +56,7 @@ func checkLong(v setting.Values) error {
 
 // NewTransform makes the transform of the settings.
 func NewTransform(v setting.Values) Transform {
-	t := Transform{ShortSide: v.Int("short"), LongSide: v.Int("long"), PadTo: v.Int("pad")}
+	t := Transform{ShortSide: v.Int("short"), LongSide: v.Int("long"), PadTo: v.Int("pad"), Oriented: v.Text("batches") == "oriented"}
 	if t.LongSide == 0 {
 		t.LongSide = (5*t.ShortSide + 1) / 3 // rounded; 600 gives 1000 and 800 gives 1333
 	}

@@ -33,7 +33,7 @@ func synthValues() setting.Values {
 }
 
 func imageValues() setting.Values {
-	return setting.Values{"short": 600, "long": 0, "pad": 32, "mean": []float64{.5, 0, 1}, "std": []float64{1, .25, 1}, "flip": .5}
+	return setting.Values{"short": 600, "long": 0, "pad": 32, "mean": []float64{.5, 0, 1}, "std": []float64{1, .25, 1}, "flip": .5, "batches": "mixed"}
 }
 
 func TestFromSettings(t *testing.T) {

@@ -11,10 +11,26 @@ import "focalgrid/dataset/picture"
 // with Mean and Std in the order red, green, blue, in units of the full range.
 // Padding is zero after this, that is, the mean colour.
 type Transform struct {
-	ShortSide int // network pixels
-	LongSide  int // network pixels; 0 means no cap
-	PadTo     int // the batch's height and width are multiples of this: the stride of the coarsest level that must divide it
+	ShortSide int  // network pixels
+	LongSide  int  // network pixels; 0 means no cap
+	PadTo     int  // the batch's height and width are multiples of this: the stride of the coarsest level that must divide it
+	Oriented  bool // a batch has images that are wider than high, or none, and the size that each of those fits
 	Mean, Std [3]float32
+}
+
+// Padded rounds a length up to a multiple of PadTo.
+func (t Transform) Padded(n int) int { return (n + t.PadTo - 1) / t.PadTo * t.PadTo }
+
+// Wide reports whether an image is wider than high.
+func Wide(im *Image) bool { return im.Width > im.Height }
+
+// OrientedSize returns the size of a batch of oriented images.
+func (t Transform) OrientedSize(wide bool) (h, w int) {
+	short, long := t.Padded(t.ShortSide), t.Padded(t.LongSide)
+	if wide {
+		return short, long
+	}
+	return long, short
 }
 
 // ratio returns network pixels per original pixel of a w x h picture. It is the same in both

@@ -26,7 +26,7 @@ const EvalBatch = 10
 // of images done.
 func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
 	var out []coco.Detection
-	for first := 0; ; first += EvalBatch {
+	for first := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -52,7 +52,8 @@ func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *data
 				})
 			}
 		}
-		each(first + b.N)
+		first += b.N
+		each(first)
 	}
 }
 

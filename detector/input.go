@@ -20,13 +20,17 @@ func InputSize(c *plan.Config) (h, w int) {
 	if plan.Synthetic(c) {
 		w, h = c.Int("data.pixels"), c.Int("data.pixels")
 	}
-	w, h, _ = c.Transform().Size(w, h)
-	return padded(c, h), padded(c, w)
+	return BatchSize(c, w, h)
 }
 
-func padded(c *plan.Config, side int) int {
-	pad := max(1, c.Int("image.pad"))
-	return (side + pad - 1) / pad * pad
+// BatchSize returns the size of the network's input for images of w × h pixels.
+func BatchSize(c *plan.Config, w, h int) (height, width int) {
+	t := c.Transform()
+	if t.Oriented {
+		return t.OrientedSize(w > h)
+	}
+	w, h, _ = t.Size(w, h)
+	return t.Padded(h), t.Padded(w)
 }
 
 // Classes counts the object classes: the generator's, the classes of the training
@@ -163,10 +167,11 @@ func (m *matching) match(im *dataset.Image) (learned, error) {
 	if m.parts.Sampler.Assigner.NeedsPredictions() {
 		return learned{}, fmt.Errorf("sampler.assigner is %s, which assigns by what the network predicts: only a training shows what anchors learn", m.c.Text("sampler.assigner"))
 	}
-	w, h, scale := m.c.Transform().Size(im.Width, im.Height)
-	size := [2]int{padded(m.c, h), padded(m.c, w)}
+	_, _, scale := m.c.Transform().Size(im.Width, im.Height)
+	height, width := BatchSize(m.c, im.Width, im.Height)
+	size := [2]int{height, width}
 	if m.priors[size] == nil {
-		p, err := m.parts.Network.Priors(size[0], size[1])
+		p, err := m.parts.Network.Priors(height, width)
 		if err != nil {
 			return learned{}, err
 		}

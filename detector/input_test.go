@@ -14,7 +14,8 @@ func TestInputSize(t *testing.T) {
 	}{
 		{"mini", nil, 128, 128},
 		{"mini", []string{"image.short=100", "image.long=100"}, 128, 128}, // padded to 32
-		{"paper", nil, 608, 800}, // 480×640 brought to 600×800
+		{"paper", nil, 608, 1024},                            // for everything wide up to 600×1000
+		{"paper", []string{"image.batches=mixed"}, 608, 800}, // 480×640 brought to 600×800
 	} {
 		cfg, err := Settings.LoadBaseline(tt.profile, plan.Selection{Set: tt.set})
 		if err != nil {

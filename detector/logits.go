@@ -31,7 +31,7 @@ func (d *Detector) Logits(ctx context.Context, loader *dataset.Loader, set *data
 	all := d.parts.Sampler
 	all.Miner = nil
 	out, background := &Logits{}, sample{most: most, limit: math.MaxUint64}
-	for first := 0; ; first += EvalBatch {
+	for first := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -63,7 +63,8 @@ func (d *Detector) Logits(ctx context.Context, loader *dataset.Loader, set *data
 			n := len(t.Labels) / b.N
 			out.split(t.Labels[i*n:(i+1)*n], predicted.Image(i, b.N)["class"], d.Draw, b.Items[i].ID, &background)
 		}
-		each(first + b.N)
+		first += b.N
+		each(first)
 	}
 }
 

@@ -24,6 +24,7 @@ var earlier = []struct {
 	ablations []string // those that were trained by it and follow it
 }{
 	{"mini", []string{"optim.warmup=50"}, []string{"alpha", "depth_scale", "gamma", "ohem"}},
+	{"paper", []string{"image.batches=mixed"}, plan.Ablations()},
 }
 
 // keysOf lists the identity of every row of every ablation at every profile, and at what the profile was

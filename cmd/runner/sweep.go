@@ -265,6 +265,7 @@ func (a *app) plan(ctx context.Context, records sweep.Records, plan *plan.Plan, 
 		return nil, nil, err
 	}
 	progress.WritePlan(a.out, plan, states, costs, pretrain, rate, o.jobs)
+	fmt.Fprint(a.out, records.InputSizes(plan))
 	fmt.Fprint(a.out, progress.OneSeed(plan, o.sel.Seeds))
 	if missing != nil {
 		for line := range strings.Lines(missing.Error()) {

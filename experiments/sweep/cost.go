@@ -2,8 +2,10 @@ package sweep
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"focalgrid/detector"
@@ -80,6 +82,33 @@ func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error)
 		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(cfg.Int("pretrain.batch")) * float64(cfg.Int("pretrain.iters")) / rate
 	}
 	return total, nil
+}
+
+// InputSizes says for which sizes of input networks are compiled, a line each, where the engine compiles them for a
+// device, which takes up to minutes; else nothing.
+func (r *Records) InputSizes(p *plan.Plan) string {
+	if !detector.Remote(r.Engine) {
+		return ""
+	}
+	var lines []string
+	for i := range p.Rows {
+		c := &p.Rows[i].Config
+		var line string
+		h, w := detector.InputSize(c)
+		switch t := c.Transform(); {
+		case plan.Synthetic(c):
+			line = fmt.Sprintf("Networks are compiled for images of %d×%d pixels, to train and to score.", w, h)
+		case t.Oriented:
+			h, w := t.OrientedSize(true)
+			line = fmt.Sprintf("Networks are compiled for images of %d×%d and of %d×%d pixels, to train and to score.", w, h, h, w)
+		default:
+			line = "Networks are compiled for each size that a batch comes in; --set image.batches=oriented makes that two sizes."
+		}
+		if !slices.Contains(lines, line+"\n") {
+			lines = append(lines, line+"\n")
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // trialMACs counts forward and both gradients (each as much as forward) of every training image, and one forward pass

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"focalgrid/detector"
 	"focalgrid/engine/enginetest"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
@@ -62,5 +63,30 @@ func TestSweepOnDevice(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestInputSizes: where networks are compiled for a device, the sizes are said; elsewhere compiling takes no time.
+func TestInputSizes(t *testing.T) {
+	device := onDevice(t)
+	for _, c := range []struct {
+		profile string
+		set     []string
+		want    string
+	}{
+		{"mini", nil, "Networks are compiled for images of 128×128 pixels, to train and to score.\n"},
+		{"paper", nil, "Networks are compiled for images of 1024×608 and of 608×1024 pixels, to train and to score.\n"},
+		{"paper", []string{"image.batches=mixed"}, "Networks are compiled for each size that a batch comes in; --set image.batches=oriented makes that two sizes.\n"},
+	} {
+		p, err := detector.Settings.Load("gamma", plan.Selection{Profile: c.profile, Set: c.set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := device.InputSizes(p); got != c.want {
+			t.Errorf("%s %v: %q, want %q", c.profile, c.set, got, c.want)
+		}
+		if got := newBench(t, 1).InputSizes(p); got != "" {
+			t.Errorf("on the CPU: %q", got)
+		}
 	}
 }
