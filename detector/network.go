@@ -173,7 +173,7 @@ func (d *Detector) network(n, h, w int, train bool) (*network, error) {
 	prog := &engine.Program{Update: d.parts.Optim.Update()}
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-		out := model.Network(g, d.parts.Network, g.Input("image", n, 3, h, w), train)
+		out := model.Network(g, d.parts.Network, g.Batched(g.Input("image", n, 3, h, w)), train)
 		for _, p := range out.Predictions {
 			prog.Predictions = append(prog.Predictions, p.Node)
 		}
@@ -231,6 +231,9 @@ func addTerms(g *engine.Graph, prog *engine.Program, terms []term) {
 			n := g.Node(name) // of an earlier term
 			if n == nil {
 				n = g.Input(name, targetShape(name, shape[0], shape[1])...)
+				if name != "priors" {
+					n = g.Batched(n)
+				}
 			}
 			targets = append(targets, n)
 		}
