@@ -43,24 +43,25 @@ func newMesh(first, size int) (mesh, error) {
 // spread returns the devices that compute p: all of the engine's where they divide its batches. A step on other
 // batches is refused, for the state is moved on all devices; what Forward reports is then computed by the first alone.
 func (e *Engine) spread(p *engine.Program, step bool) (mesh, error) {
-	one, together := mesh{first: e.mesh.first, size: 1}, step
+	one, batched := mesh{first: e.mesh.first, size: 1}, false
 	for _, n := range p.Graph.Nodes() {
 		if !n.Attr.Batch {
 			continue
 		}
-		together = true
-		if images := n.Shape[0]; images%e.mesh.size != 0 {
-			if step {
-				return one, fmt.Errorf("input %s: a batch of %d cannot be split among %d devices: take a multiple of %[3]d, or fewer devices",
-					n.Name, images, e.mesh.size)
-			}
+		batched = true
+		switch images := n.Shape[0]; {
+		case images%e.mesh.size == 0:
+		case step:
+			return one, fmt.Errorf("input %s: a batch of %d cannot be split among %d devices: take a multiple of %[3]d, or fewer devices",
+				n.Name, images, e.mesh.size)
+		default:
 			return one, nil
 		}
 	}
-	if !together {
-		return one, nil
+	if step || batched {
+		return e.mesh, nil
 	}
-	return e.mesh, nil
+	return one, nil
 }
 
 // prepare makes g a program of several devices, if the mesh has them.

@@ -50,7 +50,8 @@ type Options struct {
 // programs of its trials, and shapes that never come again do not fill the device.
 const idlePrograms = 16
 
-// Engine compiles programs for one device. It and its sessions belong to one goroutine at a time.
+// Engine compiles programs for a device, or for several that share each batch. It and its sessions belong to one
+// goroutine at a time.
 type Engine struct {
 	opt        Options
 	backend    compute.Backend
