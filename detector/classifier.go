@@ -68,10 +68,10 @@ func (c *Classifier) compile(n int, train bool) (engine.Session, error) {
 	pixels := c.settings.Int("pixels")
 	var err error
 	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-		logits := model.Classifier(g, c.network, g.Input("image", n, 3, pixels, pixels), c.labels, train)
+		logits := model.Classifier(g, c.network, g.Batched(g.Input("image", n, 3, pixels, pixels)), c.labels, train)
 		prog.Outputs = []*engine.Node{logits}
 		if train {
-			prog.Loss = g.SoftmaxCE(logits, g.InputOf(engine.Int32, "label", n))
+			prog.Loss = g.SoftmaxCE(logits, g.Batched(g.InputOf(engine.Int32, "label", n)))
 		}
 		return nil
 	})

@@ -24,10 +24,10 @@ func (z size) String() string { return fmt.Sprintf("%d images of %d×%d", z.n, z
 // image adds the network's input.
 func (z size) image(g *engine.Graph) *engine.Node {
 	if !z.bytes {
-		return g.Input("image", z.n, 3, z.h, z.w)
+		return g.Batched(g.Input("image", z.n, 3, z.h, z.w))
 	}
 	bytes, sizes := g.InputOf(engine.Bytes, "bytes", z.n, z.h, z.w, 3), g.InputOf(engine.Int32, "sizes", z.n, 2)
-	return g.Pixels(bytes, sizes, g.Input("mean", 3), g.Input("std", 3))
+	return g.Pixels(g.Batched(bytes), g.Batched(sizes), g.Input("mean", 3), g.Input("std", 3))
 }
 
 // imageFeeds returns what image reads of a batch, which may have fewer images than the network: others are black.
@@ -66,7 +66,7 @@ func (d *Detector) constants(g *engine.Graph, priors *sampler.Priors) (engine.Fe
 			if len(n.Shape) == 0 {
 				continue // scalars travel together
 			}
-			if err := stage(d.engine, out, name, n.Shape...); err != nil {
+			if err := stage(d.engine, out, name, n.Attr.Batch, n.Shape...); err != nil {
 				return nil, err
 			}
 		}
@@ -83,12 +83,12 @@ func flat(boxes [][4]float32) []float32 {
 }
 
 // stage takes a feed to a remote engine.
-func stage(e engine.Engine, f engine.Feeds, name string, shape ...int) error {
+func stage(e engine.Engine, f engine.Feeds, name string, batch bool, shape ...int) error {
 	s, ok := e.(engine.Stager)
 	if !ok {
 		return nil
 	}
-	v, err := s.Stage(f[name], shape...)
+	v, err := s.Stage(f[name], batch, shape...)
 	if err == nil {
 		f[name] = v
 	}
@@ -226,7 +226,7 @@ func (f *feeder) batch(b *dataset.Batch) (*fed, error) {
 		if _, ok := out.feeds[name]; !ok {
 			continue
 		}
-		if err := stage(f.d.engine, out.feeds, name, shape...); err != nil {
+		if err := stage(f.d.engine, out.feeds, name, true, shape...); err != nil {
 			unstage(out.feeds)
 			return nil, err
 		}
@@ -302,7 +302,7 @@ func (f *feeder) shapes(z size, priors int) map[string][]int {
 // addTargets adds the targets, made of the tables and of the rows of the priors.
 func (f *feeder) addTargets(g *engine.Graph, z size, priors int) {
 	kind, count := f.rows(z.objects)
-	rows := g.Gather(g.Input("table", z.n, count, sampler.RowSize), g.InputOf(kind, "rows", z.n, priors))
+	rows := g.Gather(g.Batched(g.Input("table", z.n, count, sampler.RowSize)), g.Batched(g.InputOf(kind, "rows", z.n, priors)))
 	column := func(name string, at int) {
 		g.Named(g.Reshape(g.Slice(rows, 2, at, at+1), z.n, priors), name)
 	}

@@ -236,6 +236,9 @@ func (d *Detector) addTerms(g *engine.Graph, prog *engine.Program, z size) {
 			n := g.Node(name) // of an earlier term
 			if n == nil {
 				n = g.Input(name, targetShape(name, shape[0], shape[1])...)
+				if name != "priors" {
+					n = g.Batched(n)
+				}
 			}
 			targets = append(targets, n)
 		}

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -141,6 +142,43 @@ func TestTermsShareTargets(t *testing.T) {
 	})
 	if err != nil || len(prog.Outputs) != 3 || prog.Outputs[1].In[1] != prog.Outputs[2].In[1] {
 		t.Errorf("%d terms, of which two read target %s: %v", len(prog.Outputs), again.Loss.Targets[0], err)
+	}
+}
+
+// unbuilt is an engine that keeps programs, and compiles none.
+type unbuilt struct {
+	engine.Engine
+	programs []*engine.Program
+}
+
+func (u *unbuilt) Compile(p *engine.Program, _ *engine.State) (engine.Session, error) {
+	u.programs = append(u.programs, p)
+	return nil, errors.New("not compiled")
+}
+
+// TestBatchedInputs: what is fed by the image is marked so, and nothing else.
+func TestBatchedInputs(t *testing.T) {
+	cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: []string{"box_loss.type=giou"}}) // which reads priors
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 7
+	e := &unbuilt{}
+	d := New(cfg, 2, e, engine.NewState(), Drawer(0))
+	c := &Classifier{State: engine.NewState(), engine: e, draw: Drawer(0), settings: cfg.Group("pretrain"), network: ModelConfig(&cfg, 9), labels: 9}
+	for _, train := range []bool{true, false} {
+		d.Compile(n, 64, 64, train)
+		c.compile(n, train)
+	}
+	if len(e.programs) != 4 {
+		t.Fatalf("%d programs, want a detector and a classifier, to train and to use", len(e.programs))
+	}
+	for _, p := range e.programs {
+		for _, in := range p.Graph.Nodes() {
+			if of := len(in.Shape) > 0 && in.Shape[0] == n; in.Op == engine.OpInput && in.Attr.Batch != of {
+				t.Errorf("input %s %v of a batch of %d: marked %t, want %t", in.Name, in.Shape, n, in.Attr.Batch, of)
+			}
+		}
 	}
 }
 

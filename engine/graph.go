@@ -94,6 +94,7 @@ type Attr struct {
 	Trainable           bool
 	Init                Init
 	Kind                Kind
+	Batch               bool // of an input: see Batched
 	Code                BoxCode
 	Overlap             string
 }
@@ -234,6 +235,14 @@ func (g *Graph) Input(name string, dims ...int) *Node { return g.InputOf(Float32
 func (g *Graph) InputOf(kind Kind, name string, dims ...int) *Node {
 	checkDims(OpInput, name, dims)
 	return g.Named(g.add(OpInput, slices.Clone(dims), Attr{Kind: kind}), name)
+}
+
+// Batched marks an input whose first axis is the batch: an engine of several devices gives each an equal part of it.
+// What is computed is the same without the mark.
+func (g *Graph) Batched(n *Node) *Node {
+	check(OpInput, g.holds(n) && n.Op == OpInput && len(n.Shape) > 0, "only an input with axes is fed by the batch")
+	n.Attr.Batch = true
+	return n
 }
 
 // Param adds a tensor kept in State. One that is not trainable gets no gradient.

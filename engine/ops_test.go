@@ -24,6 +24,8 @@ func TestMisuse(t *testing.T) {
 		{func(g *Graph, x, p *Node) { g.DecodeBoxes(BoxCode{Kind: "distribution", Bins: 2}, x, p) }, "want [N A 8] and [A 4]"},
 		{func(g *Graph, x, p *Node) { g.DecodeBoxes(BoxCode{Kind: "deltas"}, x, x) }, "priors [2 3 4], want [N A 4] and [A 4]"},
 		{func(g *Graph, x, p *Node) { g.BoxIoULoss("iou", x, x, p) }, "box_iou_loss: pred [2 3 4], target [2 3 4], weight [3 4]"},
+		{func(g *Graph, x, p *Node) { g.Batched(g.Neg(x)) }, "input: only an input with axes is fed by the batch"},
+		{func(g *Graph, x, p *Node) { g.Batched(g.Input("scale")) }, "input: only an input with axes is fed by the batch"},
 		{func(g *Graph, x, p *Node) { g.BoxIoULoss("eiou", x, x, g.SumLast(x)) }, `box_iou_loss: no such overlap: "eiou"`},
 	} {
 		_, err := Build(func(g *Graph) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,8 @@ import (
 type machine struct {
 	threads int
 	engine  string
+	devices int // that train a trial together; 0: one
+	first   int // of these, by its number in the plugin
 	cache   string
 }
 
@@ -30,6 +33,7 @@ func machineFlags(cmd *cobra.Command, m *machine) {
 	f := cmd.Flags()
 	f.IntVar(&m.threads, "threads", 0, "`number` of compute threads of the CPU engines; 0: one per core. Results do not depend on it")
 	engineFlag(cmd, &m.engine)
+	f.IntVar(&m.devices, "devices", 1, "`number` of the plugin's devices that train a trial together, each an equal part of the images of a step (with --engine xla). Neither train.batch nor the learning rate changes")
 	f.StringVar(&m.cache, "cache", "", "`folder` for generated images and pretrained backbones (default: $FOCALGRID_CACHE, or focalgrid in the user's cache folder)")
 }
 
@@ -48,6 +52,13 @@ var engines = map[string]maker{
 	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }},
 }
 
+// several makes, on several devices from the first on, the engines that can.
+var several = map[string]func(first, devices int) (engine.Engine, error){
+	"xla": func(first, devices int) (engine.Engine, error) {
+		return compiled(gomlx.Options{Backend: gomlx.XLA, First: first, Devices: devices})
+	},
+}
+
 // maker makes an engine.
 type maker struct {
 	family string // what the engine's name begins with, in the records of its trials
@@ -56,24 +67,31 @@ type maker struct {
 
 func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }
 
-// engineOf returns the name under which --engine makes the engine that a trial had: "auto" if that does, or if none
-// of this program does.
-func engineOf(recorded string) string {
+// engineOf returns the flags --engine and --devices that make the engine which a trial had: "auto" and one device if
+// these do, or if nothing of this program does.
+func engineOf(recorded string) (name string, devices int) {
+	devices = 1
+	if i := strings.LastIndex(recorded, "-x"); i >= 0 {
+		if n, err := strconv.Atoi(recorded[i+len("-x"):]); err == nil {
+			devices = n
+		}
+	}
 	for _, name := range append([]string{"auto"}, engineNames()...) {
 		if !strings.HasPrefix(recorded, engines[name].family) {
 			continue
 		}
-		e, err := engines[name].open(1)
+		m := machine{engine: name, threads: 1, devices: devices}
+		e, err := m.start()
 		if err != nil {
 			continue
 		}
 		info := e.Info()
 		e.Close()
 		if info.Name == recorded {
-			return name
+			return name, devices
 		}
 	}
-	return "auto"
+	return "auto", 1
 }
 
 func cpu(threads int) (engine.Engine, error) {
@@ -104,15 +122,35 @@ type rig struct {
 	host experiments.Host
 }
 
-// open starts the engine. The caller closes the rig.
-func (m *machine) open(a *app) (*rig, error) {
+// start starts the engine that the flags name.
+func (m *machine) start() (engine.Engine, error) {
 	named, ok := engines[m.engine]
 	if !ok {
-		return nil, bad(fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engineNames(), ", ")))
+		return nil, fmt.Errorf("--engine %s: unknown; known: %s", m.engine, strings.Join(engineNames(), ", "))
 	}
 	if m.threads < 0 || m.threads > maxThreads {
-		return nil, bad(fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", m.threads, maxThreads))
+		return nil, fmt.Errorf("--threads %d: want 1 to %d, or 0 for one a core", m.threads, maxThreads)
 	}
+	var e engine.Engine
+	var err error
+	switch on := several[m.engine]; {
+	case m.devices < 0:
+		return nil, fmt.Errorf("--devices %d: want 1 or more", m.devices)
+	case m.devices <= 1:
+		e, err = named.open(m.threads)
+	case on == nil:
+		return nil, fmt.Errorf("--devices %d: --engine %s computes on one device; on several: %s", m.devices, m.engine, strings.Join(slices.Sorted(maps.Keys(several)), ", "))
+	default:
+		e, err = on(m.first, m.devices)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--engine %s: %w", m.engine, err)
+	}
+	return e, nil
+}
+
+// open starts the engine that the flags name, and what computes with it. The caller closes the rig.
+func (m *machine) open(a *app) (*rig, error) {
 	cache := m.cache
 	if cache == "" {
 		var err error
@@ -120,9 +158,9 @@ func (m *machine) open(a *app) (*rig, error) {
 			return nil, bad(err)
 		}
 	}
-	e, err := named.open(m.threads)
+	e, err := m.start()
 	if err != nil {
-		return nil, bad(fmt.Errorf("--engine %s: %w", m.engine, err))
+		return nil, bad(err)
 	}
 	return &rig{
 		Trainer: &experiments.Trainer{Data: experiments.Data{Cache: cache}, Engine: e, Now: a.now},

@@ -15,12 +15,14 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"focalgrid/engine/gomlx"
 	"focalgrid/experiments/plan"
 	"focalgrid/results"
 	"focalgrid/results/record"
@@ -48,14 +50,30 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FOCALGRID_CACHE", filepath.Join(e.WorkDir, "cache"))
 			// A network of 8 channels on 12 images: a trial takes a fraction of a second.
+			e.Setenv(gomlx.PluginVariable, virtualPlugin())
 			e.Setenv("TINY", "--set=data.images.train=12 --set=data.images.tune=2 --set=data.images.val=6 --set=train.iters=3 --set=train.batch=2 --set=optim.warmup=1 --set=model.fpn=8 --set=pretrain.type=none")
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "virtual" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return virtualPlugin() != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"tiny": tiny, "timeless": timeless, "quiet": quiet, "key": key, "sql": sqlCommand,
 		},
 	})
 }
+
+// virtualPlugin returns a PJRT plugin for CPUs, which makes as many devices as are asked for; "" if none is found.
+var virtualPlugin = sync.OnceValue(func() string {
+	path, err := gomlx.FindPlugin("")
+	if err != nil || !strings.Contains(strings.ToLower(path), "cpu") {
+		return ""
+	}
+	return path
+})
 
 // sqlCommand changes a database behind the program's back.
 func sqlCommand(ts *testscript.TestScript, _ bool, args []string) {
@@ -169,6 +187,9 @@ func TestExitCodes(t *testing.T) {
 		{"sweep smoke --threads two", exitUsage, "--threads two: want a whole number; see `runner sweep --help`"},
 		{"sweep smoke --threads -1", exitUsage, "--threads -1: want 1 to 4096"},
 		{"sweep smoke --engine gpu", exitUsage, "--engine gpu: unknown; known: " + strings.Join(engineNames(), ", ")},
+		{"sweep smoke --devices 2", exitUsage, "--devices 2: --engine auto computes on one device; on several: xla"},
+		{"sweep smoke --engine xla-go --devices 2", exitUsage, "--devices 2: --engine xla-go computes on one device; on several: xla"},
+		{"sweep smoke --devices -1", exitUsage, "--devices -1: want 1 or more"},
 		{"sweep smoke --profile big", exitUsage, `unknown profile "big"; known: ` + strings.Join(plan.Profiles(), ", ")},
 		{"sweep smoke --set loss.gama=1", exitUsage, `--set loss.gama=1: unknown key "loss.gama"; nearest: loss.gamma`},
 		{"sweep smoke --set train.iters=-1", exitUsage, "train.iters"},

@@ -95,7 +95,7 @@ func (a *app) plotTrained(ctx context.Context, o *plotOptions, fig figures.Figur
 func (a *app) lossesOf(ctx context.Context, engine string, store *results.Store, t *record.Trial) (*figures.Concentrations, error) {
 	m := machine{engine: engine}
 	if m.engine == "auto" {
-		m.engine = engineOf(t.Engine)
+		m.engine, m.devices = engineOf(t.Engine)
 	}
 	r, err := m.open(a)
 	if err != nil {

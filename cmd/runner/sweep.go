@@ -16,6 +16,7 @@ import (
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/dataset"
+	"focalgrid/engine"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
 	"focalgrid/experiments/sweep"
@@ -60,6 +61,13 @@ not stop the others, and the exit code is then 1.
 the cores; the workers end with this process. Several sweeps on this machine may share one
 database on a local disk: each sweep takes trials that no other sweep has, and the trials
 of a sweep that has died.
+
+--devices trains each trial on several devices of the plugin of --engine xla, such as GPUs.
+Each step still takes train.batch images: every device computes its equal part of them, and
+what the loss, its normaliser, the gradient and batch norm add up is added over all devices.
+So the learning rate stays what it is. The sums round in another order than on one device:
+the number of devices is part of the engine's name, and so of the identity of the trial.
+With --jobs each worker has devices of its own.
 
 --tune adds each row at its own best settings, chosen from the candidates in the file's
 section tune, such as tune: {optim.lr: [0.025, 0.05, 0.1]}. First each row is trained at each
@@ -108,6 +116,23 @@ func (o *sweepOptions) check() error {
 	return nil
 }
 
+// fits refuses devices that cannot share the batch of each row equally, and jobs for which there are too few devices.
+func (o *sweepOptions) fits(p *plan.Plan, e engine.Engine) error {
+	if o.m.devices <= 1 {
+		return nil
+	}
+	for i := range p.Trials {
+		if batch := p.Trials[i].Config.Int("train.batch"); batch%o.m.devices != 0 {
+			return fmt.Errorf("--devices %d: a batch of %d images (train.batch) cannot be split among them equally", o.m.devices, batch)
+		}
+	}
+	has, ok := e.(interface{ Devices() int })
+	if want := o.jobs * o.m.devices; ok && want > has.Devices() {
+		return fmt.Errorf("--jobs %d --devices %d: want %d devices, and there are %d", o.jobs, o.m.devices, want, has.Devices())
+	}
+	return nil
+}
+
 func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	p, err := loadPlan(ctx, o.source, o.sel)
 	if err != nil {
@@ -130,6 +155,9 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 		return err
 	}
 	defer r.close()
+	if err := o.fits(p, r.Engine); err != nil {
+		return bad(err)
+	}
 	r.CheckpointEvery = o.every
 	if o.jobs > 1 {
 		r.host.Jobs = o.jobs
@@ -142,7 +170,7 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	records.AllowChangedData = o.changedData
 	c := &sweep.Coordinator{Records: records, Retries: o.tries, Executor: sweep.Here(*r.Trainer)}
 	if o.jobs > 1 {
-		c.Executor = sweep.Processes(o.jobs, func() *exec.Cmd { return workerCommand(o) })
+		c.Executor = sweep.Processes(o.jobs, func(place int) *exec.Cmd { return workerCommand(o, place) })
 	}
 	defer func() {
 		if c.Store != nil {
@@ -337,7 +365,7 @@ func (a *app) sum(r *sweep.Records, plan *plan.Plan, states []sweep.State, remar
 	fmt.Fprintf(a.out, "\n%s: %d done, %d diverged, %d failed; recorded in %s.\n",
 		columns.Count(len(states), "trial"), counts.Done, counts.Diverged, counts.Failed, o.db)
 	fmt.Fprintln(a.out, "\nNext:")
-	for _, line := range usage.Next(plan, states, o.source, &o.sel, o.m.engine, o.db) {
+	for _, line := range usage.Next(plan, states, o.source, &o.sel, o.m.engine, o.m.devices, o.db) {
 		fmt.Fprintf(a.out, "  %s\n", line)
 	}
 	if counts.Failed > 0 {

@@ -40,21 +40,28 @@ func TestNext(t *testing.T) {
 		"runner detect cdcdcdcdcdcd --val 16 -o look --db 'a b.db'",
 		"runner sweep smoke --profile mini --set train.iters=20 --only loss.gamma=0,2 --seeds 0..4 --db 'a b.db'",
 	}
-	if got := usage.Next(p, states, o.source, &o.sel, "auto", o.db); strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if got := usage.Next(p, states, o.source, &o.sel, "auto", 1, o.db); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("next commands are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	put(1, record.StatusFailed, 0)
 	o.db = usage.DefaultDB
-	if got := usage.Next(p, states, o.source, &o.sel, "auto", o.db)[1]; got != "runner show cdcdcdcdcdcd" {
+	if got := usage.Next(p, states, o.source, &o.sel, "auto", 1, o.db)[1]; got != "runner show cdcdcdcdcdcd" {
 		t.Errorf("after a failure: %s", got)
 	}
-	for _, line := range usage.Next(p, states, o.source, &o.sel, "auto", o.db) {
+	for _, line := range usage.Next(p, states, o.source, &o.sel, "auto", 1, o.db) {
 		parses(t, line)
 	}
-	for i, line := range usage.Next(p, states, o.source, &o.sel, "cpu-exact", o.db) {
+	for i, line := range usage.Next(p, states, o.source, &o.sel, "cpu-exact", 1, o.db) {
 		parses(t, line)
 		if strings.Contains(line, " --engine cpu-exact") != (i != 1) {
 			t.Errorf("after a sweep with --engine cpu-exact: %s", line)
+		}
+	}
+	states[0].Recorded.Engine, states[1].Recorded.Engine = "xla-of-two", "xla-of-two"
+	for i, line := range usage.Next(p, states, o.source, &o.sel, "xla", 2, o.db) {
+		parses(t, line)
+		if of := []string{" --engine xla-of-two --format", "show", " --engine xla --devices 2 --seeds"}[i]; !strings.Contains(line, of) {
+			t.Errorf("after a sweep on two devices: %s, want one with %s", line, of)
 		}
 	}
 }
@@ -69,16 +76,17 @@ func TestEngineOf(t *testing.T) {
 		}
 		recorded := e.Info().Name
 		e.Close()
-		again, err := engines[engineOf(recorded)].open(1)
+		of, devices := engineOf(recorded)
+		again, err := engines[of].open(1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := again.Info().Name; got != recorded {
+		if got := again.Info().Name; got != recorded || devices != 1 {
 			t.Errorf("a trial of --engine %s, %s, is trained again by %s", name, recorded, got)
 		}
 		again.Close()
 	}
-	if got := engineOf("of another program"); got != "auto" {
-		t.Errorf("an engine that this program has not: --engine %s", got)
+	if got, devices := engineOf("of another program-x2"); got != "auto" || devices != 1 {
+		t.Errorf("an engine that this program has not: --engine %s --devices %d", got, devices)
 	}
 }

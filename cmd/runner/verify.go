@@ -68,7 +68,7 @@ func (a *app) verify(ctx context.Context, o *verifyOptions) error {
 		return err
 	}
 	if o.m.engine == "auto" {
-		o.m.engine = engineOf(t.Engine)
+		o.m.engine, o.m.devices = engineOf(t.Engine)
 	}
 	r, err := o.m.open(a)
 	if err != nil {

@@ -25,12 +25,14 @@ func newWorker(a *app) *cobra.Command {
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
 	machineFlags(cmd, &o.m)
+	cmd.Flags().IntVar(&o.m.first, "first-device", 0, "`number` of the first of the devices")
 	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as for sweep")
 	return cmd
 }
 
-// workerCommand returns the command that starts a worker of a sweep.
-func workerCommand(o *sweepOptions) *exec.Cmd {
+// workerCommand returns the command that starts a worker of a sweep: each computes on devices of its own, if a trial
+// takes several.
+func workerCommand(o *sweepOptions, place int) *exec.Cmd {
 	// The running program, even if its file has been replaced since the start.
 	self := "/proc/self/exe"
 	if _, err := os.Stat(self); err != nil {
@@ -39,6 +41,9 @@ func workerCommand(o *sweepOptions) *exec.Cmd {
 		}
 	}
 	args := []string{"worker", "--threads", strconv.Itoa(o.m.threads), "--engine", o.m.engine, "--checkpoint-every", strconv.Itoa(o.every)}
+	if n := o.m.devices; n > 1 {
+		args = append(args, "--devices", strconv.Itoa(n), "--first-device", strconv.Itoa(place*n))
+	}
 	if o.m.cache != "" {
 		args = append(args, "--cache", o.m.cache)
 	}

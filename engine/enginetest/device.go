@@ -36,7 +36,7 @@ func (s *staged) Kind() engine.Kind { return s.kind }
 func (s *staged) Shape() []int      { return s.shape }
 func (s *staged) Free()             { s.values = nil; s.d.staged.Add(-1) }
 
-func (d *device) Stage(values any, shape ...int) (engine.Staged, error) {
+func (d *device) Stage(values any, _ bool, shape ...int) (engine.Staged, error) {
 	s := &staged{d: d, shape: slices.Clone(shape)}
 	switch v := values.(type) {
 	case []float32:

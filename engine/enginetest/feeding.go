@@ -108,7 +108,7 @@ func feeding(t *testing.T, e *suite) {
 			if n.Op != engine.OpInput {
 				continue
 			}
-			v, err := stager.Stage(feeds[n.Name], n.Shape...)
+			v, err := stager.Stage(feeds[n.Name], n.Attr.Batch, n.Shape...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,8 +43,8 @@ func (e *suite) values(t *testing.T, s *engine.State, name string) []float32 {
 }
 
 func session(t *testing.T, e *suite) {
-	const n = 5
-	x, target, weight := random("x", n).values, random("target", n).values, []float32{1, 2, 0, 1, .5}
+	const n = 6
+	x, target, weight := random("x", n).values, random("target", n).values, []float32{1, 2, 0, 1, .5, 1}
 	lr := []float32{.05}
 	static := engine.Feeds{"x": x, "target": target, "weight": weight, engine.LR: lr}
 	compile := func(t *testing.T, u engine.Update) (engine.Session, *engine.State) {
@@ -251,7 +251,7 @@ func session(t *testing.T, e *suite) {
 
 	t.Run("every kind of feed", func(t *testing.T) {
 		for kind, values := range map[engine.Kind]any{
-			engine.Float32: []float32{0, 1, 127, 128, 255}, engine.Bytes: []byte{0, 1, 127, 128, 255}, engine.Int32: []int32{0, 1, 127, 128, 255},
+			engine.Float32: []float32{0, 1, 2, 127, 128, 255}, engine.Bytes: []byte{0, 1, 2, 127, 128, 255}, engine.Int32: []int32{0, 1, 2, 127, 128, 255},
 		} {
 			p := &engine.Program{}
 			var err error
@@ -271,8 +271,8 @@ func session(t *testing.T, e *suite) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.close32(t, kind.String(), got["y"], []float64{0, -1, -127, -128, -255}, 0)
-			for _, other := range []any{[]float64{0, 1, 2, 3, 4}, []float32{1}, []byte{1}, []int32{1}, nil} {
+			e.close32(t, kind.String(), got["y"], []float64{0, -1, -2, -127, -128, -255}, 0)
+			for _, other := range []any{[]float64{0, 1, 2, 3, 4, 5}, []float32{1}, []byte{1}, []int32{1}, nil} {
 				if _, err := ses.Forward(engine.Feeds{"x": other}); err == nil {
 					t.Errorf("an input that takes %s accepts %T %v", kind, other, other)
 				}

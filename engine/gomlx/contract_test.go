@@ -39,6 +39,9 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{Options{Backend: "cuda"}, `"cuda" is no option of the engine; known: ["go" "xla"]`},
 		{Options{Precision: "f16"}, `"f16" is no option of the engine; known: ["f32" "f64"]`},
+		{Options{Devices: -1}, "-1 devices from number 0 on: want 1 or more, or 0 for one, from number 0"},
+		{Options{Devices: 2}, "2 devices are asked for, and the backend in plain Go has 1"},
+		{Options{First: 1}, "2 devices are asked for, and the backend in plain Go has 1"},
 		{Options{Layout: "NHWC"}, `"NHWC" is no option of the engine; known: ["nchw" "nhwc"]`},
 		{Options{Backend: XLA, Plugin: "testdata"}, "no PJRT plugin: the option names testdata"},
 		{Options{Backend: XLA, Plugin: "plugin_test.go"}, "plugin_test.go: "}, // no library
@@ -82,7 +85,7 @@ func small(t *testing.T, n int) (*engine.Program, *engine.State) {
 	p := &engine.Program{Update: engine.Update{Kind: "sgd", Momentum: .9}, KeepGradients: true}
 	var err error
 	p.Graph, err = engine.Build(func(g *engine.Graph) error {
-		x := g.InputOf(engine.Bytes, "x", n, 3, 8, 8)
+		x := g.Batched(g.InputOf(engine.Bytes, "x", n, 3, 8, 8))
 		one, zero := engine.Constant(1), engine.Constant(0)
 		y := g.Conv2D(x, g.Param("w", engine.Normal(.1), true, 4, 3, 3, 3), nil, 1, 1, false)
 		y = g.BatchNorm(y, engine.Norm{

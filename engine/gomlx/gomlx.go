@@ -41,20 +41,25 @@ type Options struct {
 	Plugin    string // of XLA: the path of the plugin; empty: where FindPlugin finds one
 	Precision string // Float32 or Float64
 	Layout    string // of maps on the device: NCHW or NHWC
+	First     int    // number of the plugin's device to compute on, from 0
+	Devices   int    // how many from the first on share a batch, as devices.go says; 0 or 1: one
 }
 
 // idlePrograms is the number of compiled programs that are kept though no session uses them: a sweep returns to the
 // programs of its trials, and shapes that never come again do not fill the device.
 const idlePrograms = 16
 
-// Engine compiles programs for one device. It and its sessions belong to one goroutine at a time.
+// Engine compiles programs for a device, or for several that share each batch. It and its sessions belong to one
+// goroutine at a time.
 type Engine struct {
 	opt      Options
 	backend  compute.Backend
 	info     engine.Info
 	traffic  traffic
 	plugin   func() string // what is loaded, with its hash
+	virtual  bool          // the plugin makes as many devices as are asked for
 	wide     dtypes.DType
+	mesh     mesh
 	held     map[*engine.State]*memory
 	programs map[string]*program
 	idle     []string // keys of programs that no session uses, the longest unused first
@@ -76,6 +81,10 @@ func New(opt Options) (*Engine, error) {
 			return nil, fmt.Errorf("%q is no option of the engine; known: %q", *c.value, c.known)
 		}
 	}
+	if opt.First < 0 || opt.Devices < 0 {
+		return nil, fmt.Errorf("%d devices from number %d on: want 1 or more, or 0 for one, from number 0", opt.Devices, opt.First)
+	}
+	opt.Devices = max(opt.Devices, 1)
 	e := &Engine{opt: opt, wide: dtypes.Float32, held: map[*engine.State]*memory{}, programs: map[string]*program{}}
 	if opt.Precision == Float64 {
 		e.wide = dtypes.Float64
@@ -87,23 +96,31 @@ func New(opt Options) (*Engine, error) {
 	}
 	kind := Go
 	err := guarded(func() (err error) {
+		if e.mesh, err = newMesh(opt.First, opt.Devices); err != nil {
+			return err
+		}
 		if opt.Backend == XLA {
 			kind, err = e.openXLA()
 			return err
 		}
 		// Trap: by default this backend runs nodes at once, and for ever: a convolution waits for workers of the
 		// pool in which it runs.
-		e.backend, err = gobackend.New("ops_sequential")
-		return err
+		if e.backend, err = gobackend.New("ops_sequential"); err != nil {
+			return err
+		}
+		return e.enough("the backend in plain Go")
 	})
 	if err != nil {
 		return nil, err
 	}
 	e.info.Name = fmt.Sprintf("gomlx-%s-%s-%s", kind, opt.Precision, opt.Layout)
+	if opt.Devices > 1 {
+		e.info.Name += fmt.Sprintf("-x%d", opt.Devices) // sums are in another order
+	}
 	return e, nil
 }
 
-// Info names the engine by backend, kind of device, precision and layout.
+// Info names the engine by backend, kind of device, precision, layout, and number of devices if they are several.
 func (e *Engine) Info() engine.Info {
 	i := e.info
 	if e.plugin != nil {
@@ -124,7 +141,7 @@ func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, er
 	if err := a.Prepare(s); err != nil {
 		return nil, err
 	}
-	ses := &session{e: e, p: p, a: a, s: s, grads: map[string]compute.Buffer{}}
+	ses := &session{e: e, p: p, a: a, s: s, grads: map[string][]compute.Buffer{}}
 	q, err := e.program(p, a, s, p.Loss != nil)
 	if err != nil {
 		return nil, err

@@ -76,3 +76,29 @@ func TestXLA(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) { enginetest.Run(t, open(v.opt, v.bfloat16), v.tolerance) })
 	}
 }
+
+// TestXLADevices runs the conformance suite on two virtual devices. What is fed is split wherever it can be, as if
+// every first axis were a batch: whatever lies where, all is computed as on one device.
+func TestXLADevices(t *testing.T) {
+	e := &marking{Engine: open(gomlx.Options{Backend: gomlx.XLA, Plugin: gomlx.VirtualPlugin(t), Devices: 2}, false)(t)}
+	enginetest.Run(t, func(*testing.T) engine.Engine { return e }, enginetest.Tolerance{})
+	if e.marked == 0 {
+		t.Error("the suite has fed nothing that two devices can split")
+	}
+}
+
+// marking marks inputs that two devices can split.
+type marking struct {
+	engine.Engine
+	marked int
+}
+
+func (m *marking) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
+	for _, n := range p.Graph.Nodes() {
+		if n.Op == engine.OpInput && len(n.Shape) > 0 && n.Shape[0]%2 == 0 {
+			n.Attr.Batch = true
+			m.marked++
+		}
+	}
+	return m.Engine.Compile(p, s)
+}

@@ -11,7 +11,7 @@ import (
 	"focalgrid/engine"
 )
 
-// memory is what the device holds of a State.
+// memory is what the devices hold of a State: each the same.
 type memory struct {
 	e        *Engine
 	tensors  map[string]held
@@ -19,10 +19,10 @@ type memory struct {
 	ahead    bool // steps were made since the values came from the State, or went there
 }
 
-// held is a tensor on the device.
+// held is a tensor on the devices.
 type held struct {
-	shape  []int
-	buffer compute.Buffer
+	shape []int
+	on    []compute.Buffer // device by device
 }
 
 // take uploads the named tensor of s in place of what is held under the name.
@@ -43,26 +43,26 @@ func (m *memory) take(s *engine.State, name string) error {
 		}
 		values = wide
 	}
-	b, err := m.e.upload(values, m.e.wide, t.Shape...)
+	on, err := m.e.upload(m.e.mesh, values, false, m.e.wide, t.Shape...)
 	if err != nil {
 		return fmt.Errorf("tensor %s: %w", name, err)
 	}
-	m.tensors[name] = held{slices.Clone(t.Shape), b}
-	release([]compute.Buffer{old.buffer})
+	m.tensors[name] = held{slices.Clone(t.Shape), on}
+	release(old.on)
 	return nil
 }
 
 // replace puts a step's output in place of what is held under the name.
-func (m *memory) replace(name string, b compute.Buffer) {
+func (m *memory) replace(name string, on []compute.Buffer) {
 	t := m.tensors[name]
-	m.tensors[name] = held{t.shape, b}
-	release([]compute.Buffer{t.buffer})
+	m.tensors[name] = held{t.shape, on}
+	release(t.on)
 }
 
 // give writes all tensors to s.
 func (m *memory) give(s *engine.State) error {
 	for name, t := range m.tensors {
-		values, err := m.e.floats(t.buffer, m.e.wide, t.shape)
+		values, err := m.e.floats(t.on[:1], m.e.wide, t.shape)
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", name, err)
 		}
@@ -75,22 +75,32 @@ func (m *memory) give(s *engine.State) error {
 
 func (m *memory) free() {
 	for _, t := range m.tensors {
-		release([]compute.Buffer{t.buffer})
+		release(t.on)
 	}
 	clear(m.tensors)
 }
 
-// floats downloads a buffer of float32 or float64.
-func (e *Engine) floats(b compute.Buffer, t dtypes.DType, shape []int) ([]float32, error) {
+// floats downloads a tensor of float32 or float64, whose parts along the first axis are given.
+func (e *Engine) floats(parts []compute.Buffer, t dtypes.DType, shape []int) ([]float32, error) {
 	out := make([]float32, shapes.Make(t, shape...).Size())
-	if t == dtypes.Float32 {
-		return out, e.download(b, t, out, len(out))
+	size := len(out) / len(parts)
+	for i, b := range parts {
+		part := out[i*size : (i+1)*size]
+		if t == dtypes.Float32 {
+			if err := e.download(b, t, part, size); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		wide, err := e.doubles(b, t, size)
+		if err != nil {
+			return nil, err
+		}
+		for j, v := range wide {
+			part[j] = float32(v)
+		}
 	}
-	wide, err := e.doubles(b, t, len(out))
-	for i, v := range wide {
-		out[i] = float32(v)
-	}
-	return out, err
+	return out, nil
 }
 
 // doubles downloads a buffer of float32 or float64.

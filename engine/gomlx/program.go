@@ -21,6 +21,7 @@ import (
 // all reported scalars. A step reports no predictions: at the paper's size they are a gigabyte.
 type program struct {
 	e          *Engine
+	mesh       mesh
 	executable compute.Executable
 
 	state   []string       // the tensors that it reads
@@ -83,21 +84,28 @@ func key(p *engine.Program, step bool) string {
 
 // build compiles the step of p, or what Session.Forward reports. Prepare has added the slots of the update to s.
 func (e *Engine) build(p *engine.Program, a *engine.Analysis, s *engine.State, step bool) (*program, error) {
-	q := &program{e: e}
+	m, err := e.spread(p, step)
+	if err != nil {
+		return nil, err
+	}
+	q := &program{e: e, mesh: m}
 	thin := e.wide
 	if p.BFloat16 {
 		thin = dtypes.BFloat16
 	}
-	err := guarded(func() error {
+	err = guarded(func() error {
 		l := &lowering{
 			g: graph.NewGraph(e.backend, ""), wide: e.wide, thin: thin, nhwc: e.opt.Layout == NHWC,
 			values: map[*engine.Node]value{}, stats: map[*engine.Node]statistics{},
+		}
+		if err := m.prepare(l.g); err != nil {
+			return err
 		}
 		outs, err := q.lower(l, p, a, s, step)
 		if err != nil {
 			return err
 		}
-		err = l.g.Compile(outs...)
+		err = l.g.CompileWithSharding(outs, q.shardings(len(outs)))
 		q.executable = l.g.Executable()
 		return err
 	})
@@ -175,7 +183,7 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 	tensors := map[string]*graph.Node{}
 	tensor := func(name string, dims []int) *graph.Node {
 		q.state = append(q.state, name)
-		tensors[name] = graph.Parameter(l.g, "state/"+name, shapes.Make(q.e.wide, dims...))
+		tensors[name] = q.mesh.parameter(l.g, "state/"+name, shapes.Make(q.e.wide, dims...), false)
 		return tensors[name]
 	}
 	for _, n := range nodes {
@@ -196,11 +204,11 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 		}
 	}
 	for _, n := range q.feeds {
-		x := graph.Parameter(l.g, "feed/"+n.Name, shapes.Make(kinds[n.Attr.Kind], n.Shape...))
+		x := q.mesh.parameter(l.g, "feed/"+n.Name, shapes.Make(kinds[n.Attr.Kind], n.Shape...), n.Attr.Batch)
 		l.values[n] = value{node: l.widen(x)}
 	}
 	if count := q.scalarCount(); count > 0 {
-		all := l.widen(graph.Parameter(l.g, "scalars", shapes.Make(dtypes.Float32, count)))
+		all := l.widen(q.mesh.parameter(l.g, "scalars", shapes.Make(dtypes.Float32, count), false))
 		at := func(i int) *graph.Node { return graph.Reshape(cut(all, 0, i, i+1)) }
 		for i, n := range q.scalars {
 			l.values[n] = value{node: at(i)}
@@ -212,17 +220,17 @@ func (q *program) inputs(l *lowering, p *engine.Program, a *engine.Analysis, s *
 	return tensors
 }
 
-// run computes the outputs. The caller frees them.
-func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
-	var in, own []compute.Buffer
-	defer func() { release(own) }()
+// run computes the outputs, each on every device. The caller frees them.
+func (q *program) run(m *memory, f engine.Feeds) ([][]compute.Buffer, error) {
+	var in, own [][]compute.Buffer
+	defer func() { release(own...) }()
 	for _, name := range q.state {
-		in = append(in, m.tensors[name].buffer)
+		in = append(in, m.tensors[name].on)
 	}
-	upload := func(values any, t dtypes.DType, dims ...int) error {
-		b, err := q.e.upload(values, t, dims...)
+	upload := func(values any, split bool, t dtypes.DType, dims ...int) error {
+		on, err := q.e.upload(q.mesh, values, split, t, dims...)
 		if err == nil {
-			in, own = append(in, b), append(own, b)
+			in, own = append(in, on), append(own, on)
 		}
 		return err
 	}
@@ -232,10 +240,10 @@ func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 			return nil, err
 		}
 		if s, ok := v.(*staged); ok {
-			in = append(in, s.buffer)
+			in = append(in, s.on)
 			continue
 		}
-		if err := upload(v, kinds[n.Attr.Kind], n.Shape...); err != nil {
+		if err := upload(v, n.Attr.Batch, kinds[n.Attr.Kind], n.Shape...); err != nil {
 			return nil, fmt.Errorf("input %s: %w", n.Name, err)
 		}
 	}
@@ -244,16 +252,11 @@ func (q *program) run(m *memory, f engine.Feeds) ([]compute.Buffer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := upload(values, dtypes.Float32, len(values)); err != nil {
+		if err := upload(values, false, dtypes.Float32, len(values)); err != nil {
 			return nil, fmt.Errorf("scalars: %w", err)
 		}
 	}
-	var out []compute.Buffer
-	err := guarded(func() (err error) {
-		out, err = q.executable.Execute(in, nil, 0)
-		return err
-	})
-	return out, err
+	return q.execute(in)
 }
 
 // scalarsOf gathers what is fed to scalar inputs, and the learning rate.
@@ -286,10 +289,10 @@ func (q *program) scalarsOf(f engine.Feeds) ([]float32, error) {
 // close frees the executable.
 func (q *program) close() { q.executable.Finalize() }
 
-// release frees buffers; their content is of no use any more.
-func release(buffers []compute.Buffer) {
-	for _, b := range buffers {
-		if b != nil {
+// release frees tensors on all devices; their content is of no use any more.
+func release(tensors ...[]compute.Buffer) {
+	for _, on := range tensors {
+		for _, b := range on {
 			b.Finalize()
 		}
 	}

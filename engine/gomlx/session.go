@@ -19,7 +19,7 @@ type session struct {
 	step   *program // nil where there is no loss
 	before *program // what Forward reports; compiled when it is first asked for
 
-	grads map[string]compute.Buffer // of the last step
+	grads map[string][]compute.Buffer // of the last step
 }
 
 // report is what a program computed for the host.
@@ -29,11 +29,15 @@ type report struct {
 }
 
 // collect downloads what q reports, the last of its outputs, and frees them.
-func (s *session) collect(q *program, out []compute.Buffer) (report, error) {
-	defer release(out)
+func (s *session) collect(q *program, out [][]compute.Buffer) (report, error) {
+	defer release(out...)
 	r := report{values: engine.Values{}}
 	for i, n := range q.tensors {
-		v, err := s.e.floats(out[i], dtypes.Float32, n.Shape)
+		parts := out[i]
+		if !q.mesh.splits(n.Shape) {
+			parts = parts[:1]
+		}
+		v, err := s.e.floats(parts, dtypes.Float32, n.Shape)
 		if err != nil {
 			return r, fmt.Errorf("output %s: %w", n.Name, err)
 		}
@@ -46,7 +50,7 @@ func (s *session) collect(q *program, out []compute.Buffer) (report, error) {
 	if first+len(q.values) == 0 {
 		return r, nil
 	}
-	all, err := s.e.doubles(out[len(q.tensors)], s.e.wide, first+len(q.values))
+	all, err := s.e.doubles(out[len(q.tensors)][0], s.e.wide, first+len(q.values))
 	if err != nil {
 		return r, fmt.Errorf("scalar outputs: %w", err)
 	}
@@ -123,11 +127,11 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 }
 
 func (s *session) Gradient(param string) []float32 {
-	b, n := s.grads[param], s.p.Graph.Node(param)
-	if b == nil || n == nil {
+	on, n := s.grads[param], s.p.Graph.Node(param)
+	if on == nil || n == nil {
 		return nil
 	}
-	v, err := s.e.floats(b, dtypes.Float32, n.Shape)
+	v, err := s.e.floats(on[:1], dtypes.Float32, n.Shape)
 	if err != nil {
 		return nil
 	}
@@ -136,8 +140,8 @@ func (s *session) Gradient(param string) []float32 {
 
 // forget frees the gradients of the last step.
 func (s *session) forget() {
-	for _, b := range s.grads {
-		release([]compute.Buffer{b})
+	for _, on := range s.grads {
+		release(on)
 	}
 	clear(s.grads)
 }

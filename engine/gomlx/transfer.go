@@ -2,6 +2,8 @@ package gomlx
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"sync/atomic"
 
 	"github.com/gomlx/compute"
@@ -17,15 +19,34 @@ type traffic struct{ up, down atomic.Int64 }
 // Traffic returns the bytes that went to the device, and that came from it, since the engine was opened.
 func (e *Engine) Traffic() (up, down int64) { return e.traffic.up.Load(), e.traffic.down.Load() }
 
-// upload copies values to the device. Any goroutine may call it.
-func (e *Engine) upload(values any, t dtypes.DType, dims ...int) (b compute.Buffer, err error) {
-	shape := shapes.Make(t, dims...)
-	err = guarded(func() (err error) {
-		b, err = e.backend.BufferFromFlatData(0, values, shape)
-		return err
+// upload brings a tensor to the devices of m: an equal part of its first axis to each, or all of it. Any goroutine may
+// call it.
+func (e *Engine) upload(m mesh, values any, split bool, t dtypes.DType, dims ...int) ([]compute.Buffer, error) {
+	shape, parts := shapes.Make(t, dims...), 1
+	if split {
+		parts = m.size
+		shape.Dimensions[0] /= parts
+	}
+	all := reflect.ValueOf(values)
+	size := all.Len() / parts
+	var out []compute.Buffer
+	err := guarded(func() error {
+		for i := range m.size {
+			from := i % parts * size
+			on, err := e.backend.BufferFromFlatData(compute.DeviceNum(m.first+i), all.Slice(from, from+size).Interface(), shape)
+			if err != nil {
+				return err
+			}
+			out = append(out, on)
+			e.traffic.up.Add(int64(size) * int64(t.Size()))
+		}
+		return nil
 	})
-	e.traffic.up.Add(int64(shape.Size()) * int64(t.Size()))
-	return b, err
+	if err != nil {
+		release(out)
+		return nil, err
+	}
+	return out, nil
 }
 
 // download copies a buffer into values, whose type is the buffer's.
@@ -39,18 +60,18 @@ var kinds = map[engine.Kind]dtypes.DType{engine.Float32: dtypes.Float32, engine.
 
 // staged is a feed on the device.
 type staged struct {
-	kind   engine.Kind
-	shape  []int
-	buffer compute.Buffer
+	kind  engine.Kind
+	shape []int
+	on    []compute.Buffer // each device
 }
 
 func (s *staged) Kind() engine.Kind { return s.kind }
 func (s *staged) Shape() []int      { return s.shape }
-func (s *staged) Free()             { release([]compute.Buffer{s.buffer}); s.buffer = nil }
+func (s *staged) Free()             { release(s.on); s.on = nil }
 
-// Stage copies a feed to the device.
-func (e *Engine) Stage(values any, shape ...int) (engine.Staged, error) {
-	s := &staged{shape: shape}
+// Stage copies a feed to the devices, in parts if it is of the batch.
+func (e *Engine) Stage(values any, batch bool, shape ...int) (engine.Staged, error) {
+	s := &staged{shape: slices.Clone(shape)}
 	length := 0
 	switch v := values.(type) {
 	case []float32:
@@ -65,7 +86,10 @@ func (e *Engine) Stage(values any, shape ...int) (engine.Staged, error) {
 	if size := shapes.Make(kinds[s.kind], shape...).Size(); size != length {
 		return nil, fmt.Errorf("%d values for shape %v", length, shape)
 	}
+	if batch && shape[0]%e.mesh.size != 0 {
+		return nil, fmt.Errorf("a batch of %d cannot be split among %d devices", shape[0], e.mesh.size)
+	}
 	var err error
-	s.buffer, err = e.upload(values, kinds[s.kind], shape...)
+	s.on, err = e.upload(e.mesh, values, batch, kinds[s.kind], shape...)
 	return s, err
 }

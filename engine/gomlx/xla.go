@@ -14,7 +14,11 @@ import (
 	_ "focalgrid/engine/gomlx/quiet"
 )
 
-// openXLA loads a plugin and opens its first device. It returns the kind of backend and device.
+// virtualDevices is how many devices a plugin for CPUs has at most. It makes those that are asked for, and they share
+// the cores: the bound catches mistyped numbers.
+const virtualDevices = 64
+
+// openXLA loads a plugin and opens its devices. It returns the kind of backend and device.
 func (e *Engine) openXLA() (kind string, err error) {
 	path, err := FindPlugin(e.opt.Plugin)
 	if err != nil {
@@ -28,13 +32,17 @@ func (e *Engine) openXLA() (kind string, err error) {
 	case pjrt.IsCUDAName(path):
 		prepareCUDA(path)
 	case strings.Contains(strings.ToLower(path), "cpu"):
-		options["cpu_device_count"] = int64(1) // else there are four, which share the cores
+		e.virtual = true
+		options["cpu_device_count"] = int64(min(e.mesh.first+e.mesh.size, virtualDevices)) // else there are four
 	}
 	b, err := xla.NewWithOptions(path+",tf32=false", options)
 	if err != nil {
 		return "", fmt.Errorf("PJRT plugin %s: %w", path, err)
 	}
 	e.backend = b
+	if err := e.enough("the PJRT plugin " + path); err != nil {
+		return "", err
+	}
 	device := deviceKind(b.DeviceDescription(0))
 	e.info.Device, e.info.Threads, e.info.Exact = strings.ToUpper(device), 0, device == "cpu"
 	e.plugin = sync.OnceValue(func() string { return fingerprint(path) })

@@ -113,7 +113,7 @@ func (b *bench) jobs(n int, w testWorker) {
 		panic(err)
 	}
 	b.workers = true
-	b.Executor = Processes(n, func() *exec.Cmd {
+	b.Executor = Processes(n, func(int) *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), asWorker+"="+string(text))
 		return cmd

@@ -3,6 +3,7 @@ package usage
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"focalgrid/experiments/plan"
@@ -13,14 +14,18 @@ import (
 // DefaultDB is the results database if --db is not given.
 const DefaultDB = "runs/focalgrid.db"
 
-// Next returns three commands that are useful after a sweep on that engine.
-func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection, engine, db string) []string {
+// Next returns three commands that are useful after a sweep on that engine and number of devices.
+func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection, engine string, devices int, db string) []string {
 	best := ""
 	most := -1.
 	failed := ""
+	trained := engine // as tables name it
 	for _, s := range states {
 		if s.Recorded == nil {
 			continue
+		}
+		if devices > 1 {
+			trained = s.Recorded.Engine
 		}
 		if ap := s.Recorded.Metrics["AP"]; s.Recorded.Status == record.StatusDone && ap > most {
 			best, most = s.Key[:12], ap
@@ -30,10 +35,14 @@ func Next(p *plan.Plan, states []sweep.State, source string, sel *plan.Selection
 		}
 	}
 	flags := flagsOf(sel)
+	shown := slices.Clone(flags)
 	if engine != "auto" {
-		flags = append(flags, "--engine", engine)
+		flags, shown = append(flags, "--engine", engine), append(shown, "--engine", trained)
 	}
-	lines := []string{Command("table", db, append([]string{source}, append(flags, "--format", "markdown")...)...)}
+	if devices > 1 {
+		flags = append(flags, "--devices", strconv.Itoa(devices))
+	}
+	lines := []string{Command("table", db, append([]string{source}, append(shown, "--format", "markdown")...)...)}
 	switch {
 	case failed != "":
 		lines = append(lines, Command("show", db, failed))
