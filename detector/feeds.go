@@ -203,9 +203,17 @@ func (f *feeder) batch(b *dataset.Batch) (*fed, error) {
 	if err != nil {
 		return nil, err
 	}
+	z.losses = f.remote && s.NeedsPredictions() && !f.d.parts.Sampler.ReadsLogits()
 	out := &fed{size: z, feeds: z.imageFeeds(b)}
+	if z.losses {
+		out.feeds["classes"] = s.Classes(matched)
+	}
 	assign := func(p engine.Values) (engine.Feeds, error) {
-		feeds, positives, err := f.targets(s, matched, box.Predicted(p), z.objects)
+		predicted := box.Predicted(p)
+		if z.losses {
+			predicted = box.Predicted{"loss": p[priorLoss], "box": p["box"]}
+		}
+		feeds, positives, err := f.targets(s, matched, predicted, z.objects)
 		f.running = s.Running
 		out.positives, out.running = positives, s.Running
 		return feeds, err
@@ -295,8 +303,30 @@ func (f *feeder) shapes(z size, priors int) map[string][]int {
 	_, rows := f.rows(z.objects)
 	return map[string][]int{
 		"bytes": {z.n, z.h, z.w, 3}, "sizes": {z.n, 2}, "image": {z.n, 3, z.h, z.w},
-		"table": {z.n, rows, sampler.RowSize}, "rows": {z.n, priors}, "quality": {z.n, priors},
+		"table": {z.n, rows, sampler.RowSize}, "rows": {z.n, priors}, "quality": {z.n, priors}, "classes": {z.n, priors},
 	}
+}
+
+// priorLoss names the losses that a network of size.losses hands out.
+const priorLoss = "prior_loss"
+
+// losses hands out the cross entropy of each prior in place of its logits: as many numbers as there are classes less.
+func (f *feeder) losses(g *engine.Graph, z size, predictions []*engine.Node) []*engine.Node {
+	logits := g.Node("class")
+	kind := engine.Bytes
+	if f.d.Classes >= sampler.MostBytes {
+		kind = engine.Int32
+	}
+	labels := g.Sub(g.Batched(g.InputOf(kind, "classes", z.n, logits.Shape[1])), g.Const(1))
+	right := g.Mul(logits, g.OneHot(labels, f.d.Classes))
+	wrong := g.Sub(g.Sub(logits, right), right) // the logit, or less than 0 by as much at the object's class
+	out := []*engine.Node{g.Named(g.SumLast(g.Softplus(wrong)), priorLoss)}
+	for _, p := range predictions {
+		if p != logits {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // addTargets adds the targets, made of the tables and of the rows of the priors.

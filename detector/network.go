@@ -35,6 +35,7 @@ type size struct {
 	bytes   bool // it is fed images as bytes, and normalises them
 	objects int  // it is fed tables of that many objects an image, and writes the targets; 0: it is fed targets
 	top     bool // it hands out the predictions that detections can come from alone
+	losses  bool // it hands out the loss of each prior, not its logits
 }
 
 // networks lists networks, the least recently used first.
@@ -190,6 +191,9 @@ func (d *Detector) network(z size) (*network, error) {
 		out := model.Network(g, d.parts.Network, z.image(g), z.train)
 		for _, p := range out.Predictions {
 			prog.Predictions = append(prog.Predictions, p.Node)
+		}
+		if z.losses {
+			prog.Predictions = d.feeder.losses(g, z, prog.Predictions)
 		}
 		if z.top {
 			prog.Predictions = d.top(g, prog.Predictions, priors.Levels)

@@ -15,6 +15,8 @@ type Miner interface {
 	// the ignored" and "all positives", and may change what the normaliser
 	// counts.
 	mine(s *Sampler, m Matched, p box.Predicted)
+	// readsLogits reports whether the loss of each prior is not enough.
+	readsLogits() bool
 }
 
 // miners names every way to choose examples. To add one, write a file and add a line.
@@ -79,6 +81,14 @@ func hardest(e []example, k int) []example {
 	}
 	slices.SortFunc(e[:k], byHardness)
 	return e[:k]
+}
+
+// hardness is the cross entropy of a prior of the batch: what is predicted under "loss", or else computed of the logits.
+func (s *Sampler) hardness(p box.Predicted, at int, label int32) float64 {
+	if loss := p["loss"]; loss != nil {
+		return float64(loss[at])
+	}
+	return crossEntropy(p["class"][at*s.classes:(at+1)*s.classes], float32(label))
 }
 
 // crossEntropy is Σ_k log(1+exp(±x_k)) over the classes' logits, the plain

@@ -67,6 +67,8 @@ func newOHEM(v setting.Values) Miner {
 	}
 }
 
+func (o OHEM) readsLogits() bool { return o.NMS < 1 && o.NMSClass == "per_class" }
+
 func (o OHEM) mine(s *Sampler, m Matched, p box.Predicted) {
 	w, n := &s.scratch, len(s.priors.Boxes)
 	separate := o.NMSGroups == "separate" || o.NMSGroups == "auto" && o.Ratio > 0
@@ -129,7 +131,7 @@ func (o OHEM) survivors(s *Sampler, m Matched, image int, p box.Predicted, limit
 			continue
 		}
 		w.selected[at] = false
-		loss := crossEntropy(logits[at*k:(at+1)*k], float32(m.label(at, n)))
+		loss := s.hardness(p, at, m.label(at, n))
 		if object := m.Match[at]; object >= 0 && o.Score == "class+box" {
 			want := s.config.Coder.Encode(s.priors.Boxes[at-image*n], m.Images[image].Boxes[object])
 			for j, v := range want {

@@ -72,3 +72,55 @@ func TestRowsRefuses(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestLossesForLogits: miners choose alike by the loss of each prior, for the classes that Classes names, and refuse it
+// where they read logits.
+func TestLossesForLogits(t *testing.T) {
+	anchors := grid(64, 64)
+	images := []Objects{randomObjects(1, 3, 64, 64, 4), randomObjects(2, 2, 64, 64, 4)}
+	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
+	for _, miner := range []string{"ssd", "ohem"} {
+		a := newSampler(t, mining(miner), anchors, 4)
+		m, err := a.Match(images)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := a.Targets(m, box.Predicted{"class": logits, "box": deltas})
+		if err != nil {
+			t.Fatal(err)
+		}
+		classes, ok := a.Classes(m).([]byte)
+		if !ok || len(classes) != len(m.Match) {
+			t.Fatalf("%s: classes %T", miner, a.Classes(m))
+		}
+		var losses []float32
+		for at, c := range classes {
+			losses = append(losses, float32(crossEntropy(logits[4*at:4*at+4], float32(c)-1)))
+		}
+		weights := slices.Clone(want.ClassWeight)
+		got, err := a.Targets(m, box.Predicted{"loss": losses, "box": deltas})
+		if err != nil || !slices.Equal(got.ClassWeight, weights) {
+			t.Errorf("%s chooses others by losses than by logits: %v", miner, err)
+		}
+	}
+	c := mining("ohem")
+	o := c.Miner.(OHEM)
+	o.NMS, o.NMSClass = .5, "per_class"
+	c.Miner = o
+	a := newSampler(t, c, anchors, 4)
+	m, err := a.Match(images)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Targets(m, box.Predicted{"loss": make([]float32, len(m.Match)), "box": deltas}); err == nil || !strings.Contains(err.Error(), "prediction class has 0 values") {
+		t.Errorf("error %v", err)
+	}
+	many := newSampler(t, paperConfig(), fiveAnchors, 300)
+	m, err = many.Match([]Objects{{Boxes: [][4]float32{{0, 0, 10, 10}}, Labels: []int32{299}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := many.Classes(m); fmt.Sprint(c) != fmt.Sprint([]int32{300, 300, 0, 0, 0}) {
+		t.Errorf("classes %v", c)
+	}
+}

@@ -95,6 +95,9 @@ type Sampler struct {
 	targets Targets
 	rows    Rows
 	scratch scratch
+
+	classBytes []byte
+	classInts  []int32
 }
 
 // NewSampler prepares for the given priors and number of classes.
@@ -118,6 +121,32 @@ func NewSampler(c Config, priors *Priors, classes int) (*Sampler, error) {
 // NeedsPredictions reports whether Targets reads predictions.
 func (s *Sampler) NeedsPredictions() bool {
 	return s.config.Miner != nil || s.config.Assigner.NeedsPredictions()
+}
+
+// ReadsLogits reports whether a sampler chooses by the logits themselves: the loss of each prior is not enough.
+func (c Config) ReadsLogits() bool {
+	return c.Assigner.NeedsPredictions() || c.Miner != nil && c.Miner.readsLogits()
+}
+
+// Classes writes for each prior of a matched batch 1 + the class of its object, or 0 where it has none: [N·A], in bytes
+// if they hold all classes.
+func (s *Sampler) Classes(m Matched) any {
+	if s.classes < MostBytes {
+		s.classBytes = resize(s.classBytes, len(m.Match))
+		return classesOf(s, m, s.classBytes)
+	}
+	s.classInts = resize(s.classInts, len(m.Match))
+	return classesOf(s, m, s.classInts)
+}
+
+func classesOf[T byte | int32](s *Sampler, m Matched, out []T) []T {
+	n := len(s.priors.Boxes)
+	guard.Each(len(m.Images), func(image int) {
+		for at := image * n; at < (image+1)*n; at++ {
+			out[at] = T(max(0, m.label(at, n)+1))
+		}
+	})
+	return out
 }
 
 // ObjectError is returned by Match for an object that nothing can learn.

@@ -22,9 +22,10 @@ func newSSD(v setting.Values) Miner {
 	return SSD{Ratio: v.Number("ratio"), MinNegatives: v.Int("min_negatives")}
 }
 
+func (SSD) readsLogits() bool { return false }
+
 func (d SSD) mine(s *Sampler, m Matched, p box.Predicted) {
-	logits := p["class"]
-	w, n, k := &s.scratch, len(s.priors.Boxes), s.classes
+	w, n := &s.scratch, len(s.priors.Boxes)
 	for i := range m.Images {
 		w.group = w.group[:0]
 		positives := 0
@@ -33,7 +34,7 @@ func (d SSD) mine(s *Sampler, m Matched, p box.Predicted) {
 			case m.Match[at] >= 0:
 				positives++
 			case m.Match[at] == Background:
-				w.group = append(w.group, example{crossEntropy(logits[at*k:(at+1)*k], Background), at})
+				w.group = append(w.group, example{s.hardness(p, at, Background), at})
 				w.selected[at] = false
 			}
 		}

@@ -340,6 +340,8 @@ func (f assignment) Assign(p *Priors, o Objects, _ box.Predicted) ([]int32, []fl
 // everything is a Miner that takes all priors, the ignored ones too.
 type everything struct{}
 
+func (everything) readsLogits() bool { return true }
+
 func (everything) mine(s *Sampler, m Matched, _ box.Predicted) {
 	for at := range s.scratch.selected {
 		s.scratch.selected[at] = true
@@ -348,6 +350,8 @@ func (everything) mine(s *Sampler, m Matched, _ box.Predicted) {
 
 // firstOf is a Miner that takes the first image alone.
 type firstOf struct{}
+
+func (firstOf) readsLogits() bool { return true }
 
 func (firstOf) mine(s *Sampler, m Matched, _ box.Predicted) {
 	clear(s.scratch.selected[len(s.priors.Boxes):])

@@ -35,8 +35,9 @@ func (t Targets) ByName() map[string][]float32 {
 var ErrPredictions = errors.New("this assigner or miner chooses by predictions: pass them")
 
 // Targets writes labels, box targets and weights of a matched batch. predicted is the network's
-// outputs at this step, nil where NeedsPredictions is false. With normaliser "ema" each call
-// moves Running.
+// outputs at this step, nil where NeedsPredictions is false. Where Config.ReadsLogits is false, it may have, in place
+// of the logits [N·A·K] under "class", the cross entropy of each prior [N·A] under "loss", for the classes that Classes
+// gives. With normaliser "ema" each call moves Running.
 func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
 	m, err := s.choose(m, predicted)
 	if err != nil {
@@ -69,10 +70,14 @@ func (s *Sampler) choose(m Matched, predicted box.Predicted) (Matched, error) {
 		if predicted == nil {
 			return m, ErrPredictions
 		}
+		class, size := "class", s.classes
+		if predicted["loss"] != nil && !s.config.ReadsLogits() {
+			class, size = "loss", 1
+		}
 		for _, p := range []struct {
 			name string
 			size int
-		}{{"class", s.classes}, {"box", s.config.Coder.Values()}} {
+		}{{class, size}, {"box", s.config.Coder.Values()}} {
 			if got, want := len(predicted[p.name]), all*p.size; got != want {
 				return m, fmt.Errorf("prediction %s has %d values; want %d (%d priors of %d)", p.name, got, want, all, p.size)
 			}
