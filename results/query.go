@@ -281,6 +281,17 @@ func (s *Store) Seeds() (seeds []uint64, err error) {
 	return seeds, s.explain("read seeds", err)
 }
 
+// Engines returns the engines of the recorded trainings, by name.
+func (s *Store) Engines() (engines []string, err error) {
+	err = each(s.db, func(rows *sql.Rows) error {
+		var engine string
+		err := rows.Scan(&engine)
+		engines = append(engines, engine)
+		return err
+	}, "SELECT DISTINCT engine FROM trials WHERE kind = ? ORDER BY engine", record.KindTrain)
+	return engines, s.explain("read engines", err)
+}
+
 // Status counts the selected trials by status.
 func (s *Store) Status(f Filter) (map[string]int, error) {
 	trials, err := s.Trials(f)

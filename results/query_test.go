@@ -47,6 +47,25 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
+// TestEngines: each engine that trained something, once.
+func TestEngines(t *testing.T) {
+	s := newStore(t)
+	if got, err := s.Engines(); err != nil || len(got) > 0 {
+		t.Errorf("an empty database has engines %q, %v", got, err)
+	}
+	for i, name := range []string{"b", "a", "b"} {
+		trial := trialNamed(fmt.Sprint(i))
+		trial.Engine = name
+		begin(t, s, trial)
+	}
+	pretraining := trialNamed("p")
+	pretraining.Kind, pretraining.Engine = record.KindPretrain, "c"
+	begin(t, s, pretraining)
+	if got, err := s.Engines(); err != nil || !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("engines %q, %v; want a and b", got, err)
+	}
+}
+
 func FuzzPrefix(f *testing.F) {
 	s, err := Open(filepath.Join(f.TempDir(), "focalgrid.db"))
 	if err != nil {

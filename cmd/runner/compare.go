@@ -18,8 +18,8 @@ import (
 )
 
 type compareOptions struct {
-	a, b, db, format string
-	resamples        int
+	a, b, db, format, engine string
+	resamples                int
 }
 
 func newCompare(a *app) *cobra.Command {
@@ -40,13 +40,18 @@ A and B are each one of these:
 Several trials are compared by their means, each with its 95 % t interval. Where both sides
 have trials of the same seed, the differences are taken by pairs, with the p of the exact
 sign-flip test and P(B > A), the share of pairs in which B is better. A trial that is on both
-sides is compared bit by bit.
+sides is compared bit by bit. Two trials that differ in their engine alone are also compared
+step by step.
+
+Settings stand for trials of the default engine. --engine names another one, or two: those of
+A and of B.
 
 Where the detections of all trials are stored, --resamples draws of seeds and of images say in
 which interval the difference in AP would lie with other seeds and other images.`,
 		Example: `  runner compare 3fa85f64 9b1c
   runner compare loss.gamma=0 loss.gamma=2
   runner compare 3fa8 9b1c --format csv > curves.csv
+  runner compare loss.gamma=2 loss.gamma=2 --engine cpu,xla
   runner compare runs/focalgrid.db other.db --format json`,
 		Args: usage.Args,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -62,6 +67,7 @@ which interval the difference in AP would lie with other seeds and other images.
 	}
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, report.CompareFormats()...)
+	trainedByFlag(cmd, &o.engine, "settings stand for trials of this `engine`, or of A's and B's, such as cpu,xla")
 	cmd.Flags().IntVar(&o.resamples, "resamples", 1000, "`number` of resamples of seeds and images; 0: none")
 	return cmd
 }
@@ -73,10 +79,14 @@ func (a *app) compare(ctx context.Context, o *compareOptions) error {
 	if o.resamples < 0 {
 		return bad(fmt.Errorf("--resamples %d: want 0 or more", o.resamples))
 	}
+	of, err := o.engines()
+	if err != nil {
+		return bad(err)
+	}
 	var c report.Comparison
 	var recorded [2][]experiments.Recorded
 	for i, side := range []*report.Side{&c.A, &c.B} {
-		store, found, err := loadSide(o.db, []string{o.a, o.b}[i])
+		store, found, err := loadSide(o.db, []string{o.a, o.b}[i], of[i])
 		if err != nil {
 			return bad(err)
 		}
@@ -103,8 +113,21 @@ func (a *app) compare(ctx context.Context, o *compareOptions) error {
 	return bad(report.WriteComparison(a.out, c, o.format))
 }
 
-// loadSide finds what an argument of compare names. The caller closes the store.
-func loadSide(db, arg string) (*results.Store, report.Side, error) {
+// engines returns which engines' trials the settings of A and of B stand for, as --engine names them.
+func (o *compareOptions) engines() ([2]string, error) {
+	a, b, two := strings.Cut(o.engine, ",")
+	if !two {
+		b = a
+	}
+	if o.engine != "auto" && !strings.Contains(o.a+o.b, "=") {
+		return [2]string{}, fmt.Errorf("--engine %s: A and B name trials, whatever their engine; leave the flag out, or give settings such as loss.gamma=2", o.engine)
+	}
+	return [2]string{a, b}, nil
+}
+
+// loadSide finds what an argument of compare names, with settings that stand for trials of an engine. The caller closes
+// the store.
+func loadSide(db, arg, engine string) (*results.Store, report.Side, error) {
 	what := arg
 	if isFile(arg) {
 		db, what = arg, ""
@@ -115,21 +138,23 @@ func loadSide(db, arg string) (*results.Store, report.Side, error) {
 	if err != nil {
 		return nil, report.Side{}, err
 	}
-	side, err := sideIn(store, arg, what)
+	side, err := sideIn(store, arg, what, engine)
 	if err != nil {
 		store.Close()
 	}
 	return store, side, err
 }
 
-func sideIn(store *results.Store, name, what string) (report.Side, error) {
+func sideIn(store *results.Store, name, what, engine string) (report.Side, error) {
 	var trials []record.Trial
 	var err error
 	switch {
 	case what == "":
 		trials, err = store.Trials(results.Filter{Kind: record.KindTrain})
 	case strings.Contains(what, "="):
-		trials, err = report.Rows(store, what, detector.Settings.Meaningful)
+		if engine, err = recordedName(store, engine); err == nil {
+			trials, err = report.Rows(store, what, engine, detector.Settings.Meaningful)
+		}
 	default:
 		var t *record.Trial
 		if t, err = store.Trial(what); err == nil {

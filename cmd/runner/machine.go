@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"focalgrid/cmd/runner/progress"
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/engine"
 	"focalgrid/engine/gomlx"
@@ -42,12 +41,15 @@ func engineFlag(cmd *cobra.Command, engine *string) {
 	usage.Complete(cmd, "engine", engineNames())
 }
 
+// defaultEngine is the name, in records, of the engine that computes where --engine names none.
+const defaultEngine = "gorgonia"
+
 // engines makes the engines that --engine names. To add one, add a line. xla-go is the engine xla without a plugin: the
 // same graphs, run by plain Go.
 var engines = map[string]maker{
-	"auto":      {"gorgonia", cpu},
-	"cpu":       {"gorgonia", cpu},
-	"cpu-exact": {"gorgonia", cpuExact},
+	"auto":      {defaultEngine, cpu},
+	"cpu":       {defaultEngine, cpu},
+	"cpu-exact": {"gorgonia-exact", cpuExact},
 	"xla":       {"gomlx-xla", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.XLA}) }},
 	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }},
 }
@@ -170,23 +172,7 @@ func (m *machine) open(a *app) (*rig, error) {
 
 // records looks up what a database holds; nil: nothing.
 func (r *rig) records(store *results.Store) sweep.Records {
-	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host}
-}
-
-// openRecords opens an existing database and what finds a plan's trials in it; close ends both.
-func (a *app) openRecords(engine, db string) (records sweep.Records, close func(), err error) {
-	m := machine{engine: engine, threads: 1}
-	r, err := m.open(a)
-	if err != nil {
-		return records, nil, err
-	}
-	store, err := results.OpenExisting(db)
-	if err != nil {
-		r.close()
-		return records, nil, bad(err)
-	}
-	r.Notify = progress.Preparing(a.now, a.err)
-	return r.records(store), func() { store.Close(); r.close() }, nil
+	return sweep.Records{Trainer: r.Trainer, Store: store, Host: r.host, Default: defaultEngine}
 }
 
 func (r *rig) close() {

@@ -14,9 +14,11 @@ import (
 	"focalgrid/cmd/runner/usage"
 	"focalgrid/columns"
 	"focalgrid/experiments/plan"
+	"focalgrid/experiments/sweep"
 	"focalgrid/figure"
 	"focalgrid/paper/figures"
 	"focalgrid/results"
+	"focalgrid/results/record"
 	"focalgrid/setting"
 )
 
@@ -40,7 +42,8 @@ func newPlot(a *app) *cobra.Command {
          paper have its numbers, and the others are named like their grid file.
          3 is the network of --profile (mini). 4 runs the detector of --trial over the
          images that it was scored on; it also prints which share of the loss the hardest
-         examples hold
+         examples hold. engines is one training on several engines, which must be in one
+         database: that of --trial, or the last one
   FILE   the AP of a grid file's rows from recorded trials, with published figures in a
          panel of their own; --curves draws the losses in training instead
   TRIAL  the losses of one trial in training; TRIAL is its key or the first digits
@@ -52,6 +55,7 @@ recorded seed counts. Intervals are 95 % t intervals of the mean over seeds.`,
   runner plot 6 --ascii
   runner plot 3 --profile paper -o network.svg
   runner plot 4 --trial 3fa85f6457c1 -o cumulative-loss.svg
+  runner plot engines -o engines.svg
   runner plot gamma -o gamma.png --width 1200
   runner plot gamma --curves --only loss.gamma=0,2 -o curves.svg
   runner plot 3fa85f6457c1 -o trial.svg`,
@@ -70,10 +74,10 @@ recorded seed counts. Intervals are 95 % t intervals of the mean over seeds.`,
 	f.BoolVar(&o.ascii, "ascii", false, "draw with characters, on standard output")
 	f.IntVar(&o.width, "width", figure.Width, "width of the picture in `pixels`; everything in it grows with it")
 	f.BoolVar(&o.curves, "curves", false, "draw learning curves of a grid file")
-	f.StringVar(&o.trial, "trial", "", "`key` of the trial that figure 4 is drawn from, or its first digits")
+	f.StringVar(&o.trial, "trial", "", "`key` of the trial that figure 4 or engines is drawn from, or its first digits")
 	selectionFlags(cmd, &o.sel)
 	dbFlag(cmd, &o.db)
-	engineFlag(cmd, &o.engine)
+	trainedByFlag(cmd, &o.engine, "draw the trials of this `engine`, and figure 4 on it")
 	return cmd
 }
 
@@ -104,6 +108,8 @@ func (a *app) listPlots() error {
 			from = "the network of --profile"
 		case figures.Trial:
 			from = "the trained detector of --trial"
+		case figures.Engines:
+			from = "trials of the same settings and seed on several engines"
 		}
 		rows = append(rows, []string{name, fig.Title, from})
 	}
@@ -164,6 +170,8 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 	switch {
 	case named && fig.Needs == figures.Trial:
 		return a.plotTrained(ctx, o, fig)
+	case named && fig.Needs == figures.Engines:
+		return a.plotEngines(o, fig)
 	case o.trial != "":
 		return nil, bad(fmt.Errorf("--trial %s: %s is not drawn from one trial", o.trial, o.what))
 	case named && fig.Needs == figures.Network:
@@ -189,21 +197,50 @@ func (a *app) figure(ctx context.Context, o *plotOptions) (*figure.Figure, error
 	case err != nil:
 		return nil, bad(err)
 	}
-	sweep := usage.Sweep(grid, &o.sel, o.engine, o.db)
+	train := usage.Sweep(grid, &o.sel, trainedBy(o.engine), o.db)
 	records, closeRecords, err := a.openRecords(o.engine, o.db)
 	if errors.Is(err, results.ErrNoDatabase) {
-		return nil, bad(fmt.Errorf("%w; `%s` trains what %s is drawn from", err, sweep, o.what))
+		return nil, bad(fmt.Errorf("%w; `%s` trains what %s is drawn from", err, train, o.what))
 	} else if err != nil {
 		return nil, err
 	}
 	defer closeRecords()
-	if in.Grid, err = records.Grid(ctx, p, o.sel.Seeds == "", sweep); err != nil {
+	if in.Grid, err = records.Grid(ctx, p, o.sel.Seeds == "", train); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
 		return nil, bad(err)
 	}
 	f, err := draw(in)
+	return f, bad(err)
+}
+
+// plotEngines draws a training on several engines.
+func (a *app) plotEngines(o *plotOptions, fig figures.Figure) (*figure.Figure, error) {
+	if given := o.given(); given != "" {
+		return nil, bad(fmt.Errorf("%s: figure %s is drawn from trials as they are recorded", given, o.what))
+	}
+	store, err := results.OpenExisting(o.db)
+	if err != nil {
+		return nil, bad(err)
+	}
+	defer store.Close()
+	var t *record.Trial
+	if o.trial != "" {
+		if t, err = store.Trial(o.trial); err != nil {
+			return nil, bad(err)
+		}
+	}
+	first, err := recordedName(store, o.engine)
+	if err != nil {
+		return nil, bad(err)
+	}
+	records := sweep.Records{Store: store}
+	twins, err := records.Twins(t, first)
+	if err != nil {
+		return nil, bad(err)
+	}
+	f, err := fig.Draw(&figures.Input{Twins: twins})
 	return f, bad(err)
 }
 
@@ -217,13 +254,7 @@ func (a *app) trialCurves(o *plotOptions) (*figure.Figure, error) {
 		return nil, err
 	}
 	defer store.Close()
-	m := machine{engine: "auto", threads: 1}
-	r, err := m.open(a)
-	if err != nil {
-		return nil, err
-	}
-	defer r.close()
-	records := r.records(store)
+	records := sweep.Records{Store: store}
 	grid, err := records.Alone(t)
 	if err != nil {
 		return nil, bad(err)

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strings"
 
 	"focalgrid/cmd/runner/progress"
 	"focalgrid/columns"
@@ -19,7 +16,6 @@ import (
 	"focalgrid/paper/figures"
 	"focalgrid/results"
 	"focalgrid/results/record"
-	"focalgrid/setting"
 )
 
 // plotNetwork draws a figure of the network of a profile.
@@ -93,7 +89,7 @@ func (a *app) plotTrained(ctx context.Context, o *plotOptions, fig figures.Figur
 
 // lossesOf runs the detector of a trial over the images that it was scored on, and returns how its loss is spread.
 func (a *app) lossesOf(ctx context.Context, engine string, store *results.Store, t *record.Trial) (*figures.Concentrations, error) {
-	m := machine{engine: engine}
+	m := machine{engine: trainedBy(engine)}
 	if m.engine == "auto" {
 		m.engine, m.devices = engineOf(t.Engine)
 	}
@@ -121,23 +117,11 @@ func (a *app) lossesOf(ctx context.Context, engine string, store *results.Store,
 	cfg := d.Config()
 	losses, err := figures.Concentrate(&figures.Logits{
 		Foreground: logits.Foreground, Background: logits.Background, Pairs: logits.Pairs,
-		Source:  fmt.Sprintf("trial %.12s (%s) on %s of %s", t.Key, lossOf(&cfg, t.Seed), columns.Count(logits.Images, "image"), cfg.EvalSplit()),
+		Source:  fmt.Sprintf("trial %.12s (%s seed=%d) on %s of %s", t.Key, cfg.DescribeLoss(), t.Seed, columns.Count(logits.Images, "image"), cfg.EvalSplit()),
 		Setting: plan.DescribeSetting(&cfg, nil, ""),
 	})
 	if err != nil {
 		return nil, bad(fmt.Errorf("trial %.12s: %w", t.Key, err))
 	}
 	return losses, nil
-}
-
-// lossOf writes the classification loss of a trial and its seed as settings.
-func lossOf(c *plan.Config, seed uint64) string {
-	matter := plan.Settings(c)
-	words := []string{"loss.type=" + c.Text("loss.type")}
-	for _, key := range slices.Sorted(maps.Keys(matter)) {
-		if strings.HasPrefix(key, "loss.") && key != "loss.type" {
-			words = append(words, key+"="+setting.Spell(matter[key]))
-		}
-	}
-	return strings.Join(append(words, fmt.Sprintf("seed=%d", seed)), " ")
 }

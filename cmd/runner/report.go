@@ -53,7 +53,7 @@ over all claims of the file. What is not a claim is labelled exploratory.`,
 		}),
 	}
 	cmd.Flags().StringVarP(&o.out, "out", "o", "", "`folder` for report.html and report.tex, or a file that ends in .md")
-	engineFlag(cmd, &o.engine)
+	trainedByFlag(cmd, &o.engine, "report the trials of this `engine`")
 	return cmd
 }
 
@@ -75,8 +75,8 @@ func (a *app) report(ctx context.Context, o *reportOptions) error {
 	defer closeRecords()
 	// Commands are for anybody's database, so they name none; an engine that is not chosen by itself they name.
 	options := report.Options{DB: filepath.Base(o.db), Command: func(verb string, args ...string) string {
-		if !slices.Contains([]string{"auto", "cpu"}, o.engine) && verb != "ls" {
-			args = slices.Concat(args, []string{"--engine", o.engine})
+		if engine := trainedBy(o.engine); !slices.Contains([]string{"auto", "cpu"}, engine) && verb != "ls" {
+			args = slices.Concat(args, []string{"--engine", engine})
 		}
 		return usage.Command(verb, usage.DefaultDB, args...)
 	}}
@@ -87,7 +87,7 @@ func (a *app) report(ctx context.Context, o *reportOptions) error {
 		}
 		options.Trained = func(ctx context.Context, t *record.Trial) (*figure.Figure, error) {
 			fig, _ := figures.Of("4")
-			losses, err := a.lossesOf(ctx, o.engine, records.Store, t)
+			losses, err := a.lossesOf(ctx, "auto", records.Store, t)
 			if err != nil {
 				return nil, err
 			}

@@ -386,7 +386,7 @@ func writeTableSoFar(w io.Writer, r *sweep.Records, plan *plan.Plan, states []sw
 			s.Recorded = nil
 		}
 	}
-	t, err := sweep.TableOf(plan, states)
+	t, err := r.TableOf(plan, states)
 	if err != nil {
 		return err
 	}

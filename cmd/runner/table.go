@@ -74,7 +74,7 @@ than 80 columns. A note names these columns, and --columns brings them back.`,
 	usage.CompleteBy(cmd, "columns", usage.ColumnNames(&o.sel))
 	dbFlag(cmd, &o.db)
 	formatFlag(cmd, &o.format, report.TableFormats()...)
-	engineFlag(cmd, &o.engine)
+	trainedByFlag(cmd, &o.engine, "show the trials of this `engine`")
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,6 +76,18 @@ func (c *Config) Backbone(init string) string {
 		return "backbone from a file that is not named yet"
 	}
 	return "backbone from " + c.Text("pretrain.file") + identity
+}
+
+// DescribeLoss spells the classification loss as settings: "loss.type=focal loss.alpha=0.25 loss.gamma=2".
+func (c *Config) DescribeLoss() string {
+	matter := Settings(c)
+	words := []string{"loss.type=" + c.Text("loss.type")}
+	for _, key := range slices.Sorted(maps.Keys(matter)) {
+		if strings.HasPrefix(key, "loss.") && key != "loss.type" {
+			words = append(words, key+"="+setting.Spell(matter[key]))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // DescribeSetting describes what a table's rows share.

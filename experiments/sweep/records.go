@@ -19,6 +19,7 @@ type Records struct {
 	*experiments.Trainer                  // looks at the data and the first weights, which identities depend on
 	Store                *results.Store   // nil: nothing is recorded
 	Host                 experiments.Host // goes into each record
+	Default              string           // the engine that tables and figures do not name; empty: they name none
 
 	AllowChangedData bool // go on with a sweep whose data was changed, on the new data
 }

@@ -144,7 +144,7 @@ func (r *Records) keyOn(s *State, data string) string {
 	return plan.Identity{Config: plan.Canonical(&s.Config), Seed: s.Seed, Data: data, Init: s.Init, Engine: r.Engine.Info().Name, Numerics: plan.Numerics}.Key()
 }
 
-// pastTraining is a recorded training that this engine and these numerics made.
+// pastTraining is a recorded training of these numerics.
 type pastTraining struct {
 	*record.Trial
 	cfg      *plan.Config
@@ -156,8 +156,15 @@ func trainingSettings(canonical []byte, seed uint64) string {
 	return fmt.Sprintf("%d %s", seed, canonical)
 }
 
-// pastTrainings returns the recorded trainings by start time, leaving out settings that this version cannot read.
+// pastTrainings returns the trainings that this engine and these numerics made, see trainings.
 func (r *Records) pastTrainings() ([]pastTraining, error) {
+	own := r.Engine.Info().Name
+	return r.trainings(func(engine string) bool { return engine == own })
+}
+
+// trainings returns the recorded trainings of these numerics and of the engines that of picks, by start time. It leaves
+// out settings that this version cannot read.
+func (r *Records) trainings(of func(engine string) bool) ([]pastTraining, error) {
 	recorded, err := r.Store.Trials(results.Filter{Kind: record.KindTrain})
 	if err != nil {
 		return nil, err
@@ -170,7 +177,7 @@ func (r *Records) pastTrainings() ([]pastTraining, error) {
 	var out []pastTraining
 	for i := range recorded {
 		t := &recorded[i]
-		if t.Engine != r.Engine.Info().Name || t.Numerics != strconv.Itoa(plan.Numerics) {
+		if !of(t.Engine) || t.Numerics != strconv.Itoa(plan.Numerics) {
 			continue
 		}
 		s, _ := once(read, t.Config, func() (settings, error) {

@@ -31,12 +31,21 @@ func (r *Records) Table(ctx context.Context, p *plan.Plan, o TableOptions) (*tab
 	if err != nil {
 		return nil, err
 	}
-	t, err := TableOf(p, states)
+	t, err := r.TableOf(p, states)
 	if err != nil {
 		return nil, err
 	}
 	t.Remarks = slices.Concat(t.Remarks, remarks, tuned)
 	return t, r.complete(t, p, states, o)
+}
+
+// TableOf makes the table of a plan from its states, and names the engine where it is not the default.
+func (r *Records) TableOf(p *plan.Plan, states []State) (*tables.Table, error) {
+	t, err := TableOf(p, states)
+	if name := r.Engine.Info().Name; err == nil && r.Default != "" && name != r.Default {
+		t.Ours += ", engine " + name
+	}
+	return t, err
 }
 
 // Find returns a plan and the states of its trials; with everySeed the plan has all recorded seeds. What names a trial
@@ -92,12 +101,24 @@ func (r *Records) complete(t *tables.Table, p *plan.Plan, states []State, o Tabl
 			}
 		}
 	}
-	return r.noteOthers(t, states)
+	return r.noteOthers(t, p, states)
 }
 
-// noteOthers notes under a table without any trial how many are recorded with other settings.
-func (r *Records) noteOthers(t *tables.Table, states []State) error {
-	if r.Store == nil || slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
+// noteOthers notes under a table with empty rows which engines have trained them, or, under a table without any trial,
+// how many are recorded with other settings.
+func (r *Records) noteOthers(t *tables.Table, p *plan.Plan, states []State) error {
+	if r.Store == nil {
+		return nil
+	}
+	elsewhere, err := r.elsewhere(p, states)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		t.Remarks = append(t.Remarks, elsewhere)
+		return nil
+	}
+	if slices.ContainsFunc(states, func(s State) bool { return s.Recorded != nil }) {
 		return nil
 	}
 	recorded, err := r.Store.Trials(results.Filter{Kind: record.KindTrain})
@@ -106,6 +127,48 @@ func (r *Records) noteOthers(t *tables.Table, states []State) error {
 	}
 	t.Remarks = append(t.Remarks, fmt.Sprintf("None of these trials is recorded, but %d with other settings or data: pass the --set, --profile, --data and --seeds of their sweep.", len(recorded)))
 	return nil
+}
+
+// elsewhere says which rows without a trial other engines have trained, and how to see them; "" where there are none.
+func (r *Records) elsewhere(p *plan.Plan, states []State) (string, error) {
+	empty := make([]bool, len(p.Rows))
+	for _, s := range states {
+		empty[s.Row] = true
+	}
+	for _, s := range states {
+		if s.Recorded != nil {
+			empty[s.Row] = false
+		}
+	}
+	if r.Store == nil || !slices.Contains(empty, true) {
+		return "", nil
+	}
+	planned := map[string]int{} // the empty rows, by the settings of their trainings
+	for _, s := range states {
+		if empty[s.Row] {
+			planned[trainingSettings(p.Rows[s.Row].Canonical, s.Seed)] = s.Row
+		}
+	}
+	own := r.Engine.Info().Name
+	recorded, err := r.trainings(func(engine string) bool { return engine != own })
+	if err != nil {
+		return "", err
+	}
+	rows, engines := map[int]bool{}, map[string]bool{}
+	for _, t := range recorded {
+		if row, ok := planned[t.settings]; ok {
+			rows[row], engines[t.Engine] = true, true
+		}
+	}
+	names := slices.Sorted(maps.Keys(engines))
+	switch len(names) {
+	case 0:
+		return "", nil
+	case 1:
+		return fmt.Sprintf("Rows that engine %s has not trained, but %s has: %d; `--engine %s` shows its trials.", own, names[0], len(rows), names[0]), nil
+	}
+	return fmt.Sprintf("Rows that engine %s has not trained, but others have: %d; `--engine` with one of their names shows its trials: %s.",
+		own, len(rows), strings.Join(names, ", ")), nil
 }
 
 // statesBySettings looks the plan's trials up by settings and seed alone, among the trials of this engine and numerics.

@@ -24,6 +24,7 @@ const (
 	Rows                 // the recorded trials of a grid file: Input.Grid
 	Network              // the network of a profile: Input.Network
 	Trial                // what a trained detector says of its images: Input.Losses
+	Engines              // a training that several engines made: Input.Twins
 )
 
 // Figure is a figure that has a name.
@@ -45,6 +46,7 @@ var all = map[string]Figure{
 	"7": {Title: "FL* by γ and β: which are as good as focal loss", Needs: Rows, Grid: "fl_star", Draw: effective},
 
 	"alpha_gamma": {Title: "AP over α and γ, as a heat map", Needs: Rows, Grid: "alpha_gamma", Draw: alphaGamma},
+	"engines":     {Title: "One training on several engines, step by step", Needs: Engines, Draw: engines},
 	"imbalance":   {Title: "Gap between focal loss and cross entropy by imbalance", Needs: Rows, Grid: "imbalance", Draw: imbalance},
 	"loss_lr":     {Title: "AP against the learning rate, a line a loss", Needs: Rows, Grid: "loss_lr", Draw: rates},
 }
@@ -55,6 +57,7 @@ type Input struct {
 	Network *model.Layout   // where it needs Network,
 	Profile string          // and its profile
 	Losses  *Concentrations // where it needs Trial
+	Twins   *Twins          // where it needs Engines
 }
 
 // Names lists the figures, the paper's first.

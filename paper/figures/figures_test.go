@@ -27,19 +27,25 @@ func TestFormulas(t *testing.T) {
 			continue
 		}
 		check(t, name, f)
-		text, err := f.SVG(figure.Width)
-		if err != nil {
+		golden(t, name, f)
+	}
+}
+
+// golden holds a figure to the picture that was looked at.
+func golden(t *testing.T, name string, f *figure.Figure) {
+	t.Helper()
+	text, err := f.SVG(figure.Width)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", name+".svg")
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", name+".svg")
-		if *update {
-			if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if want, err := os.ReadFile(path); err != nil || string(want) != text {
-			t.Errorf("figure %s differs from %s (%v); if that is meant, run the test with -update and look at it", name, path, err)
-		}
+	}
+	if want, err := os.ReadFile(path); err != nil || string(want) != text {
+		t.Errorf("figure %s differs from %s (%v); if that is meant, run the test with -update and look at it", name, path, err)
 	}
 }
 

@@ -154,7 +154,7 @@ func (g *gatherer) part(from source, p *plan.Plan, args, set []string) error {
 	if len(all) == 0 || len(rows) == 0 && len(p.Claims) == 0 || !from.swept && len(rows) < 2 {
 		return nil
 	}
-	t, err := sweep.TableOf(wide, states)
+	t, err := g.r.TableOf(wide, states)
 	if err != nil {
 		return err
 	}

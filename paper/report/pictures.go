@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"focalgrid/detector"
+	"focalgrid/experiments/sweep"
 	"focalgrid/figure"
 	"focalgrid/paper/figures"
 	"focalgrid/results/record"
@@ -58,6 +60,17 @@ func (g *gatherer) paperFigures(all []record.Trial) error {
 				g.undrawn(name, fmt.Sprintf("too few trials of `%s` are recorded", g.o.Command("sweep", f.Grid)))
 			}
 			continue
+		case f.Needs == figures.Engines:
+			twins, err := g.r.Twins(nil, g.study.Engine)
+			if errors.Is(err, sweep.ErrOneEngine) {
+				continue // most databases are of one engine, and lack nothing
+			}
+			if err == nil {
+				drawn, err = f.Draw(&figures.Input{Twins: twins})
+			}
+			if err != nil {
+				return fmt.Errorf("figure %s: %w", name, err)
+			}
 		case f.Needs == figures.Trial:
 			trial, beside := g.focalTrial(all)
 			if trial == nil {
@@ -116,8 +129,9 @@ func (g *gatherer) undrawn(name, why string) {
 	g.study.Undrawn = append(g.study.Undrawn, Undrawn{name, why})
 }
 
-// focalTrial returns the trial that Figure 4 is drawn from: focal loss with γ = 2, done, scored on another split than
-// tune if there is one, and of those the smallest seed. It prefers trials whose weights are beside the database.
+// focalTrial returns the trial that Figure 4 is drawn from: focal loss with γ = 2, done on the engine of the report,
+// scored on another split than tune if there is one, and of those the smallest seed. It prefers trials whose weights are
+// beside the database.
 func (g *gatherer) focalTrial(all []record.Trial) (t *record.Trial, beside bool) {
 	type candidate struct {
 		*record.Trial
@@ -126,7 +140,7 @@ func (g *gatherer) focalTrial(all []record.Trial) (t *record.Trial, beside bool)
 	var found []candidate
 	for i := range all {
 		t := &all[i]
-		if t.Kind != record.KindTrain || t.Status != record.StatusDone || t.Weights == "" {
+		if t.Kind != record.KindTrain || t.Status != record.StatusDone || t.Engine != g.study.Engine || t.Weights == "" {
 			continue
 		}
 		cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))

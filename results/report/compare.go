@@ -46,9 +46,9 @@ func LoadSide(store *results.Store, name string, trials []record.Trial) (Side, e
 	return side, nil
 }
 
-// Rows returns the trials with the settings "key=value,key=value"; meaningful leaves out of recorded settings those
-// that do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
-func Rows(store *results.Store, text string, meaningful func(settings string) string) ([]record.Trial, error) {
+// Rows returns the trials of an engine with the settings "key=value,key=value"; meaningful leaves out of recorded
+// settings those that do not matter for the trial, such as γ beside cross entropy, as nobody chose their values.
+func Rows(store *results.Store, text, engine string, meaningful func(settings string) string) ([]record.Trial, error) {
 	settings := map[string]string{}
 	for _, part := range splitSettings(text) {
 		key, value, ok := strings.Cut(part, "=")
@@ -61,9 +61,25 @@ func Rows(store *results.Store, text string, meaningful func(settings string) st
 	if err != nil {
 		return nil, err
 	}
-	trials, err := matching(all, settings, meaningful)
-	if err == nil && len(trials) == 0 {
-		err = fmt.Errorf("%s: no recorded trial has these settings", text)
+	of, err := matching(all, settings, meaningful)
+	if err != nil {
+		return nil, err
+	}
+	if len(of) == 0 {
+		return nil, fmt.Errorf("%s: no recorded trial has these settings", text)
+	}
+	var trials []record.Trial
+	others := map[string]bool{}
+	for _, t := range of {
+		if t.Engine == engine {
+			trials = append(trials, t)
+		} else {
+			others[t.Engine] = true
+		}
+	}
+	if len(trials) == 0 {
+		err = fmt.Errorf("%s: no trial of engine %s has these settings, but trials of %s do: name an engine with --engine",
+			text, engine, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
 	}
 	return trials, err
 }

@@ -112,6 +112,7 @@ func writeComparisonText(w io.Writer, c Comparison, settings, environment []cont
 		}
 		fmt.Fprintf(&buf, "%s  %s: %s\n", s.letter, columns.OneLine(s.side.Name), few(keys))
 	}
+	writeEngines(&buf, c.A, c.B)
 	if both := commonTrials(c.A, c.B); len(both) > 0 {
 		equal := 0
 		for _, c := range both {
@@ -160,6 +161,11 @@ func writeComparisonText(w io.Writer, c Comparison, settings, environment []cont
 		}
 	case c.NoTwoLevel != "":
 		fmt.Fprintf(&buf, "\nNo interval over other images: %s.\n", columns.OneLine(c.NoTwoLevel))
+	}
+	if oneTraining(c.A, c.B, settings) {
+		if err := writeStepByStep(&buf, c.A, c.B, curves); err != nil {
+			return err
+		}
 	}
 	writeCurves(&buf, curves)
 	_, err := buf.WriteTo(w)
