@@ -41,17 +41,18 @@ func engineFlag(cmd *cobra.Command, engine *string) {
 // engines makes the engines that --engine names. To add one, add a line. xla-go is the engine xla without a plugin: the
 // same graphs, run by plain Go.
 var engines = map[string]maker{
-	"auto":      {"gorgonia", cpu},
-	"cpu":       {"gorgonia", cpu},
-	"cpu-exact": {"gorgonia", cpuExact},
-	"xla":       {"gomlx-xla", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.XLA}) }},
-	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }},
+	"auto":      {"gorgonia", cpu, nil},
+	"cpu":       {"gorgonia", cpu, nil},
+	"cpu-exact": {"gorgonia", cpuExact, nil},
+	"xla":       {"gomlx-xla", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.XLA}) }, gomlx.OnCUDA},
+	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }, nil},
 }
 
 // maker makes an engine.
 type maker struct {
 	family string // what the engine's name begins with, in the records of its trials
 	open   func(threads int) (engine.Engine, error)
+	onCUDA func() bool // whether it computes on the GPUs that CUDA_VISIBLE_DEVICES names; nil: on none
 }
 
 func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }

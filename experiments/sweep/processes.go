@@ -137,13 +137,13 @@ var ErrDied = errors.New("its process died")
 
 // processes runs orders in worker processes.
 type processes struct {
-	command func() *exec.Cmd
+	command func(place int) *exec.Cmd
 	workers []*worker // by place; nil: not started yet, or dead
 }
 
-// Processes returns an executor of that many worker processes, each a command that calls Work on its standard input and
-// output. One that dies is replaced.
-func Processes(n int, command func() *exec.Cmd) Executor {
+// Processes returns an executor of that many worker processes, each the command of its place, which calls Work on its
+// standard input and output. One that dies is replaced.
+func Processes(n int, command func(place int) *exec.Cmd) Executor {
 	registerEvents()
 	return &processes{command, make([]*worker, n)}
 }
@@ -152,7 +152,7 @@ func (p *processes) Places() int { return len(p.workers) }
 
 func (p *processes) Process(place int) (int, error) {
 	if p.workers[place] == nil {
-		w, err := startWorker(p.command())
+		w, err := startWorker(p.command(place))
 		if err != nil {
 			return 0, err
 		}
