@@ -38,12 +38,14 @@ var borders = map[string]border{
 	"setting":    {nil, "a leaf: a setting is read and judged alike, whichever component declares it"},
 	"weights":    {[]string{"atomicfile"}, "a file of tensors is read without knowing the network"},
 	"guard":      {nil, "a leaf: a panic is passed on from any code"},
+	"filelock":   {nil, "a leaf: a file is locked whatever is in it"},
 	"localdisk":  {nil, "a leaf: where a file lies does not depend on what is in it"},
 	"columns":    {nil, "a leaf: cells are laid out whatever they mean"},
 	"nullable":   {nil, "a leaf: a number without a value is null in any JSON"},
 	"stats":      {[]string{"nullable"}, "a leaf: a mean does not depend on what was measured"},
 	"figure":     {[]string{"atomicfile"}, "a leaf: a line is drawn without knowing what it shows"},
 	"engine":     {nil, "a leaf: a graph is data, and is read with no engine loaded"},
+	"gpu":        {[]string{"filelock"}, "the GPUs of a machine are the same for any engine"},
 
 	"engine/enginetest":  {[]string{"engine"}, "a conformance suite that knows one engine would be made to fit it"},
 	"engine/gorgonia":    {[]string{"engine", "engine/kernel"}, "an engine sees a graph, not what it stands for"},
@@ -58,7 +60,7 @@ var borders = map[string]border{
 	"model":   {[]string{"box", "columns", "engine", "portable", "setting"}, "a network's size and cost do not depend on how it is trained"},
 	"optim":   {[]string{"engine", "portable", "setting"}, "an update rule sees numbers and their gradients alone"},
 	"sampler": {[]string{"box", "guard", "portable", "setting"}, "which anchors learn what is a pure function of boxes and scores"},
-	"dataset": {[]string{"atomicfile", "coco", "dataset/picture", "dataset/synthetic", "guard", "setting"},
+	"dataset": {[]string{"atomicfile", "coco", "dataset/picture", "dataset/synthetic", "filelock", "guard", "setting"},
 		"images and boxes on disk are the same for any detector"},
 	"metrics": {[]string{"coco", "guard", "stats"}, "AP must be computable on detections from any detector"},
 
@@ -104,13 +106,14 @@ var borders = map[string]border{
 		"coco", "columns", "dataset", "detector", "engine", "experiments", "experiments/plan", "experiments/sweep", "metrics", "proc", "results", "results/record", "results/report", "setting",
 	},
 		"it measures the other packages, and none of them needs it"},
+	"cmd/gpus":            {[]string{"gpu"}, "it asks CUDA and prints the answer"},
 	"cmd/runner/terminal": {nil, "what a terminal can show does not depend on the text"},
 	"cmd/runner/progress": {[]string{"cmd/runner/terminal", "columns", "experiments", "experiments/plan", "experiments/sweep", "results/record", "setting"},
 		"a sweep is shown by its events, and runs the same if nobody looks"},
 	"cmd/runner/usage": {[]string{"detector", "experiments/plan", "experiments/sweep", "results", "results/record", "results/report", "setting"},
 		"a command line is checked, completed and proposed before anything is computed"},
 	"cmd/runner": {[]string{
-		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gomlx", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure",
+		"atomicfile", "cmd/runner/progress", "cmd/runner/terminal", "cmd/runner/usage", "coco", "columns", "dataset", "dataset/picture", "detector", "engine", "engine/gomlx", "engine/gorgonia", "engine/kernel", "experiments", "experiments/benchmark", "experiments/plan", "experiments/sweep", "figure", "gpu",
 		"metrics", "metrics/report", "page", "paper/figures", "paper/report", "results", "results/record", "results/report", "setting", "weights",
 	}, "it has flags, printing and the choice of engine; training is decided elsewhere"},
 }
@@ -118,7 +121,7 @@ var borders = map[string]border{
 // guests are imports that only some packages may have; a name that ends in a
 // slash stands for all below it.
 var guests = map[string]border{
-	"gorgonia.org/":               {[]string{"engine/gorgonia"}, "the library can be replaced in one place"},
+	"gorgonia.org/":               {[]string{"engine/gorgonia", "cmd/gpus"}, "the library can be replaced in one place"},
 	"github.com/gomlx/":           {[]string{"engine/gomlx"}, "the library can be replaced in one place"},
 	"k8s.io/klog/":                {[]string{"engine/gomlx/quiet"}, "errors are returned, and nothing is logged"},
 	"github.com/mmcloughlin/avo/": {[]string{"engine/kernel/gen"}, "assembly is written by the generator alone"},
@@ -153,7 +156,7 @@ const module = "focalgrid"
 // and with each of the tags. TestBuildTags finds a tag that is missing here.
 var (
 	architectures = []string{"amd64", "arm64"}
-	tags          = []string{"long"}
+	tags          = []string{"long", "gpus"}
 )
 
 // listPackages returns our packages, by path below the module, with what they import in any build.
@@ -288,18 +291,20 @@ func TestGuests(t *testing.T) {
 	}
 }
 
-// TestReach follows imports all the way: an engine's library must not come in
-// through something else, ours or not.
+// TestReach follows imports all the way: a library must not come in through something else, ours or not. The
+// package cu ends the process where there is no GPU, so that no other program may hold it.
 func TestReach(t *testing.T) {
 	packages := listPackages(t)
-	for library, of := range map[string]string{"gorgonia.org/": "engine/gorgonia", "github.com/gomlx/": "engine/gomlx"} {
+	for library, of := range map[string]string{
+		"gorgonia.org/gorgonia": "engine/gorgonia", "gorgonia.org/tensor": "engine/gorgonia", "github.com/gomlx/": "engine/gomlx", "gorgonia.org/cu": "cmd/gpus",
+	} {
 		for name := range borders {
 			if name == of || slices.Contains(borders[name].may, of) {
 				continue
 			}
 			for _, dep := range packages[name].Deps {
 				if strings.HasPrefix(dep, library) {
-					t.Errorf("%s reaches %s; only a program that picks an engine may", name, dep)
+					t.Errorf("%s reaches %s; only %s and what picks it may", name, dep, of)
 				}
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"focalgrid/filelock"
 )
 
 // temporaryPrefix begins the name of a folder that is being filled to become dir.
@@ -55,6 +57,20 @@ func clearAbandoned(dir string) {
 			l.unlock()
 		}
 	}
+}
+
+// lock locks a folder against other processes; held is false where one of them has the
+// lock. The error reports that folders cannot be locked here.
+func lock(path string) (l folderLock, held bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return l, false, err
+	}
+	if held, err = filelock.Try(f); !held {
+		f.Close()
+		return l, false, err
+	}
+	return folderLock{f}, true, nil
 }
 
 // folderLock is held until the process ends or unlocks it.

@@ -24,7 +24,8 @@ type Host struct {
 	Kernels  string            `json:"kernels"`
 	Plugin   string            `json:"plugin,omitempty"` // that the engine loaded, with its hash
 	CPU      string            `json:"cpu"`
-	GPU      string            `json:"gpu"` // models, "none" if the system shows none; used or not
+	GPU      string            `json:"gpu"`              // models, "none" if the system shows none; used or not
+	Device   string            `json:"device,omitempty"` // the GPU that the trial's process was given, with its UUID and driver
 	Threads  int               `json:"threads"`
 	Name     string            `json:"host"`
 	Jobs     int               `json:"jobs,omitempty"` // trials at a time; 0: 1

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,6 +20,7 @@ import (
 	"focalgrid/engine/gomlx"
 	"focalgrid/experiments"
 	"focalgrid/experiments/plan"
+	"focalgrid/gpu"
 	"focalgrid/results"
 	"focalgrid/results/record"
 )
@@ -34,21 +35,21 @@ func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Report what this machine offers and what is installed",
-		Long: `Report what this machine offers and what is installed: engine, kernels, threads, the GPU,
-the PJRT plugin of --engine xla or where one was looked for, cache, pretrained weights
-inside the program, and database. doctor changes nothing.`,
+		Long: `Report what this machine offers and what is installed: engine, kernels, threads, the GPUs
+that this process may use, the PJRT plugin of --engine xla or where one was looked for, cache,
+pretrained weights inside the program, and database. doctor changes nothing.`,
 		Example: `  runner doctor
   runner doctor --db runs/short.db`,
 		Args:              usage.Args,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              a.work(func(context.Context, []string) error { return a.doctor(o) }),
+		RunE:              a.work(func(ctx context.Context, _ []string) error { return a.doctor(ctx, o) }),
 	}
 	dbFlag(cmd, &o.db)
 	machineFlags(cmd, &o.m)
 	return cmd
 }
 
-func (a *app) doctor(o *doctorOptions) error {
+func (a *app) doctor(ctx context.Context, o *doctorOptions) error {
 	r, err := o.m.open(a)
 	if err != nil {
 		return err
@@ -62,12 +63,14 @@ func (a *app) doctor(o *doctorOptions) error {
 		{"engine", r.Engine.Info().Name + ", on the " + r.Engine.Info().Device},
 		{"kernels", r.host.Kernels},
 		{"threads", threadsLine(r.Engine.Info().Threads)},
-		{"gpu", gpuLine()},
+	}
+	rows = append(rows, gpuLines(ctx)...)
+	rows = append(rows, [][]string{
 		{"xla", pluginLine()},
 		{"cache", cacheLine(r.Cache)},
 		{"weights", weightsLine(r)},
 		{"database", db},
-	}
+	}...)
 	columns.Text(a.out, "", rows, columns.AllLeft)
 	return bad(dbErr)
 }
@@ -79,16 +82,28 @@ func threadsLine(threads int) string {
 	return fmt.Sprintf("%d of %d cores", threads, runtime.NumCPU())
 }
 
-// gpuLine reports whether there is a GPU, and how it is used.
-func gpuLine() string {
-	const used = " is there; --engine xla computes on it where its plugin is one of CUDA, the other engines do not"
-	if path, err := exec.LookPath("nvidia-smi"); err == nil {
-		return path + used
+// gpuLines list the GPUs that this process may use, a line each, and report how they are used.
+func gpuLines(ctx context.Context) [][]string {
+	list, err := gpu.Find(ctx)
+	if err != nil {
+		return [][]string{{"gpu", "none listed: " + err.Error()}}
 	}
-	if _, err := os.Stat("/dev/nvidia0"); err == nil {
-		return "/dev/nvidia0" + used
+	known := func(name, value string) string {
+		return name + " " + cmp.Or(value, "not known")
 	}
-	return "none found (no nvidia-smi, no /dev/nvidia0)"
+	memory := func(bytes int64) string {
+		if bytes == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	}
+	rows := [][]string{{"gpu", fmt.Sprintf("%d, %s, %s (asked: %s); --engine xla computes on one where its plugin is one of CUDA, the other engines do not",
+		len(list.Devices), known("driver", list.Driver), known("CUDA", list.CUDA), list.By)}}
+	for _, d := range list.Devices {
+		rows = append(rows, []string{fmt.Sprintf("gpu %d", d.Index),
+			strings.Join([]string{d.String(), known("compute capability", d.Compute), known("memory", memory(d.Memory)), known("free", memory(d.Free))}, ", ")})
+	}
+	return rows
 }
 
 // pluginLine reports what --engine xla would load, or where it looks for a plugin.

@@ -47,11 +47,11 @@ const defaultEngine = "gorgonia"
 // engines makes the engines that --engine names. To add one, add a line. xla-go is the engine xla without a plugin: the
 // same graphs, run by plain Go.
 var engines = map[string]maker{
-	"auto":      {defaultEngine, cpu},
-	"cpu":       {defaultEngine, cpu},
-	"cpu-exact": {"gorgonia-exact", cpuExact},
-	"xla":       {"gomlx-xla", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.XLA}) }},
-	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }},
+	"auto":      {defaultEngine, cpu, nil},
+	"cpu":       {defaultEngine, cpu, nil},
+	"cpu-exact": {"gorgonia-exact", cpuExact, nil},
+	"xla":       {"gomlx-xla", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.XLA}) }, gomlx.OnCUDA},
+	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }, nil},
 }
 
 // several makes, on several devices from the first on, the engines that can.
@@ -65,6 +65,7 @@ var several = map[string]func(first, devices int) (engine.Engine, error){
 type maker struct {
 	family string // what the engine's name begins with, in the records of its trials
 	open   func(threads int) (engine.Engine, error)
+	onCUDA func() bool // whether it computes on the GPUs that CUDA_VISIBLE_DEVICES names; nil: on none
 }
 
 func engineNames() []string { return slices.Sorted(maps.Keys(engines)) }

@@ -33,7 +33,13 @@ var update = flag.Bool("update", false, "rewrite what the scripts expect; read t
 // asRunner makes the test binary be the runner, for tests that send signals.
 const asRunner = "FOCALGRID_TEST_AS_RUNNER"
 
+// onCUDA makes the engine cpu be one that computes on GPUs, for tests of how they are shared out.
+const onCUDA = "FOCALGRID_TEST_ON_CUDA"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(onCUDA) != "" {
+		engines["cpu"] = maker{"gorgonia", cpu, func() bool { return true }}
+	}
 	if os.Getenv(asRunner) != "" {
 		main()
 	}

@@ -36,6 +36,8 @@ type sweepOptions struct {
 	tries  int // again
 
 	changedData bool
+
+	gpus *gpus // that its trials are given; nil: none
 }
 
 func newSweep(a *app) *cobra.Command {
@@ -58,7 +60,9 @@ current step, with exit code 3. A trial that diverges has a result. A trial that
 not stop the others, and the exit code is then 1.
 
 --jobs trains several trials at the same time, each in a worker process with its share of
-the cores; the workers end with this process. Several sweeps on this machine may share one
+the cores; the workers end with this process. Where --engine xla computes on GPUs by CUDA,
+each worker gets one of those that CUDA_VISIBLE_DEVICES names (all, if it is not set): the
+one with the fewest workers, of other sweeps on this machine too. Several sweeps on this machine may share one
 database on a local disk: each sweep takes trials that no other sweep has, and the trials
 of a sweep that has died.
 
@@ -149,6 +153,15 @@ func (a *app) sweep(ctx context.Context, o *sweepOptions) error {
 	}
 	if o.m.threads == 0 {
 		o.m.threads = max(1, runtime.GOMAXPROCS(0)/o.jobs)
+	}
+	if o.m.devices <= 1 { // else they are the plugin's, by number
+		o.gpus = findGPUs(ctx, o.m.engine)
+	}
+	if !o.dryRun {
+		defer o.gpus.close()
+		if err := o.gpus.enter(a.err); err != nil {
+			return err
+		}
 	}
 	r, err := o.m.open(a)
 	if err != nil {
@@ -294,6 +307,7 @@ func (a *app) plan(ctx context.Context, records sweep.Records, plan *plan.Plan, 
 	}
 	progress.WritePlan(a.out, plan, states, costs, pretrain, rate, o.jobs)
 	fmt.Fprint(a.out, records.InputSizes(plan))
+	o.gpus.write(a.out, o.jobs)
 	fmt.Fprint(a.out, progress.OneSeed(plan, o.sel.Seeds))
 	if missing != nil {
 		for line := range strings.Lines(missing.Error()) {
@@ -315,6 +329,10 @@ func (a *app) runPlan(ctx context.Context, c *sweep.Coordinator, plan *plan.Plan
 	}
 	if left > 0 {
 		fmt.Fprintln(a.out)
+		if err := o.gpus.take(min(o.jobs, left), a.err); err != nil {
+			return counts, err
+		}
+		c.Devices = o.gpus.names()
 		show := progress.New(plan, states, a.now, a.out, a.err)
 		defer show.Close()
 		defer func(before func(experiments.Event)) { c.Notify = before }(c.Notify)

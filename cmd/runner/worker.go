@@ -30,8 +30,8 @@ func newWorker(a *app) *cobra.Command {
 	return cmd
 }
 
-// workerCommand returns the command that starts a worker of a sweep: each computes on devices of its own, if a trial
-// takes several.
+// workerCommand returns the command that starts the worker of a sweep's place: on devices of its own, if a trial takes
+// several.
 func workerCommand(o *sweepOptions, place int) *exec.Cmd {
 	// The running program, even if its file has been replaced since the start.
 	self := "/proc/self/exe"
@@ -49,6 +49,7 @@ func workerCommand(o *sweepOptions, place int) *exec.Cmd {
 	}
 	cmd := exec.Command(self, args...) // which does not run a program of the current folder by its bare name
 	cmd.Args[0] = os.Args[0]
+	o.gpus.give(cmd, place)
 	return cmd
 }
 

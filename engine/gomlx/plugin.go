@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/gomlx/go-xla/pjrt"
 )
 
 // PluginVariable is the environment variable that names a PJRT plugin.
@@ -29,6 +31,13 @@ var (
 // Nothing is downloaded. The error is one line that says what was looked for and where.
 func FindPlugin(path string) (string, error) {
 	return search{os.Getenv(PluginVariable), pythonPath, folders}.find(path)
+}
+
+// OnCUDA reports whether the plugin that FindPlugin finds is one of CUDA. What it computes on is then chosen by the
+// environment variable CUDA_VISIBLE_DEVICES, which CUDA reads when an Engine is made.
+func OnCUDA() bool {
+	path, err := FindPlugin("")
+	return err == nil && pjrt.IsCUDAName(path)
 }
 
 // search is where plugins are looked for.

@@ -79,7 +79,11 @@ func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (reco
 	if err != nil {
 		return none, err
 	}
-	ctx, a, err := c.claim(ctx, s, start, last.Number, pid)
+	host := c.Host
+	if place < len(c.Devices) {
+		host.Device = c.Devices[place]
+	}
+	ctx, a, err := c.claim(ctx, s, host, start, last.Number, pid)
 	if err != nil {
 		return none, err
 	}
@@ -96,22 +100,22 @@ func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (reco
 	return a.finish(ctx, index, err)
 }
 
-// claim begins an attempt at a trial with that many steps done, after attempt number last (0: none), which has ended or
+// claim begins an attempt on host at a trial with that many steps done, after attempt number last (0: none), which has ended or
 // was found dead. The context it returns ends with ctx, and when the trial is lost to another attempt. The error wraps
 // record.ErrHeld if another attempt came first, whose checkpoints are newer.
-func (c *Coordinator) claim(ctx context.Context, s *State, start, last, pid int) (context.Context, *attempt, error) {
+func (c *Coordinator) claim(ctx context.Context, s *State, host experiments.Host, start, last, pid int) (context.Context, *attempt, error) {
 	a := &attempt{c: c, key: s.Key, dir: workFolder(c.Store, s.Key), begun: c.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))
-	if c.Host.Changes != nil {
-		if err := c.Store.KeepDiff(c.Host.Changes); err != nil {
+	if host.Changes != nil {
+		if err := c.Store.KeepDiff(host.Changes); err != nil {
 			return ctx, nil, err
 		}
 	}
 	var err error
 	a.number, err = c.Store.BeginTrial(record.Trial{
 		Key: s.Key, Config: string(plan.Resolved(&s.Config)), Seed: s.Seed, Dataset: s.Data, Init: s.Init,
-		Labels: s.source.Labels(), Engine: c.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: c.Timestamp(), Provenance: c.Host.Provenance(),
-	}, record.Attempt{Number: last + 1, Owner: processName(), Host: c.Host.Name, PID: pid, StartStep: start}, last)
+		Labels: s.source.Labels(), Engine: c.Engine.Info().Name, Numerics: fmt.Sprint(plan.Numerics), Started: c.Timestamp(), Provenance: host.Provenance(),
+	}, record.Attempt{Number: last + 1, Owner: processName(), Host: host.Name, PID: pid, StartStep: start}, last)
 	if err != nil {
 		return ctx, nil, err
 	}

@@ -19,6 +19,7 @@ import (
 type Coordinator struct {
 	Records
 	Executor Executor
+	Devices  []string      // what the executor's places compute on, where each has a GPU of its own
 	Retries  int           // how often to retry a trial whose process died
 	Lease    time.Duration // without a heartbeat, after which an attempt is taken over; 0: half a minute
 

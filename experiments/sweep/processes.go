@@ -141,7 +141,7 @@ type processes struct {
 	workers []*worker // by place; nil: not started yet, or dead
 }
 
-// Processes returns an executor of that many worker processes, each the command of its place that calls Work on its
+// Processes returns an executor of that many worker processes, each the command of its place, which calls Work on its
 // standard input and output. One that dies is replaced.
 func Processes(n int, command func(place int) *exec.Cmd) Executor {
 	registerEvents()

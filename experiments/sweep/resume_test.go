@@ -278,7 +278,7 @@ func TestClaimComesBetween(t *testing.T) {
 		t.Fatal(from, err)
 	}
 	b.stopAt(t, p, 5) // the other begins, and ends
-	if _, _, err := b.claim(t.Context(), &states[0], from.Step, seen.Number, os.Getpid()); !errors.Is(err, record.ErrHeld) {
+	if _, _, err := b.claim(t.Context(), &states[0], b.Host, from.Step, seen.Number, os.Getpid()); !errors.Is(err, record.ErrHeld) {
 		t.Errorf("the claim on what was read before: %v, want ErrHeld", err)
 	}
 	if n := len(b.trials(t)[0].Attempts); n != 2 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -140,13 +141,14 @@ func whole(t *testing.T) map[string]finished {
 
 var wholeTiny map[string]finished
 
-// Several jobs leave what one does, and report as it does.
+// Several jobs leave what one does, and report as it does. Each records what it computes on.
 func TestJobs(t *testing.T) {
 	want := whole(t)
 	b := newBench(t, 1)
 	b.jobs(2, testWorker{})
+	b.Devices = []string{"the first GPU", "the second GPU"}
 	var mu sync.Mutex
-	steps, pids := map[int][]int{}, map[int]bool{}
+	steps, devices := map[int][]int{}, map[int]string{}
 	var started, ended []int
 	b.Notify = func(e experiments.Event) {
 		if !mu.TryLock() {
@@ -181,10 +183,17 @@ func TestJobs(t *testing.T) {
 	}
 	for _, tr := range b.trials(t) {
 		same(t, "trial "+tr.Key[:12], b.finished(t, tr.Key), want[tr.Key])
-		pids[tr.Attempts[0].PID] = true
+		var h experiments.Host
+		if err := json.Unmarshal([]byte(tr.Provenance), &h); err != nil {
+			t.Fatal(err)
+		}
+		first, ok := devices[tr.Attempts[0].PID]
+		if devices[tr.Attempts[0].PID] = h.Device; ok && first != h.Device {
+			t.Errorf("process %d computed on %s and on %s", tr.Attempts[0].PID, first, h.Device)
+		}
 	}
-	if len(pids) != 2 || pids[os.Getpid()] {
-		t.Errorf("trained by processes %v, want two others than %d", pids, os.Getpid())
+	if got := slices.Sorted(maps.Values(devices)); !slices.Equal(got, b.Devices) || devices[os.Getpid()] != "" {
+		t.Errorf("trained by processes on %v, want two others than %d, one on each of %q", devices, os.Getpid(), b.Devices)
 	}
 }
 
