@@ -83,7 +83,7 @@ for case in cases:
     ms = [statistics.median(r["ms"]["median"] for r in rows) for rows in (ours, torch)]
     best = [min(r["ms"]["min"] for r in rows) for rows in (ours, torch)]
     mb = [max(r["peak_bytes"] for r in rows) / 1e6 for rows in (ours, torch)]
-    row = [ours[0]["model"], ours[0]["px"], ours[0]["batch"], ours[0]["threads"]]
+    row = [ours[0]["model"], ours[0]["height"], ours[0]["batch"], ours[0]["threads"]]
     row += [f"{ms[0]:.1f}", f"{ms[1]:.1f}", f"{ms[0] / ms[1]:.2f}", f"{best[0] / best[1]:.2f}"]
     row += [f"{mb[0]:.0f}", f"{mb[1]:.0f}", f"{mb[0] / mb[1]:.2f}" if mb[1] else "–"]
     print("| " + " | ".join(map(str, row)) + " |")

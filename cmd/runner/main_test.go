@@ -49,12 +49,17 @@ func TestMain(m *testing.M) {
 // TestScripts runs what stands in testdata, each script in a folder and with a cache of
 // its own.
 func TestScripts(t *testing.T) {
+	bench, err := filepath.Abs("../../bench")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		UpdateScripts:      *update,
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FOCALGRID_CACHE", filepath.Join(e.WorkDir, "cache"))
+			e.Setenv("BENCH", bench)
 			// A network of 8 channels on 12 images: a trial takes a fraction of a second.
 			e.Setenv(gomlx.PluginVariable, virtualPlugin())
 			e.Setenv("TINY", "--set=data.images.train=12 --set=data.images.tune=2 --set=data.images.val=6 --set=train.iters=3 --set=train.batch=2 --set=optim.warmup=1 --set=model.fpn=8 --set=pretrain.type=none")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"focalgrid/columns"
 	"focalgrid/engine"
@@ -29,18 +30,25 @@ type OpShare struct {
 
 // NetworkReport holds the figures that bench step and bench infer print.
 type NetworkReport struct {
-	Model   string `json:"model"`
-	Pixels  int    `json:"px"`
-	Batch   int    `json:"batch"`
-	Threads int    `json:"threads"`
-	Kernels string `json:"kernels"`
-	Steps   int    `json:"steps"`
+	Model     string `json:"model"`
+	Height    int    `json:"height"` // of the input, padded
+	Width     int    `json:"width"`
+	Batch     int    `json:"batch"`
+	Engine    string `json:"engine"`
+	Device    string `json:"device"`
+	Precision string `json:"precision"`
+	Threads   int    `json:"threads"`
+	Kernels   string `json:"kernels"`
+	Steps     int    `json:"steps"`
 
 	MS      Spread    `json:"ms"`
 	Images  float64   `json:"images_per_second"`
+	Compile float64   `json:"compile_seconds"` // before the first step
+	Begin   float64   `json:"begin"`           // of the measured steps, in seconds since 1970
+	End     float64   `json:"end"`
 	GFLOPS  float64   `json:"gflops"`      // of convolutions, over the whole step
 	Peak    float64   `json:"peak_gflops"` // of one core, measured before
-	Memory  int64     `json:"peak_bytes"`  // above bare; 0 if the system does not report it
+	Memory  int64     `json:"peak_bytes"`  // of the process, not of a device, above bare; 0 if the system does not report it
 	Bare    int64     `json:"bare_bytes"`  // of the process before it built the network
 	Alloc   float64   `json:"alloc_bytes_per_step"`
 	Allocs  float64   `json:"allocs_per_step"`
@@ -56,7 +64,10 @@ func Measure(ctx context.Context, r *experiments.Trainer, b Network, measure fun
 		profiler.Profile(profile)
 	}
 	info := r.Engine.Info()
-	rep := &NetworkReport{Model: b.Model, Pixels: b.Pixels, Threads: info.Threads, Kernels: info.Kernels}
+	rep := &NetworkReport{
+		Model: b.Model, Height: b.Height, Width: b.Width,
+		Engine: info.Name, Device: info.Device, Precision: info.Precision, Threads: info.Threads, Kernels: info.Kernels,
+	}
 	if e, ok := r.Engine.(engine.Prober); ok {
 		rep.Peak = e.ProbePeak(r.Now) / 1e9
 	}
@@ -81,6 +92,7 @@ func (r *NetworkReport) fill(m *Measured, profile *engine.Profile) {
 	r.Batch, r.Steps = m.ImagesPerStep, len(m.Seconds)
 	r.MS = spreadOf(m.Seconds)
 	r.Images = float64(m.ImagesPerStep) / (r.MS.Median / 1000)
+	r.Compile, r.Begin, r.End = m.Compile.Seconds(), unix(m.Begin), unix(m.End)
 	r.Alloc, r.Allocs, r.GCShare = m.AllocBytes, m.Allocs, m.GCShare
 	n, all := float64(len(m.Seconds)), 0.0
 	for _, s := range m.Seconds {
@@ -101,6 +113,9 @@ func (r *NetworkReport) fill(m *Measured, profile *engine.Profile) {
 	r.GFLOPS = flops / n / (r.MS.Median / 1000) / 1e9
 }
 
+// unix returns the seconds from 1970 to t.
+func unix(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
 func spreadOf(seconds []float64) Spread {
 	s := slices.Sorted(slices.Values(seconds))
 	n := len(s)
@@ -109,7 +124,16 @@ func spreadOf(seconds []float64) Spread {
 
 // Write prints the report as text.
 func (r *NetworkReport) Write(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %d images of %d px, %s, %s kernels, %s\n", r.Model, r.Batch, r.Pixels, columns.Count(r.Threads, "thread"), r.Kernels, columns.Count(r.Steps, "step"))
+	size := fmt.Sprint(r.Height)
+	if r.Width != r.Height {
+		size += fmt.Sprintf("×%d", r.Width)
+	}
+	fmt.Fprintf(w, "%s, %d images of %s px, ", r.Model, r.Batch, size)
+	if r.Threads > 0 {
+		fmt.Fprintf(w, "%s, ", columns.Count(r.Threads, "thread"))
+	}
+	fmt.Fprintf(w, "%s kernels, %s\n", r.Kernels, columns.Count(r.Steps, "step"))
+	fmt.Fprintf(w, "  engine %s, %s on the %s, compiled in %.2f s\n", r.Engine, r.Precision, r.Device, r.Compile)
 	fmt.Fprintf(w, "  %.1f ms (%.1f to %.1f), %.0f images a second\n", r.MS.Median, r.MS.Min, r.MS.Max, r.Images)
 	rate := fmt.Sprintf("%.1f GFLOP/s", r.GFLOPS)
 	switch {
@@ -138,49 +162,6 @@ func (r *NetworkReport) Write(w io.Writer) error {
 			rate = fmt.Sprintf("%.1f", op.GFLOPS)
 		}
 		rows = append(rows, []string{op.Op, fmt.Sprintf("%.2f", op.MS), fmt.Sprintf("%.1f%%", 100*op.MS/mean), fmt.Sprintf("%.4g", op.Calls), rate})
-	}
-	return columns.Text(w, "", rows, columns.AllLeft)
-}
-
-// LoaderReport holds the figures that bench loader prints.
-type LoaderReport struct {
-	Pixels  int     `json:"px"`
-	Batch   int     `json:"batch"`
-	Batches int     `json:"batches"`
-	Files   Loading `json:"files"` // read, decoded and resized
-	Kept    Loading `json:"kept"`  // from pictures in memory
-}
-
-// Loading is the speed at which batches are made.
-type Loading struct {
-	Images float64 `json:"images_per_second"`
-	MS     Spread  `json:"ms"` // a batch
-	Alloc  float64 `json:"alloc_bytes_per_step"`
-}
-
-// MeasureLoader makes the report of Loader's measurements.
-func MeasureLoader(ctx context.Context, r *experiments.Trainer, b Network) (*LoaderReport, error) {
-	files, kept, err := Loader(ctx, r, b)
-	if err != nil {
-		return nil, err
-	}
-	loadingOf := func(m Measured) Loading {
-		l := Loading{MS: spreadOf(m.Seconds), Alloc: m.AllocBytes}
-		l.Images = float64(m.ImagesPerStep) / (l.MS.Median / 1000)
-		return l
-	}
-	return &LoaderReport{Pixels: b.Pixels, Batch: b.Batch, Batches: b.Steps, Files: loadingOf(files), Kept: loadingOf(kept)}, nil
-}
-
-// Write prints the report as text.
-func (r *LoaderReport) Write(w io.Writer) error {
-	fmt.Fprintf(w, "batches of %d images of %d px\n", r.Batch, r.Pixels)
-	rows := [][]string{{"  from", "images/s", "ms a batch"}}
-	for _, l := range []struct {
-		name string
-		Loading
-	}{{"files", r.Files}, {"memory", r.Kept}} {
-		rows = append(rows, []string{"  " + l.name, fmt.Sprintf("%.0f", l.Images), fmt.Sprintf("%.2f (%.2f to %.2f)", l.MS.Median, l.MS.Min, l.MS.Max)})
 	}
 	return columns.Text(w, "", rows, columns.AllLeft)
 }
