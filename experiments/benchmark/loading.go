@@ -132,7 +132,7 @@ func (w *loaderWork) sources(ctx context.Context) ([]pass, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	data := experiments.Data{Cache: tmp}
+	data := experiments.Trainer{Data: experiments.Data{Cache: tmp}}
 	var loaders [2]*dataset.Loader // the second finds nothing in memory
 	for i := range loaders {
 		if loaders[i], err = data.Loader(&w.config, w.set, detector.Drawer(0), true); err != nil {

@@ -135,12 +135,21 @@ func (b *Network) open(r *experiments.Trainer, classes int) *detector.Detector {
 	return detector.New(b.config, classes, r.Engine, engine.NewState(), detector.Drawer(0))
 }
 
-// madeUp returns a batch of n images of noise, which fill the input, with five objects each.
-func (b *Network) madeUp(n, classes int) *dataset.Batch {
+// madeUp returns a batch of n images of noise, which fill the input, with five objects each. A remote engine normalises
+// their bytes.
+func (b *Network) madeUp(n, classes int, remote bool) *dataset.Batch {
 	draw := detector.Drawer(0)("bench", 0)
-	out := &dataset.Batch{N: n, H: b.Height, W: b.Width, Pixels: make([]float32, n*3*b.Height*b.Width), Items: make([]dataset.Item, n)}
-	for i := range out.Pixels {
-		out.Pixels[i] = float32(math.Sqrt(12)) * (draw.Float32() - .5) // variance 1, as normalised pixels have
+	out := &dataset.Batch{N: n, H: b.Height, W: b.Width, Items: make([]dataset.Item, n)}
+	if values := n * 3 * b.Height * b.Width; remote {
+		out.Bytes = make([]byte, values)
+		for i := range out.Bytes {
+			out.Bytes[i] = byte(draw.Uint32())
+		}
+	} else {
+		out.Pixels = make([]float32, values)
+		for i := range out.Pixels {
+			out.Pixels[i] = float32(math.Sqrt(12)) * (draw.Float32() - .5) // variance 1, as normalised pixels have
+		}
 	}
 	short := float32(min(b.Height, b.Width))
 	for i := range out.Items {
@@ -219,7 +228,7 @@ func (b *Network) stepOnOne(ctx context.Context, r *experiments.Trainer) (Measur
 	if err != nil {
 		return Measured{}, err
 	}
-	batch := b.madeUp(b.Batch, classes)
+	batch := b.madeUp(b.Batch, classes, detector.Remote(r.Engine))
 	return b.measure(ctx, r, b.Batch, compile, func(i int) error {
 		info := detector.StepInfo{Step: i, LR: b.config.Number("optim.lr")}
 		return d.Step(batch, &info)
@@ -239,7 +248,7 @@ func Infer(ctx context.Context, r *experiments.Trainer, b Network) (Measured, er
 	if err != nil {
 		return Measured{}, err
 	}
-	batch := b.madeUp(detector.EvalBatch, classes)
+	batch := b.madeUp(detector.EvalBatch, classes, detector.Remote(r.Engine))
 	return b.measure(ctx, r, detector.EvalBatch, compile, func(int) error {
 		_, err := d.Infer(batch)
 		return err

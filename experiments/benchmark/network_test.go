@@ -19,11 +19,11 @@ func TestMadeUp(t *testing.T) {
 	if err := b.Fill(); err != nil {
 		t.Fatal(err)
 	}
-	batch := b.madeUp(n, classes)
+	batch := b.madeUp(n, classes, false)
 	if batch.N != n || batch.H != 64 || batch.W != 96 || len(batch.Pixels) != n*3*64*96 || len(batch.Items) != n {
 		t.Fatalf("%d images of %d×%d, %d values, %d items; want 2 of 64×96", batch.N, batch.H, batch.W, len(batch.Pixels), len(batch.Items))
 	}
-	if !reflect.DeepEqual(batch, b.madeUp(n, classes)) {
+	if !reflect.DeepEqual(batch, b.madeUp(n, classes, false)) {
 		t.Error("the same network has another batch")
 	}
 	mean, square := 0.0, 0.0
@@ -40,6 +40,10 @@ func TestMadeUp(t *testing.T) {
 				t.Errorf("image %d, object %d: box %v of class %d", i, j, box, it.Labels[j])
 			}
 		}
+	}
+
+	if bytes := b.madeUp(n, classes, true); bytes.Pixels != nil || len(bytes.Bytes) != len(batch.Pixels) || len(bytes.Items) != n {
+		t.Errorf("for a remote engine there are %d bytes and %d pixels, want %d bytes", len(bytes.Bytes), len(bytes.Pixels), len(batch.Pixels))
 	}
 
 	cpu := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
