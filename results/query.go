@@ -339,6 +339,23 @@ func (s *Store) Sweeps() (sweeps []record.Sweep, err error) {
 	return sweeps, err
 }
 
+// Swept returns the keys of the trials that sweeps of each name have planned.
+func (s *Store) Swept() (map[string]map[string]bool, error) {
+	out := map[string]map[string]bool{}
+	err := s.inTx("read sweeps", func(tx *sql.Tx) error {
+		return each(tx, func(rows *sql.Rows) error {
+			var name, key string
+			err := rows.Scan(&name, &key)
+			if out[name] == nil {
+				out[name] = map[string]bool{}
+			}
+			out[name][key] = true
+			return err
+		}, "SELECT name, trial_key FROM sweep_trials JOIN sweeps ON sweeps.id = sweep_id")
+	})
+	return out, err
+}
+
 // querySweeps reads the sweeps in order of time, then name.
 func querySweeps(q querier) (sweeps []record.Sweep, err error) {
 	err = each(q, func(rows *sql.Rows) error {

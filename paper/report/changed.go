@@ -41,7 +41,7 @@ func (g *gatherer) changed(sweeps []record.Sweep) error {
 			}
 			from := text
 			if text.hidden {
-				program := inside(s.Name, true)
+				program := inside(s.Name)
 				if its, err := program.read(sel); err == nil && sameRows(p, its) {
 					p, from = its, program
 				}

@@ -30,18 +30,20 @@ type Options struct {
 	Trained func(ctx context.Context, t *record.Trial) (*figure.Figure, error)
 }
 
-// Gather reads a database: every grid file inside the program and every recorded sweep, at every profile, of which
-// the database holds trials. A file inside the program counts if it was swept here or two of its rows have trials. A
-// recorded text that has the name of such a file is added where it has claims that the file has not.
+// Gather reads a database: every grid file inside the program and every recorded sweep, at every profile at which it was
+// swept. A file inside the program also counts where half of its rows, and at least two, have trials that others planned.
+// A recorded text that has the name of such a file is added where it has claims that the file has not.
 func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
 	g := &gatherer{r: r, o: o, ctx: ctx, study: &Study{DB: o.DB, Engine: r.Engine.Info().Name}, shown: map[string]bool{}}
 	sweeps, err := r.Store.Sweeps()
 	if err != nil {
 		return nil, err
 	}
+	if g.swept, err = r.Store.Swept(); err != nil {
+		return nil, err
+	}
 	for _, name := range plan.Ablations() {
-		swept := slices.ContainsFunc(sweeps, func(s record.Sweep) bool { return s.Name == name })
-		if err := g.profiles(inside(name, swept)); err != nil {
+		if err := g.profiles(inside(name)); err != nil {
 			return nil, err
 		}
 	}
@@ -66,19 +68,18 @@ func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
 // source is a text of a grid file.
 type source struct {
 	name   string // as commands name it: one inside the program, or a file
-	swept  bool
 	first  string // when this text was swept first, RFC 3339; "" for a file inside the program
 	hidden bool   // its name is that of a file inside the program: without claims its rows are that file's, or changed
 	read   func(plan.Selection) (*plan.Plan, error)
 }
 
-func inside(name string, swept bool) source {
-	return source{name: name, swept: swept, read: func(sel plan.Selection) (*plan.Plan, error) { return detector.Settings.LoadInside(name, sel) }}
+func inside(name string) source {
+	return source{name: name, read: func(sel plan.Selection) (*plan.Plan, error) { return detector.Settings.LoadInside(name, sel) }}
 }
 
 func textOf(s record.Sweep) source {
 	name := s.Name + ".yaml"
-	return source{name: name, swept: true, first: s.Created, hidden: slices.Contains(plan.Ablations(), s.Name), read: func(sel plan.Selection) (*plan.Plan, error) {
+	return source{name: name, first: s.Created, hidden: slices.Contains(plan.Ablations(), s.Name), read: func(sel plan.Selection) (*plan.Plan, error) {
 		return detector.Settings.Parse(name, []byte(s.File), sel)
 	}}
 }
@@ -88,8 +89,9 @@ type gatherer struct {
 	o     Options
 	ctx   context.Context
 	study *Study
-	shown map[string]bool // trials in a part, by key
-	plans []*plan.Plan    // of the parts
+	swept map[string]map[string]bool // trials that sweeps planned, by the name of their file, then by key
+	shown map[string]bool            // trials in a part, by key
+	plans []*plan.Plan               // of the parts
 }
 
 // profiles adds a grid file at its own profile and at every other of which something is recorded.
@@ -138,9 +140,10 @@ func (g *gatherer) part(from source, p *plan.Plan, args, set []string) error {
 	}
 	trials := make([][]record.Trial, len(wide.Rows))
 	var all []record.Trial
-	rows := map[int]bool{}
+	rows, swept := map[int]bool{}, false
 	for i := range states {
 		s := &states[i]
+		swept = swept || g.swept[p.Name][s.Key]
 		if s.Recorded == nil {
 			continue
 		}
@@ -151,7 +154,10 @@ func (g *gatherer) part(from source, p *plan.Plan, args, set []string) error {
 		}
 	}
 	// Claims of which nothing could be measured are in the report too, as not run.
-	if len(all) == 0 || len(rows) == 0 && len(p.Claims) == 0 || !from.swept && len(rows) < 2 {
+	if len(all) == 0 || len(rows) == 0 && len(p.Claims) == 0 {
+		return nil
+	}
+	if most := max(2, (len(p.Rows)+1)/2); !swept && (from.first != "" || len(rows) < most) {
 		return nil
 	}
 	t, err := g.r.TableOf(wide, states)
