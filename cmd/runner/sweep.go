@@ -61,9 +61,9 @@ not stop the others, and the exit code is then 1.
 --jobs trains several trials at the same time, each in a worker process with its share of
 the cores; the workers end with this process. Where --engine xla computes on GPUs by CUDA,
 each worker gets one of those that CUDA_VISIBLE_DEVICES names (all, if it is not set): the
-one with the fewest workers, of other sweeps on this machine too. Several sweeps on this machine may share one
-database on a local disk: each sweep takes trials that no other sweep has, and the trials
-of a sweep that has died.
+one with the fewest workers, of other sweeps on this machine too. Several sweeps on this
+machine may share one database on a local disk: each sweep takes trials that no other sweep
+has, and the trials of a sweep that has died.
 
 --tune adds each row at its own best settings, chosen from the candidates in the file's
 section tune, such as tune: {optim.lr: [0.025, 0.05, 0.1]}. First each row is trained at each
