@@ -193,7 +193,7 @@ func (s search) run(ctx context.Context, path string, args ...string) ([]byte, e
 	}
 	if err != nil {
 		said, _, _ := strings.Cut(strings.TrimSpace(string(out)+stderr.String()), "\n")
-		return nil, fmt.Errorf("%s: %s", path, cmp.Or(said, err.Error()))
+		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(cmp.Or(said, err.Error()), path+": "))
 	}
 	return out, nil
 }

@@ -174,6 +174,15 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// A program that names itself in its error, as the loader of programs does, is named once.
+func TestRun(t *testing.T) {
+	s := programs(t, map[string]string{"gpus": "echo $0: no libcuda.so.1 >&2; exit 127\n"})
+	path := filepath.Join(s.beside, "gpus")
+	if _, err := s.run(t.Context(), path); err == nil || err.Error() != path+": no libcuda.so.1" {
+		t.Errorf("error %v, want %s once, and what it says", err, path)
+	}
+}
+
 // A program that does not answer is not waited for.
 func TestFindLimit(t *testing.T) {
 	s := programs(t, map[string]string{"gpus": "exec /bin/sleep 600\n", "nvidia-smi": "/bin/sleep 600\n"})

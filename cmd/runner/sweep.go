@@ -62,9 +62,9 @@ not stop the others, and the exit code is then 1.
 --jobs trains several trials at the same time, each in a worker process with its share of
 the cores; the workers end with this process. Where --engine xla computes on GPUs by CUDA,
 each worker gets one of those that CUDA_VISIBLE_DEVICES names (all, if it is not set): the
-one with the fewest workers, of other sweeps on this machine too. Several sweeps on this machine may share one
-database on a local disk: each sweep takes trials that no other sweep has, and the trials
-of a sweep that has died.
+one with the fewest workers, of other sweeps on this machine too. Several sweeps on this
+machine may share one database on a local disk: each sweep takes trials that no other sweep
+has, and the trials of a sweep that has died.
 
 --devices trains each trial on several devices of the plugin of --engine xla, such as GPUs.
 Each step still takes train.batch images: every device computes its equal part of them, and
