@@ -60,9 +60,9 @@ func engines(in *Input) (*figure.Figure, error) {
 	if longest == 0 {
 		return nil, fmt.Errorf("trial %s: it has no training log to draw", record.Short(t.Trials[0].Key))
 	}
-	apart.Lines = append(apart.Lines, figure.Line{
-		Name: "rounding of float32", X: []float64{1, float64(longest)}, Y: []float64{rounding, rounding}, Style: figure.Muted(),
-	})
+	ends := []float64{1, float64(longest)}
+	losses.X.Also = ends
+	apart.Lines = append(apart.Lines, figure.Line{Name: "rounding of float32", X: ends, Y: []float64{rounding, rounding}, Style: figure.Muted()})
 	one := t.Trials[0]
 	return &figure.Figure{
 		Title: fmt.Sprintf("One training on %d engines, step by step", len(t.Trials)),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 
 	"focalgrid/columns"
@@ -138,7 +139,7 @@ func writeComparisonText(w io.Writer, c Comparison, settings, environment []cont
 		}
 		var lines [][]string
 		for _, c := range part.rows {
-			lines = append(lines, []string{c.Key, few(c.A), few(c.B)})
+			lines = append(lines, []string{c.Key, few(shortened(c.Key, c.A)), few(shortened(c.Key, c.B))})
 		}
 		if err := columns.Ruled(&buf, []string{part.title, "A", "B"}, lines, 3); err != nil {
 			return err
@@ -170,6 +171,22 @@ func writeComparisonText(w io.Writer, c Comparison, settings, environment []cont
 	writeCurves(&buf, curves)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+// hash matches a SHA-256, in parts that are shown and not.
+var hash = regexp.MustCompile(`\b([0-9a-f]{12})[0-9a-f]{52}\b`)
+
+// shortened returns the values of a key without what makes a table wide: the folder of a plugin, "PATH sha256:HASH", and
+// most digits of hashes.
+func shortened(key string, values []string) []string {
+	var out []string
+	for _, v := range values {
+		if key == "plugin" {
+			v = v[strings.LastIndexAny(v, `/\`)+1:]
+		}
+		out = append(out, hash.ReplaceAllString(v, "$1"))
+	}
+	return out
 }
 
 // few joins texts, cut after the first ones.

@@ -20,6 +20,8 @@ func TestCompareEngines(t *testing.T) {
 	const config = `{"loss":{"gamma":2,"type":"focal"}}`
 	a := onEngine(sideOf("a", config, map[uint64]float64{2: 1}), "gorgonia")
 	b := onEngine(sideOf("b", config, map[uint64]float64{2: 1.5}), "gomlx-xla-cuda-bf16-nhwc")
+	plugin := "/opt/xla/xla_cuda_plugin.so sha256:" + strings.Repeat("0123456789abcdef", 4)
+	b.Trials[0].Attempts[0].Environment = `{"go":"go1.26.8","threads":2,"plugin":"` + plugin + `"}`
 	b.Logs[0] = b.Logs[0][:71]
 	for i := range b.Logs[0] {
 		b.Logs[0][i].Loss *= 1 + 1e-7*math.Pow(1.2, float64(i))
