@@ -24,7 +24,6 @@ type machine struct {
 	threads int
 	engine  string
 	devices int // that train a trial together; 0: one
-	first   int // of these, by its number in the plugin
 	cache   string
 }
 
@@ -54,10 +53,10 @@ var engines = map[string]maker{
 	"xla-go":    {"gomlx-go", func(int) (engine.Engine, error) { return compiled(gomlx.Options{Backend: gomlx.Go}) }, nil},
 }
 
-// several makes, on several devices from the first on, the engines that can.
-var several = map[string]func(first, devices int) (engine.Engine, error){
-	"xla": func(first, devices int) (engine.Engine, error) {
-		return compiled(gomlx.Options{Backend: gomlx.XLA, First: first, Devices: devices})
+// several makes the engines that can compute a trial on several devices.
+var several = map[string]func(devices int) (engine.Engine, error){
+	"xla": func(devices int) (engine.Engine, error) {
+		return compiled(gomlx.Options{Backend: gomlx.XLA, Devices: devices})
 	},
 }
 
@@ -144,7 +143,7 @@ func (m *machine) start() (engine.Engine, error) {
 	case on == nil:
 		return nil, fmt.Errorf("--devices %d: --engine %s computes on one device; on several: %s", m.devices, m.engine, strings.Join(slices.Sorted(maps.Keys(several)), ", "))
 	default:
-		e, err = on(m.first, m.devices)
+		e, err = on(m.devices)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--engine %s: %w", m.engine, err)

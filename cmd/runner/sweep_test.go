@@ -66,6 +66,21 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// TestShare: the workers of a sweep see GPUs of their own.
+func TestShare(t *testing.T) {
+	for _, c := range []struct {
+		visible string
+		place   int
+		want    string
+	}{
+		{"", 0, "0,1"}, {"", 2, "4,5"}, {"3,1,GPU-5e6f,MIG-2", 0, "3,1"}, {"3,1,GPU-5e6f,MIG-2", 1, "GPU-5e6f,MIG-2"}, {"7,8,9", 1, "9"},
+	} {
+		if got := share(c.visible, c.place, 2); got != c.want {
+			t.Errorf("of %q the worker at %d sees %q, want %q", c.visible, c.place, got, c.want)
+		}
+	}
+}
+
 // TestEngineOf: a recorded trial finds the engine that it had by that engine's name.
 func TestEngineOf(t *testing.T) {
 	for name, m := range engines {

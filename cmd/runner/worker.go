@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,13 +26,11 @@ func newWorker(a *app) *cobra.Command {
 		RunE:   a.work(func(context.Context, []string) error { return a.worker(o) }),
 	}
 	machineFlags(cmd, &o.m)
-	cmd.Flags().IntVar(&o.m.first, "first-device", 0, "`number` of the first of the devices")
 	cmd.Flags().IntVar(&o.every, "checkpoint-every", 0, "`steps`, as for sweep")
 	return cmd
 }
 
-// workerCommand returns the command that starts the worker of a sweep's place: on devices of its own, if a trial takes
-// several.
+// workerCommand returns the command that starts the worker of a sweep's place.
 func workerCommand(o *sweepOptions, place int) *exec.Cmd {
 	// The running program, even if its file has been replaced since the start.
 	self := "/proc/self/exe"
@@ -41,8 +40,8 @@ func workerCommand(o *sweepOptions, place int) *exec.Cmd {
 		}
 	}
 	args := []string{"worker", "--threads", strconv.Itoa(o.m.threads), "--engine", o.m.engine, "--checkpoint-every", strconv.Itoa(o.every)}
-	if n := o.m.devices; n > 1 {
-		args = append(args, "--devices", strconv.Itoa(n), "--first-device", strconv.Itoa(place*n))
+	if o.m.devices > 1 {
+		args = append(args, "--devices", strconv.Itoa(o.m.devices))
 	}
 	if o.m.cache != "" {
 		args = append(args, "--cache", o.m.cache)
@@ -50,7 +49,27 @@ func workerCommand(o *sweepOptions, place int) *exec.Cmd {
 	cmd := exec.Command(self, args...) // which does not run a program of the current folder by its bare name
 	cmd.Args[0] = os.Args[0]
 	o.gpus.give(cmd, place)
+	if o.m.devices > 1 {
+		cmd.Env = append(cmd.Environ(), visibleDevices+"="+share(os.Getenv(visibleDevices), place, o.m.devices))
+	}
 	return cmd
+}
+
+// visibleDevices is the environment variable by which CUDA numbers the GPUs that a process sees.
+const visibleDevices = "CUDA_VISIBLE_DEVICES"
+
+// share picks the devices of a place, of those that are visible: all, if visible is empty.
+func share(visible string, place, devices int) string {
+	of := strings.Split(visible, ",")
+	var own []string
+	for i := place * devices; i < (place+1)*devices; i++ {
+		if visible == "" {
+			own = append(own, strconv.Itoa(i))
+		} else if i < len(of) {
+			own = append(own, of[i])
+		}
+	}
+	return strings.Join(own, ",")
 }
 
 func (a *app) worker(o *sweepOptions) error {

@@ -20,13 +20,13 @@ import (
 
 // mesh is a row of devices, along which batches are split.
 type mesh struct {
-	first, size  int
+	size         int
 	row          *distributed.DeviceMesh // nil: one device
 	whole, split *distributed.ShardingSpec
 }
 
-func newMesh(first, size int) (mesh, error) {
-	m := mesh{first: first, size: size}
+func newMesh(size int) (mesh, error) {
+	m := mesh{size: size}
 	if size == 1 {
 		return m, nil
 	}
@@ -42,7 +42,7 @@ func newMesh(first, size int) (mesh, error) {
 // spread returns the devices that compute p: all of the engine's where they divide its batches. A step on other
 // batches is refused, for the state is moved on all devices; what Forward reports is then computed by the first alone.
 func (e *Engine) spread(p *engine.Program, step bool) (mesh, error) {
-	one, batched := mesh{first: e.mesh.first, size: 1}, false
+	one, batched := mesh{size: 1}, false
 	for _, n := range p.Graph.Nodes() {
 		if !n.Attr.Batch {
 			continue
@@ -68,14 +68,7 @@ func (m mesh) prepare(g *graph.Graph) error {
 	if m.size == 1 {
 		return nil
 	}
-	var devices []compute.DeviceNum
-	for i := range m.size {
-		devices = append(devices, compute.DeviceNum(m.first+i))
-	}
-	if err := g.SetAutoSharding(m.row); err != nil {
-		return err
-	}
-	return g.SetDeviceAssignment(devices)
+	return g.SetAutoSharding(m.row)
 }
 
 // sharding says where a tensor lies: in parts along its first axis, or whole on each device. It is nil for one device.
@@ -116,7 +109,7 @@ func (q *program) execute(in [][]compute.Buffer) ([][]compute.Buffer, error) {
 		}
 	}
 	err := guarded(func() (err error) {
-		flat, err = q.executable.Execute(flat, nil, compute.DeviceNum(q.mesh.first))
+		flat, err = q.executable.Execute(flat, nil, 0)
 		return err
 	})
 	if err != nil {
@@ -131,12 +124,12 @@ func (q *program) execute(in [][]compute.Buffer) ([][]compute.Buffer, error) {
 
 // enough refuses devices that are not there, and says whose they would be.
 func (e *Engine) enough(whose string) error {
-	want, there := e.mesh.first+e.mesh.size, e.Devices()
-	if want <= there {
+	there := e.Devices()
+	if e.mesh.size <= there {
 		return nil
 	}
 	e.backend.Finalize()
-	return fmt.Errorf("%d devices are asked for, and %s has %d", want, whose, there)
+	return fmt.Errorf("%d devices are asked for, and %s has %d", e.mesh.size, whose, there)
 }
 
 // Devices is how many there are for engines of the same plugin.

@@ -65,14 +65,14 @@ func trained(t *testing.T, e *Engine) map[string][]float32 {
 	return out
 }
 
-// TestDevices trains on a batch split among devices, wherever they begin: what comes out is the same, to what sums of
-// float32 in another order keep.
+// TestDevices trains on a batch split among devices: what comes out is what one device computes, but for the rounding
+// of float32 in sums in another order.
 func TestDevices(t *testing.T) {
 	want := trained(t, virtual(t, Options{}))
-	for _, opt := range []Options{{Devices: 2}, {Devices: 4}, {First: 2}, {First: 1, Devices: 2}, {Devices: 2, Layout: NHWC}} {
-		t.Run(fmt.Sprintf("%d from %d %s", opt.Devices, opt.First, opt.Layout), func(t *testing.T) {
+	for _, opt := range []Options{{Devices: 2}, {Devices: 4}, {Devices: 2, Layout: NHWC}} {
+		t.Run(fmt.Sprint(opt.Devices, opt.Layout), func(t *testing.T) {
 			e := virtual(t, opt)
-			if name, several := e.Info().Name, opt.Devices > 1; strings.HasSuffix(name, fmt.Sprintf("-x%d", opt.Devices)) != several {
+			if name := e.Info().Name; !strings.HasSuffix(name, fmt.Sprintf("-x%d", opt.Devices)) {
 				t.Errorf("%d devices are named %s", opt.Devices, name)
 			}
 			got := trained(t, e)
@@ -99,7 +99,7 @@ func TestDevices(t *testing.T) {
 // the others only by sums.
 func TestSplitBatch(t *testing.T) {
 	plugin, dir := VirtualPlugin(t), t.TempDir()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestDevices$/^2_from_0_$") // flags of XLA are read once by a process
+	cmd := exec.Command(os.Args[0], "-test.run=^TestDevices$/^2$") // flags of XLA are read once by a process
 	cmd.Env = append(os.Environ(), PluginVariable+"="+plugin, "XLA_FLAGS=--xla_dump_hlo_as_text --xla_dump_to="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

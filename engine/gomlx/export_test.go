@@ -14,7 +14,7 @@ func VirtualPlugin(t *testing.T) string {
 		err = errors.New(path + " is a plugin for other devices than CPUs")
 	}
 	if err != nil {
-		t.Skip("virtual devices need a PJRT plugin for CPUs: ", err)
+		t.Skipf("virtual devices need a PJRT plugin for CPUs: %v", err)
 	}
 	return path
 }

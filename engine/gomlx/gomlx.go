@@ -41,8 +41,11 @@ type Options struct {
 	Plugin    string // of XLA: the path of the plugin; empty: where FindPlugin finds one
 	Precision string // Float32 or Float64
 	Layout    string // of maps on the device: NCHW or NHWC
-	First     int    // number of the plugin's device to compute on, from 0
-	Devices   int    // how many from the first on share a batch, as devices.go says; 0 or 1: one
+
+	// Devices is how many of the plugin's devices share each batch, 0 or 1: one. Each computes an equal part of the
+	// images. Losses, gradients and the statistics of batch norm are those of the whole batch, as on one device: batch
+	// norm is synchronised. See devices.go.
+	Devices int
 }
 
 // idlePrograms is the number of compiled programs that are kept though no session uses them: a sweep returns to the
@@ -81,8 +84,8 @@ func New(opt Options) (*Engine, error) {
 			return nil, fmt.Errorf("%q is no option of the engine; known: %q", *c.value, c.known)
 		}
 	}
-	if opt.First < 0 || opt.Devices < 0 {
-		return nil, fmt.Errorf("%d devices from number %d on: want 1 or more, or 0 for one, from number 0", opt.Devices, opt.First)
+	if opt.Devices < 0 {
+		return nil, fmt.Errorf("%d devices: want 1 or more, or 0 for one", opt.Devices)
 	}
 	opt.Devices = max(opt.Devices, 1)
 	e := &Engine{opt: opt, wide: dtypes.Float32, held: map[*engine.State]*memory{}, programs: map[string]*program{}}
@@ -96,7 +99,7 @@ func New(opt Options) (*Engine, error) {
 	}
 	kind := Go
 	err := guarded(func() (err error) {
-		if e.mesh, err = newMesh(opt.First, opt.Devices); err != nil {
+		if e.mesh, err = newMesh(opt.Devices); err != nil {
 			return err
 		}
 		if opt.Backend == XLA {

@@ -33,7 +33,7 @@ func (e *Engine) upload(m mesh, values any, split bool, t dtypes.DType, dims ...
 	err := guarded(func() error {
 		for i := range m.size {
 			from := i % parts * size
-			on, err := e.backend.BufferFromFlatData(compute.DeviceNum(m.first+i), all.Slice(from, from+size).Interface(), shape)
+			on, err := e.backend.BufferFromFlatData(compute.DeviceNum(i), all.Slice(from, from+size).Interface(), shape)
 			if err != nil {
 				return err
 			}

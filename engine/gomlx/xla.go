@@ -33,7 +33,7 @@ func (e *Engine) openXLA() (kind string, err error) {
 		prepareCUDA(path)
 	case strings.Contains(strings.ToLower(path), "cpu"):
 		e.virtual = true
-		options["cpu_device_count"] = int64(min(e.mesh.first+e.mesh.size, virtualDevices)) // else there are four
+		options["cpu_device_count"] = int64(min(e.mesh.size, virtualDevices)) // else there are four
 	}
 	b, err := xla.NewWithOptions(path+",tf32=false", options)
 	if err != nil {
