@@ -167,7 +167,7 @@ def main():
     parser.add_argument("--device", default="cuda")
     a = parser.parse_args()
     if min(a.batch, a.classes, a.steps, a.warmup) < 1 or a.fpn_channels % GROUP:
-        parser.error(f"want --batch, --classes, --steps and --warmup of 1 or more, --fpn-channels a multiple of {GROUP}")
+        parser.error(f"want --batch, --classes, --steps and --warmup from 1, --fpn-channels a multiple of {GROUP}")
     if a.device.startswith("cuda") and not torch.cuda.is_available():
         parser.error("no GPU is available to PyTorch; --device cpu runs on the CPU")
 
