@@ -24,7 +24,7 @@
 #   BATCH            images                                                                     (16)
 #   DATA             folder in COCO's layout, whose loading is measured instead of generated images'
 #   BUDGET           seconds for everything                                                     (520)
-#   SMALL            1: a rehearsal on the CPU, on tiny networks
+#   SMALL            1: a rehearsal on the CPU, on tiny networks, with ten times the limits
 set -u
 
 die() { echo "gpu.sh: $*" >&2; exit 2; }
@@ -38,19 +38,21 @@ PRECISION_FLAGS=${PRECISION_FLAGS:-}
 ENGINE_RUN=${ENGINE_RUN:-'TestXLA/^(f32|bf16)-nchw$'}
 CASES=${CASES-r50-800x1344 mini-128x128 r50-512x512 r50-608x1024}
 BATCH=${BATCH:-16}
-BUDGET=${BUDGET:-520}
 device=cuda
 reserve=90 # seconds that the cases leave to what comes after them
+patience=1 # times as long as the limits say
 iters=300
 tiny=
 if [ "${SMALL:-}" = 1 ]; then
 	CASES=tiny-64x64
 	BATCH=2
 	device=cpu
+	patience=10
 	iters=3
 	tiny="--set model.width=0.125 --set model.fpn=8 --set data.pixels=64 --set image.short=64 --set image.long=64"
 	tiny="$tiny --set data.images.train=8 --set data.images.tune=1 --set data.images.val=4"
 fi
+BUDGET=${BUDGET:-$((520 * patience))}
 command -v "$PYTHON" >/dev/null || die "no $PYTHON: set PYTHON to an interpreter"
 command -v timeout >/dev/null || die "no timeout, which is one of GNU's coreutils"
 
@@ -71,7 +73,7 @@ torch=$?
 left=0
 absent= # why it cannot run
 part() {
-	local name=$1 program=$2 limit=$3 skip=()
+	local name=$1 program=$2 limit=$((patience * $3)) skip=()
 	shift 3
 	[ "$limit" -le $((left - SECONDS)) ] || limit=$((left - SECONDS))
 	[ "$limit" -ge 5 ] || skip=(--skip "no time left")
@@ -93,23 +95,25 @@ peer() {
 	local name=$1 how=$2 limit=$3 absent=
 	shift 3
 	[ "$torch" = 0 ] || absent="$PYTHON has no torch and torchvision"
-	part "$name" "torchvision $precision, $how" "$limit" "$PYTHON" "$here/peers/torch_gpu.py" --device "$device" --precision "$precision" "$@"
+	part "$name" "torchvision $precision, $how" "$limit" \
+		"$PYTHON" "$here/peers/torch_gpu.py" --device "$device" --precision "$precision" "$@"
 }
 
 # measure CASE measures all programs on one network and size.
 measure() {
 	local px=${1#*-} steps=20 model net
+	local light="--depth 18 --norm batch --freeze 0 --head-norm group --anchor-base 2 --classes 4"
 	case $1 in
-	r50-512x512) # with 8 classes, as the generated images of the same size have
-		model="--model paper --set data.name=synthetic" net="--classes 8" ;;
+	r50-512x512) # the network that trains on generated images of this size
+		model="--model r50" net="--freeze 0 --classes 4" ;;
 	r50-*)
 		model="--model paper" net="--classes 80" ;;
 	mini-*)
 		model="--model mini" steps=100
-		net="--depth 18 --width 0.25 --norm batch --freeze 0 --fpn-channels 64 --head-norm group --anchor-base 2 --classes 4" ;;
+		net="$light --width 0.25 --fpn-channels 64" ;;
 	tiny-*)
 		model="--model mini --warmup 1 $tiny" steps=2
-		net="--depth 18 --width 0.125 --norm batch --freeze 0 --fpn-channels 8 --head-norm group --anchor-base 2 --classes 4 --warmup 1" ;;
+		net="$light --width 0.125 --fpn-channels 8 --warmup 1" ;;
 	*)
 		echo "gpu.sh: no case $1; known: r50-HxW, mini-HxW, with sides that are multiples of 32" >&2
 		failed=1
@@ -122,68 +126,8 @@ measure() {
 	step "$1" f32 120 $model $size --no-loader
 }
 
-# rate prints the images a second of our first case, 0 if it has none.
-rate() {
-	"$PYTHON" - "$results" <<'END'
-import json
-import sys
-
-with open(sys.argv[1]) as f:
-    lines = [json.loads(line) for line in f]
-ours = (line["result"] for line in lines if line["program"].startswith("FocalGrid") and line.get("result"))
-print(round(next((r["images_per_second"] for r in ours if "images_per_second" in r), 0)))
-END
-}
-
-table() {
-	"$PYTHON" - "$results" "$BATCH" >"$out/table.md" <<'END'
-import json
-import sys
-
-with open(sys.argv[1]) as f:
-    lines = [json.loads(line) for line in f]
-
-
-def of(line, key, scale=1, digits=1):
-    """A figure of a line or of its result, as text."""
-    result = line.get("result") or {}
-    v = line.get(key) if key in line else result.get(key) if isinstance(result, dict) else None
-    return "" if v is None else f"{v * scale:.{digits}f}"
-
-
-steps = [line for line in lines if isinstance(line.get("result"), dict) and "images_per_second" in line["result"]]
-rates = {(line["part"], line["program"]): line["result"]["images_per_second"] for line in steps}
-header = ["case", "program", "computes in", "images/s", "ms a step", "over eager", "over compiled", "busy, %", "GPU GiB", "compile s"]
-print("|", " | ".join(header), "|\n" + "| --- " * len(header) + "|")
-for line in steps:
-    r = line["result"]
-    ours, precision = line["program"].split(" ", 1)
-    row = [line["part"], line["program"], r["precision"], of(line, "images_per_second"), f"{r['ms']['median']:.2f}"]
-    for how in ("eager", "compiled"):
-        peer = rates.get((line["part"], f"torchvision {precision}, {how}"))
-        row.append(f"{r['images_per_second'] / peer:.2f}" if peer and ours == "FocalGrid" else "")
-    row += [of(line, "busy", 100, 0), of(line, "device_peak_bytes", 2**-30), of(line, "compile_seconds")]
-    print("|", " | ".join(row), "|")
-print()
-for line in lines:
-    if line["part"] == "sweep" and isinstance(line.get("result"), list):
-        trained = [t for t in line["result"] if t["kind"] == "train" and t["wall_seconds"]]
-        images = sum(t["attempts"][-1]["end_step"] * int(sys.argv[2]) for t in trained)
-        seconds = sum(t["wall_seconds"] for t in trained)
-        if trained:
-            print(f"Sweep: {len(trained)} trials, {images} images in {seconds:.1f} s with compiling, checkpoints and evaluation: {images / seconds:.1f} images/s.\n")
-    if line["part"] == "loader" and isinstance(line.get("result"), dict):
-        for source in line["result"]["from"]:
-            cores = f", {source['cores_for_the_feed']:.1f} cores for {line['result']['feed']:g}" if "cores_for_the_feed" in source else ""
-            print(f"Loader from {source['name']}: {source['images_per_second']:.0f} images/s, {source['images_per_second_one_core']:.0f} on one core{cores}.\n")
-for line in lines:
-    if line["status"] != "ok":
-        print(f"- {line['part']}, {line['program']}: {line['status']}{': ' + line['reason'] if 'reason' in line else ', see log.txt'}")
-devices = sorted({f"{line['program'].split()[0]}: {line['result'].get('device')}" for line in steps})
-versions = sorted({f"torch {r['torch']}, torchvision {r['torchvision']}" for r in (line["result"] for line in steps) if "torch" in r})
-print("\n" + "; ".join(devices + versions))
-END
-}
+# table writes what is known so far.
+table() { "$PYTHON" "$here/peers/gpu_table.py" --batch "$BATCH" "$results" >"$out/table.md"; }
 
 left=$BUDGET
 failed=0
@@ -204,14 +148,17 @@ for name in $CASES; do
 done
 left=$BUDGET
 if [ -n "$CASES" ]; then
-	images="--model mini --px 512 $tiny"
-	[ -n "$tiny" ] || step r50-512x512-loader "$precision" 60 --model paper --set data.name=synthetic --px 512 --batch "$BATCH" --steps 30
+	large="--model r50 --px 512 --batch $BATCH --steps 30"
+	[ -n "$tiny" ] || step r50-512x512-loader "$precision" 60 $large
+	images="--model mini --px 512"
 	[ -z "${DATA:-}" ] || images="--model paper --px 800x1333 --data $DATA"
 	[ -z "$tiny" ] || images="--model mini $tiny"
-	part loader FocalGrid 40 "$RUNNER" bench loader $images --batch "$BATCH" --steps 4 --feed "$(rate)" --format json
-	flags="--engine $ENGINE --db $tmp/sweep.db"
-	sets="$PRECISION_FLAGS $tiny --set train.batch=$BATCH --set train.iters=$iters --set pretrain.type=none"
-	part sweep FocalGrid 90 "$BASH" -c "'$RUNNER' sweep gamma --only loss.gamma=0,2 --seeds 0 $flags $sets >&2 && '$RUNNER' ls --db $tmp/sweep.db --format json"
+	feed=$("$PYTHON" "$here/peers/gpu_table.py" --rate "$results")
+	part loader FocalGrid 40 "$RUNNER" bench loader $images --batch "$BATCH" --steps 4 --feed "$feed" --format json
+	sweep="--engine $ENGINE --only loss.gamma=0,2 --seeds 0 $PRECISION_FLAGS $tiny"
+	sweep="$sweep --set train.batch=$BATCH --set train.iters=$iters --set pretrain.type=none"
+	list="'$RUNNER' ls --db '$tmp/sweep.db' --format json"
+	part sweep FocalGrid 90 "$BASH" -c "'$RUNNER' sweep gamma --db '$tmp/sweep.db' $sweep >&2 && $list"
 fi
 table
 cat "$out/table.md"

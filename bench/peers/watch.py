@@ -15,6 +15,7 @@ say how much of the GPU that kernel used. Both are of the first GPU. SMI names a
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +29,7 @@ class Watch:
     def __init__(self):
         self.samples = []
         query = "--query-gpu=timestamp,utilization.gpu,memory.used"
-        command = [os.environ.get("SMI", "nvidia-smi"), "-i", "0", query, "--format=csv,noheader,nounits", "-lms", "100"]
+        command = [os.environ.get("SMI", "nvidia-smi"), "-i", "0", "-lms", "100", query, "--format=csv,noheader,nounits"]
         try:
             self.smi = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         except OSError:
@@ -67,15 +68,25 @@ class Watch:
         }
 
 
+def within(seconds, command, log):
+    """Runs a command for that long at most; returns its exit code and what it printed."""
+    command = ["timeout", "-k", "5", str(seconds), *command]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, errors="replace")
+    try:
+        out, _ = child.communicate()
+    except BaseException:  # Ctrl-C does not reach the command, which timeout has taken away from the terminal
+        child.terminate()
+        raise
+    return child.returncode, out
+
+
 def run(a):
     watch = Watch()
     started = time.time()
     with open(a.log, "a") as log:
         print(f"\n== {a.part}, {a.program}: {' '.join(a.command)}", file=log, flush=True)
         try:
-            command = ["timeout", "-k", "5", str(a.limit), *a.command]
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, errors="replace")
-            code, out = done.returncode, done.stdout
+            code, out = within(a.limit, a.command, log)
         except OSError as err:
             code, out = 127, f"{err}\n"
         ended = time.time()
@@ -100,6 +111,7 @@ def main():
     parser.add_argument("--skip", help="run nothing, for this reason")
     parser.add_argument("command", nargs="+")
     a = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     line = {"part": a.part, "program": a.program}
     line |= {"status": "skipped", "reason": a.skip} if a.skip else run(a)
     with open(a.to, "a") as f:
