@@ -237,6 +237,7 @@ func TestEffective(t *testing.T) {
 	}
 	g := grid([]string{"loss.type", "loss.gamma", "loss.beta"}, row(factors{"loss.type": "focal", "loss.gamma": 2.0}, .30),
 		star(2, 1, .29), star(4, 0, .27), star(1, 0, .31, math.NaN()), star(1, 2, math.NaN()), star(2, 2))
+	g.Rows[0] = row(factors{"loss.type": "focal", "loss.gamma": 2.0}, .30, .20) // the second seed is no match of the others
 	lines := drawn(t, effective, g).Panels[0].Lines
 	var got []string
 	for _, l := range lines {
