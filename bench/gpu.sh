@@ -15,8 +15,8 @@
 #   RUNNER           our program, built before; without it one is built, which takes Go
 #   PYTHON           interpreter, for torchvision with torch                                    (python3)
 #   ENGINE           our engine                                                                 (xla)
-#   PRECISION_FLAGS  flags of `runner bench step` and `runner sweep` under which they compute in bfloat16, such as
-#                    "--set train.precision=bf16". Without them everything runs in float32, torchvision too
+#   PRECISION_FLAGS  flags of `runner bench step` and `runner sweep` under which they compute in bfloat16. Empty:
+#                    everything runs in float32, torchvision too           (--set train.precision=bf16)
 #   ENGINE_TEST      test binary of the engine (go test -c ./engine/gomlx): its conformance suite runs first
 #   ENGINE_RUN       tests of it                                          (TestXLA/^(f32|bf16)-nchw$)
 #   CASES            cases, space-separated; none: only the suite
@@ -34,7 +34,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 PYTHON=${PYTHON:-python3}
 ENGINE=${ENGINE:-xla}
-PRECISION_FLAGS=${PRECISION_FLAGS:-}
+PRECISION_FLAGS=${PRECISION_FLAGS---set train.precision=bf16}
 ENGINE_RUN=${ENGINE_RUN:-'TestXLA/^(f32|bf16)-nchw$'}
 CASES=${CASES-r50-800x1344 mini-128x128 r50-512x512 r50-608x1024}
 BATCH=${BATCH:-16}
