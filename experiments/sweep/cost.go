@@ -140,7 +140,7 @@ func (r *Records) recordedWalls() (map[string][]float64, error) {
 	works := map[string]string{} // by config
 	for _, t := range done {
 		if t.Engine != r.Engine.Info().Name {
-			continue // one device more, for one, is another engine
+			continue // for one, of another number of devices
 		}
 		var h experiments.Host
 		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
