@@ -58,15 +58,15 @@ type Loader struct {
 	table     *[3][256]float32
 	options   LoaderOptions
 	images    []int
-	inOrder   []int // the images as Eval takes them
-	high      int   // how many of them, the first, are not wide where images are oriented
+	inOrder   []int // the images as Eval takes them: oriented ones that are not wide come first
+	high      int   // how many these are; 0 where images are not oriented
 	draw      func(purpose string, index uint64) *rand.Rand
 
 	epochs sync.Mutex
 	orders map[int][]int // the last epochs asked for
 
 	dealing sync.Mutex
-	dealt   deal // of oriented images
+	dealt   deal // how far oriented images are dealt to batches
 
 	cache  sync.RWMutex
 	kept   map[int]*picture.RGB
@@ -93,6 +93,8 @@ func NewLoader(set *Set, t Transform, o LoaderOptions, draw func(purpose string,
 		return nil, fmt.Errorf("loader: Workers is %d, expected 0 (one a core) or more", o.Workers)
 	case o.CacheBytes < 0:
 		return nil, fmt.Errorf("loader: CacheBytes is %d, expected 0 (1 GiB) or more", o.CacheBytes)
+	case t.Oriented && t.LongSide < t.ShortSide:
+		return nil, fmt.Errorf("loader: LongSide is %d, expected at least %d (ShortSide) for oriented images, which share one size", t.LongSide, t.ShortSide)
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -155,8 +157,9 @@ func (l *Loader) order(step int) (images []int, flips []bool, err error) {
 // at returns image number n of training.
 func (l *Loader) at(n int) int { return l.images[l.epoch(n / l.Len())[n%l.Len()]] }
 
-// numbers returns which images of training a step holds, by number. Oriented ones are dealt to two piles in the order of
-// their numbers, and each pile that has a batch is the next step.
+// numbers returns the numbers of a step's images. Oriented ones are dealt to two piles, of wide and of other images, in
+// the order of their numbers; the pile that is the next to hold a batch becomes the next step, and begins anew. An image
+// may thus wait for later epochs, and where few are of its orientation, come more than once in a batch.
 func (l *Loader) numbers(step int) []int {
 	batch := l.options.Batch
 	if !l.transform.Oriented {
@@ -224,9 +227,9 @@ func (l *Loader) batch(ctx context.Context, b *Batch, step int) (*Batch, error) 
 	return l.assemble(ctx, b, images, flips)
 }
 
-// Eval makes a batch of images first to first+n-1 of an epoch in their own
-// order, unmirrored. Oriented images come high ones first. A batch may be shorter, at the end and before the first wide
-// image; beyond the end the error is io.EOF.
+// Eval makes a batch of n images from number first on, in their own order, unmirrored. Oriented images are numbered
+// anew: those that are not wide come first. A batch is shorter at the end, and at the last image before the wide ones;
+// the next one begins at first+Batch.N. Beyond the end the error is io.EOF.
 func (l *Loader) Eval(first, n int) (*Batch, error) {
 	if first < 0 || n < 1 {
 		return nil, fmt.Errorf("loader: images %d and %d more, expected 0 or more and at least 1", first, n)

@@ -97,8 +97,8 @@ func TestBatchIsAFunctionOfTheStep(t *testing.T) {
 	}
 }
 
-// Oriented batches have one of two sizes, and images of one orientation. Training and scoring use each image as often as
-// mixed ones do, in batches that are a function of the step.
+// Oriented batches have one of two sizes, and images of one orientation. Training and scoring use each image as often
+// as mixed ones do, in batches that are a function of the step.
 func TestOrientedBatches(t *testing.T) {
 	s := smallSet(t, 11)
 	tr := testTransform()
@@ -163,6 +163,55 @@ func TestOrientedBatches(t *testing.T) {
 	slices.Sort(scored)
 	if fmt.Sprint(scored) != "[0 1 2 3 4 5 6 7 8 9 10]" {
 		t.Errorf("scored are images %v", scored)
+	}
+}
+
+// TestFewOfAnOrientation: oriented batches come of any images: of one orientation alone, and with a single one of the
+// other, which waits for as many epochs as a batch has images.
+func TestFewOfAnOrientation(t *testing.T) {
+	s := smallSet(t, 11)
+	tr := testTransform()
+	tr.Oriented = true
+	var wide, high []int
+	for i := range s.Images {
+		if Wide(&s.Images[i]) {
+			wide = append(wide, i)
+		} else {
+			high = append(high, i)
+		}
+	}
+	const batch, epochs = 3, 12
+	for name, images := range map[string][]int{
+		"wide": wide, "high": high, "one": high[:1], "one high": append([]int{high[0]}, wide...), "one wide": append([]int{wide[0]}, high...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := NewLoader(s, tr, LoaderOptions{Batch: batch, Images: images}, testDraw(3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen, scored := map[int]int{}, map[int]int{}
+			for step := range epochs * len(images) / batch {
+				b := mustBatch(t)(l.Batch(step))
+				for _, it := range b.Items {
+					seen[it.Index]++
+					if one, first := it.Width > it.Height, b.Items[0]; one != (first.Width > first.Height) {
+						t.Errorf("step %d has a wide and a high image", step)
+					}
+				}
+			}
+			for first := 0; first < l.Len(); {
+				b := mustBatch(t)(l.Eval(first, batch))
+				first += b.N
+				for _, it := range b.Items {
+					scored[it.Index]++
+				}
+			}
+			for _, i := range images {
+				if n := seen[i]; n < epochs-batch || n > epochs+batch || scored[i] != 1 {
+					t.Errorf("image %d is trained on %d times in %d epochs, and scored %d times", i, n, epochs, scored[i])
+				}
+			}
+		})
 	}
 }
 
@@ -391,6 +440,10 @@ func TestLoaderOptionErrors(t *testing.T) {
 		if _, err := NewLoader(s, testTransform(), tt.o, testDraw(1)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: error %v, want one with %q", tt.o, err, tt.want)
 		}
+	}
+	endless := Transform{ShortSide: 24, PadTo: 16, Oriented: true, Std: [3]float32{1, 1, 1}}
+	if _, err := NewLoader(s, endless, LoaderOptions{Batch: 1}, testDraw(1)); err == nil || !strings.Contains(err.Error(), "LongSide is 0") {
+		t.Errorf("oriented images without a longest side: error %v", err)
 	}
 }
 

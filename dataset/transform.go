@@ -14,7 +14,7 @@ type Transform struct {
 	ShortSide int  // network pixels
 	LongSide  int  // network pixels; 0 means no cap
 	PadTo     int  // the batch's height and width are multiples of this: the stride of the coarsest level that must divide it
-	Oriented  bool // a batch has images that are wider than high, or none, and the size that each of those fits
+	Oriented  bool // the images of a batch are all wide or all not, padded to the one size that any such image fits
 	Mean, Std [3]float32
 }
 
@@ -24,7 +24,7 @@ func (t Transform) Padded(n int) int { return (n + t.PadTo - 1) / t.PadTo * t.Pa
 // Wide reports whether an image is wider than high.
 func Wide(im *Image) bool { return im.Width > im.Height }
 
-// OrientedSize returns the size of a batch of oriented images.
+// OrientedSize returns the size of a batch of oriented images, wide or not.
 func (t Transform) OrientedSize(wide bool) (h, w int) {
 	short, long := t.Padded(t.ShortSide), t.Padded(t.LongSide)
 	if wide {
@@ -96,8 +96,8 @@ func place(p *picture.RGB, dst []float32, h, w int, flip bool, table *[3][256]fl
 	}
 }
 
-// placeBytes writes a resized picture, mirrored or not, to the upper left corner of an image of w pixels a row, and zeros
-// beside it.
+// placeBytes writes a resized picture, mirrored or not, to the upper left corner of an image of w pixels a row, and
+// zeros beside it.
 func placeBytes(p *picture.RGB, dst []byte, w int, flip bool) {
 	for y := range p.Height {
 		src, row := p.Pix[3*y*p.Width:][:3*p.Width], dst[3*y*w:][:3*w]

@@ -67,6 +67,7 @@ func (d *Detector) constants(g *engine.Graph, priors *sampler.Priors) (engine.Fe
 				continue // scalars travel together
 			}
 			if err := stage(d.engine, out, name, n.Attr.Batch, n.Shape...); err != nil {
+				unstage(out)
 				return nil, err
 			}
 		}
@@ -174,6 +175,16 @@ func (f *feeder) room(objects int) int {
 	return f.objects
 }
 
+// training returns the size of a network that trains on n images of h × w pixels, which have so many objects at most.
+func (f *feeder) training(n, h, w int, bytes bool, objects int) size {
+	z := size{n: n, h: h, w: w, train: true, bytes: bytes}
+	if f.remote {
+		c := f.d.parts.Sampler
+		z.objects, z.losses = f.room(objects), c.NeedsPredictions() && !c.ReadsLogits()
+	}
+	return z
+}
+
 // fed is a batch as the network of its size is fed it.
 type fed struct {
 	size      size
@@ -190,20 +201,15 @@ func (f *feeder) batch(b *dataset.Batch) (*fed, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := objectsOf(b)
-	z := size{n: b.N, h: b.H, w: b.W, train: true, bytes: b.Bytes != nil}
-	if f.remote {
-		most := 0
-		for _, o := range objects {
-			most = max(most, len(o.Boxes))
-		}
-		z.objects = f.room(most)
+	objects, most := objectsOf(b), 0
+	for _, o := range objects {
+		most = max(most, len(o.Boxes))
 	}
+	z := f.training(b.N, b.H, b.W, b.Bytes != nil, most)
 	matched, err := s.Match(objects)
 	if err != nil {
 		return nil, err
 	}
-	z.losses = f.remote && s.NeedsPredictions() && !f.d.parts.Sampler.ReadsLogits()
 	out := &fed{size: z, feeds: z.imageFeeds(b)}
 	if z.losses {
 		out.feeds["classes"] = s.Classes(matched)
@@ -218,7 +224,7 @@ func (f *feeder) batch(b *dataset.Batch) (*fed, error) {
 		out.positives, out.running = positives, s.Running
 		return feeds, err
 	}
-	if s.NeedsPredictions() {
+	if f.d.parts.Sampler.NeedsPredictions() {
 		out.assign, out.running = assign, f.running
 	} else {
 		targets, err := assign(nil)
@@ -244,8 +250,7 @@ func (f *feeder) batch(b *dataset.Batch) (*fed, error) {
 
 // ahead reports whether batches can be made while a step runs: on a remote engine, where nothing waits for predictions.
 func (f *feeder) ahead() bool {
-	c := f.d.parts.Sampler
-	return f.remote && c.Miner == nil && !c.Assigner.NeedsPredictions()
+	return f.remote && !f.d.parts.Sampler.NeedsPredictions()
 }
 
 // targets returns the feeds of a batch's targets, and the number of positives.

@@ -168,9 +168,10 @@ func (d *Detector) bound() error {
 
 // Compile compiles the detector for n images of h × w pixels, so that the first step or batch of that size need not.
 func (d *Detector) Compile(n, h, w int, train bool) error {
-	z := size{n: n, h: h, w: w, train: train, bytes: Remote(d.engine)}
-	if train && z.bytes {
-		z.objects = d.feeder.room(0)
+	remote := Remote(d.engine)
+	z := size{n: n, h: h, w: w, bytes: remote, top: remote}
+	if train {
+		z = d.feeder.training(n, h, w, remote, 0)
 	}
 	_, err := d.network(z)
 	return err

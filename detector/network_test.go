@@ -29,6 +29,19 @@ func (c *counted) Compile(p *engine.Program, s *engine.State) (engine.Session, e
 	return &countedSession{ses, c}, err
 }
 
+// countedRemote is one that computes elsewhere.
+type countedRemote struct {
+	*counted
+	engine.Stager
+}
+
+// onDevice returns an engine that computes elsewhere, and counts its sessions. Closing it fails where a staged feed is
+// not free.
+func onDevice(e engine.Engine) countedRemote {
+	device := enginetest.Device(e)
+	return countedRemote{&counted{Engine: device}, device.(engine.Stager)}
+}
+
 type countedSession struct {
 	engine.Session
 	c *counted
@@ -97,7 +110,7 @@ func TestNetworksAreBounded(t *testing.T) {
 	}
 	want := hash(&Detector{State: state, Running: running, engine: cpu})
 
-	e := &counted{Engine: enginetest.Device(cpu)}
+	e := onDevice(cpu)
 	var kept *Compiled
 	for trial := range 2 {
 		d := New(cfg, cfg.Int("data.classes"), e, engine.NewState(), Drawer(0))
@@ -118,8 +131,90 @@ func TestNetworksAreBounded(t *testing.T) {
 		t.Errorf("%d networks were compiled in two trials, want more than %d and fewer than %d", e.compiled, least, most)
 	}
 	kept.Close()
-	if e.open != 0 {
-		t.Errorf("%d networks are open", e.open)
+	if err := e.Close(); err != nil || e.open != 0 {
+		t.Errorf("%d networks are open, %v", e.open, err)
+	}
+}
+
+// oneObject is a batch of an image with an object.
+func oneObject(bytes bool) *dataset.Batch {
+	b := &dataset.Batch{N: 1, H: 64, W: 64, Items: []dataset.Item{{
+		Boxes: [][4]float32{{8, 8, 40, 40}}, Labels: []int32{1}, Crowd: []bool{false}, NetWidth: 64, NetHeight: 64,
+	}}}
+	if bytes {
+		b.Bytes = make([]byte, 3*64*64)
+	} else {
+		b.Pixels = make([]float32, 3*64*64)
+	}
+	return b
+}
+
+// TestCompile: what is compiled ahead of a step or of a batch is what they need.
+func TestCompile(t *testing.T) {
+	for _, miner := range []string{"all", "ssd", "ohem"} {
+		cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: []string{
+			"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.width=0.125", "model.fpn=16", "sampler.type=" + miner,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, remote := range []bool{false, true} {
+			cpu := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
+			count := &counted{Engine: cpu}
+			var e engine.Engine = count
+			if remote {
+				r := onDevice(cpu)
+				count, e = r.counted, r
+			}
+			d := New(cfg, 2, e, engine.NewState(), Drawer(7))
+			b := oneObject(remote)
+			if err := errors.Join(d.Compile(1, 64, 64, true), d.Compile(EvalBatch, 64, 64, false)); err != nil || count.compiled != 2 {
+				t.Fatalf("%s, remote %t: %d networks are compiled ahead, %v", miner, remote, count.compiled, err)
+			}
+			err := d.Step(b, &StepInfo{LR: 1e-3})
+			if _, inferErr := d.Infer(b); err != nil || inferErr != nil || count.compiled != 2 {
+				t.Errorf("%s, remote %t: %d networks are compiled in all, %v, %v; want 2", miner, remote, count.compiled, err, inferErr)
+			}
+			d.Close()
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// full is an engine whose device takes so many feeds and no more.
+type full struct {
+	countedRemote
+	left int
+}
+
+func (f *full) Stage(values any, batch bool, shape ...int) (engine.Staged, error) {
+	if f.left--; f.left < 0 {
+		return nil, errors.New("no memory")
+	}
+	return f.countedRemote.Stage(values, batch, shape...)
+}
+
+// TestStagingFails: where a feed finds no place on the device, the step fails, and those before it are given back.
+func TestStagingFails(t *testing.T) {
+	cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: []string{
+		"data.pixels=64", "image.short=64", "image.long=64", "data.min_size=0.2", "model.width=0.125", "model.fpn=16",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const feeds = 7 // bytes, sizes, rows and table of the batch; mean, std and priors
+	for left := range feeds + 1 {
+		e := &full{onDevice(gorgonia.New(kernel.NewPool(1), gorgonia.Options{})), left}
+		d := New(cfg, 2, e, engine.NewState(), Drawer(7))
+		if err := d.Step(oneObject(true), &StepInfo{LR: 1e-3}); (err == nil) != (left == feeds) {
+			t.Errorf("a step with room for %d feeds of %d: error %v", left, feeds, err)
+		}
+		d.Close()
+		if err := e.Close(); err != nil {
+			t.Errorf("with room for %d feeds: %v", left, err)
+		}
 	}
 }
 
@@ -156,33 +251,48 @@ func (u *unbuilt) Compile(p *engine.Program, _ *engine.State) (engine.Session, e
 	return nil, errors.New("not compiled")
 }
 
-// TestBatchedInputs: what is fed by the image is marked so, and nothing else.
+// TestBatchedInputs: what is fed by the image is marked so, and nothing else, on engines of both kinds.
 func TestBatchedInputs(t *testing.T) {
-	cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: []string{"box_loss.type=giou"}}) // which reads priors
-	if err != nil {
-		t.Fatal(err)
-	}
 	const n = 7
-	e := &unbuilt{}
-	d := New(cfg, 2, e, engine.NewState(), Drawer(0))
-	c := &Classifier{State: engine.NewState(), engine: e, draw: Drawer(0), settings: cfg.Group("pretrain"), network: ModelConfig(&cfg, 9), labels: 9}
-	for _, train := range []bool{true, false} {
-		d.Compile(n, 64, 64, train)
-		c.compile(n, train)
-	}
-	if len(e.programs) != 4 {
-		t.Fatalf("%d programs, want a detector and a classifier, to train and to use", len(e.programs))
-	}
-	for _, p := range e.programs {
-		for _, in := range p.Graph.Nodes() {
-			if of := len(in.Shape) > 0 && in.Shape[0] == n; in.Op == engine.OpInput && in.Attr.Batch != of {
-				t.Errorf("input %s %v of a batch of %d: marked %t, want %t", in.Name, in.Shape, n, in.Attr.Batch, of)
+	for name, set := range map[string][]string{"priors": {"box_loss.type=giou"}, "classes": {"sampler.type=ssd"}} {
+		cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &unbuilt{}
+		device := enginetest.Device(e)
+		seen := map[string]bool{}
+		for _, on := range []engine.Engine{e, device} {
+			d := New(cfg, 2, on, engine.NewState(), Drawer(0))
+			c := &Classifier{State: engine.NewState(), engine: on, draw: Drawer(0), settings: cfg.Group("pretrain"), network: ModelConfig(&cfg, 9), labels: 9}
+			for _, train := range []bool{true, false} {
+				d.Compile(n, 64, 64, train)
+				c.compile(n, train)
+			}
+		}
+		if len(e.programs) != 8 {
+			t.Fatalf("%d programs, want a detector and a classifier, to train and to use, twice", len(e.programs))
+		}
+		for _, p := range e.programs {
+			for _, in := range p.Graph.Nodes() {
+				if in.Op != engine.OpInput {
+					continue
+				}
+				if seen[in.Name] = true; in.Attr.Batch != (len(in.Shape) > 0 && in.Shape[0] == n) {
+					t.Errorf("input %s %v of a batch of %d: marked %t", in.Name, in.Shape, n, in.Attr.Batch)
+				}
+			}
+		}
+		for _, want := range []string{name, "image", "labels", "bytes", "sizes", "table", "rows"} {
+			if !seen[want] {
+				t.Errorf("%v: no program has an input %s", set, want)
 			}
 		}
 	}
 }
 
-// TestHeads: every head trains with every loss of boxes and of classes, and detects.
+// TestHeads: every head trains with every loss of boxes and of classes, and detects, also where an engine is fed bytes
+// and tables.
 func TestHeads(t *testing.T) {
 	set := func(key string, values ...string) (out [][]string) {
 		for _, v := range values {
@@ -190,8 +300,8 @@ func TestHeads(t *testing.T) {
 		}
 		return out
 	}
-	e := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
-	defer e.Close()
+	cpu := gorgonia.New(kernel.NewPool(1), gorgonia.Options{})
+	defer cpu.Close()
 	for _, head := range Settings.Choices("model.head") {
 		losses := append(set("box_loss.type", Settings.Choices("box_loss.type")...), set("loss.type", Settings.Choices("loss.type")...)...)
 		for _, loss := range losses {
@@ -200,18 +310,18 @@ func TestHeads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := New(cfg, 2, e, engine.NewState(), Drawer(7))
-			b := dataset.Batch{N: 1, H: 64, W: 64, Pixels: make([]float32, 3*64*64), Items: []dataset.Item{{
-				Boxes: [][4]float32{{8, 8, 40, 40}}, Labels: []int32{1}, Crowd: []bool{false}, NetWidth: 64, NetHeight: 64,
-			}}}
-			info := StepInfo{LR: 1e-3}
-			if err := d.Step(&b, &info); err != nil || len(info.Losses) == 0 {
-				t.Errorf("head %s with %v: %d losses, %v", head, loss, len(info.Losses), err)
+			for _, e := range []engine.Engine{cpu, enginetest.Device(cpu)} {
+				d := New(cfg, 2, e, engine.NewState(), Drawer(7))
+				b := oneObject(Remote(e))
+				info := StepInfo{LR: 1e-3}
+				if err := d.Step(b, &info); err != nil || len(info.Losses) == 0 {
+					t.Errorf("head %s with %v, remote %t: %d losses, %v", head, loss, Remote(e), len(info.Losses), err)
+				}
+				if _, err := d.Infer(b); err != nil {
+					t.Errorf("head %s with %v, remote %t, detects: %v", head, loss, Remote(e), err)
+				}
+				d.Close()
 			}
-			if _, err := d.Infer(&b); err != nil {
-				t.Errorf("head %s with %v detects: %v", head, loss, err)
-			}
-			d.Close()
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (t *Targeting) Of(b *dataset.Batch) (sampler.Targets, error) {
 		t.samplers[size] = s
 	}
 	matched, err := s.Match(objectsOf(b))
-	if err != nil || s.NeedsPredictions() {
+	if err != nil || t.parts.Sampler.NeedsPredictions() {
 		return sampler.Targets{}, err
 	}
 	return s.Targets(matched, nil)

@@ -131,8 +131,8 @@ func mostObjects(set *dataset.Set) int {
 	return most
 }
 
-// ahead calls next on a goroutine of its own, one call ahead of whoever takes what it returns. stop ends that, and frees
-// what nobody took.
+// ahead calls next on a goroutine of its own, one call ahead of whoever takes what it returns. stop ends that, and
+// frees what nobody took.
 func ahead(next func() (*fed, error)) (take func() (*fed, error), stop func()) {
 	type result struct {
 		f   *fed

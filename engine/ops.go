@@ -20,9 +20,9 @@ func (g *Graph) Gather(tables, indices *Node) *Node {
 	return g.add(OpGather, []int{i[0], i[1], t[2]}, Attr{}, tables, indices)
 }
 
-// TopRows picks of each level the k rows with the largest values. The rows of x [N,A,K] are those of the first level, then
-// those of the next: levels says how many each has. The result [N,Σ min(k,level)] holds the indices of the rows that are
-// picked, rising; of rows with the same largest value the first are picked. No gradient.
+// TopRows picks of each level the k rows with the largest values. The rows of x [N,A,K] are those of the first level,
+// then those of the next: levels says how many each has. The result [N,Σ min(k,level)] holds the indices of the rows
+// that are picked, rising; of rows with the same largest value the first are picked. No gradient.
 func (g *Graph) TopRows(x *Node, k int, levels ...int) *Node {
 	check(OpTopRows, len(x.Shape) == 3 && k > 0, "x must have three axes, has %v; k is %d", x.Shape, k)
 	rows, picked := 0, 0
@@ -302,9 +302,9 @@ func (g *Graph) DecodeBoxes(c BoxCode, values, priors *Node) *Node {
 	return g.add(OpDecodeBoxes, []int{s[0], s[1], 4}, Attr{Code: c}, values, priors)
 }
 
-// EncodeBoxes turns boxes [N,A,4] into what DecodeBoxes should be given at priors [A,4]: deltas or distances [N,A,4]. For
-// a distribution they are the distances whose mean it should have, held to 0 … Bins-1.1, so that both bins beside them
-// exist. Sides of priors, and with deltas those of boxes, are above 0. No gradient.
+// EncodeBoxes turns boxes [N,A,4] into what DecodeBoxes should be given at priors [A,4]: deltas or distances [N,A,4].
+// For a distribution they are the distances that it should have as its means, held to 0 … Bins-1.1, so that both bins
+// beside them exist. Sides of priors, and with deltas those of boxes, are above 0. No gradient.
 func (g *Graph) EncodeBoxes(c BoxCode, boxes, priors *Node) *Node {
 	s := boxes.Shape
 	check(OpEncodeBoxes, slices.Contains([]string{"deltas", "distances", "distribution"}, c.Kind), "no such code: %+v", c)

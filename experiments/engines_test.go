@@ -98,8 +98,8 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
-// TestBFloat16 rounds convolutions and nothing else: first losses are near those of float32, and not the same. An engine
-// without it refuses.
+// TestBFloat16 rounds convolutions and nothing else: first losses are near those of float32, and not the same. An
+// engine without it refuses.
 func TestBFloat16(t *testing.T) {
 	e, err := gomlx.New(gomlx.Options{})
 	if err != nil {

@@ -83,7 +83,7 @@ func hardest(e []example, k int) []example {
 	return e[:k]
 }
 
-// hardness is the cross entropy of a prior of the batch: what is predicted under "loss", or else computed of the logits.
+// hardness is the cross entropy of a prior of the batch: what stands under "loss", or else is computed of the logits.
 func (s *Sampler) hardness(p box.Predicted, at int, label int32) float64 {
 	if loss := p["loss"]; loss != nil {
 		return float64(loss[at])

@@ -158,7 +158,7 @@ func (o OHEM) survivors(s *Sampler, m Matched, image int, p box.Predicted, limit
 			if o.NMSOn == "decoded" {
 				w.boxes[j] = s.config.Coder.Decode(s.priors.Boxes[j], boxes[size*e.at:size*(e.at+1)])
 			}
-			if o.NMSClass == "per_class" {
+			if o.readsLogits() {
 				w.labels[j] = largest(logits[e.at*k : (e.at+1)*k])
 			}
 		}

@@ -79,8 +79,17 @@ func TestLossesForLogits(t *testing.T) {
 	anchors := grid(64, 64)
 	images := []Objects{randomObjects(1, 3, 64, 64, 4), randomObjects(2, 2, 64, 64, 4)}
 	logits, deltas := randomPredictions(3, len(images)*len(anchors), 4)
-	for _, miner := range []string{"ssd", "ohem"} {
-		a := newSampler(t, mining(miner), anchors, 4)
+	ohem := func(nms float64, class string) Config {
+		c := mining("ohem")
+		o := c.Miner.(OHEM)
+		o.NMS, o.NMSClass = nms, class
+		c.Miner = o
+		return c
+	}
+	for name, c := range map[string]Config{
+		"ssd": mining("ssd"), "ohem": ohem(.5, "agnostic"), "ohem without suppression": ohem(1, "per_class"),
+	} {
+		a := newSampler(t, c, anchors, 4)
 		m, err := a.Match(images)
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +100,7 @@ func TestLossesForLogits(t *testing.T) {
 		}
 		classes, ok := a.Classes(m).([]byte)
 		if !ok || len(classes) != len(m.Match) {
-			t.Fatalf("%s: classes %T", miner, a.Classes(m))
+			t.Fatalf("%s: classes %T", name, a.Classes(m))
 		}
 		var losses []float32
 		for at, c := range classes {
@@ -100,14 +109,10 @@ func TestLossesForLogits(t *testing.T) {
 		weights := slices.Clone(want.ClassWeight)
 		got, err := a.Targets(m, box.Predicted{"loss": losses, "box": deltas})
 		if err != nil || !slices.Equal(got.ClassWeight, weights) {
-			t.Errorf("%s chooses others by losses than by logits: %v", miner, err)
+			t.Errorf("%s chooses others by losses than by logits: %v", name, err)
 		}
 	}
-	c := mining("ohem")
-	o := c.Miner.(OHEM)
-	o.NMS, o.NMSClass = .5, "per_class"
-	c.Miner = o
-	a := newSampler(t, c, anchors, 4)
+	a := newSampler(t, ohem(.5, "per_class"), anchors, 4)
 	m, err := a.Match(images)
 	if err != nil {
 		t.Fatal(err)

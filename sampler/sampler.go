@@ -118,9 +118,9 @@ func NewSampler(c Config, priors *Priors, classes int) (*Sampler, error) {
 	return s, nil
 }
 
-// NeedsPredictions reports whether Targets reads predictions.
-func (s *Sampler) NeedsPredictions() bool {
-	return s.config.Miner != nil || s.config.Assigner.NeedsPredictions()
+// NeedsPredictions reports whether a sampler's Targets reads predictions.
+func (c Config) NeedsPredictions() bool {
+	return c.Miner != nil || c.Assigner.NeedsPredictions()
 }
 
 // ReadsLogits reports whether a sampler chooses by the logits themselves: the loss of each prior is not enough.

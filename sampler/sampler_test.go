@@ -264,8 +264,8 @@ func TestNew(t *testing.T) {
 		if c.Miner != want || c.Assigner != paperIoU || c.BoxTarget != "boxes" || c.BoxWeight != 2 {
 			t.Errorf("%s: %+v", name, c)
 		}
-		if s := newSampler(t, c, fiveAnchors, 3); s.NeedsPredictions() != (want != nil) {
-			t.Errorf("%s: NeedsPredictions is %t", name, s.NeedsPredictions())
+		if c.NeedsPredictions() != (want != nil) {
+			t.Errorf("%s: NeedsPredictions is %t", name, c.NeedsPredictions())
 		}
 	}
 }

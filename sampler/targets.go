@@ -34,10 +34,10 @@ func (t Targets) ByName() map[string][]float32 {
 // ErrPredictions is returned by Targets if the assigner or miner needs predictions and gets none.
 var ErrPredictions = errors.New("this assigner or miner chooses by predictions: pass them")
 
-// Targets writes labels, box targets and weights of a matched batch. predicted is the network's
-// outputs at this step, nil where NeedsPredictions is false. Where Config.ReadsLogits is false, it may have, in place
-// of the logits [N·A·K] under "class", the cross entropy of each prior [N·A] under "loss", for the classes that Classes
-// gives. With normaliser "ema" each call moves Running.
+// Targets writes labels, box targets and weights of a matched batch. predicted is the network's outputs at this step,
+// nil where Config.NeedsPredictions is false. Where Config.ReadsLogits is false, the cross entropy of each prior [N·A]
+// may stand under "loss", for the classes that Classes gives, in place of the logits [N·A·K] under "class". With
+// normaliser "ema" each call moves Running.
 func (s *Sampler) Targets(m Matched, predicted box.Predicted) (Targets, error) {
 	m, err := s.choose(m, predicted)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Sampler) choose(m Matched, predicted box.Predicted) (Matched, error) {
 	if len(m.Match) != all || all == 0 {
 		return m, fmt.Errorf("%d matches of %d images; want %d priors an image and at least one image", len(m.Match), len(m.Images), n)
 	}
-	if s.NeedsPredictions() {
+	if s.config.NeedsPredictions() {
 		if predicted == nil {
 			return m, ErrPredictions
 		}

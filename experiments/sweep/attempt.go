@@ -100,9 +100,9 @@ func (c *Coordinator) try(ctx context.Context, place, index int, s *State) (reco
 	return a.finish(ctx, index, err)
 }
 
-// claim begins an attempt on host at a trial with that many steps done, after attempt number last (0: none), which has ended or
-// was found dead. The context it returns ends with ctx, and when the trial is lost to another attempt. The error wraps
-// record.ErrHeld if another attempt came first, whose checkpoints are newer.
+// claim begins an attempt on host at a trial with that many steps done, after attempt number last (0: none), which has
+// ended or was found dead. The context it returns ends with ctx, and when the trial is lost to another attempt. The
+// error wraps record.ErrHeld if another attempt came first, whose checkpoints are newer.
 func (c *Coordinator) claim(ctx context.Context, s *State, host experiments.Host, start, last, pid int) (context.Context, *attempt, error) {
 	a := &attempt{c: c, key: s.Key, dir: workFolder(c.Store, s.Key), begun: c.Now(), stop: make(chan struct{}), over: make(chan struct{})}
 	a.step.Store(int64(start))

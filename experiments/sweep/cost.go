@@ -21,7 +21,7 @@ import (
 type Cost struct {
 	MACs     float64 // multiply-adds of training and evaluation
 	Seconds  float64
-	Recorded bool // the median of recorded trials of the same work on this machine; else MACs over a measured rate
+	Recorded bool // the median of recorded trials of the same work on this machine and engine; else MACs over a measured rate
 }
 
 // Rate returns the multiply-adds a second that an engine measures on its device; NaN if it measures nothing, and costs
@@ -126,8 +126,8 @@ func trialMACs(cfg *plan.Config) (float64, error) {
 	return float64(sum.Total.MACs) * images, nil
 }
 
-// recordedWalls returns the seconds that finished trials took on this machine with as many threads, by their work,
-// ascending.
+// recordedWalls returns the seconds that finished trials took on this machine, on the same engine with as many threads,
+// by their work, ascending.
 func (r *Records) recordedWalls() (map[string][]float64, error) {
 	out := map[string][]float64{}
 	if r.Store == nil {
@@ -139,6 +139,9 @@ func (r *Records) recordedWalls() (map[string][]float64, error) {
 	}
 	works := map[string]string{} // by config
 	for _, t := range done {
+		if t.Engine != r.Engine.Info().Name {
+			continue // for one, of another number of devices
+		}
 		var h experiments.Host
 		if json.Unmarshal([]byte(t.Provenance), &h) != nil || h.Name != r.Host.Name || h.CPU != r.Host.CPU || h.Kernels != r.Host.Kernels || h.Threads != r.Host.Threads || h.Jobs != r.Host.Jobs {
 			continue

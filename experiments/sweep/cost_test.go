@@ -77,7 +77,7 @@ func TestCostOfNoSteps(t *testing.T) {
 }
 
 // TestCostByRecord: trials of the same work on this machine tell the time of another, whatever
-// its loss; those of other work, another machine or other threads do not.
+// its loss; those of other work, another machine, another engine or other threads do not.
 func TestCostByRecord(t *testing.T) {
 	store, err := results.Open(filepath.Join(t.TempDir(), "x.db"))
 	if err != nil {
@@ -89,25 +89,27 @@ func TestCostByRecord(t *testing.T) {
 	other.Threads = 4
 	p := mustLoad(t, "gamma", "train.iters=7")
 	long := mustLoad(t, "gamma", "train.iters=8")
-	record := func(key string, cfg plan.Config, h experiments.Host, wall float64) {
+	r := estimator(t, store, here)
+	engine := r.Engine.Info().Name
+	record := func(key string, cfg plan.Config, engine string, h experiments.Host, wall float64) {
 		t.Helper()
 		for len(key) < 64 {
 			key += "0"
 		}
-		_, err := store.BeginTrial(record.Trial{Key: key, Config: string(plan.Resolved(&cfg)), Dataset: "d", Engine: "e", Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.Provenance()},
+		_, err := store.BeginTrial(record.Trial{Key: key, Config: string(plan.Resolved(&cfg)), Dataset: "d", Engine: engine, Numerics: "1", Started: "2026-01-01T00:00:00Z", Provenance: h.Provenance()},
 			record.Attempt{Owner: "test"}, 0)
 		err = errors.Join(err, store.FinishTrial(key, 1, record.Finish{Outcome: record.Outcome{Status: record.StatusDone, Finished: "2026-01-01T00:01:00Z", WallSeconds: wall, Metrics: map[string]float64{"AP": 0}}}))
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	record("a1", p.Rows[0].Config, here, 30)
-	record("a2", p.Rows[1].Config, here, 10)
-	record("a3", p.Rows[2].Config, here, 20)
-	record("b1", p.Rows[0].Config, other, 1)
-	record("c1", long.Rows[0].Config, here, 1000)
+	record("a1", p.Rows[0].Config, engine, here, 30)
+	record("a2", p.Rows[1].Config, engine, here, 10)
+	record("a3", p.Rows[2].Config, engine, here, 20)
+	record("b1", p.Rows[0].Config, engine, other, 100)
+	record("c1", long.Rows[0].Config, engine, here, 1000)
+	record("d1", p.Rows[0].Config, engine+"-x4", here, 100) // one whose devices share a batch
 
-	r := estimator(t, store, here)
 	states, err := r.States(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)

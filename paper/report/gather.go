@@ -30,9 +30,9 @@ type Options struct {
 	Trained func(ctx context.Context, t *record.Trial) (*figure.Figure, error)
 }
 
-// Gather reads a database: every grid file inside the program and every recorded sweep, at every profile at which it was
-// swept. A file inside the program also counts where half of its rows, and at least two, have trials that others planned.
-// A recorded text that has the name of such a file is added where it has claims that the file has not.
+// Gather reads a database: every grid file inside the program and every recorded sweep, at every profile at which it
+// was swept. A file inside the program also counts where at least half of its rows, and at least two, have trials that
+// others planned. A recorded text that has the name of such a file is added where it has claims that the file has not.
 func Gather(ctx context.Context, r *sweep.Records, o Options) (*Study, error) {
 	g := &gatherer{r: r, o: o, ctx: ctx, study: &Study{DB: o.DB, Engine: r.Engine.Info().Name}, shown: map[string]bool{}}
 	sweeps, err := r.Store.Sweeps()
