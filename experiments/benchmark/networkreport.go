@@ -57,7 +57,7 @@ func Measure(ctx context.Context, r *experiments.Trainer, b Network, measure fun
 	}
 	info := r.Engine.Info()
 	rep := &NetworkReport{Model: b.Model, Pixels: b.Pixels, Threads: info.Threads, Kernels: info.Kernels}
-	if e, ok := r.Engine.(engine.Prober); ok {
+	if e, ok := r.Engine.(engine.PeakProber); ok {
 		rep.Peak = e.ProbePeak(r.Now) / 1e9
 	}
 	rep.Bare = proc.Memory()
