@@ -55,10 +55,20 @@ type Info struct {
 	Plugin    string // what was loaded to compute; empty: it is part of the program
 }
 
-// A Prober measures the machine that it computes on.
-type Prober interface {
-	// ProbeRate estimates the multiply-adds a second of a training.
-	ProbeRate(now func() time.Time) float64
+// A RateProber is an engine that measures how fast it computes.
+type RateProber interface {
+	// ProbeRate estimates the speed of a training whose programs have that Program.BFloat16.
+	ProbeRate(now func() time.Time, bfloat16 bool) (Rate, error)
+}
+
+// Rate is an estimate of the speed of a training.
+type Rate struct {
+	MACs    float64 // multiply-adds a second
+	Guessed bool    // what share of the speed of a convolution a training reaches was not measured on such a device
+}
+
+// A PeakProber is an engine that measures the most that its device can do.
+type PeakProber interface {
 	// ProbePeak measures the floating point operations a second that one core reaches at most.
 	ProbePeak(now func() time.Time) float64
 }

@@ -296,16 +296,19 @@ func (a *app) plan(ctx context.Context, records sweep.Records, plan *plan.Plan, 
 		}
 		return nil, nil, bad(err) // a folder or a weights file that cannot be used
 	}
-	rate := sweep.Rate(records.Engine, a.now)
-	costs, err := records.Costs(states, rate)
+	rates, err := records.Rates(states)
 	if err != nil {
 		return nil, nil, err
 	}
-	pretrain, err := records.PretrainSeconds(states, rate)
+	costs, err := records.Costs(states, rates)
 	if err != nil {
 		return nil, nil, err
 	}
-	progress.WritePlan(a.out, plan, states, costs, pretrain, rate, o.jobs)
+	pretrain, err := records.PretrainSeconds(states, rates)
+	if err != nil {
+		return nil, nil, err
+	}
+	progress.WritePlan(a.out, plan, states, costs, pretrain, rates, o.jobs)
 	fmt.Fprint(a.out, records.InputSizes(plan))
 	o.gpus.write(a.out, o.jobs)
 	fmt.Fprint(a.out, progress.OneSeed(plan, o.sel.Seeds))

@@ -1,8 +1,10 @@
 package gorgonia
 
 import (
+	"fmt"
 	"time"
 
+	"focalgrid/engine"
 	"focalgrid/engine/kernel"
 )
 
@@ -14,10 +16,12 @@ const stepShare = .4
 // probeTime bounds ProbeRate.
 const probeTime = 200 * time.Millisecond
 
-// ProbeRate estimates the multiply-adds a second of a training: it
-// repeats a typical convolution (64 to 64 channels, 3×3, on 32×32) for a fifth of a
+// ProbeRate repeats a typical convolution (64 to 64 channels, 3×3, on 32×32) for a fifth of a
 // second and takes stepShare of the fastest run, which other programs disturb least.
-func (e *Engine) ProbeRate(now func() time.Time) float64 {
+func (e *Engine) ProbeRate(now func() time.Time, bfloat16 bool) (engine.Rate, error) {
+	if bfloat16 {
+		return engine.Rate{}, fmt.Errorf("bfloat16: %w", engine.ErrUnsupported)
+	}
 	c := kernel.Conv{N: 4, C: 64, H: 32, W: 32, K: 64, R: 3, Stride: 1, Pad: 1}
 	layer := kernel.NewLayer(e.pool, c)
 	x, w, y := make([]float32, c.In()), make([]float32, c.Weights()), make([]float32, c.Out())
@@ -27,7 +31,7 @@ func (e *Engine) ProbeRate(now func() time.Time) float64 {
 		layer.Forward(y, x, w, nil, false)
 		best = min(best, max(now().Sub(start), time.Microsecond))
 	}
-	return stepShare * float64(c.MACs()) / best.Seconds()
+	return engine.Rate{MACs: stepShare * float64(c.MACs()) / best.Seconds()}, nil
 }
 
 // ProbePeak returns the floating point operations a second of one core: the fastest of some runs of

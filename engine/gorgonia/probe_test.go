@@ -1,10 +1,12 @@
 package gorgonia
 
 import (
+	"errors"
 	"math"
 	"testing"
 	"time"
 
+	"focalgrid/engine"
 	"focalgrid/engine/kernel"
 )
 
@@ -13,9 +15,13 @@ func TestProbeRate(t *testing.T) {
 	e := New(kernel.NewPool(1), Options{})
 	defer e.Close()
 	now := time.Unix(0, 0)
-	got := e.ProbeRate(func() time.Time { now = now.Add(10 * time.Millisecond); return now })
+	clock := func() time.Time { now = now.Add(10 * time.Millisecond); return now }
+	got, err := e.ProbeRate(clock, false)
 	want := stepShare * 4 * 64 * 64 * 9 * 32 * 32 / .01
-	if math.Abs(got-want) > 1e-6*want {
-		t.Errorf("rate is %g, want %g", got, want)
+	if err != nil || math.Abs(got.MACs-want) > 1e-6*want || got.Guessed {
+		t.Errorf("rate is %+v, %v, want %g", got, err, want)
+	}
+	if _, err := e.ProbeRate(clock, true); !errors.Is(err, engine.ErrUnsupported) {
+		t.Errorf("bfloat16: %v", err)
 	}
 }

@@ -68,7 +68,7 @@ func Measure(ctx context.Context, r *experiments.Trainer, b Network, measure fun
 		Model: b.Model, Height: b.Height, Width: b.Width,
 		Engine: info.Name, Device: info.Device, Precision: info.Precision, Threads: info.Threads, Kernels: info.Kernels,
 	}
-	if e, ok := r.Engine.(engine.Prober); ok {
+	if e, ok := r.Engine.(engine.PeakProber); ok {
 		rep.Peak = e.ProbePeak(r.Now) / 1e9
 	}
 	rep.Bare = proc.Memory()

@@ -2,11 +2,11 @@ package sweep
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"focalgrid/detector"
 	"focalgrid/engine"
@@ -24,18 +24,62 @@ type Cost struct {
 	Recorded bool // the median of recorded trials of the same work on this machine and engine; else MACs over a measured rate
 }
 
-// Rate returns the multiply-adds a second that an engine measures on its device; NaN if it measures nothing, and costs
-// are not known.
-func Rate(e engine.Engine, now func() time.Time) float64 {
-	if p, ok := e.(engine.Prober); ok {
-		return p.ProbeRate(now)
+// Rates are the speeds at which an engine trains, by train.precision; without any, costs are not known.
+type Rates map[string]engine.Rate
+
+// Rates measures the engine at the precisions of the trials that are not done, and at f32, in which backbones are
+// pretrained. An engine that measures nothing has no rates.
+func (r *Records) Rates(states []State) (Rates, error) {
+	prober, ok := r.Engine.(engine.RateProber)
+	if !ok {
+		return nil, nil
+	}
+	precisions := []string{"f32"}
+	for _, s := range states {
+		if !s.Done() {
+			precisions = append(precisions, s.Config.Text("train.precision"))
+		}
+	}
+	out := Rates{}
+	for _, precision := range precisions {
+		if _, measured := out[precision]; measured {
+			continue
+		}
+		rate, err := prober.ProbeRate(r.Now, precision == "bf16")
+		switch {
+		case err == nil:
+			out[precision] = rate
+		case !errors.Is(err, engine.ErrUnsupported): // a trial that cannot run has no cost
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// seconds is the time of some work.
+func (r Rates) seconds(macs float64, precision string) float64 {
+	if rate, ok := r[precision]; ok {
+		return macs / rate.MACs
 	}
 	return math.NaN()
 }
 
-// Costs estimates the trials at a rate in multiply-adds a second. A trial that is done costs what it took, one with a
+// Basis says what estimates of time stand on.
+func (r Rates) Basis() string {
+	billions := func(precision string) string { return fmt.Sprintf("%.3g", r[precision].MACs/1e9) }
+	rate, guessed := billions("f32"), r["f32"].Guessed
+	if b, ok := r["bf16"]; ok {
+		rate, guessed = billions("bf16")+" (bf16) and "+rate+" (f32)", guessed || b.Guessed
+	}
+	if guessed {
+		return "a rough estimate from " + rate + " billion multiply-adds a second, guessed from the speed of convolutions"
+	}
+	return "an estimate from a measured " + rate + " billion multiply-adds a second"
+}
+
+// Costs estimates the trials at those rates. A trial that is done costs what it took, one with a
 // checkpoint what is left.
-func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
+func (r *Records) Costs(states []State, rates Rates) ([]Cost, error) {
 	walls, err := r.recordedWalls()
 	if err != nil {
 		return nil, err
@@ -49,7 +93,7 @@ func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
 			if cost.MACs, err = trialMACs(&s.Config); err != nil {
 				return nil, err
 			}
-			cost.Seconds = cost.MACs / rate
+			cost.Seconds = rates.seconds(cost.MACs, s.Config.Text("train.precision"))
 			if w := walls[work]; len(w) > 0 {
 				cost.Seconds, cost.Recorded = w[len(w)/2], true
 			}
@@ -66,7 +110,7 @@ func (r *Records) Costs(states []State, rate float64) ([]Cost, error) {
 }
 
 // PretrainSeconds estimates the pretrainings that the trials still need.
-func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error) {
+func (r *Records) PretrainSeconds(states []State, rates Rates) (float64, error) {
 	seen, total := map[string]bool{}, 0.
 	for _, s := range states {
 		cfg := s.Config
@@ -79,7 +123,8 @@ func (r *Records) PretrainSeconds(states []State, rate float64) (float64, error)
 		if err != nil {
 			return 0, err
 		}
-		total += 3 * float64(sum.Part(model.PartBackbone).MACs) * float64(cfg.Int("pretrain.batch")) * float64(cfg.Int("pretrain.iters")) / rate
+		crops := float64(cfg.Int("pretrain.batch")) * float64(cfg.Int("pretrain.iters"))
+		total += rates.seconds(3*float64(sum.Part(model.PartBackbone).MACs)*crops, "f32")
 	}
 	return total, nil
 }

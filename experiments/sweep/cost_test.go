@@ -2,11 +2,15 @@ package sweep
 
 import (
 	"errors"
+	"maps"
+	"math"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"focalgrid/detector"
+	"focalgrid/engine"
+	"focalgrid/engine/enginetest"
 	"focalgrid/engine/gorgonia"
 	"focalgrid/engine/kernel"
 	"focalgrid/experiments"
@@ -34,6 +38,9 @@ func mustLoad(t *testing.T, source string, set ...string) *plan.Plan {
 	return p
 }
 
+// billion is a rate of as many multiply-adds a second.
+var billion = Rates{"f32": {MACs: 1e9}}
+
 // TestCostByRate: a training image costs three forward passes, a test image one.
 func TestCostByRate(t *testing.T) {
 	p := mustLoad(t, "gamma", "train.iters=7", "train.batch=5", "data.images.val=11")
@@ -42,7 +49,7 @@ func TestCostByRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	costs, err := r.Costs(states, 1e9)
+	costs, err := r.Costs(states, billion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +65,72 @@ func TestCostByRate(t *testing.T) {
 	}
 }
 
+// probed is an engine that says how fast it is.
+type probed struct {
+	engine.Engine
+	rates map[bool]engine.Rate // by whether in bfloat16
+	err   error                // of a precision without a rate
+}
+
+func (p probed) ProbeRate(_ func() time.Time, bfloat16 bool) (engine.Rate, error) {
+	if r, ok := p.rates[bfloat16]; ok {
+		return r, nil
+	}
+	return engine.Rate{}, p.err
+}
+
+// TestRates: an engine is measured at the precisions that trials need, and at f32. Costs follow, where there is a rate.
+func TestRates(t *testing.T) {
+	slow, fast, lost := engine.Rate{MACs: 2e9}, engine.Rate{MACs: 8e9, Guessed: true}, errors.New("the device is lost")
+	measured := "an estimate from a measured 2 billion multiply-adds a second"
+	for _, tt := range []struct {
+		name      string
+		precision string
+		engine    probed
+		want      Rates
+		basis     string
+		err       error
+	}{
+		{"f32", "f32", probed{rates: map[bool]engine.Rate{false: slow, true: fast}}, Rates{"f32": slow}, measured, nil},
+		{"bf16", "bf16", probed{rates: map[bool]engine.Rate{false: slow, true: fast}}, Rates{"f32": slow, "bf16": fast},
+			"a rough estimate from 8 (bf16) and 2 (f32) billion multiply-adds a second, guessed from the speed of convolutions", nil},
+		{"a precision that the engine has not", "bf16", probed{rates: map[bool]engine.Rate{false: slow}, err: engine.ErrUnsupported}, Rates{"f32": slow}, measured, nil},
+		{"a device that does not answer", "bf16", probed{rates: map[bool]engine.Rate{false: slow}, err: lost}, nil, "", lost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := estimator(t, nil, experiments.Host{})
+			states, err := r.States(t.Context(), mustLoad(t, "smoke", "train.precision="+tt.precision))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Engine = tt.engine
+			got, err := r.Rates(states)
+			if !errors.Is(err, tt.err) || !maps.Equal(got, tt.want) {
+				t.Fatalf("%v, %v; want %v, %v", got, err, tt.want, tt.err)
+			}
+			if err != nil {
+				return
+			}
+			if got.Basis() != tt.basis {
+				t.Errorf("%s\nwant %s", got.Basis(), tt.basis)
+			}
+			costs, err := r.Costs(states, got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rate, known := tt.want[tt.precision]
+			if c := costs[0]; known && c.Seconds != c.MACs/rate.MACs || !known && !math.IsNaN(c.Seconds) {
+				t.Errorf("%g multiply-adds take %g s", c.MACs, c.Seconds)
+			}
+		})
+	}
+	r := estimator(t, nil, experiments.Host{})
+	r.Engine = enginetest.Device(r.Engine) // it measures nothing
+	if got, err := r.Rates(nil); got != nil || err != nil {
+		t.Errorf("%v, %v; want none", got, err)
+	}
+}
+
 // TestCostOfNoSteps: a trial of no steps costs its evaluation.
 func TestCostOfNoSteps(t *testing.T) {
 	r := estimator(t, nil, experiments.Host{})
@@ -65,7 +138,7 @@ func TestCostOfNoSteps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	costs, err := r.Costs(states, 1e9)
+	costs, err := r.Costs(states, billion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +187,7 @@ func TestCostByRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	costs, err := r.Costs(states, 1e9)
+	costs, err := r.Costs(states, billion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,18 +205,18 @@ func TestPretrainSeconds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	once, err := r.PretrainSeconds(states[:1], 1e9)
+	once, err := r.PretrainSeconds(states[:1], billion)
 	if err != nil || !(once > 0) {
 		t.Fatalf("pretraining takes %g s (%v)", once, err)
 	}
-	if all, err := r.PretrainSeconds(states, 1e9); err != nil || all != once {
+	if all, err := r.PretrainSeconds(states, billion); err != nil || all != once {
 		t.Errorf("for seven trials it takes %g s (%v), want %g once", all, err, once)
 	}
 	none := mustLoad(t, "gamma", "pretrain.type=none")
 	if states, err = r.States(t.Context(), none); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := r.PretrainSeconds(states, 1e9); err != nil || s != 0 {
+	if s, err := r.PretrainSeconds(states, billion); err != nil || s != 0 {
 		t.Errorf("without pretraining it takes %g s (%v)", s, err)
 	}
 }

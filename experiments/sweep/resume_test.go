@@ -450,7 +450,7 @@ func TestStatesKnowCheckpoints(t *testing.T) {
 	if err != nil || states[0].Step != 3 || states[1].Step != 0 {
 		t.Errorf("the plan's states: %+v, %v; want the first at step 3", states, err)
 	}
-	costs, err := b.Costs(states, 1e9)
+	costs, err := b.Costs(states, billion)
 	if err != nil || costs[0].Seconds != costs[1].Seconds/2 {
 		t.Errorf("half of the first is done, and it costs %g of %g s, %v", costs[0].Seconds, costs[1].Seconds, err)
 	}

@@ -47,7 +47,7 @@ func stateOf(s *sweep.State) string {
 
 // WritePlan prints the plan of a sweep: the trials in their order, with their factors, state and cost,
 // the finding of the paper, and the total, which is divided among jobs.
-func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain, rate float64, jobs int) {
+func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Cost, pretrain float64, rates sweep.Rates, jobs int) {
 	title := p.Title
 	if title == "" {
 		title = p.Name
@@ -85,7 +85,7 @@ func WritePlan(w io.Writer, p *plan.Plan, states []sweep.State, costs []sweep.Co
 	columns.Text(w, "", rows, columns.AllLeft)
 	foot := fmt.Sprintf("%s, %d to do", columns.Count(len(states), "trial"), missing)
 	if missing > 0 && !math.IsNaN(seconds+pretrain) {
-		basis := fmt.Sprintf("an estimate from a measured %.3g billion multiply-adds a second", rate/1e9)
+		basis := rates.Basis()
 		switch recorded {
 		case 0:
 		case missing:
