@@ -41,6 +41,7 @@ type Options struct {
 	Plugin    string // of XLA: the path of the plugin; empty: where FindPlugin finds one
 	Precision string // Float32 or Float64
 	Layout    string // of maps on the device: NCHW or NHWC
+	Memory    int64  // bytes that the device lets programs take; 0: not known. XLA leaves a quarter of a GPU's to others
 }
 
 // idlePrograms is the number of compiled programs that are kept though no session uses them: a sweep returns to the
@@ -111,6 +112,9 @@ func (e *Engine) Info() engine.Info {
 	}
 	return i
 }
+
+// DeviceMemory returns Options.Memory.
+func (e *Engine) DeviceMemory() int64 { return e.opt.Memory }
 
 // Compile compiles the step of p, or what Forward reports where p has no loss.
 func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {
