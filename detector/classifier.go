@@ -2,6 +2,8 @@ package detector
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"focalgrid/dataset"
 	"focalgrid/dataset/synthetic"
@@ -85,7 +87,15 @@ func (c *Classifier) compile(n int, train bool) (engine.Session, error) {
 	if err == nil {
 		c.sessions = append(c.sessions, s)
 	}
-	return s, err
+	return s, c.named(err, n)
+}
+
+// named adds the batch to an error about memory.
+func (c *Classifier) named(err error, n int) error {
+	if errors.Is(err, engine.ErrMemory) {
+		return fmt.Errorf("%d crops of %d pixels (pretrain.batch is %d): %w", n, c.settings.Int("pixels"), c.settings.Int("batch"), err)
+	}
+	return err
 }
 
 // Train runs the steps from that number to the last, and returns the share of held-out crops that
@@ -109,7 +119,7 @@ func (c *Classifier) Train(ctx context.Context, from int, each func(StepInfo) er
 		r, err := session.Step(engine.Feeds{"image": x, "label": y, engine.LR: []float32{float32(info.LR)}}, nil)
 		info.Loss, info.GradNorm = r.Loss, r.GradNorm
 		info.Losses = []Loss{{"class", r.Loss}}
-		return stepError(info.Step, err)
+		return stepError(info.Step, c.named(err, c.settings.Int("batch")))
 	}
 	if err := (training{c.Iters(), c.optim, step, c.Stored}).run(ctx, from, each); err != nil {
 		return 0, err
@@ -135,7 +145,7 @@ func (c *Classifier) accuracy() (float64, error) {
 		}
 		v, err := session.Forward(engine.Feeds{"image": x})
 		if err != nil {
-			return 0, err
+			return 0, c.named(err, batch)
 		}
 		for i, label := range y {
 			if argmax(v["logits"][i*c.labels:(i+1)*c.labels]) == int(label) {

@@ -118,7 +118,7 @@ func (d *Detector) forward(b *dataset.Batch, top bool) (*network, box.Predicted,
 	maps.Copy(feeds, net.feeds)
 	v, err := net.session.Forward(feeds)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", z, err)
 	}
 	predicted := box.Predicted{}
 	for name, x := range v {

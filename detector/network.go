@@ -183,27 +183,7 @@ func (d *Detector) network(z size) (*network, error) {
 		d.nets = append(d.nets, net)
 		return net, nil
 	}
-	priors, err := d.feeder.priors(z.h, z.w)
-	if err != nil {
-		return nil, err
-	}
-	prog := &engine.Program{Update: d.parts.Optim.Update(), BFloat16: d.Config.Text("train.precision") == "bf16"}
-	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
-		out := model.Network(g, d.parts.Network, z.image(g), z.train)
-		for _, p := range out.Predictions {
-			prog.Predictions = append(prog.Predictions, p.Node)
-		}
-		if z.losses {
-			prog.Predictions = d.feeder.losses(g, z, prog.Predictions)
-		}
-		if z.top {
-			prog.Predictions = d.top(g, prog.Predictions, priors.Levels)
-		}
-		if z.train {
-			d.addTerms(g, prog, z)
-		}
-		return nil
-	})
+	prog, priors, err := d.program(z)
 	if err != nil {
 		return nil, fmt.Errorf("network for %s: %w", z, err)
 	}
@@ -223,6 +203,32 @@ func (d *Detector) network(z size) (*network, error) {
 	}
 	d.nets = append(d.nets, net)
 	return net, d.bound()
+}
+
+// program returns the detector for that size, to be compiled, and its priors.
+func (d *Detector) program(z size) (*engine.Program, *sampler.Priors, error) {
+	priors, err := d.feeder.priors(z.h, z.w)
+	if err != nil {
+		return nil, nil, err
+	}
+	prog := &engine.Program{Update: d.parts.Optim.Update(), BFloat16: d.Config.Text("train.precision") == "bf16"}
+	prog.Graph, err = engine.Build(func(g *engine.Graph) error {
+		out := model.Network(g, d.parts.Network, z.image(g), z.train)
+		for _, p := range out.Predictions {
+			prog.Predictions = append(prog.Predictions, p.Node)
+		}
+		if z.losses {
+			prog.Predictions = d.feeder.losses(g, z, prog.Predictions)
+		}
+		if z.top {
+			prog.Predictions = d.top(g, prog.Predictions, priors.Levels)
+		}
+		if z.train {
+			d.addTerms(g, prog, z)
+		}
+		return nil
+	})
+	return prog, priors, err
 }
 
 // addTerms adds targets, the terms of the loss and their sum to the graph. The losses' settings

@@ -115,9 +115,9 @@ func (d *Detector) Train(ctx context.Context, set *dataset.Set, loader *dataset.
 	step := func(info *StepInfo) error {
 		f, err := next()
 		if err != nil {
-			return fmt.Errorf("step %d: %w", info.Step, err)
+			return fmt.Errorf("step %d: %w", info.Step, d.explained(err))
 		}
-		return stepError(info.Step, d.step(f, info))
+		return stepError(info.Step, d.explained(d.step(f, info)))
 	}
 	return training{d.Config.Int("train.iters"), d.parts.Optim, step, d.Stored}.run(ctx, from, each)
 }
@@ -216,7 +216,9 @@ func (d *Detector) step(f *fed, info *StepInfo) error {
 	maps.Copy(feeds, net.feeds)
 	maps.Copy(feeds, f.feeds)
 	r, err := net.session.Step(feeds, f.assign)
-	d.Running = f.running
+	if err == nil {
+		d.Running = f.running
+	}
 	info.Loss, info.GradNorm, info.Positives = r.Loss, r.GradNorm, f.positives
 	for _, t := range d.parts.Terms {
 		info.Losses = append(info.Losses, Loss{t.Name, scalarOf(r.Outputs[t.Name+"_loss"])})

@@ -91,8 +91,25 @@ func trajectoryConfig(t *testing.T, p6 string, width float64, fpn int) plan.Conf
 	return cfg
 }
 
-// formula gives tensor values without a file: SplitMix64 from the hash of the
-// tensor's name, scaled by what the tensor is. The slim network's heads are not
+// uniform gives n values between -1 and 1 that depend on the name alone: SplitMix64 from its hash.
+func uniform(name string, n int) []float64 {
+	h := fnv.New64a()
+	io.WriteString(h, name)
+	state := h.Sum64()
+	out := make([]float64, n)
+	for i := range out {
+		state += 0x9E3779B97F4A7C15
+		z := state
+		z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
+		z = (z ^ z>>27) * 0x94D049BB133111EB
+		z ^= z >> 31
+		out[i] = 2*(float64(z>>11)/(1<<53)) - 1
+	}
+	return out
+}
+
+// formula gives tensor values without a file: uniform ones, scaled by what the
+// tensor is. The slim network's heads are not
 // close to 0, so that its losses fall by a fifth in ten steps.
 func formula(name string, shape []int, slim bool) []float32 {
 	n := 1
@@ -103,17 +120,8 @@ func formula(name string, shape []int, slim bool) []float32 {
 	if len(shape) > 1 {
 		fan = n / shape[0]
 	}
-	h := fnv.New64a()
-	io.WriteString(h, name)
-	state := h.Sum64()
 	out := make([]float32, n)
-	for i := range out {
-		state += 0x9E3779B97F4A7C15
-		z := state
-		z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
-		z = (z ^ z>>27) * 0x94D049BB133111EB
-		z ^= z >> 31
-		u := 2*(float64(z>>11)/(1<<53)) - 1
+	for i, u := range uniform(name, n) {
 		norm := strings.Contains(name, ".bn") || strings.Contains(name, "downsample.1")
 		var v float64
 		switch {

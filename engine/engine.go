@@ -26,6 +26,10 @@ var ErrNonFinite = errors.New("not finite")
 // ErrUnsupported is wrapped by Engine.Compile for an op or a precision that the engine lacks.
 var ErrUnsupported = errors.New("not supported by this engine")
 
+// ErrMemory is wrapped by the errors of whatever needs more memory than the device has left. A step that fails so has
+// changed nothing.
+var ErrMemory = errors.New("the memory of the device is exhausted")
+
 // Engine turns programs into sessions. It may hold the values of a State on a device for as long as a session of
 // that State is open: they then move at Compile, Load and Store alone, and the State's own values are out of date
 // from a step to the next Store. Nobody writes to values that State.Get returned.
@@ -71,6 +75,12 @@ type Rate struct {
 type PeakProber interface {
 	// ProbePeak measures the floating point operations a second that one core reaches at most.
 	ProbePeak(now func() time.Time) float64
+}
+
+// A MemoryHolder is an engine whose programs need the memory of a device; see Program.Memory.
+type MemoryHolder interface {
+	// DeviceMemory returns the bytes that programs may take of it; 0: it is not known how many.
+	DeviceMemory() int64
 }
 
 // A Profiler is an engine that measures its ops.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"focalgrid/atomicfile"
+	"focalgrid/engine"
 	"focalgrid/results/record"
 )
 
@@ -107,13 +108,23 @@ func ReadBundle(dir string, attempt int) (record.Finish, error) {
 	return f, nil
 }
 
-// fullDiskAdvice follows an error about a full disk.
-const fullDiskAdvice = ": free some space and run the same command again, which goes on from the last checkpoint"
+// advice follows an error that the user can do something about, and that is no fault of a trial's.
+var advice = []struct {
+	of   error
+	text string
+}{
+	{syscall.ENOSPC, ": free some space and run the same command again, which goes on from the last checkpoint"},
+	{engine.ErrMemory, ": end what else runs on the device and run the same command again, which goes on from the last checkpoint; or take a smaller batch, " +
+		"which makes other trials"},
+}
 
-// WithAdvice adds advice to an error that stops all trials.
+// WithAdvice adds advice to an error about a full disk, which stops all trials, or a full device, which stops those that
+// need as much.
 func WithAdvice(err error) error {
-	if errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), fullDiskAdvice) {
-		return fmt.Errorf("%w%s", err, fullDiskAdvice)
+	for _, a := range advice {
+		if errors.Is(err, a.of) && !strings.Contains(err.Error(), a.text) {
+			err = fmt.Errorf("%w%s", err, a.text)
+		}
 	}
 	return err
 }

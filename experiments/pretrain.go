@@ -11,6 +11,7 @@ import (
 
 	"focalgrid/dataset/synthetic"
 	"focalgrid/detector"
+	"focalgrid/engine"
 	"focalgrid/experiments/plan"
 	"focalgrid/weights"
 )
@@ -226,7 +227,7 @@ func (t *Trainer) pretrain(ctx context.Context, cfg *plan.Config, key string) (*
 	switch {
 	case errors.As(err, &div):
 		return nil, fmt.Errorf("step %d: %s", div.At.Step, div.Reason) // the trial that needs the backbone has not diverged
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || errors.Is(err, engine.ErrMemory)):
 		return nil, errors.Join(err, save())
 	case err != nil:
 		return nil, err

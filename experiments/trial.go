@@ -189,8 +189,8 @@ func (t *Trainer) open(ctx context.Context, cfg plan.Config, o Order, from *Chec
 	return &session{trainer: t, d: d, loader: loader, train: train, eval: eval}, nil
 }
 
-// train trains to the end and adds to the training log. It writes checkpoints on the way, at the end and when it is
-// interrupted.
+// train trains to the end and adds to the training log. It writes checkpoints on the way, at the end, when it is
+// interrupted, and when the memory of the engine's device is exhausted, which leaves the steps so far as they are.
 func (r *run) train(ctx context.Context, s *session) error {
 	d, log := s.d, &r.finish.Steps
 	iters := d.Config.Int("train.iters")
@@ -227,10 +227,8 @@ func (r *run) train(ctx context.Context, s *session) error {
 		if n := len(*log); n == 0 || (*log)[n-1].Step != diverged.At.Step {
 			*log = append(*log, stepRow(diverged.At))
 		}
-	case err == nil || ctx.Err() != nil && !errors.Is(err, record.ErrLost):
-		if serr := save(); serr != nil {
-			return serr
-		}
+	case err == nil, ctx.Err() != nil && !errors.Is(err, record.ErrLost), errors.Is(err, engine.ErrMemory):
+		return errors.Join(err, save())
 	}
 	return err
 }

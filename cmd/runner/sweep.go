@@ -308,7 +308,14 @@ func (a *app) plan(ctx context.Context, records sweep.Records, plan *plan.Plan, 
 	if err != nil {
 		return nil, nil, err
 	}
+	memory, err := records.Memory(states)
+	if err != nil {
+		return nil, nil, err
+	}
 	progress.WritePlan(a.out, plan, states, costs, pretrain, rates, o.jobs)
+	if memory != nil {
+		fmt.Fprintf(a.out, "Device memory: %s.\n", memory)
+	}
 	fmt.Fprint(a.out, records.InputSizes(plan))
 	o.gpus.write(a.out, o.jobs)
 	fmt.Fprint(a.out, progress.OneSeed(plan, o.sel.Seeds))

@@ -41,6 +41,7 @@ type Options struct {
 	Plugin    string // of XLA: the path of the plugin; empty: where FindPlugin finds one
 	Precision string // Float32 or Float64
 	Layout    string // of maps on the device: NCHW or NHWC
+	Memory    int64  // bytes that the device lets programs take; 0: not known. XLA leaves a quarter of a GPU's to others
 
 	// Devices is how many of the plugin's devices share each batch, 0 or 1: one. Each computes an equal part of the
 	// images. Losses, gradients and the statistics of batch norm are those of the whole batch, as on one device: batch
@@ -131,6 +132,9 @@ func (e *Engine) Info() engine.Info {
 	}
 	return i
 }
+
+// DeviceMemory returns Options.Memory.
+func (e *Engine) DeviceMemory() int64 { return e.opt.Memory }
 
 // Compile compiles the step of p, or what Forward reports where p has no loss.
 func (e *Engine) Compile(p *engine.Program, s *engine.State) (engine.Session, error) {

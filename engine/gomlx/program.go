@@ -47,7 +47,7 @@ func (q *program) scalarCount() int {
 	return n
 }
 
-// guarded runs f, and returns what GoMLX panics with as an error.
+// guarded runs f, and returns what GoMLX panics with as an error. One about memory wraps engine.ErrMemory.
 func guarded(f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -59,8 +59,17 @@ func guarded(f func() error) (err error) {
 		default:
 			err = fmt.Errorf("within GoMLX: %v", r)
 		}
+		if err != nil && exhausted(err.Error()) {
+			err = fmt.Errorf("%w: %w", engine.ErrMemory, err)
+		}
 	}()
 	return f()
+}
+
+// exhausted reports whether an error says that a device has no memory left: by the name of PJRT's code for that, or by
+// its number, in the words of go-xla.
+func exhausted(text string) bool {
+	return strings.Contains(text, "RESOURCE_EXHAUSTED") || strings.Contains(text, "PJRT error (code=8)")
 }
 
 // key tells programs apart: those of one key compute the same.

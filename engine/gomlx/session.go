@@ -105,18 +105,21 @@ func (s *session) Step(f engine.Feeds, assign engine.Assign) (engine.Result, err
 	if err != nil {
 		return engine.Result{}, err
 	}
+	moved, out := out[:len(s.step.moved)], out[len(s.step.moved):]
+	grads, reported := out[:len(s.step.grads)], out[len(s.step.grads):]
+	r, err := s.collect(s.step, reported)
+	if err != nil { // what a device could not compute may show only now
+		release(moved...)
+		release(grads...)
+		return engine.Result{}, err
+	}
 	for i, name := range s.step.moved {
-		s.m.replace(name, out[i])
+		s.m.replace(name, moved[i])
 	}
 	s.m.ahead = true
-	out = out[len(s.step.moved):]
 	s.forget()
 	for i, name := range s.step.grads {
-		s.grads[name] = out[i]
-	}
-	r, err := s.collect(s.step, out[len(s.step.grads):])
-	if err != nil {
-		return engine.Result{}, err
+		s.grads[name] = grads[i]
 	}
 	outputs := engine.Values{}
 	for _, n := range s.p.Outputs {

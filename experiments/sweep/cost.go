@@ -156,6 +156,35 @@ func (r *Records) InputSizes(p *plan.Plan) string {
 	return strings.Join(lines, "")
 }
 
+// Memory estimates what the trials that are not done need of the memory of the engine's device: the most that any
+// needs. It is nil where the engine has no device, or nothing is left to do.
+func (r *Records) Memory(states []State) (*detector.StepMemory, error) {
+	var most *detector.StepMemory
+	seen := map[string]bool{}
+	for _, s := range states {
+		work := plan.Work(&s.Config)
+		if s.Done() || seen[work] {
+			continue
+		}
+		seen[work] = true
+		classes := s.classes()
+		if classes == 0 {
+			var err error
+			if classes, err = detector.Classes(&s.Config); err != nil {
+				return nil, err
+			}
+		}
+		m, err := detector.MemoryOf(&s.Config, classes, r.Engine)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil && (most == nil || m.Total() > most.Total()) {
+			most = m
+		}
+	}
+	return most, nil
+}
+
 // trialMACs counts forward and both gradients (each as much as forward) of every training image, and one forward pass
 // of every test image that the settings name.
 func trialMACs(cfg *plan.Config) (float64, error) {
