@@ -20,10 +20,9 @@ import (
 // EvalBatch is the number of images evaluated at once; results do not depend on it.
 const EvalBatch = 10
 
-// Detect runs the detector over the loader's images in their order and returns
-// COCO detections in original pixels, down to eval.low_score, under the category ids of
-// the set, which is labelled by the detector's classes. It calls each with the number
-// of images done.
+// Detect runs the detector over the loader's images in the order of Loader.Eval and returns COCO detections in original
+// pixels, down to eval.low_score, under the category ids of the set, which is labelled by the detector's classes. It
+// calls each with the number of images done.
 func (d *Detector) Detect(ctx context.Context, loader *dataset.Loader, set *dataset.Set, each func(done int)) ([]coco.Detection, error) {
 	var out []coco.Detection
 	for first := 0; ; {
@@ -108,7 +107,7 @@ func (d *Detector) priorsOf(net *network, p box.Predicted) box.Priors {
 // forward runs the network over a batch. The predictions are valid until the network's next batch. With top they are
 // those of some priors, see priorsOf.
 func (d *Detector) forward(b *dataset.Batch, top bool) (*network, box.Predicted, error) {
-	// A short last batch runs beside black images.
+	// A short batch runs beside empty images.
 	z := size{n: EvalBatch, h: b.H, w: b.W, bytes: b.Bytes != nil, top: top}
 	net, err := d.network(z)
 	if err != nil {

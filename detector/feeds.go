@@ -12,8 +12,8 @@ import (
 	"focalgrid/sampler"
 )
 
-// Remote reports whether an engine computes in a memory of its own. What it is fed travels there: images as bytes, and
-// targets as rows of tables, a twentieth of what the network reads.
+// Remote reports whether an engine computes in a memory of its own. What it is fed travels there, in a fifth of the
+// bytes that the network reads: images as bytes, and targets as rows of tables.
 func Remote(e engine.Engine) bool {
 	_, ok := e.(engine.Stager)
 	return ok
@@ -21,7 +21,7 @@ func Remote(e engine.Engine) bool {
 
 func (z size) String() string { return fmt.Sprintf("%d images of %d×%d", z.n, z.h, z.w) }
 
-// image adds the network's input.
+// image adds the network's input, of the pixels that it is fed.
 func (z size) image(g *engine.Graph) *engine.Node {
 	if !z.bytes {
 		return g.Batched(g.Input("image", z.n, 3, z.h, z.w))
@@ -30,7 +30,7 @@ func (z size) image(g *engine.Graph) *engine.Node {
 	return g.Pixels(g.Batched(bytes), g.Batched(sizes), g.Input("mean", 3), g.Input("std", 3))
 }
 
-// imageFeeds returns what image reads of a batch, which may have fewer images than the network: others are black.
+// imageFeeds returns what image reads of a batch. Where that has fewer images than the network, the others are empty.
 func (z size) imageFeeds(b *dataset.Batch) engine.Feeds {
 	if !z.bytes {
 		return engine.Feeds{"image": filled(b.Pixels, z.n*3*z.h*z.w)}
@@ -113,7 +113,7 @@ type feeder struct {
 	d       *Detector
 	remote  bool
 	running float64 // mean of the normaliser "ema", after the last batch
-	objects int     // for which tables have room
+	objects int     // of an image, for which tables have room
 
 	known    sync.Mutex
 	bySize   map[[2]int]*sampler.Priors // by height and width
@@ -169,7 +169,7 @@ func (f *feeder) sampler(h, w int) (*sampler.Sampler, error) {
 // objectsStep is what the objects of a table are rounded up to, so that few networks are compiled.
 const objectsStep = 16
 
-// room makes room for that many objects, and returns for how many there is.
+// room makes room in tables for that many objects of an image, and returns for how many there is.
 func (f *feeder) room(objects int) int {
 	f.objects = max(f.objects, objectsStep, (objects+objectsStep-1)/objectsStep*objectsStep)
 	return f.objects
@@ -315,7 +315,7 @@ func (f *feeder) shapes(z size, priors int) map[string][]int {
 // priorLoss names the losses that a network of size.losses hands out.
 const priorLoss = "prior_loss"
 
-// losses hands out the cross entropy of each prior in place of its logits: as many numbers as there are classes less.
+// losses hands out the cross entropy of each prior in place of its logits: one number a prior, not one a class.
 func (f *feeder) losses(g *engine.Graph, z size, predictions []*engine.Node) []*engine.Node {
 	logits := g.Node("class")
 	kind := engine.Bytes
@@ -324,7 +324,7 @@ func (f *feeder) losses(g *engine.Graph, z size, predictions []*engine.Node) []*
 	}
 	labels := g.Sub(g.Batched(g.InputOf(kind, "classes", z.n, logits.Shape[1])), g.Const(1))
 	right := g.Mul(logits, g.OneHot(labels, f.d.Classes))
-	wrong := g.Sub(g.Sub(logits, right), right) // the logit, or less than 0 by as much at the object's class
+	wrong := g.Sub(g.Sub(logits, right), right) // the logit, negated at the object's class
 	out := []*engine.Node{g.Named(g.SumLast(g.Softplus(wrong)), priorLoss)}
 	for _, p := range predictions {
 		if p != logits {

@@ -23,8 +23,8 @@ type Logits struct {
 	Pairs      int       // (anchor, class) pairs of background, of which Background is the sample
 }
 
-// Logits runs the detector over the loader's images in their order. Where there are more than most pairs of background
-// it keeps a uniform sample of as many. Each pair has a random key, a function of the detector's seed, the image's id
+// Logits runs the detector over the loader's images. Where there are more than most pairs of background it keeps a
+// uniform sample of as many. Each pair has a random key, a function of the detector's seed, the image's id
 // and the place in the image; the sample has the smallest keys, in whatever order images come. Logits calls each with
 // the number of images done.
 func (d *Detector) Logits(ctx context.Context, loader *dataset.Loader, set *dataset.Set, most int, each func(done int)) (*Logits, error) {

@@ -1,8 +1,9 @@
 // Package detector puts a detector together from its parts, trains it, and makes detections with it: parts.go
 // joins backbone, head, assigner, miner, loss terms and box coder; network.go compiles them for one size of input;
-// train.go has the training loop, which pretraining shares (classifier.go); evaluate.go detects and scores; input.go
-// and stats.go count what a network is given, look.go and gallery.go draw what a detector finds; initialfile.go reads
-// the weights that a training starts from. Predictions, targets and losses have names. Boxes are x1,y1,x2,y2 in pixels.
+// feeds.go makes of batches what networks are fed; train.go has the training loop, which pretraining shares
+// (classifier.go); evaluate.go detects and scores; input.go and stats.go count what a network is given, logits.go what
+// it says; look.go and gallery.go draw what a detector finds; initialfile.go reads the weights that a training starts
+// from. Predictions, targets and losses have names. Boxes are x1,y1,x2,y2 in pixels.
 // The package reads data and initial weights; checkpoints and records are the business of package experiments.
 package detector
 
@@ -166,7 +167,8 @@ func (d *Detector) bound() error {
 	return d.nets.closeFirst(max(over, 0))
 }
 
-// Compile compiles the detector for n images of h × w pixels, so that the first step or batch of that size need not.
+// Compile compiles the detector for n images of h × w pixels, so that the first step or batch of that size need not,
+// if no image has more than 16 objects.
 func (d *Detector) Compile(n, h, w int, train bool) error {
 	remote := Remote(d.engine)
 	z := size{n: n, h: h, w: w, bytes: remote, top: remote}

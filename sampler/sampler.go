@@ -1,6 +1,6 @@
 // Package sampler decides which priors learn what: an assigner gives each prior (an anchor, or a
 // point) its object, a miner picks the examples that count (all of them, or the hardest, as SSD and
-// OHEM do), and the sampler writes labels, box targets and weights for the losses.
+// OHEM do), and the sampler writes labels, box targets and weights for the losses: Targets, or in few bytes Rows.
 //
 // Boxes are x1,y1,x2,y2 in pixels of the network's input, classes 0..K-1. A
 // batch of N images with A priors each is laid out flat, image by image:
