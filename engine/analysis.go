@@ -246,33 +246,48 @@ func (f Feeds) For(n *Node) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("input %s is not fed", n.Name)
 	}
-	count := -1
-	switch v := v.(type) {
-	case Staged:
+	if v, ok := v.(Staged); ok {
 		if v.Kind() != n.Attr.Kind || !slices.Equal(v.Shape(), n.Shape) {
 			return nil, fmt.Errorf("input %s takes %s of shape %v, is fed %s of shape %v", n.Name, n.Attr.Kind, n.Shape, v.Kind(), v.Shape())
 		}
 		return v, nil
-	case []float32:
-		if n.Attr.Kind == Float32 {
-			count = len(v)
-		}
-	case []byte:
-		if n.Attr.Kind == Bytes {
-			count = len(v)
-		}
-	case []int32:
-		if n.Attr.Kind == Int32 {
-			count = len(v)
-		}
 	}
-	switch {
-	case count < 0:
+	switch kind, count, ok := kindOf(v); {
+	case !ok || kind != n.Attr.Kind:
 		return nil, fmt.Errorf("input %s takes %s, is fed %T", n.Name, n.Attr.Kind, v)
 	case count != n.Size():
 		return nil, fmt.Errorf("input %s: %d values for shape %v", n.Name, count, n.Shape)
 	}
 	return v, nil
+}
+
+// kindOf returns the kind of what is fed, and how many values it has; ok is false for what is no slice of a kind.
+func kindOf(values any) (k Kind, count int, ok bool) {
+	switch v := values.(type) {
+	case []float32:
+		return Float32, len(v), true
+	case []byte:
+		return Bytes, len(v), true
+	case []int32:
+		return Int32, len(v), true
+	}
+	return 0, 0, false
+}
+
+// CheckStage returns the kind of values that Stager.Stage takes, or an error for those that it refuses.
+func CheckStage(values any, shape []int) (Kind, error) {
+	kind, count, ok := kindOf(values)
+	size := 1
+	for _, n := range shape {
+		ok, size = ok && n > 0, size*n
+	}
+	switch {
+	case !ok || len(shape) == 0:
+		return 0, fmt.Errorf("%T of shape %v is staged, want []float32, []byte or []int32 of one axis or more", values, shape)
+	case count != size:
+		return 0, fmt.Errorf("%d values are staged for shape %v", count, shape)
+	}
+	return kind, nil
 }
 
 // Rate returns the learning rate among the feeds.

@@ -91,9 +91,9 @@ type Profiler interface {
 
 // A Stager is an engine that takes feeds to its device ahead of the step that needs them.
 type Stager interface {
-	// Stage copies values, which are []float32, []byte or []int32, of that shape; batch says whether they are fed to an
-	// input of the batch (Graph.Batched). What it returns is fed in their place. Stage may be called by any goroutine,
-	// also while a session makes a step.
+	// Stage copies values, which are []float32, []byte or []int32, of that shape, which has axes; batch says whether they
+	// are fed to an input of the batch (Graph.Batched). What it returns is fed in their place. Stage may be called by any
+	// goroutine, also while a session makes a step.
 	Stage(values any, batch bool, shape ...int) (Staged, error)
 }
 

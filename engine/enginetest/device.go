@@ -37,16 +37,18 @@ func (s *staged) Shape() []int      { return s.shape }
 func (s *staged) Free()             { s.values = nil; s.d.staged.Add(-1) }
 
 func (d *device) Stage(values any, _ bool, shape ...int) (engine.Staged, error) {
-	s := &staged{d: d, shape: slices.Clone(shape)}
+	kind, err := engine.CheckStage(values, shape)
+	if err != nil {
+		return nil, err
+	}
+	s := &staged{d: d, kind: kind, shape: slices.Clone(shape)}
 	switch v := values.(type) {
 	case []float32:
-		s.kind, s.values = engine.Float32, slices.Clone(v)
+		s.values = slices.Clone(v)
 	case []byte:
-		s.kind, s.values = engine.Bytes, slices.Clone(v)
+		s.values = slices.Clone(v)
 	case []int32:
-		s.kind, s.values = engine.Int32, slices.Clone(v)
-	default:
-		return nil, fmt.Errorf("a feed of %T", values)
+		s.values = slices.Clone(v)
 	}
 	d.staged.Add(1)
 	return s, nil

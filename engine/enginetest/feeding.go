@@ -123,4 +123,19 @@ func feeding(t *testing.T, e *suite) {
 			t.Error("values of another shape are fed")
 		}
 	})
+	t.Run("staging refuses", func(t *testing.T) {
+		for _, c := range []struct {
+			values any
+			batch  bool
+			shape  []int
+		}{
+			{[]float32{1}, false, nil}, {[]float32{1}, true, nil}, {[]float32{1, 2}, false, []int{3}}, {[]byte{1, 2}, false, []int{-2}},
+			{[]float64{1, 2}, false, []int{2}}, {nil, false, []int{1}},
+		} {
+			if v, err := stager.Stage(c.values, c.batch, c.shape...); err == nil {
+				v.Free()
+				t.Errorf("%T %v is staged with shape %v", c.values, c.values, c.shape)
+			}
+		}
+	})
 }

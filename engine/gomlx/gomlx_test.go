@@ -80,7 +80,8 @@ func TestXLA(t *testing.T) {
 // TestXLADevices runs the conformance suite on two virtual devices. What is fed is split wherever it can be, as if
 // every first axis were a batch: whatever lies where, all is computed as on one device.
 func TestXLADevices(t *testing.T) {
-	e := &marking{Engine: open(gomlx.Options{Backend: gomlx.XLA, Plugin: gomlx.VirtualPlugin(t), Devices: 2}, false)(t)}
+	two := open(gomlx.Options{Backend: gomlx.XLA, Plugin: gomlx.VirtualPlugin(t), Devices: 2}, false)(t)
+	e := &marking{Engine: two, Stager: two.(engine.Stager)}
 	enginetest.Run(t, func(*testing.T) engine.Engine { return e }, enginetest.Tolerance{})
 	if e.marked == 0 {
 		t.Error("the suite has fed nothing that two devices can split")
@@ -90,6 +91,7 @@ func TestXLADevices(t *testing.T) {
 // marking marks inputs that two devices can split.
 type marking struct {
 	engine.Engine
+	engine.Stager
 	marked int
 }
 

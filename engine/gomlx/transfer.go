@@ -71,25 +71,16 @@ func (s *staged) Free()             { release(s.on); s.on = nil }
 
 // Stage copies a feed to the devices, in parts if it is of the batch.
 func (e *Engine) Stage(values any, batch bool, shape ...int) (engine.Staged, error) {
-	s := &staged{shape: slices.Clone(shape)}
-	length := 0
-	switch v := values.(type) {
-	case []float32:
-		s.kind, length = engine.Float32, len(v)
-	case []byte:
-		s.kind, length = engine.Bytes, len(v)
-	case []int32:
-		s.kind, length = engine.Int32, len(v)
-	default:
-		return nil, fmt.Errorf("a feed of %T", values)
-	}
-	if size := shapes.Make(kinds[s.kind], shape...).Size(); size != length {
-		return nil, fmt.Errorf("%d values for shape %v", length, shape)
+	kind, err := engine.CheckStage(values, shape)
+	if err != nil {
+		return nil, err
 	}
 	if batch && shape[0]%e.mesh.size != 0 {
 		return nil, fmt.Errorf("a batch of %d cannot be split among %d devices", shape[0], e.mesh.size)
 	}
-	var err error
-	s.on, err = e.upload(e.mesh, values, batch, kinds[s.kind], shape...)
-	return s, err
+	on, err := e.upload(e.mesh, values, batch, kinds[kind], shape...)
+	if err != nil {
+		return nil, err
+	}
+	return &staged{kind, slices.Clone(shape), on}, nil
 }
