@@ -158,8 +158,8 @@ func (l *Loader) order(step int) (images []int, flips []bool, err error) {
 func (l *Loader) at(n int) int { return l.images[l.epoch(n / l.Len())[n%l.Len()]] }
 
 // numbers returns the numbers of a step's images. Oriented ones are dealt to two piles, of wide and of other images, in
-// the order of their numbers; the pile that is the next to hold a batch becomes the next step, and begins anew. An image
-// may thus wait for later epochs, and where few are of its orientation, come more than once in a batch.
+// the order of their numbers; the pile that is the next to hold a batch becomes the next step, and begins anew. An
+// image may thus wait for later epochs, and where few are of its orientation, come more than once in a batch.
 func (l *Loader) numbers(step int) []int {
 	batch := l.options.Batch
 	if !l.transform.Oriented {

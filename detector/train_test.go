@@ -32,8 +32,8 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// TestTrainEnds: a training whose batches are made ahead of its steps ends by the error that ended it, leaves nothing on
-// the device, and has the running mean of the last step that it made, as one whose batches are not.
+// TestTrainEnds: a training whose batches are made ahead of its steps ends by the error that ended it, leaves nothing
+// on the device, and has the running mean of the last step that it made, as one whose batches are not.
 func TestTrainEnds(t *testing.T) {
 	const iters, at = 4, 1
 	cfg, err := Settings.LoadBaseline("mini", plan.Selection{Set: []string{

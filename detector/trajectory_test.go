@@ -192,15 +192,14 @@ type limits struct {
 // follow trains eleven steps from the weights that values gives and compares losses,
 // gradients and final parameters, with direct convolutions and with the usual ones.
 //
-// A step where the losses agree to 1e-7 and the gradient norm suddenly does not means
-// that a pre-activation within rounding of 0 fell on the other side of a ReLU. Another
-// order of sums can do that without being wrong, and the trajectory then leaves the
-// reference: in these references some pre-activations lie that close (one in
-// the box head at step 0 of the full width). So direct convolutions, whose sums come
-// closest, are held tightly; Winograd's are held to the first step, and to the total loss afterwards. XLA in float64,
-// where there is a plugin, is given and gives float32, and is within 2e-7 of the references but for one value: 8.5e-7 at
-// the last step of the full width and p5, where the class loss leaps from .77 to 2.60. Two plugins and both layouts give
-// that value to nine digits, so that it is not the order of their sums.
+// A step where the losses agree to 1e-7 and the gradient norm suddenly does not means that a pre-activation within
+// rounding of 0 fell on the other side of a ReLU. Another order of sums can do that without being wrong, and the
+// trajectory then leaves the reference: in these references some pre-activations lie that close (one in the box head at
+// step 0 of the full width). So direct convolutions, whose sums come closest, are held tightly; Winograd's are held to
+// the first step, and to the total loss afterwards. XLA in float64, where there is a plugin, is given and gives
+// float32, and is within 2e-7 of the references but for one value: 8.5e-7 at the last step of the full width and p5,
+// where the class loss leaps from .77 to 2.60. Two plugins and both layouts give that value to nine digits, so that it
+// is not the order of their sums.
 func follow(t *testing.T, cfg plan.Config, b *dataset.Batch, want convention, values func(name string, shape []int) []float32, exact limits) {
 	t.Helper()
 	for _, kind := range []struct {

@@ -1,9 +1,9 @@
 package engine
 
 // Memory is an estimate of the bytes that a step of a program needs in the memory of a device. It is made from the
-// graph: what a compiler fuses, computes twice or copies into another layout is not known here. The constants below make
-// it come within a tenth of what XLA reckons with on a CPU, in float32, for trainings at mini, small, paper (two images)
-// and gpu (four). It was compared with nothing on a GPU, nor in bfloat16, which XLA widens on a CPU.
+// graph: what a compiler fuses, computes twice or copies into another layout is not known here. The constants below
+// make it come within a tenth of what XLA reckons with on a CPU, in float32, for trainings at mini, small, paper (two
+// images) and gpu (four). It was compared with nothing on a GPU, nor in bfloat16, which XLA widens on a CPU.
 type Memory struct {
 	State     int64 // parameters, statistics and slots, and those that a step writes beside the old ones
 	Gradients int64 // of the parameters
@@ -19,8 +19,8 @@ const workMaps = 4
 // copies is the part of what is kept, one in so many bytes, that is reckoned to be there twice, in two layouts.
 const copies = 5
 
-// lossValues is how many float32 values a loss is reckoned to keep for each that it reads of a prediction: probabilities,
-// logarithms and factors.
+// lossValues is how many float32 values a loss is reckoned to keep for each that it reads of a prediction:
+// probabilities, logarithms and factors.
 const lossValues = 8
 
 // Total is the sum of the parts.

@@ -2,9 +2,9 @@ package engine
 
 import "testing"
 
-// memoryGraph is a network of two images of 4×4 pixels: a convolution from 3 to 5 channels that is trained or not, a norm
-// with ReLU, and a 1×1 convolution to 2 channels with a bias. The loss is the sum of squares of what comes out, or cross
-// entropy of its mean.
+// memoryGraph is a network of two images of 4×4 pixels: a convolution from 3 to 5 channels that is trained or not, a
+// norm with ReLU, and a 1×1 convolution to 2 channels with a bias. The loss is the sum of squares of what comes out, or
+// cross entropy of its mean.
 func memoryGraph(trained bool, norm, loss string) *Program {
 	p := &Program{Update: Update{Kind: "sgd", Momentum: .9}}
 	p.Graph, _ = Build(func(g *Graph) error {
@@ -29,9 +29,9 @@ func memoryGraph(trained bool, norm, loss string) *Program {
 	return p
 }
 
-// TestMemory: by hand, in values of four bytes unless said otherwise. The maps are an image of 2·3·4·4 = 96 values, x and
-// its norm of 160 each, and y of 64; the norm's ReLU keeps a byte a value. Parameters: w 135, weight and bias 10, v 10,
-// b 2; statistics 10.
+// TestMemory: by hand, in values of four bytes unless said otherwise. The maps are an image of 2·3·4·4 = 96 values, x
+// and its norm of 160 each, and y of 64; the norm's ReLU keeps a byte a value. Parameters: w 135, weight and bias 10, v
+// 10, b 2; statistics 10.
 func TestMemory(t *testing.T) {
 	const inputs = 2 * (96 + 4*(4+3+3)) // bytes, sizes, mean and std, twice
 	for _, tt := range []struct {

@@ -19,8 +19,8 @@ import (
 	"focalgrid/results/record"
 )
 
-// An attempt holds the work folder of its trial as long as no file there bears the number of a later attempt. No attempt
-// overwrites the file of another, so the order in which they are written does not matter.
+// An attempt holds the work folder of its trial as long as no file there bears the number of a later attempt. No
+// attempt overwrites the file of another, so the order in which they are written does not matter.
 const (
 	attemptFormat = "attempt-%08d"
 	attemptPrefix = "attempt-"
@@ -118,8 +118,8 @@ var advice = []struct {
 		"which makes other trials"},
 }
 
-// WithAdvice adds advice to an error about a full disk, which stops all trials, or a full device, which stops those that
-// need as much.
+// WithAdvice adds advice to an error about a full disk, which stops all trials, or a full device, which stops those
+// that need as much.
 func WithAdvice(err error) error {
 	for _, a := range advice {
 		if errors.Is(err, a.of) && !strings.Contains(err.Error(), a.text) {

@@ -7,9 +7,9 @@ import (
 	"focalgrid/engine"
 )
 
-// stepShare is the share of the speed of a convolution that a training is taken to reach. Over XLA on a CPU trainings of
-// mini and small reached half of it, by the time of the processor; by the clock it is less, as not all of a step runs on
-// all cores. On a GPU it has not been measured, and may be far smaller: there norms and losses wait for memory.
+// stepShare is the share of the speed of a convolution that a training is taken to reach. Over XLA on a CPU trainings
+// of mini and small reached half of it, by the time of the processor; by the clock it is less, as not all of a step
+// runs on all cores. On a GPU it has not been measured, and may be far smaller: there norms and losses wait for memory.
 const stepShare = .4
 
 // probeTime is how long the convolutions run, but for the last of them.

@@ -85,8 +85,8 @@ func (m message) err() error {
 	return nil
 }
 
-// Work runs the orders of a coordinator with t, until in ends or nothing can be written to out. It then returns at once,
-// even while an order is running: the caller must end the process.
+// Work runs the orders of a coordinator with t, until in ends or nothing can be written to out. It then returns at
+// once, even while an order is running: the caller must end the process.
 func Work(t *experiments.Trainer, in io.Reader, out io.Writer) error {
 	registerEvents()
 	enc := gob.NewEncoder(out)

@@ -74,8 +74,8 @@ func sameRows(p, q *plan.Plan) bool {
 const mostSet = 4
 
 // selectionOf finds the flags with which a grid file's row gets the settings of a trial: of all profiles, the data of
-// the file or the trial's own, and all rows, the ones with the fewest settings to change. A trial that chooses settings,
-// on the split tune, is of no table but its own file's.
+// the file or the trial's own, and all rows, the ones with the fewest settings to change. A trial that chooses
+// settings, on the split tune, is of no table but its own file's.
 func selectionOf(t *record.Trial, read func(plan.Selection) (*plan.Plan, error)) (plan.Selection, bool) {
 	cfg, err := detector.Settings.ParseResolved(t.Key, []byte(t.Config))
 	if err != nil {

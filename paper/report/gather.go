@@ -284,7 +284,8 @@ func (g *gatherer) claims(p, wide *plan.Plan, trials [][]record.Trial, args []st
 	return out, nil
 }
 
-// recipe says at which learning rate, or other settings that the file's section tune chooses, a claim compares its rows.
+// recipe says at which learning rate, or other settings that the file's section tune chooses, a claim compares its
+// rows.
 func recipe(p, wide *plan.Plan, c plan.Claim, rows [2]int) string {
 	what, keys := "learning rate", []string{"optim.lr"}
 	if p.Tune != nil && !reflect.DeepEqual(p.Tune.Factors, keys) {

@@ -130,8 +130,8 @@ func (g *gatherer) undrawn(name, why string) {
 }
 
 // focalTrial returns the trial that Figure 4 is drawn from: focal loss with γ = 2, done on the engine of the report,
-// scored on another split than tune if there is one, and of those the smallest seed. It prefers trials whose weights are
-// beside the database.
+// scored on another split than tune if there is one, and of those the smallest seed. It prefers trials whose weights
+// are beside the database.
 func (g *gatherer) focalTrial(all []record.Trial) (t *record.Trial, beside bool) {
 	type candidate struct {
 		*record.Trial
