@@ -30,13 +30,13 @@ type block[T any] struct {
 // inside a string, the block does not end with an entry, and parallel stops there too.
 func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i int, e *T) int) []T {
 	atOnce := 2 * s.workers // some wait, so that no worker does
-	todo := make(chan *block[T], atOnce)
+	queue := make(chan *block[T], atOnce)
 	var all sync.WaitGroup
 	var panics guard.Catcher
 	for range s.workers - 1 { // this goroutine is the other worker
 		all.Go(func() {
 			defer panics.Catch()
-			for b := range todo {
+			for b := range queue {
 				b.read(quick)
 			}
 		})
@@ -54,7 +54,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 			if rest, more = b.cut(rest, s.r); more {
 				spare = spare[:len(spare)-1]
 				running = append(running, b)
-				todo <- b
+				queue <- b
 			}
 		}
 		if len(running) == 0 {
@@ -65,7 +65,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 			select {
 			case <-b.done:
 				waiting = false
-			case next := <-todo: // b itself, if no one has taken it
+			case next := <-queue: // b itself, if no one has taken it
 				next.read(quick)
 			}
 		}
@@ -85,7 +85,7 @@ func parallel[T any](s *scanner, list []T, start int64, quick func(b []byte, i i
 		}
 		spare = append(spare, b)
 	}
-	close(todo)
+	close(queue)
 	all.Wait()
 	panics.Throw()
 	for _, b := range running {

@@ -248,6 +248,17 @@ func (f *feeder) batch(b *dataset.Batch) (*fed, error) {
 	return out, nil
 }
 
+// Feed makes what a training step on a batch is fed, and makes no step: to measure that work. It returns the number of
+// positives, which is 0 where targets depend on predictions.
+func (d *Detector) Feed(b *dataset.Batch) (positives int, err error) {
+	f, err := d.feeder.batch(b)
+	if err != nil {
+		return 0, err
+	}
+	unstage(f.feeds)
+	return f.positives, nil
+}
+
 // ahead reports whether batches can be made while a step runs: on a remote engine, where nothing waits for predictions.
 func (f *feeder) ahead() bool {
 	return f.remote && !f.d.parts.Sampler.NeedsPredictions()

@@ -159,6 +159,26 @@ func (p probe) run(t *testing.T, e *suite) outcome {
 	return out
 }
 
+// forward compiles the outputs that build returns, without parameters.
+func (e *suite) forward(t *testing.T, build func(g *engine.Graph) []*engine.Node) (*engine.Graph, engine.Session) {
+	t.Helper()
+	p := &engine.Program{}
+	var err error
+	p.Graph, err = engine.Build(func(g *engine.Graph) error {
+		p.Outputs = build(g)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ses, err := e.Compile(p, engine.NewState())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ses.Close() })
+	return p.Graph, ses
+}
+
 // close32 fails unless got is within tol, or the engine's tolerance, of want, relative to want's largest
 // value, or to 1 where all are smaller: what cancels keeps the error of its terms.
 func (e *suite) close32(t *testing.T, what string, got []float32, want []float64, tol float64) {

@@ -73,24 +73,13 @@ func exact(t *testing.T, e *suite) {
 			"div": {0, 0, 0, 1, .25, 4}, "min": {0, 0, 2, 1, 2, 1}, "max": {0, 0, 0, 1, 8, 4},
 			"sum": {0, 7}, "softmax": {0, 0, 0, 0.042010066, 0.11419519, 0.84379473}, "log": {0, 4.169846},
 		}
-		p := &engine.Program{}
-		var err error
-		p.Graph, err = engine.Build(func(g *engine.Graph) error {
+		_, ses := e.forward(t, func(g *engine.Graph) []*engine.Node {
 			a, b := g.Input("a", 2, 3), g.Input("b", 2, 3)
-			p.Outputs = []*engine.Node{
+			return []*engine.Node{
 				g.Named(g.Div(a, b), "div"), g.Named(g.Min(a, b), "min"), g.Named(g.Max(a, b), "max"),
 				g.Named(g.SumLast(a), "sum"), g.Named(g.SoftmaxLast(a), "softmax"), g.Named(g.LogSumExpLast(a), "log"),
 			}
-			return nil
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ses, err := e.Compile(p, engine.NewState())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ses.Close()
 		got, err := ses.Forward(feeds)
 		if err != nil {
 			t.Fatal(err)

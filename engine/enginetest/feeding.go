@@ -36,7 +36,6 @@ func feeding(t *testing.T, e *suite) {
 	}
 	priors := []float32{0, 0, 4, 8, 1, 2, 5, 4, -2, -1, 0, 7}
 
-	p := &engine.Program{}
 	want := map[string][]float64{"pixels": pixels}
 	feeds := engine.Feeds{
 		"bytes": bytes, "sizes": sizes, "mean": mean, "std": std,
@@ -45,9 +44,8 @@ func feeding(t *testing.T, e *suite) {
 	indices := map[engine.Kind]any{
 		engine.Float32: []float32{2, 0, 0, 1, 1, 2, 1, 0}, engine.Bytes: []byte{2, 0, 0, 1, 1, 2, 1, 0}, engine.Int32: []int32{2, 0, 0, 1, 1, 2, 1, 0},
 	}
-	var err error
-	p.Graph, err = engine.Build(func(g *engine.Graph) error {
-		report := func(n *engine.Node, name string) { p.Outputs = append(p.Outputs, g.Named(n, name)) }
+	graph, ses := e.forward(t, func(g *engine.Graph) (outputs []*engine.Node) {
+		report := func(n *engine.Node, name string) { outputs = append(outputs, g.Named(n, name)) }
 		report(g.Pixels(g.InputOf(engine.Bytes, "bytes", 2, 2, 3, 3), g.InputOf(engine.Int32, "sizes", 2, 2), g.Input("mean", 3), g.Input("std", 3)), "pixels")
 		x := g.Input("x", 2, 6, 2) // levels of 4 and 2 rows; equal values in the first image
 		feeds["x"] = []float32{1, 5, 9, -1, 5, 0, 9, 9, 0, 1, 3, 2, -3, -4, -1, -9, -2, -2, -8, -1.5, 7, 0, 0, 8}
@@ -76,16 +74,8 @@ func feeding(t *testing.T, e *suite) {
 				want["distribution"] = append(want["distribution"], min(max(v, 0), 1.9))
 			}
 		}
-		return nil
+		return outputs
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ses, err := e.Compile(p, engine.NewState())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ses.Close()
 	check := func(t *testing.T, f engine.Feeds) {
 		t.Helper()
 		got, err := ses.Forward(f)
@@ -104,7 +94,7 @@ func feeding(t *testing.T, e *suite) {
 	}
 	t.Run("staged", func(t *testing.T) {
 		staged := engine.Feeds{}
-		for _, n := range p.Graph.Nodes() {
+		for _, n := range graph.Nodes() {
 			if n.Op != engine.OpInput {
 				continue
 			}

@@ -253,20 +253,9 @@ func session(t *testing.T, e *suite) {
 		for kind, values := range map[engine.Kind]any{
 			engine.Float32: []float32{0, 1, 2, 127, 128, 255}, engine.Bytes: []byte{0, 1, 2, 127, 128, 255}, engine.Int32: []int32{0, 1, 2, 127, 128, 255},
 		} {
-			p := &engine.Program{}
-			var err error
-			p.Graph, err = engine.Build(func(g *engine.Graph) error {
-				p.Outputs = []*engine.Node{g.Named(g.Neg(g.InputOf(kind, "x", n)), "y")}
-				return nil
+			_, ses := e.forward(t, func(g *engine.Graph) []*engine.Node {
+				return []*engine.Node{g.Named(g.Neg(g.InputOf(kind, "x", n)), "y")}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ses, err := e.Compile(p, engine.NewState())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ses.Close()
 			got, err := ses.Forward(engine.Feeds{"x": values})
 			if err != nil {
 				t.Fatal(err)

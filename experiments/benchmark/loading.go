@@ -160,7 +160,7 @@ func (w *loaderWork) sources(ctx context.Context) ([]pass, error) {
 
 // pass makes the batches of an epoch, with their targets.
 func (w *loaderWork) pass(ctx context.Context, loader *dataset.Loader, name string) (pass, error) {
-	targeting := detector.NewTargeting(&w.config, len(w.set.Classes))
+	d := detector.New(w.config, len(w.set.Classes), nil, nil, nil)
 	p := pass{name: name}
 	for step := range w.Steps {
 		if err := ctx.Err(); err != nil {
@@ -172,7 +172,7 @@ func (w *loaderWork) pass(ctx context.Context, loader *dataset.Loader, name stri
 			return p, err
 		}
 		loaded := w.now()
-		if _, err := targeting.Of(b); err != nil {
+		if _, err := d.Feed(b); err != nil {
 			return p, err
 		}
 		end := w.now()

@@ -54,8 +54,8 @@ func TestMadeUp(t *testing.T) {
 	if err := d.Step(batch, &info); err != nil {
 		t.Fatal(err)
 	}
-	targets, err := detector.NewTargeting(&b.config, classes).Of(batch)
-	if err != nil || targets.Positives != info.Positives || info.Positives == 0 {
-		t.Errorf("%d positive anchors (%v), %d in a training step", targets.Positives, err, info.Positives)
+	positives, err := detector.New(b.config, classes, nil, nil, nil).Feed(batch)
+	if err != nil || positives != info.Positives || info.Positives == 0 {
+		t.Errorf("%d positive anchors (%v), %d in a training step", positives, err, info.Positives)
 	}
 }

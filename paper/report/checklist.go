@@ -26,7 +26,7 @@ func (s *Study) Checklist() []Item {
 	}
 	revision := strings.Join(o.Revisions, "; ")
 	steps := "A trial is a pure function of its settings, its seed, its data and the numerics version: the commands beside each table and claim " +
-		"make the numbers again"
+		"make the numbers again (with `--seeds`, where a table has seeds that its file does not name)"
 	if len(o.Engines) > 0 {
 		steps += fmt.Sprintf(" on engine %s with numerics %s, and `runner verify TRIAL` compares one trial with its record",
 			strings.Join(o.Engines, ", "), strings.Join(o.Numerics, ", "))
