@@ -15,7 +15,7 @@ import (
 // It finds the trials of another machine's device without a plugin for it, and never takes one engine for another.
 func TestRecordedName(t *testing.T) {
 	t.Setenv("FOCALGRID_PJRT", filepath.Join(t.TempDir(), "gone.so"))
-	const cpu, cuda = "gomlx-xla-cpu-f32-nchw", "gomlx-xla-cuda-bf16-nhwc"
+	const cpu, cuda = "gomlx-xla-cpu-f32-nchw", "gomlx-xla-cuda-f32-nhwc"
 	for _, tt := range []struct {
 		recorded []string
 		asked    string
@@ -62,7 +62,7 @@ func TestRecordedName(t *testing.T) {
 func TestTrainedBy(t *testing.T) {
 	for asked, want := range map[string]string{
 		"auto": "auto", "cpu": "cpu", "cpu-exact": "cpu-exact", "xla": "xla", "gorgonia": "auto", "gorgonia-exact": "cpu-exact",
-		"gomlx-xla-cuda-bf16-nhwc": "xla", "gomlx-go-f32-nchw": "xla-go", "of another program": "of another program",
+		"gomlx-xla-cuda-f32-nhwc": "xla", "gomlx-go-f32-nchw": "xla-go", "of another program": "of another program",
 	} {
 		if got := trainedBy(asked); got != want {
 			t.Errorf("--engine %s is trained by %s, want %s", asked, got, want)
@@ -84,8 +84,8 @@ func TestDefaultEngine(t *testing.T) {
 
 // TestAbsentEngine: an engine of which only the name is known compiles nothing.
 func TestAbsentEngine(t *testing.T) {
-	var e engine.Engine = absent("gomlx-xla-cuda-bf16-nhwc")
-	if _, err := e.Compile(nil, nil); err == nil || !strings.Contains(err.Error(), "engine gomlx-xla-cuda-bf16-nhwc is not open") {
+	var e engine.Engine = absent("gomlx-xla-cuda-f32-nhwc")
+	if _, err := e.Compile(nil, nil); err == nil || !strings.Contains(err.Error(), "engine gomlx-xla-cuda-f32-nhwc is not open") {
 		t.Errorf("compiled: %v", err)
 	}
 }

@@ -80,7 +80,7 @@ func (b *engineBench) record(t *testing.T, engineName string, row int, change fu
 	}
 }
 
-const xla, cuda = "gomlx-xla-cpu-f32-nchw", "gomlx-xla-cuda-bf16-nhwc"
+const xla, cuda = "gomlx-xla-cpu-f32-nchw", "gomlx-xla-cuda-f32-nhwc"
 
 // TestOneEngineATable: a table and a figure have the trials of one engine. Its name is said where it is not the
 // default, and rows that only other engines have trained are counted.

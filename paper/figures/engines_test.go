@@ -76,7 +76,7 @@ func TestEngines(t *testing.T) {
 
 // TestEnginesThatEnd: a trial that diverged is compared as far as it goes, and one without a log is no figure.
 func TestEnginesThatEnd(t *testing.T) {
-	in := twins("gorgonia", "gomlx-go-f32-nchw", "gomlx-xla-cuda-bf16-nhwc")
+	in := twins("gorgonia", "gomlx-go-f32-nchw", "gomlx-xla-cuda-f32-nhwc")
 	in.Trials[1].Status, in.Trials[1].Metrics = record.StatusDiverged, nil
 	in.Logs[1] = in.Logs[1][:5]
 	in.Logs[1][4].Loss = math.NaN()

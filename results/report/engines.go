@@ -12,13 +12,14 @@ import (
 	"focalgrid/columns"
 )
 
-// enginesOf are the engines of a side's trials, by name.
+// enginesOf describes the engines of a side's trials.
 func enginesOf(s Side) []string {
-	names := map[string]bool{}
+	engines := map[string]bool{}
 	for _, t := range s.Trials {
-		names[t.Engine] = true
+		settings, _ := leaves(t.Config) // none in a damaged record
+		engines[describeEngine(t.Engine, settings["train.precision"] == `"bf16"`)] = true
 	}
-	return slices.Sorted(maps.Keys(names))
+	return slices.Sorted(maps.Keys(engines))
 }
 
 // writeEngines says which engines each side's trials are of, where they are not all of one.
@@ -27,20 +28,13 @@ func writeEngines(w *bytes.Buffer, a, b Side) {
 	if len(of[0]) == 1 && slices.Equal(of[0], of[1]) {
 		return
 	}
-	var sides []string
-	for i, letter := range []string{"A", "B"} {
-		var names []string
-		for _, name := range of[i] {
-			names = append(names, describeEngine(name))
-		}
-		sides = append(sides, letter+" "+strings.Join(names, ", "))
-	}
-	fmt.Fprintf(w, "\nengines: %s\n", strings.Join(sides, "; "))
+	fmt.Fprintf(w, "\nengines: A %s; B %s\n", strings.Join(of[0], ", "), strings.Join(of[1], ", "))
 }
 
-// describeEngine adds to the name of an engine on which kind of device and in which precision it computes, as the name
-// has it: "gomlx-xla-cuda-bf16-nchw (CUDA, bfloat16)". Names of another form stay as they are.
-func describeEngine(name string) string {
+// describeEngine adds to the name of an engine on which kind of device, in which precision and on how many devices it
+// computes, as the name has it: "gomlx-xla-cuda-f32-nchw-x2 (CUDA, float32, 2 devices)". The precision of convolutions is
+// the trial's. Names of another form stay as they are.
+func describeEngine(name string, bfloat16 bool) string {
 	parts := strings.Split(name, "-")
 	switch {
 	case parts[0] == "gorgonia":
@@ -48,15 +42,22 @@ func describeEngine(name string) string {
 	case parts[0] != "gomlx" || len(parts) < 4:
 		return name
 	}
+	devices := ""
+	if n, ok := strings.CutPrefix(parts[len(parts)-1], "x"); ok && len(parts) > 4 {
+		devices, parts = ", "+n+" devices", parts[:len(parts)-1]
+	}
 	device := strings.ToUpper(strings.Join(parts[2:len(parts)-2], "-"))
 	if device == "" { // plain Go
 		device = "CPU"
 	}
 	precision := parts[len(parts)-2]
-	if long, ok := map[string]string{"f32": "float32", "f64": "float64", "bf16": "bfloat16"}[precision]; ok {
+	if long, ok := map[string]string{"f32": "float32", "f64": "float64"}[precision]; ok {
 		precision = long
 	}
-	return fmt.Sprintf("%s (%s, %s)", name, device, precision)
+	if bfloat16 {
+		precision += " with bfloat16 convolutions"
+	}
+	return fmt.Sprintf("%s (%s, %s%s)", name, device, precision, devices)
 }
 
 // oneTraining reports whether the sides are one training on two engines: a trial each, with the same settings and seed.

@@ -19,7 +19,7 @@ func onEngine(s Side, engine string) Side {
 func TestCompareEngines(t *testing.T) {
 	const config = `{"loss":{"gamma":2,"type":"focal"}}`
 	a := onEngine(sideOf("a", config, map[uint64]float64{2: 1}), "gorgonia")
-	b := onEngine(sideOf("b", config, map[uint64]float64{2: 1.5}), "gomlx-xla-cuda-bf16-nhwc")
+	b := onEngine(sideOf("b", config, map[uint64]float64{2: 1.5}), "gomlx-xla-cuda-f32-nhwc")
 	plugin := "/opt/xla/xla_cuda_plugin.so sha256:" + strings.Repeat("0123456789abcdef", 4)
 	b.Trials[0].Attempts[0].Environment = `{"go":"go1.26.8","threads":2,"plugin":"` + plugin + `"}`
 	b.Logs[0] = b.Logs[0][:71]
@@ -53,25 +53,28 @@ func TestCompareEngines(t *testing.T) {
 	}
 	// Means over trials of several engines are named as such, though both sides have the same.
 	both := Side{Name: "x.db", Trials: append(a.Trials, b.Trials...)}
-	if want, got := "\nengines: A gomlx-xla-cuda-bf16-nhwc (CUDA, bfloat16), gorgonia (CPU, float32); B gomlx-xla-", text(both, both); !strings.Contains(got, want) {
+	if want, got := "\nengines: A gomlx-xla-cuda-f32-nhwc (CUDA, float32), gorgonia (CPU, float32); B gomlx-xla-", text(both, both); !strings.Contains(got, want) {
 		t.Errorf("a database of two engines lacks %q:\n%s", want, got)
 	}
 }
 
 func TestDescribeEngine(t *testing.T) {
 	for name, want := range map[string]string{
-		"gorgonia":                 "gorgonia (CPU, float32)",
-		"gorgonia-exact":           "gorgonia-exact (CPU, float32)",
-		"gomlx-go-f64-nchw":        "gomlx-go-f64-nchw (CPU, float64)",
-		"gomlx-xla-cpu-f32-nchw":   "gomlx-xla-cpu-f32-nchw (CPU, float32)",
-		"gomlx-xla-cuda-bf16-nhwc": "gomlx-xla-cuda-bf16-nhwc (CUDA, bfloat16)",
-		"gomlx-xla-cuda-fp8-nhwc":  "gomlx-xla-cuda-fp8-nhwc (CUDA, fp8)",
-		"gomlx-new":                "gomlx-new",
-		"another":                  "another",
-		"":                         "",
+		"gorgonia":                   "gorgonia (CPU, float32)",
+		"gorgonia-exact":             "gorgonia-exact (CPU, float32)",
+		"gomlx-go-f64-nchw":          "gomlx-go-f64-nchw (CPU, float64)",
+		"gomlx-xla-cpu-f32-nchw":     "gomlx-xla-cpu-f32-nchw (CPU, float32)",
+		"gomlx-xla-cuda-f32-nhwc-x4": "gomlx-xla-cuda-f32-nhwc-x4 (CUDA, float32, 4 devices)",
+		"gomlx-xla-cuda-fp8-nhwc":    "gomlx-xla-cuda-fp8-nhwc (CUDA, fp8)",
+		"gomlx-new":                  "gomlx-new",
+		"another":                    "another",
+		"":                           "",
 	} {
-		if got := describeEngine(name); got != want {
+		if got := describeEngine(name, false); got != want {
 			t.Errorf("%q is described as %q, want %q", name, got, want)
 		}
+	}
+	if got, want := describeEngine("gomlx-xla-cuda-f32-nchw", true), "gomlx-xla-cuda-f32-nchw (CUDA, float32 with bfloat16 convolutions)"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
